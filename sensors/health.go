@@ -1,0 +1,103 @@
+package sensors
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Health counts what a source has done; its fields may be read while the source runs.
+type Health struct {
+	Connected  atomic.Bool
+	Connects   atomic.Uint64 // times the device was opened
+	Bytes      atomic.Uint64
+	Messages   atomic.Uint64 // lines, frames or payloads taken
+	Samples    atomic.Uint64
+	Rejected   atomic.Uint64 // messages that could not be read
+	Gaps       atomic.Uint64 // times the device's sequence jumped
+	Lost       atomic.Uint64 // messages missing in those gaps
+	Duplicates atomic.Uint64 // redeliveries that were recognised
+	LastData   atomic.Int64  // arrival of the last message, ns since the Unix epoch
+	SkewNS     atomic.Int64  // arrival less device stamp of the last message that had one
+
+	mu        sync.Mutex
+	lastError string
+	lastBad   string
+	nextLog   time.Time
+}
+
+// Snapshot is a copy of a [Health] at one moment.
+type Snapshot struct {
+	Connected                                                            bool
+	Connects, Bytes, Messages, Samples, Rejected, Gaps, Lost, Duplicates uint64
+	LastData                                                             time.Time     // zero: nothing yet
+	Skew                                                                 time.Duration // arrival less device stamp
+	LastError, LastBad                                                   string        // last failure; last rejected message, shortened
+}
+
+// Snapshot copies the counters.
+func (h *Health) Snapshot() Snapshot {
+	s := Snapshot{
+		Connected: h.Connected.Load(), Connects: h.Connects.Load(), Bytes: h.Bytes.Load(), Messages: h.Messages.Load(),
+		Samples: h.Samples.Load(), Rejected: h.Rejected.Load(), Gaps: h.Gaps.Load(), Lost: h.Lost.Load(),
+		Duplicates: h.Duplicates.Load(), Skew: time.Duration(h.SkewNS.Load()),
+	}
+	if ns := h.LastData.Load(); ns != 0 {
+		s.LastData = time.Unix(0, ns)
+	}
+	h.mu.Lock()
+	s.LastError, s.LastBad = h.lastError, h.lastBad
+	h.mu.Unlock()
+	return s
+}
+
+// Fail keeps the text of the last failure for people to read.
+func (h *Health) Fail(err error) {
+	h.mu.Lock()
+	h.lastError = err.Error()
+	h.mu.Unlock()
+}
+
+// rejectEvery bounds how often a rejected message becomes an event; all of them are counted.
+const rejectEvery = 10 * time.Second
+
+// Reject counts a message that could not be read and, at most every 10 s, records it as an
+// event with the reason and the start of the message.
+func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error) {
+	n := h.Rejected.Add(1)
+	h.mu.Lock()
+	h.lastBad = fmt.Sprintf("%v: %.80q", why, raw)
+	due := time.Unix(0, at).After(h.nextLog)
+	if due {
+		h.nextLog = time.Unix(0, at).Add(rejectEvery)
+	}
+	text := h.lastBad
+	h.mu.Unlock()
+	if due {
+		to.Event(Event{Time: at, Source: source, Kind: Rejected, Count: n, Text: text})
+	}
+}
+
+// EventKind names what happened to a source.
+type EventKind string
+
+const (
+	Connected    EventKind = "connected"
+	Disconnected EventKind = "disconnected"
+	Gap          EventKind = "gap"      // messages are missing; Count says how many, 0 if that cannot be known
+	Rejected     EventKind = "rejected" // a message could not be read; Count is the total so far
+	Silent       EventKind = "silent"   // connected, but nothing comes
+	Resumed      EventKind = "resumed"  // data again after silence
+	Detected     EventKind = "detected" // something was found out, e.g. a log's units
+	ClockStep    EventKind = "clock_step"
+)
+
+// Event is something that happened to a source; it goes into the record.
+type Event struct {
+	Time   int64 // ns since the Unix epoch
+	Source string
+	Kind   EventKind
+	Count  uint64
+	Text   string
+}

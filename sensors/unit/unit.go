@@ -1,0 +1,343 @@
+// Package unit is the one table of physical units that every room may import.
+//
+// A unit is affine in the coherent SI unit of its dimension: si = Scale·v + Offset.
+// Values keep the unit that their channel declares; conversion happens at the edges,
+// through [Between].
+package unit
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Dimension holds the exponents of length, mass, time, current, temperature and angle.
+// Angle is kept apart (it is dimensionless in SI) so that rpm and Hz are not mixed up.
+type Dimension [6]int8
+
+// String prints the dimension in base units, "1" when there is none, e.g. "m·kg·s^-3" for power.
+func (d Dimension) String() string {
+	var parts []string
+	for i, sym := range [...]string{"m", "kg", "s", "A", "K", "rad"} {
+		switch {
+		case d[i] == 1:
+			parts = append(parts, sym)
+		case d[i] != 0:
+			parts = append(parts, sym+"^"+strconv.Itoa(int(d[i])))
+		}
+	}
+	if len(parts) == 0 {
+		return "1"
+	}
+	return strings.Join(parts, "·")
+}
+
+// Times is the dimension of a product of two quantities.
+func (d Dimension) Times(e Dimension) Dimension {
+	for i := range d {
+		d[i] += e[i]
+	}
+	return d
+}
+
+// Over is the dimension of a quotient.
+func (d Dimension) Over(e Dimension) Dimension {
+	for i := range d {
+		d[i] -= e[i]
+	}
+	return d
+}
+
+// Dimensions that the configuration and the models ask for.
+var (
+	None        = Dimension{}
+	Length      = Dimension{0: 1}
+	Mass        = Dimension{1: 1}
+	Time        = Dimension{2: 1}
+	Current     = Dimension{3: 1}
+	Temperature = Dimension{4: 1}
+	Angle       = Dimension{5: 1}
+	Frequency   = Dimension{2: -1}
+	Speed       = Dimension{0: 1, 2: -1}
+	Accel       = Dimension{0: 1, 2: -2}
+	AngularRate = Dimension{2: -1, 5: 1}
+	Heating     = Dimension{2: -1, 4: 1}
+	Force       = Dimension{0: 1, 1: 1, 2: -2}
+	Torque      = Dimension{0: 2, 1: 1, 2: -2, 5: -1}
+	Power       = Dimension{0: 2, 1: 1, 2: -3}
+	Pressure    = Dimension{0: -1, 1: 1, 2: -2}
+	Flow        = Dimension{0: 3, 2: -1}
+	Voltage     = Dimension{0: 2, 1: 1, 2: -3, 3: -1}
+)
+
+// Unit is one entry of the table. The zero Unit is the plain number, symbol "1" once parsed.
+type Unit struct {
+	Symbol        string
+	Dim           Dimension
+	Scale, Offset float64 // si = Scale·v + Offset
+}
+
+const (
+	inch      = 0.0254
+	foot      = 0.3048
+	poundF    = 4.4482216152605 // lbf in N: 0.45359237 kg · 9.80665 m/s², both exact
+	gravity   = 9.80665
+	perMinute = 1.0 / 60
+)
+
+// table lists every unit once; the names after the symbol are accepted spellings of it.
+// Conversion factors: BIPM SI brochure (9th ed.) and NIST SP 811, appendix B.8.
+var table = []struct {
+	Unit
+	also []string
+}{
+	{Unit{"1", None, 1, 0}, []string{"", "none", "-"}},
+	{Unit{"%", None, 0.01, 0}, []string{"percent", "pct"}},
+	{Unit{"m", Length, 1, 0}, nil},
+	{Unit{"mm", Length, 1e-3, 0}, nil},
+	{Unit{"µm", Length, 1e-6, 0}, []string{"um", "μm"}},
+	{Unit{"cm", Length, 1e-2, 0}, nil},
+	{Unit{"in", Length, inch, 0}, []string{"inch", "inches"}},
+	{Unit{"ft", Length, foot, 0}, nil},
+	{Unit{"kg", Mass, 1, 0}, nil},
+	{Unit{"s", Time, 1, 0}, []string{"sec"}},
+	{Unit{"ms", Time, 1e-3, 0}, nil},
+	{Unit{"min", Time, 60, 0}, nil},
+	{Unit{"h", Time, 3600, 0}, nil},
+	{Unit{"A", Current, 1, 0}, nil},
+	{Unit{"mA", Current, 1e-3, 0}, nil},
+	{Unit{"V", Voltage, 1, 0}, nil},
+	{Unit{"mV", Voltage, 1e-3, 0}, nil},
+	{Unit{"K", Temperature, 1, 0}, []string{"kelvin"}},
+	{Unit{"°C", Temperature, 1, 273.15}, []string{"degC", "C", "celsius", "deg_c"}},
+	{Unit{"°F", Temperature, 5.0 / 9, 459.67 * 5 / 9}, []string{"degF", "F", "fahrenheit"}},
+	{Unit{"rad", Angle, 1, 0}, nil},
+	{Unit{"deg", Angle, math.Pi / 180, 0}, []string{"°"}},
+	{Unit{"rev", Angle, 2 * math.Pi, 0}, nil},
+	{Unit{"Hz", Frequency, 1, 0}, []string{"1/s"}},
+	{Unit{"kHz", Frequency, 1e3, 0}, nil},
+	{Unit{"m/s", Speed, 1, 0}, nil},
+	{Unit{"mm/s", Speed, 1e-3, 0}, nil},
+	{Unit{"mm/min", Speed, 1e-3 * perMinute, 0}, nil},
+	{Unit{"m/min", Speed, perMinute, 0}, nil},
+	{Unit{"in/min", Speed, inch * perMinute, 0}, []string{"inch/min", "ipm"}},
+	{Unit{"in/s", Speed, inch, 0}, []string{"inch/s"}},
+	{Unit{"m/s²", Accel, 1, 0}, []string{"m/s2", "m/s^2"}},
+	{Unit{"g", Accel, gravity, 0}, nil},
+	{Unit{"rad/s", AngularRate, 1, 0}, nil},
+	{Unit{"rpm", AngularRate, 2 * math.Pi * perMinute, 0}, []string{"1/min", "rev/min", "U/min"}},
+	{Unit{"K/s", Heating, 1, 0}, []string{"°C/s", "degC/s", "C/s"}},
+	{Unit{"K/min", Heating, perMinute, 0}, []string{"°C/min", "degC/min"}},
+	{Unit{"rpm/s", AngularRate.Over(Time), 2 * math.Pi * perMinute, 0}, nil},
+	{Unit{"N", Force, 1, 0}, nil},
+	{Unit{"kN", Force, 1e3, 0}, nil},
+	{Unit{"lbf", Force, poundF, 0}, []string{"lb"}},
+	{Unit{"N·m", Torque, 1, 0}, []string{"Nm", "N*m", "N.m", "N m"}},
+	{Unit{"ft·lbf", Torque, foot * poundF, 0}, []string{"ft*lbf", "ftlbf", "ft.lbf", "ft-lbf", "lbf·ft", "lbf*ft", "ft·lb", "ft-lb"}},
+	{Unit{"in·lbf", Torque, inch * poundF, 0}, []string{"in*lbf", "lbf·in"}},
+	{Unit{"W", Power, 1, 0}, nil},
+	{Unit{"kW", Power, 1e3, 0}, nil},
+	{Unit{"hp", Power, 550 * foot * poundF, 0}, nil},
+	{Unit{"Pa", Pressure, 1, 0}, nil},
+	{Unit{"kPa", Pressure, 1e3, 0}, nil},
+	{Unit{"MPa", Pressure, 1e6, 0}, nil},
+	{Unit{"bar", Pressure, 1e5, 0}, nil},
+	{Unit{"psi", Pressure, poundF / (inch * inch), 0}, nil},
+	{Unit{"m³/s", Flow, 1, 0}, []string{"m3/s"}},
+	{Unit{"l/min", Flow, 1e-3 * perMinute, 0}, []string{"L/min", "lpm"}},
+}
+
+var byName = func() map[string]Unit {
+	m := make(map[string]Unit)
+	for _, e := range table {
+		for _, n := range append([]string{e.Symbol}, e.also...) {
+			if _, twice := m[n]; twice {
+				panic("unit: " + n + " stands twice in the table")
+			}
+			m[n] = e.Unit
+		}
+	}
+	return m
+}()
+
+// ErrUnknown is wrapped by [Parse] when a name is not in the table.
+var ErrUnknown = errors.New("unknown unit")
+
+// Parse finds a unit by its symbol or an accepted spelling, e.g. "°C", "degC", "ft*lbf".
+// "m" followed by a metric word is not guessed: only the table counts.
+func Parse(s string) (Unit, error) {
+	if u, ok := byName[strings.TrimSpace(s)]; ok {
+		return u, nil
+	}
+	return Unit{}, fmt.Errorf("%w %q (known: %s)", ErrUnknown, s, strings.Join(Symbols(), ", "))
+}
+
+// MustParse is Parse for names fixed in the program; it panics on an unknown one.
+func MustParse(s string) Unit {
+	u, err := Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
+// Symbols lists the table's symbols in its order.
+func Symbols() []string {
+	s := make([]string, len(table))
+	for i, e := range table {
+		s[i] = e.Symbol
+	}
+	return s
+}
+
+// Of lists the symbols of one dimension, for messages such as "one of °C, K, °F".
+func Of(d Dimension) []string {
+	var s []string
+	for _, e := range table {
+		if e.Dim == d {
+			s = append(s, e.Symbol)
+		}
+	}
+	return s
+}
+
+// String is the symbol.
+func (u Unit) String() string { return u.Symbol }
+
+// SI converts a value in u to the coherent SI unit of its dimension.
+func (u Unit) SI(v float64) float64 { return u.Scale*v + u.Offset }
+
+// FromSI is the inverse of [Unit.SI].
+func (u Unit) FromSI(si float64) float64 { return (si - u.Offset) / u.Scale }
+
+// Map is an affine conversion y = Scale·x + Offset. The zero Map is not the identity: use [Between].
+type Map struct{ Scale, Offset float64 }
+
+// Identity changes nothing, bit for bit.
+var Identity = Map{Scale: 1}
+
+// Apply converts one value. The identity returns its argument unchanged, bit for bit.
+func (m Map) Apply(v float64) float64 {
+	if m == Identity {
+		return v
+	}
+	return m.Scale*v + m.Offset
+}
+
+// ErrDimension is wrapped by [Between] for units of different dimension.
+var ErrDimension = errors.New("units do not measure the same thing")
+
+// Between is the conversion of values in from to values in to.
+// Equal units give [Identity], so that values pass untouched.
+func Between(from, to Unit) (Map, error) {
+	if from.Dim != to.Dim {
+		return Map{}, fmt.Errorf("%w: %s (%s) and %s (%s)", ErrDimension, from, from.Dim, to, to.Dim)
+	}
+	if from.Scale == to.Scale && from.Offset == to.Offset {
+		return Identity, nil
+	}
+	return Map{Scale: from.Scale / to.Scale, Offset: (from.Offset - to.Offset) / to.Scale}, nil
+}
+
+// Quantity is a number with its unit, as people write it: "450 rpm", "12 mm/min", "80 °C".
+type Quantity struct {
+	Value float64
+	Unit  Unit
+}
+
+// ParseQuantity reads a number followed by a unit. A bare number is an error unless want is
+// [None]; a unit of another dimension is an error that lists those that fit.
+func ParseQuantity(s string, want Dimension) (Quantity, error) {
+	t := strings.TrimSpace(s)
+	n := strings.IndexFunc(t, func(r rune) bool { return !strings.ContainsRune("+-.0123456789eE", r) })
+	// "5e" of "5 eV" cannot occur: no unit of the table starts with e or E.
+	if n < 0 {
+		n = len(t)
+	}
+	v, err := strconv.ParseFloat(t[:n], 64)
+	if err != nil || math.IsInf(v, 0) {
+		return Quantity{}, fmt.Errorf("%q is not a number with a unit such as %q", s, example(want))
+	}
+	name := strings.TrimSpace(t[n:])
+	if name == "" && want != None {
+		return Quantity{}, fmt.Errorf("%q lacks a unit: write for example %q", s, strings.TrimSpace(t)+" "+Of(want)[0])
+	}
+	u, err := Parse(name)
+	if err != nil {
+		return Quantity{}, fmt.Errorf("%w %q; allowed here: %s", ErrUnknown, name, strings.Join(Of(want), ", "))
+	}
+	if u.Dim != want {
+		return Quantity{}, fmt.Errorf("%q has the wrong kind of unit; allowed here: %s", s, strings.Join(Of(want), ", "))
+	}
+	return Quantity{v, u}, nil
+}
+
+func example(d Dimension) string {
+	if of := Of(d); len(of) > 0 {
+		return "2 " + of[0]
+	}
+	return "2"
+}
+
+// In is the quantity's value in another unit of the same dimension; it panics on a different one.
+func (q Quantity) In(u Unit) float64 {
+	m, err := Between(q.Unit, u)
+	if err != nil {
+		panic(err)
+	}
+	return m.Apply(q.Value)
+}
+
+// SI is the quantity's value in the coherent SI unit.
+func (q Quantity) SI() float64 { return q.Unit.SI(q.Value) }
+
+// String prints the quantity as it may be written in a configuration.
+func (q Quantity) String() string {
+	s := strconv.FormatFloat(q.Value, 'g', -1, 64)
+	if q.Unit.Symbol == "" || q.Unit.Symbol == "1" {
+		return s
+	}
+	return s + " " + q.Unit.Symbol
+}
+
+// Nearest is the known spelling closest to name by edit distance (a wrong case counts least),
+// for "did you mean"; "" if none is near.
+func Nearest(name string) string {
+	best, at := "", 30
+	names := make([]string, 0, len(byName))
+	for n := range byName {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		d := 10*distance(strings.ToLower(name), strings.ToLower(n)) + min(distance(name, n), 9)
+		if d < at && d < 10*len(n) {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein edit distance in runes.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, r := range x {
+		prev := row[0]
+		row[0] = i + 1
+		for j, s := range y {
+			cost := prev
+			if r != s {
+				cost = 1 + min(prev, row[j], row[j+1])
+			}
+			prev, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(y)]
+}

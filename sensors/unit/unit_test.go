@@ -1,0 +1,109 @@
+package unit
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestConversionsAgainstPublishedFactors(t *testing.T) {
+	// NIST SP 811 B.8 and definitions.
+	for _, c := range []struct {
+		v        float64
+		from, to string
+		want     float64
+	}{
+		{1, "ft·lbf", "N·m", 1.3558179483314004},
+		{1, "in", "mm", 25.4},
+		{60, "rpm", "rad/s", 2 * math.Pi},
+		{100, "°C", "K", 373.15},
+		{212, "°F", "°C", 100},
+		{-40, "°F", "°C", -40},
+		{1, "hp", "W", 745.6998715822702},
+		{1, "psi", "kPa", 6.894757293168361},
+		{12, "in/min", "mm/s", 5.08},
+		{1, "lbf", "N", 4.4482216152605},
+	} {
+		m, err := Between(MustParse(c.from), MustParse(c.to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Apply(c.v); math.Abs(got-c.want) > 1e-9*math.Max(1, math.Abs(c.want)) {
+			t.Errorf("%g %s = %.12g %s, want %.12g", c.v, c.from, got, c.to, c.want)
+		}
+	}
+}
+
+func TestEqualUnitsPassValuesBitForBit(t *testing.T) {
+	m, err := Between(MustParse("degC"), MustParse("°C"))
+	if err != nil || m != Identity {
+		t.Fatalf("map %v, error %v", m, err)
+	}
+	for _, v := range []float64{0.1, -0.0, 474.9, math.MaxFloat64} {
+		if math.Float64bits(m.Apply(v)) != math.Float64bits(v) {
+			t.Errorf("%g changed", v)
+		}
+	}
+}
+
+func TestDifferentDimensionsAreRefused(t *testing.T) {
+	for _, c := range [][2]string{{"rpm", "Hz"}, {"N·m", "W"}, {"°C", "K/s"}, {"mm", "mm/min"}} {
+		if _, err := Between(MustParse(c[0]), MustParse(c[1])); !errors.Is(err, ErrDimension) {
+			t.Errorf("%s to %s: %v", c[0], c[1], err)
+		}
+	}
+}
+
+func TestPowerIsTorqueTimesAngularRate(t *testing.T) {
+	if Torque.Times(AngularRate) != Power {
+		t.Fatalf("%s", Torque.Times(AngularRate))
+	}
+}
+
+func TestParseQuantity(t *testing.T) {
+	for in, si := range map[string]float64{"450 rpm": 15 * math.Pi, "450rpm": 15 * math.Pi, " +1e3 rad/s ": 1000} {
+		q, err := ParseQuantity(in, AngularRate)
+		if err != nil || math.Abs(q.SI()-si) > 1e-9 {
+			t.Errorf("%q: %v, %v", in, q, err)
+		}
+	}
+	for in, want := range map[string]string{
+		"450":       "lacks a unit",
+		"450 °C":    "wrong kind of unit",
+		"fast":      "not a number",
+		"":          "not a number",
+		"4 rpms":    "unknown unit",
+		"NaN rpm":   "not a number",
+		"1e999 rpm": "not a number",
+	} {
+		if _, err := ParseQuantity(in, AngularRate); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for in, want := range map[string]string{"degc": "degC", "mm/mins": "mm/min", "zzzzzzzz": ""} {
+		if got := Nearest(in); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzParseQuantity(f *testing.F) {
+	f.Add("450 rpm")
+	f.Add("-3.5e2 °C")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, d := range []Dimension{None, Temperature, AngularRate} {
+			q, err := ParseQuantity(s, d)
+			if err != nil {
+				continue
+			}
+			back, err := ParseQuantity(q.String(), d)
+			if err != nil || back != q {
+				t.Fatalf("%q -> %q -> %v, %v", s, q, back, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,50 @@
+// Package wire turns what devices send into samples: text lines (CSV, key=value), JSON, bare
+// numbers and the binary DAQ frame. Decoders are pure: bytes in, samples out, no clock, no I/O.
+package wire
+
+import (
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// Field maps one value of a message to a channel.
+type Field struct {
+	Channel   sensors.ChannelID
+	Key       string    // column name or 1-based number, key, or JSON path, as the format says
+	Map       unit.Map  // from the message's unit to the channel's
+	Sentinels []float64 // values by which the device says "no signal"; compared before conversion
+}
+
+// TimeUnit says how a device writes its time stamp.
+type TimeUnit string
+
+// Nanoseconds to Seconds count since the Unix epoch; RFC3339 is text such as
+// "2025-07-08T10:43:15.30Z". The Uptime units count since the device's own start and are tied
+// to the arrival time of the first message, then follow the device's clock.
+const (
+	NoTime        TimeUnit = ""
+	Nanoseconds   TimeUnit = "ns"
+	Microseconds  TimeUnit = "us"
+	Milliseconds  TimeUnit = "ms"
+	Seconds       TimeUnit = "s"
+	RFC3339       TimeUnit = "rfc3339"
+	UptimeMicros  TimeUnit = "uptime us"
+	UptimeMillis  TimeUnit = "uptime ms"
+	UptimeSeconds TimeUnit = "uptime s"
+)
+
+// Options describes the messages of one device.
+type Options struct {
+	Fields      []Field
+	TimeKey     string // where the time stamp stands, as Field.Key; "" means there is none
+	TimeUnit    TimeUnit
+	DeviceClock bool // the device's stamp rules (Sample.Time); otherwise the arrival time does
+}
+
+// Decoder reads one message (a line without its end, a JSON document, a frame without its
+// delimiter). It appends the message's samples to dst and returns it; arrival is ns since the
+// Unix epoch. On error dst comes back unchanged and nothing of the message counts. A decoder
+// keeps nothing of msg, does not allocate on the good path, and serves one goroutine.
+type Decoder interface {
+	Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error)
+}
