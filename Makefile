@@ -1,0 +1,63 @@
+# stirwatch: `make demo` shows it, `make test` proves it. Both install what they need.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+TOOLS       := $(CURDIR)/.tools/bin
+INFLUXD     := $(TOOLS)/influxd
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@latest
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FOR         ?=
+BENCH       ?= .
+COUNT       ?= 1
+FUZZTIME    ?= 60s
+
+export INFLUXD
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint bench fuzz generate tools clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## bin/stirwatch
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/stirwatch ./cmd/stirwatch
+
+demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by itself
+	bin/stirwatch demo $(if $(FOR),--for $(FOR))
+
+test: tools ## everything, race detector included
+	go test -race -timeout 20m ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench: ## benchmarks; BENCH=regexp COUNT=n, for benchstat
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for pkg in $$(go list ./...); do \
+	  dir=$$(go list -f '{{.Dir}}' $$pkg); \
+	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
+	    echo "== $$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME); \
+	  done; \
+	done
+
+generate: ## schema, configuration reference and example, from the configuration's types
+	go generate ./...
+
+tools: $(INFLUXD) ## what the tests need: mosquitto (Debian package) and influxd 1.8.10
+	@if ! command -v mosquitto >/dev/null && [ ! -x /usr/sbin/mosquitto ]; then \
+	  as=; [ "$$(id -u)" = 0 ] || as=sudo; \
+	  if command -v apt-get >/dev/null && { [ -z "$$as" ] || command -v sudo >/dev/null; }; then \
+	    echo "installing mosquitto"; $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; \
+	  else echo "mosquitto is missing and cannot be installed here: tests that need it will be skipped"; fi; \
+	fi
+
+$(INFLUXD):
+	@echo "building influxd 1.8.10 into .tools (about a minute, once)"
+	GOBIN=$(TOOLS) go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10
+
+clean: ## remove what was built
+	rm -rf bin .tools

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rooms are the top-level folders that hold Go code. The value says which rooms a room may
+// import, with the reason that a failing test gives. A room always may import its own packages.
+var rooms = map[string]struct {
+	may []string
+	why string
+}{
+	"config":          {nil, "configuration is plain data; cmd turns its sections into each room's Options"},
+	"sensors":         {nil, "drivers must be testable and usable without an agent"},
+	"dynamics":        {nil, "numbers in, numbers out: models know no channels, clocks or logs"},
+	"firmware-bridge": {nil, "the last gate before the machine must not depend on the code it guards"},
+	"control":         {[]string{"dynamics"}, "control knows a model and an estimate, never a device"},
+	"agent":           {[]string{"sensors", "dynamics", "control", "firmware-bridge"}, "the agent owns the tick and the interfaces it uses; configuration reaches it as Options"},
+	"cmd":             {[]string{"config", "sensors", "dynamics", "control", "firmware-bridge", "agent"}, "wiring"},
+}
+
+// exceptions are arrows that every rule above forbids and that stand for a written reason.
+var exceptions = []struct{ from, to, why string }{
+	{"", "stirwatch/sensors/unit", "one table of units for all rooms; it imports the standard library alone (docs/decisions/0002-units.md)"},
+	{"firmware-bridge/twin", "stirwatch/sensors/wire", "a simulated device speaks with the codecs that read it"},
+}
+
+// forbidden are imports of one room that the design keeps out of all the others.
+var forbidden = []struct{ prefix, only, why string }{
+	{"go.bug.st/serial", "sensors/serialport", "third-party drivers stay in their driver"},
+	{"github.com/eclipse/paho.mqtt.golang", "sensors/mqtt cmd/stirwatch/play", "third-party drivers stay in their driver"},
+	{"github.com/influxdata/influxdb-client-go", "agent/influx", "only the uploader speaks to InfluxDB"},
+	{"modernc.org/sqlite", "agent/journal", "only the journal opens the database"},
+	{"github.com/mochi-mqtt", "cmd", "an embedded broker is for the demo and for tests"},
+	{"stirwatch/cmd", "cmd", "nothing imports the wiring"},
+}
+
+func TestArrowsBetweenRooms(t *testing.T) {
+	root := filepath.Join("..", "..")
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		files++
+		rel, _ := filepath.Rel(root, path)
+		rel = filepath.ToSlash(rel)
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, imp := range f.Imports {
+			target, _ := strconv.Unquote(imp.Path.Value)
+			if why := broken(rel, target); why != "" {
+				t.Errorf("%s imports %s: %s", rel, target, why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 10 {
+		t.Fatalf("only %d Go files found below %s", files, root)
+	}
+}
+
+// broken gives the reason why file (slash-separated, from the root) must not import target, or "".
+func broken(file, target string) string {
+	dir, test := filepath.ToSlash(filepath.Dir(file)), strings.HasSuffix(file, "_test.go")
+	for _, f := range forbidden {
+		if !strings.HasPrefix(target, f.prefix) || test {
+			continue
+		}
+		allowed := false
+		for _, only := range strings.Fields(f.only) {
+			allowed = allowed || dir == only || strings.HasPrefix(dir, only+"/")
+		}
+		if !allowed {
+			return f.why + "; only " + f.only + " may"
+		}
+	}
+	rest, ours := strings.CutPrefix(target, "stirwatch/")
+	if !ours {
+		return ""
+	}
+	for _, e := range exceptions {
+		if target == e.to && strings.HasPrefix(dir, e.from) {
+			return ""
+		}
+	}
+	from, to := room(file), room(rest)
+	if from == to {
+		return ""
+	}
+	r, known := rooms[from]
+	if !known {
+		return "the top level holds " + strings.Join(roomNames(), ", ") + " and no other room"
+	}
+	for _, m := range r.may {
+		if m == to {
+			return ""
+		}
+	}
+	return r.why
+}
+
+func room(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
+
+func roomNames() []string {
+	var names []string
+	for n := range rooms {
+		names = append(names, n)
+	}
+	return names
+}
+
+func TestBrokenArrowsAreNamed(t *testing.T) {
+	for _, c := range []struct{ file, target, want string }{
+		{"sensors/mqtt/mqtt.go", "stirwatch/agent/journal", "drivers must be testable"},
+		{"dynamics/filter.go", "stirwatch/sensors", "numbers in, numbers out"},
+		{"dynamics/filter.go", "stirwatch/sensors/unit", ""},
+		{"firmware-bridge/bridge.go", "stirwatch/control", "must not depend on the code it guards"},
+		{"control/control.go", "stirwatch/dynamics", ""},
+		{"agent/agent.go", "stirwatch/config", "configuration reaches it as Options"},
+		{"agent/agent.go", "github.com/eclipse/paho.mqtt.golang", "stay in their driver"},
+		{"agent/influx/influx.go", "github.com/influxdata/influxdb-client-go/v2", ""},
+		{"helpers/x.go", "stirwatch/sensors", "no other room"},
+	} {
+		got := broken(c.file, c.target)
+		if c.want == "" && got != "" || c.want != "" && !strings.Contains(got, c.want) {
+			t.Errorf("%s -> %s: %q, want %q", c.file, c.target, got, c.want)
+		}
+	}
+}
+
+func TestTopLevelHoldsTheFixedRooms(t *testing.T) {
+	for _, name := range []string{"agent", "sensors", "dynamics", "control", "config", "firmware-bridge", "cmd", "go.mod", "go.sum", "agent.yaml"} {
+		if _, err := os.Stat(filepath.Join("..", "..", name)); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+}
