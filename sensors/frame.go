@@ -78,6 +78,20 @@ func (b *Board) Newest() Sample {
 	return b.newest
 }
 
+// Shift moves every held stamp by d, so that ages stay right when the clock that rules has stepped by d.
+func (b *Board) Shift(d time.Duration) {
+	b.mu.Lock()
+	for i := range b.latest {
+		if b.latest[i].Status.Signal != Missing {
+			b.latest[i].Time += int64(d)
+			b.latest[i].Arrival += int64(d)
+		}
+	}
+	b.newest.Time += int64(d)
+	b.newest.Arrival += int64(d)
+	b.mu.Unlock()
+}
+
 // Gather fills f for the instant now (ns since the Unix epoch, same clock as the samples' Time).
 // A channel never seen, or older than its max age, is missing. It does not allocate.
 func (b *Board) Gather(f *Frame, now int64) {

@@ -181,5 +181,6 @@ type Source interface {
 	Health() *Health
 }
 
-// Clock gives the time of arrival, ns since the Unix epoch; it never runs backwards.
+// Clock gives the time of arrival, ns since the Unix epoch. It runs on monotonic time; only a
+// recorded clock step makes it jump.
 type Clock func() int64
