@@ -68,7 +68,7 @@ func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error)
 	n := h.Rejected.Add(1)
 	h.mu.Lock()
 	h.lastBad = fmt.Sprintf("%v: %.80q", why, raw)
-	due := time.Unix(0, at).After(h.nextLog)
+	due := !time.Unix(0, at).Before(h.nextLog)
 	if due {
 		h.nextLog = time.Unix(0, at).Add(rejectEvery)
 	}
