@@ -7,7 +7,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// Field maps one value of a message to a channel.
+// Field maps one value of a message to a channel. The zero Map is taken as [unit.Identity].
 type Field struct {
 	Channel   sensors.ChannelID
 	Key       string    // column name or 1-based number, key, or JSON path, as the format says
@@ -20,7 +20,9 @@ type TimeUnit string
 
 // Nanoseconds to Seconds count since the Unix epoch; RFC3339 is text such as
 // "2025-07-08T10:43:15.30Z". The Uptime units count since the device's own start and are tied
-// to the arrival time of the first message, then follow the device's clock.
+// to the arrival time of the first message, then follow the device's clock; where it drifts away
+// from arrival time it is slewed back by less than 1 %, and a device time that goes backwards
+// (a reboot) ties it again.
 const (
 	NoTime        TimeUnit = ""
 	Nanoseconds   TimeUnit = "ns"
@@ -47,4 +49,18 @@ type Options struct {
 // keeps nothing of msg, does not allocate on the good path, and serves one goroutine.
 type Decoder interface {
 	Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error)
+}
+
+// Stamped is a decoder whose messages carry the device's own time.
+type Stamped interface {
+	// DeviceTime is the stamp of the last decoded message, ns since the Unix epoch (uptimes
+	// already tied to it), or 0 if it had none.
+	DeviceTime() int64
+}
+
+// Sequenced is a decoder whose messages are numbered.
+type Sequenced interface {
+	// LastGap is how many messages are missing before the last decoded one; 0 for the first
+	// one, and after the device restarted.
+	LastGap() int
 }

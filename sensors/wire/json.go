@@ -1,0 +1,525 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// NewJSON reads documents of many channels. A key is a path through objects and arrays,
+// "axis.0.force", or the name of a member of the outermost object, which may contain dots and
+// then goes before the path. Values are numbers, numbers in quotes, true (1) or false (0);
+// null and absent keys are missing and skipped, but a document without a single one of the
+// keys is an error. Of repeated keys the last counts (as in encoding/json).
+func NewJSON(o Options) Decoder {
+	d := &jsonFrame{fields: ownAll(o.Fields), timeKey: o.TimeKey, stamper: newStamper(o.TimeUnit, o.DeviceClock)}
+	var paths []string
+	for _, f := range d.fields {
+		paths = append(paths, f.Key)
+	}
+	if o.TimeKey != "" {
+		paths = append(paths, o.TimeKey)
+	}
+	d.doc = newDocument(paths)
+	return d
+}
+
+type jsonFrame struct {
+	stamper
+	fields  []Field
+	timeKey string
+	doc     *document // slots: the fields, then the time if there is one
+}
+
+func (d *jsonFrame) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
+	if err := d.doc.scan(msg); err != nil {
+		return dst, err
+	}
+	var stamp span
+	if d.timeKey != "" {
+		stamp = d.doc.found[len(d.fields)]
+	}
+	at, err := d.at(stamp, d.timeKey, arrival, msg)
+	if err != nil {
+		return dst, err
+	}
+	n, any := len(dst), false
+	for i := range d.fields {
+		v, present, err := d.doc.found[i].number(msg)
+		if err != nil {
+			return dst[:n], fmt.Errorf("key %q: %w", d.fields[i].Key, err)
+		}
+		any = any || d.doc.found[i].kind != 0
+		if present {
+			dst = append(dst, d.fields[i].sample(at, arrival, v))
+		}
+	}
+	if !any {
+		return dst[:n], fmt.Errorf("none of the configured keys (%q, …) is in the document", d.firstKey())
+	}
+	return dst, nil
+}
+
+func (d *jsonFrame) firstKey() string {
+	if len(d.fields) == 0 {
+		return ""
+	}
+	return d.fields[0].Key
+}
+
+// at reads a stamp that was found in a document.
+func (s *stamper) at(stamp span, key string, arrival int64, msg []byte) (int64, error) {
+	switch stamp.kind {
+	case 0, 'n':
+		return s.none(key, arrival)
+	case '0', '"':
+		at, err := s.read(stamp.bytes(msg), arrival)
+		if err != nil {
+			err = fmt.Errorf("key %q: %w", key, err)
+		}
+		return at, err
+	}
+	return 0, fmt.Errorf("key %q: %.40s is not a time stamp", key, msg[stamp.from:stamp.to])
+}
+
+// NewJSONValue reads documents of one channel: the value at valuePath ("" for the whole
+// document), the time at timePath and the unit's text at unitPath where these are not "". The
+// value is converted from the unit that the document names to chUnit; an absent or unknown unit,
+// or one of another dimension, is an error ([unit.ErrUnknown], [unit.ErrDimension]). An absent
+// value is an error, null is missing.
+func NewJSONValue(valuePath, timePath string, tu TimeUnit, unitPath string, ch sensors.ChannelID, chUnit unit.Unit, sentinels []float64, deviceClock bool) Decoder {
+	d := &jsonValue{
+		stamper: newStamper(tu, deviceClock),
+		field:   own(Field{Channel: ch, Key: valuePath, Sentinels: sentinels}),
+		timeKey: timePath, unitKey: unitPath, to: chUnit,
+	}
+	paths := []string{valuePath}
+	if timePath != "" {
+		paths, d.timeSlot = append(paths, timePath), len(paths)
+	}
+	if unitPath != "" {
+		paths, d.unitSlot = append(paths, unitPath), len(paths)
+	}
+	d.doc = newDocument(paths)
+	return d
+}
+
+type jsonValue struct {
+	stamper
+	field              Field // its Map follows the document's unit
+	doc                *document
+	timeKey, unitKey   string
+	timeSlot, unitSlot int // in doc.found, 0 if there is none
+	to                 unit.Unit
+
+	lastUnit []byte // the text that field.Map and unitErr belong to
+	unitErr  error
+}
+
+func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
+	if err := d.doc.scan(msg); err != nil {
+		return dst, err
+	}
+	found := d.doc.found
+	if found[0].kind == 0 {
+		return dst, fmt.Errorf("no value at %q", d.field.Key)
+	}
+	v, present, err := found[0].number(msg)
+	if err != nil {
+		return dst, fmt.Errorf("key %q: %w", d.field.Key, err)
+	}
+	var stamp span
+	if d.timeSlot > 0 {
+		stamp = found[d.timeSlot]
+	}
+	at, err := d.at(stamp, d.timeKey, arrival, msg)
+	if err != nil || !present {
+		return dst, err
+	}
+	if d.unitSlot > 0 {
+		if err := d.follow(found[d.unitSlot], msg); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, d.field.sample(at, arrival, v)), nil
+}
+
+// follow sets the conversion to the unit that the document names. Devices do not change it
+// often: the last text is remembered.
+func (d *jsonValue) follow(s span, msg []byte) error {
+	if s.kind != '"' {
+		return fmt.Errorf("no unit at %q: a text such as %q is expected", d.unitKey, d.to.Symbol)
+	}
+	name := s.bytes(msg)
+	if d.lastUnit != nil && bytes.Equal(name, d.lastUnit) {
+		return d.unitErr
+	}
+	d.lastUnit = append(make([]byte, 0, len(name)), name...)
+	from, err := unit.Parse(unquote(name))
+	if err == nil {
+		d.field.Map, err = unit.Between(from, d.to)
+	}
+	if d.unitErr = err; err != nil {
+		d.unitErr = fmt.Errorf("key %q: %w", d.unitKey, err)
+	}
+	return d.unitErr
+}
+
+// unquote resolves the escapes of a JSON string's inside, e.g. \u00b0C.
+func unquote(b []byte) string {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return string(b)
+	}
+	return string(unescape(nil, b))
+}
+
+// document finds values by path in one pass, checking the JSON grammar (RFC 8259) on its way.
+type document struct {
+	root  *node
+	found []span // by index of the path
+	buf   []byte
+}
+
+// node is a place on the way to a wanted value.
+type node struct {
+	members map[string]*node
+	targets []target
+}
+
+type target struct {
+	slot    int
+	literal bool // reached by a name with dots, which goes before the path
+}
+
+// span is a value in the message: kind is 0 for nothing, else '0' for a number, '"', 't', 'f',
+// 'n', '{' or '['; a string's span excludes its quotes.
+type span struct {
+	from, to int
+	kind     byte
+	literal  bool
+}
+
+func (s span) bytes(msg []byte) []byte { return msg[s.from:s.to] }
+
+// maxDepth bounds recursion; the grammar does not.
+const maxDepth = 100
+
+func newDocument(paths []string) *document {
+	d := &document{root: &node{}, found: make([]span, len(paths))}
+	for i, p := range paths {
+		if p == "" {
+			d.root.targets = append(d.root.targets, target{i, true})
+			continue
+		}
+		n := d.root.member(p)
+		n.targets = append(n.targets, target{i, true})
+		if !strings.Contains(p, ".") {
+			continue
+		}
+		n = d.root
+		for _, name := range strings.Split(p, ".") {
+			n = n.member(name)
+		}
+		n.targets = append(n.targets, target{i, false})
+	}
+	return d
+}
+
+func (n *node) member(name string) *node {
+	if n.members == nil {
+		n.members = map[string]*node{}
+	}
+	if n.members[name] == nil {
+		n.members[name] = &node{}
+	}
+	return n.members[name]
+}
+
+// scan fills found from a whole document.
+func (d *document) scan(msg []byte) error {
+	clear(d.found)
+	i, err := d.value(msg, space(msg, 0), d.root, 0)
+	if err != nil {
+		return err
+	}
+	if i = space(msg, i); i != len(msg) {
+		return syntax("text after the document", msg, i)
+	}
+	return nil
+}
+
+// value checks the value that starts at i, notes what is wanted of it (n may be nil), and
+// returns the index after it.
+func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
+	if i >= len(b) {
+		return i, syntax("a value is missing", b, i)
+	}
+	if depth > maxDepth {
+		return i, syntax("nested too deeply", b, i)
+	}
+	from, kind := i, b[i]
+	var err error
+	switch {
+	case kind == '"':
+		i, err = quoted(b, i)
+	case kind == '-' || kind-'0' <= 9:
+		kind = '0'
+		i, err = numeral(b, i)
+	case kind == '{':
+		i, err = d.object(b, i, n, depth)
+	case kind == '[':
+		i, err = d.array(b, i, n, depth)
+	case kind == 't':
+		i, err = word(b, i, "true")
+	case kind == 'f':
+		i, err = word(b, i, "false")
+	case kind == 'n':
+		i, err = word(b, i, "null")
+	default:
+		err = syntax("a value is expected", b, i)
+	}
+	if err == nil && n != nil && len(n.targets) > 0 {
+		s := span{from, i, kind, false}
+		if kind == '"' {
+			s.from, s.to = s.from+1, s.to-1
+		}
+		for _, t := range n.targets {
+			if s.literal = t.literal; t.literal || !d.found[t.slot].literal {
+				d.found[t.slot] = s
+			}
+		}
+	}
+	return i, err
+}
+
+func (d *document) object(b []byte, i int, n *node, depth int) (int, error) {
+	i = space(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1, nil
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return i, syntax("a key is expected", b, i)
+		}
+		end, err := quoted(b, i)
+		if err != nil {
+			return end, err
+		}
+		var child *node
+		if n != nil && n.members != nil {
+			key := b[i+1 : end-1]
+			if bytes.IndexByte(key, '\\') >= 0 {
+				d.buf = unescape(d.buf[:0], key)
+				key = d.buf
+			}
+			child = n.members[string(key)]
+		}
+		if i = space(b, end); i >= len(b) || b[i] != ':' {
+			return i, syntax("':' is expected", b, i)
+		}
+		if i, err = d.value(b, space(b, i+1), child, depth+1); err != nil {
+			return i, err
+		}
+		i = space(b, i)
+		switch {
+		case i < len(b) && b[i] == ',':
+			i = space(b, i+1)
+		case i < len(b) && b[i] == '}':
+			return i + 1, nil
+		default:
+			return i, syntax("',' or '}' is expected", b, i)
+		}
+	}
+}
+
+func (d *document) array(b []byte, i int, n *node, depth int) (int, error) {
+	i = space(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1, nil
+	}
+	for k := 0; ; k++ {
+		var child *node
+		if n != nil && n.members != nil {
+			d.buf = strconv.AppendInt(d.buf[:0], int64(k), 10)
+			child = n.members[string(d.buf)]
+		}
+		var err error
+		if i, err = d.value(b, i, child, depth+1); err != nil {
+			return i, err
+		}
+		i = space(b, i)
+		switch {
+		case i < len(b) && b[i] == ',':
+			i = space(b, i+1)
+		case i < len(b) && b[i] == ']':
+			return i + 1, nil
+		default:
+			return i, syntax("',' or ']' is expected", b, i)
+		}
+	}
+}
+
+func space(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// quoted checks the string that starts at i and returns the index after its closing quote.
+func quoted(b []byte, i int) (int, error) {
+	for i++; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, nil
+		case c < ' ':
+			return i, syntax("control character in a string", b, i)
+		case c == '\\':
+			i++
+			switch {
+			case i >= len(b):
+			case b[i] == 'u':
+				if _, ok := hex4(b[i+1:]); !ok {
+					return i, syntax(`\u needs four hexadecimal digits`, b, i)
+				}
+				i += 4
+			case !strings.ContainsRune(`"\/bfnrt`, rune(b[i])):
+				return i, syntax("unknown escape", b, i)
+			}
+		}
+	}
+	return i, syntax("string without an end", b, i)
+}
+
+// numeral checks the number that starts at i.
+func numeral(b []byte, i int) (int, error) {
+	if b[i] == '-' {
+		i++
+	}
+	from := i
+	i = digits(b, i)
+	if i == from || i > from+1 && b[from] == '0' {
+		return i, syntax("malformed number", b, i)
+	}
+	if i < len(b) && b[i] == '.' {
+		from = i + 1
+		if i = digits(b, from); i == from {
+			return i, syntax("malformed number", b, i)
+		}
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		from = i
+		if i = digits(b, from); i == from {
+			return i, syntax("malformed number", b, i)
+		}
+	}
+	return i, nil
+}
+
+func digits(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+func word(b []byte, i int, w string) (int, error) {
+	if len(b)-i < len(w) || string(b[i:i+len(w)]) != w {
+		return i, syntax("a value is expected", b, i)
+	}
+	return i + len(w), nil
+}
+
+func syntax(what string, b []byte, i int) error {
+	return fmt.Errorf("not JSON: %s at byte %d of %d", what, i, len(b))
+}
+
+var errNotNumber = errors.New("not a number")
+
+// number is the value of a span; present is false for null and for nothing found.
+func (s span) number(msg []byte) (v float64, present bool, err error) {
+	switch b := s.bytes(msg); s.kind {
+	case 0, 'n':
+		return 0, false, nil
+	case 't':
+		return 1, true, nil
+	case 'f':
+		return 0, true, nil
+	case '0':
+		v, _ = parseFloat(b) // the grammar was checked: only overflow is left, and gives ±Inf
+		return v, true, nil
+	case '"':
+		if v, ok := parseFloat(bytes.TrimSpace(b)); ok {
+			return v, true, nil
+		}
+		return 0, false, fmt.Errorf("%.40q is %w", b, errNotNumber)
+	default:
+		return 0, false, fmt.Errorf("%.40s is %w", b, errNotNumber)
+	}
+}
+
+// unescape appends the meaning of a checked string's inside. Half a surrogate pair becomes U+FFFD.
+func unescape(dst, b []byte) []byte {
+	dst = slices.Grow(dst, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] != '\\' {
+			dst = append(dst, b[i])
+			continue
+		}
+		i++
+		switch c := b[i]; c {
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			r, _ := hex4(b[i+1:])
+			i += 4
+			if r >= 0xd800 && r < 0xdc00 && i+2 < len(b) && b[i+1] == '\\' && b[i+2] == 'u' {
+				if low, ok := hex4(b[i+3:]); ok && low >= 0xdc00 && low < 0xe000 {
+					r = (r-0xd800)<<10 | (low - 0xdc00) + 0x10000
+					i += 6
+				}
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func hex4(b []byte) (rune, bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	var r rune
+	for _, c := range b[:4] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
