@@ -1,0 +1,6 @@
+//go:build !linux
+
+package mqtt
+
+// setLowWater is a saving that only Linux offers for TCP.
+func setLowWater(uintptr, int) {}

@@ -1,0 +1,573 @@
+// Package mqtt reads samples from an MQTT broker, through github.com/eclipse/paho.mqtt.golang.
+//
+// The session is persistent and messages are acknowledged only when the record has them, so what
+// the agent does not have, the broker still holds. The guarantee is at-least-once: a message may
+// come twice around a lost connection, with the same channel and device stamp.
+//
+// paho keeps the connection, the session, subscriptions and keep-alive. The PUBLISH packets are
+// taken out of its byte stream and decoded in place (see link), in bursts (see paced).
+package mqtt
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"stirwatch/sensors"
+)
+
+// Options describes a source. Name, Broker, ClientID, Registry and Topics must be given.
+type Options struct {
+	Name     string
+	Broker   string // tcp://host:1883, or tls://host:8883; mqtt:// and mqtts:// mean the same
+	ClientID string // names the session at the broker: unique, and the same at every start
+	Username string
+	Password string
+	TLS      *tls.Config // for tls://; see [LoadTLS]. nil: the system's authorities, no certificate
+
+	Registry *sensors.Registry
+	Topics   []Topic // a message belongs to the first that matches
+	// KeepAlive is how often an unused connection is tried, in whole seconds; default 30 s. A
+	// sink that blocks for longer than this makes the connection be given up and made again.
+	KeepAlive time.Duration
+	Silence   time.Duration // a topic without a message for so long is reported; 0: never
+	// Coalesce is how long a fast stream (more than one message in this time) is let gather
+	// before it is read; default 5 ms, negative: never.
+	Coalesce  time.Duration
+	MaxPacket int           // larger messages are rejected, bytes; default 1 MiB
+	Clock     sensors.Clock // default: the system's clock
+}
+
+// Defaults and bounds of timing.
+const (
+	defaultKeepAlive = 30 * time.Second
+	defaultCoalesce  = 5 * time.Millisecond
+	defaultPacket    = 1 << 20
+	connectLimit     = 10 * time.Second // for reaching the broker, and for each of its answers
+	firstRetry       = 250 * time.Millisecond
+	lastRetry        = 5 * time.Second
+	farewell         = 500 * time.Millisecond // at the end, for acknowledgements on their way
+)
+
+// Source is a connection to one broker; it implements [sensors.Source].
+type Source struct {
+	o      Options
+	url    *url.URL
+	name   string // the broker, for people
+	health sensors.Health
+
+	mu       sync.Mutex // held while packets are taken, Emit included
+	sink     sensors.Sink
+	router   *router
+	stopping bool
+	samples  []sensors.Sample // decoded, not yet handed over
+	last     int64            // stamp of the last message
+	count    struct{ messages, bytes, duplicates uint64 }
+	skew     int64
+
+	everUp   bool  // there was a session since Run began
+	gapFrom  int64 // the broker lost the session: last message before it did; 0: it did not
+	up       int64 // subscribed since, ns; 0: not. Guarded by upMu
+	upMu     sync.Mutex
+	reported bool // the present outage was recorded
+}
+
+// New checks the options; it does not connect.
+func New(o Options) (*Source, error) {
+	o.KeepAlive = cmp.Or(o.KeepAlive, defaultKeepAlive)
+	o.Coalesce = max(0, cmp.Or(o.Coalesce, defaultCoalesce))
+	o.MaxPacket = cmp.Or(o.MaxPacket, defaultPacket)
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixNano() }
+	}
+	var errs []error
+	s := &Source{o: o}
+	u, err := brokerURL(o.Broker)
+	if err != nil {
+		errs = append(errs, err)
+	} else {
+		s.url, s.name = u, u.String()
+	}
+	if o.ClientID == "" {
+		errs = append(errs, errors.New("no client id: the broker keeps the session under it"))
+	}
+	if o.Password != "" && o.Username == "" {
+		errs = append(errs, errors.New("a password without a user name"))
+	}
+	if o.KeepAlive < time.Second || o.KeepAlive > 18*time.Hour {
+		errs = append(errs, fmt.Errorf("keep-alive %v: use 1 s to 18 h", o.KeepAlive))
+	}
+	if o.TLS != nil && u != nil && u.Scheme != "tls" {
+		errs = append(errs, fmt.Errorf("TLS is configured but the broker is %s: use tls://%s", u, u.Host))
+	}
+	if s.router, err = newRouter(o.Registry, o.Topics); err != nil {
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("mqtt %s: %w", o.Name, err)
+	}
+	return s, nil
+}
+
+// brokerURL checks a broker's address and fills in what is usual.
+func brokerURL(broker string) (*url.URL, error) {
+	u, err := url.Parse(broker)
+	if err != nil {
+		return nil, fmt.Errorf("broker %q: %w", broker, err)
+	}
+	port := "1883"
+	switch u.Scheme {
+	case "tcp", "mqtt":
+		u.Scheme = "tcp"
+	case "tls", "ssl", "mqtts", "tcps":
+		u.Scheme, port = "tls", "8883"
+	default:
+		return nil, fmt.Errorf("broker %q: use tcp://host:1883 or tls://host:8883", broker)
+	}
+	if u.User != nil {
+		return nil, fmt.Errorf("broker %s: give the user and the password by themselves, not in the address", u.Redacted())
+	}
+	if u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("broker %q: use tcp://host:1883 or tls://host:8883", broker)
+	}
+	u.Path = ""
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	return u, nil
+}
+
+// LoadTLS makes a configuration from PEM files: the authorities that sign brokers (ca; "" for
+// the system's) and the certificate by which the broker knows us (cert and key; "" for none).
+func LoadTLS(ca, cert, key string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, fmt.Errorf("TLS authorities: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("TLS authorities: no certificate in %s: a PEM file is expected", ca)
+		}
+	}
+	if (cert == "") != (key == "") {
+		return nil, errors.New("TLS: a client certificate needs its key, and the other way round")
+	}
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("TLS client certificate %s with key %s: %w", cert, key, err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// Name implements [sensors.Source].
+func (s *Source) Name() string { return s.o.Name }
+
+// Health implements [sensors.Source].
+func (s *Source) Health() *sensors.Health { return &s.health }
+
+// Run implements [sensors.Source]. It keeps a connection, retrying after 250 ms and then ever
+// more slowly, up to every 5 s. When it has returned, the sink is not called any more; bursts
+// that are not acknowledged by then will be sent again by the broker at the next start.
+func (s *Source) Run(ctx context.Context, to sensors.Sink) error {
+	s.mu.Lock()
+	if s.sink != nil {
+		s.mu.Unlock()
+		return fmt.Errorf("mqtt %s: already running", s.o.Name)
+	}
+	s.sink, s.stopping, s.everUp, s.reported = to, false, false, false
+	s.samples = s.samples[:0]
+	s.mu.Unlock()
+
+	var watcher sync.WaitGroup
+	if s.o.Silence > 0 {
+		watcher.Go(func() { s.watch(ctx, to) })
+	}
+	defer func() {
+		watcher.Wait()
+		s.mu.Lock()
+		s.sink = nil
+		s.mu.Unlock()
+	}()
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		start := time.Now()
+		s.session(ctx, to)
+		if time.Since(start) > lastRetry {
+			retry = firstRetry
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retry):
+		}
+	}
+}
+
+// session is one connection from its beginning to its end.
+func (s *Source) session(ctx context.Context, to sensors.Sink) {
+	var l *link
+	var dialErr error
+	attempt, connected := context.WithCancel(ctx)
+	defer connected()
+	release := func() bool { return true }
+	opts := paho.NewClientOptions().AddBroker(s.url.String()).
+		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(s.o.Password).
+		SetCleanSession(false).SetProtocolVersion(4).SetAutoReconnect(false).SetAutoAckDisabled(true).
+		SetKeepAlive(s.o.KeepAlive).SetPingTimeout(max(s.o.KeepAlive, connectLimit)).
+		SetConnectTimeout(connectLimit).SetWriteTimeout(writeLimit).
+		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+			l, dialErr = s.dial(attempt)
+			if dialErr != nil {
+				return nil, dialErr
+			}
+			release = context.AfterFunc(attempt, func() { l.Close() })
+			return l, nil
+		})
+	client := paho.NewClient(opts)
+	token := client.Connect()
+	<-token.Done() // bounded by connectLimit for dialling and for the broker's answer
+	if err := token.Error(); err != nil {
+		if dialErr != nil {
+			err = dialErr
+		}
+		if ctx.Err() == nil {
+			s.outage(to, fmt.Errorf("cannot connect to %s: %w", s.name, s.explain(err)))
+		}
+		return
+	}
+	release()
+	s.health.Connected.Store(true)
+	s.health.Connects.Add(1)
+	if s.subscribe(ctx, client, l, to) {
+		select {
+		case <-ctx.Done():
+		case <-l.closed:
+		}
+	}
+	if ctx.Err() != nil {
+		s.mu.Lock() // an Emit under way comes to its end
+		s.stopping = true
+		s.mu.Unlock()
+		select {
+		case <-l.rest():
+		case <-time.After(farewell):
+		}
+	}
+	s.upMu.Lock()
+	s.up = 0
+	s.upMu.Unlock()
+	client.Disconnect(uint(farewell.Milliseconds()))
+	l.Close()
+	s.mu.Lock() // the link's reader is out
+	s.samples = s.samples[:0]
+	s.mu.Unlock()
+	s.health.Connected.Store(false)
+	if ctx.Err() == nil {
+		s.outage(to, fmt.Errorf("connection to %s lost: %w", s.name, s.explain(l.cause)))
+	}
+}
+
+// explain says in a person's words what some errors mean.
+func (s *Source) explain(err error) error {
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return fmt.Errorf("the broker did not answer within %v", max(s.o.KeepAlive, connectLimit))
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("closed by the broker (it stopped, or another client has the id %q)", s.o.ClientID)
+	}
+	return err
+}
+
+// outage records that there is no connection, once until there is one again.
+func (s *Source) outage(to sensors.Sink, why error) {
+	s.health.Fail(why)
+	if !s.reported {
+		s.reported = true
+		to.Event(sensors.Event{Time: s.o.Clock(), Source: s.o.Name, Kind: sensors.Disconnected, Text: why.Error()})
+	}
+}
+
+func (s *Source) dial(ctx context.Context) (*link, error) {
+	d := net.Dialer{Timeout: connectLimit}
+	c, err := d.DialContext(ctx, "tcp", s.url.Host)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPaced(c.(*net.TCPConn), s.o.Coalesce)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	var l *link
+	if s.url.Scheme != "tls" {
+		l = newLink(p, s)
+	} else {
+		cfg := &tls.Config{}
+		if s.o.TLS != nil {
+			cfg = s.o.TLS.Clone()
+		}
+		cfg.ServerName = cmp.Or(cfg.ServerName, s.url.Hostname())
+		// A broker sends every packet in a record of its own; the buffer reads many at once.
+		t := tls.Client(&buffered{p, bufio.NewReaderSize(p, bufferSize/2)}, cfg)
+		limit, cancel := context.WithTimeout(ctx, connectLimit)
+		defer cancel()
+		if err := t.HandshakeContext(limit); err != nil {
+			c.Close()
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+		l = newLink(t, s)
+	}
+	p.before = l.handOver
+	return l, nil
+}
+
+// buffered is a connection that is read through a buffer.
+type buffered struct {
+	*paced
+	r *bufio.Reader
+}
+
+func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
+
+// connected is called by the link, before any message, when the broker has accepted us. s.mu is held.
+func (s *Source) connected(sessionPresent bool) {
+	text := "connected to " + s.name
+	switch {
+	case sessionPresent:
+		text += ", session resumed"
+	default:
+		text += ", new session"
+		if s.everUp && s.gapFrom == 0 {
+			s.gapFrom = cmp.Or(s.last, s.o.Clock())
+		}
+	}
+	s.everUp, s.reported = true, false
+	s.sink.Event(sensors.Event{Time: s.o.Clock(), Source: s.o.Name, Kind: sensors.Connected, Text: text})
+}
+
+// subscribe subscribes to every topic, and again to those that the broker refuses, until it has
+// all or the connection ends.
+func (s *Source) subscribe(ctx context.Context, client paho.Client, l *link, to sensors.Sink) bool {
+	want := map[string]byte{}
+	for _, t := range s.o.Topics {
+		want[t.Filter] = t.QoS
+	}
+	told := false
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		token := client.SubscribeMultiple(want, nil).(*paho.SubscribeToken)
+		var err error
+		select {
+		case <-ctx.Done():
+			return false
+		case <-l.closed:
+			return false
+		case <-time.After(connectLimit):
+			err = fmt.Errorf("no answer within %v", connectLimit)
+		case <-token.Done():
+			if err = token.Error(); err == nil {
+				err = refused(want, token.Result())
+			}
+		}
+		if err == nil {
+			break
+		}
+		err = fmt.Errorf("subscribing at %s: %w", s.name, err)
+		s.health.Fail(err)
+		if !told {
+			told = true
+			to.Event(sensors.Event{Time: s.o.Clock(), Source: s.o.Name, Kind: sensors.Rejected, Count: s.health.Rejected.Load(), Text: err.Error()})
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-l.closed:
+			return false
+		case <-time.After(retry):
+		}
+	}
+	now := s.o.Clock()
+	s.upMu.Lock()
+	s.up = now
+	s.upMu.Unlock()
+	s.mu.Lock()
+	from := s.gapFrom
+	s.gapFrom = 0
+	s.mu.Unlock()
+	if from != 0 {
+		const layout = "2006-01-02T15:04:05.000Z"
+		s.health.Gaps.Add(1)
+		to.Event(sensors.Event{Time: now, Source: s.o.Name, Kind: sensors.Gap, Text: fmt.Sprintf(
+			"the broker lost its session: messages published between %s and %s may be missing",
+			time.Unix(0, from).UTC().Format(layout), time.Unix(0, now).UTC().Format(layout))})
+	}
+	return true
+}
+
+// refused removes the granted filters from want and names the others.
+func refused(want, granted map[string]byte) error {
+	var not []string
+	for f := range want {
+		if qos, ok := granted[f]; ok && qos <= 2 {
+			delete(want, f)
+		} else {
+			not = append(not, f)
+		}
+	}
+	if len(not) == 0 {
+		return nil
+	}
+	slices.Sort(not)
+	return fmt.Errorf("the broker refuses %q: check its access rules", not)
+}
+
+// stamp is the arrival of a message: the clock at its burst, made later where that is needed to
+// keep every message's stamp its own (a record holds one value per channel and stamp).
+func (s *Source) stamp(l *link) int64 {
+	s.last = max(l.arrived, s.last+1)
+	return s.last
+}
+
+// receive decodes a message. s.mu is held.
+func (s *Source) receive(l *link, p *publish, size int) {
+	at, rt := s.admit(l, p, size)
+	if rt.err != nil {
+		s.reject(p, at, rt.err)
+		return
+	}
+	n := len(s.samples)
+	var err error
+	if s.samples, err = rt.decoder.Decode(s.samples, at, p.payload); err != nil {
+		s.reject(p, at, err)
+		return
+	}
+	var device int64
+	if rt.stamped != nil {
+		if device = rt.stamped.DeviceTime(); device != 0 {
+			s.skew = at - device
+		}
+	}
+	if p.retain {
+		s.retained(s.samples[n:], at, device)
+	}
+	if len(s.samples) >= burstMax {
+		s.handOver(l)
+	}
+}
+
+// refuse rejects a message for its size. s.mu is held.
+func (s *Source) refuse(l *link, p *publish, size int) {
+	at, _ := s.admit(l, p, size)
+	s.reject(p, at, fmt.Errorf("packet of %d bytes: at most %d", size, s.o.MaxPacket))
+}
+
+// admit counts a message and takes its acknowledgement into the burst: an unreadable one too,
+// or the broker would send it for ever.
+func (s *Source) admit(l *link, p *publish, size int) (at int64, rt *route) {
+	at, rt = s.stamp(l), s.router.find(p.topic)
+	s.count.messages++
+	s.count.bytes += uint64(size)
+	if p.dup {
+		s.count.duplicates++
+	}
+	l.burst.acks = appendAck(l.burst.acks, p)
+	if sub := rt.sub; sub != nil {
+		sub.last.Store(at)
+		if sub.silent.Load() && sub.silent.CompareAndSwap(true, false) {
+			s.sink.Event(sensors.Event{Time: at, Source: s.o.Name, Kind: sensors.Resumed, Text: fmt.Sprintf("messages on %q again", sub.Filter)})
+		}
+	}
+	return at, rt
+}
+
+func (s *Source) reject(p *publish, at int64, why error) {
+	s.health.Reject(s.sink, s.o.Name, at, p.payload, fmt.Errorf("topic %.200q: %w", p.topic, why))
+}
+
+// retained marks values that the broker kept from before we subscribed, unless the device's
+// stamp shows that they are fresh.
+func (s *Source) retained(samples []sensors.Sample, at, device int64) {
+	for i := range samples {
+		maxAge := s.o.Registry.Channel(samples[i].Channel).MaxAge
+		if device != 0 && (maxAge == 0 || at-device <= int64(maxAge)) {
+			continue
+		}
+		if samples[i].Status.IsGood() {
+			samples[i].Status = sensors.Status{Signal: sensors.FunctionCheck, Reason: sensors.Retained}
+		}
+	}
+}
+
+// handOver gives the sink what was decoded, with the acknowledgements of the same messages. s.mu
+// is held.
+func (s *Source) handOver(l *link) {
+	if s.count.messages == 0 {
+		return
+	}
+	h := &s.health
+	h.Messages.Add(s.count.messages)
+	h.Bytes.Add(s.count.bytes)
+	h.Duplicates.Add(s.count.duplicates)
+	h.Samples.Add(uint64(len(s.samples)))
+	h.LastData.Store(s.last)
+	h.SkewNS.Store(s.skew)
+	s.count = struct{ messages, bytes, duplicates uint64 }{}
+	samples, b := s.samples, l.burst
+	s.samples = samples[:0]
+	switch {
+	case len(b.acks) == 0:
+		if len(samples) > 0 {
+			s.sink.Emit(samples, nil)
+		}
+	case len(samples) == 0:
+		l.burst = l.enqueue(b)
+		b.Ack() // leaves when those before it do
+	default:
+		l.burst = l.enqueue(b)
+		s.sink.Emit(samples, b)
+	}
+}
+
+// watch reports topics that have gone silent while the connection stands.
+func (s *Source) watch(ctx context.Context, to sensors.Sink) {
+	tick := time.NewTicker(min(max(s.o.Silence/4, 10*time.Millisecond), time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.upMu.Lock()
+		up := s.up
+		s.upMu.Unlock()
+		if up == 0 {
+			continue
+		}
+		now := s.o.Clock()
+		for _, sub := range s.router.subs {
+			age := time.Duration(now - max(up, sub.last.Load()))
+			if age > s.o.Silence && sub.silent.CompareAndSwap(false, true) {
+				to.Event(sensors.Event{Time: now, Source: s.o.Name, Kind: sensors.Silent,
+					Text: fmt.Sprintf("no message on %q for %v", sub.Filter, age.Round(time.Millisecond))})
+			}
+		}
+	}
+}
