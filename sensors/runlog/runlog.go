@@ -1,0 +1,248 @@
+// Package runlog reads the run logs that machine controllers write: the MELD CSV, recognised by
+// its header, and any CSV by a column map. [Read] takes a whole file, [Tail] follows one that
+// grows. Sentinels become status, units are found out from the log itself, and what cannot be
+// read is counted and named without losing anything else.
+package runlog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// Format is the kind of a log.
+type Format string
+
+const (
+	MELD Format = "meld" // the CSV of MELD machines
+	CSV  Format = "csv"  // any CSV, described by Options.Fields and Options.Time
+)
+
+// Options say how to read a log. The zero Options read a MELD log.
+type Options struct {
+	Format    Format            // "": recognised by the header
+	Units     Mode              // of a MELD log; Auto: found out
+	Location  *time.Location    // zone of stamps that name none; nil: the local one
+	Channels  []sensors.Channel // channels the columns go to, by name or else by role; columns without one keep the defaults
+	Fields    []Field           // which columns to read; for MELD none means all known ones
+	Time      TimeColumn        // of a CSV; MELD logs have Date and Time
+	Separator byte              // 0: comma, semicolon or tab, whichever the header has most of
+
+	onlyChannels bool // leave out MELD columns that have no channel in Channels
+}
+
+// Field maps one column to a channel.
+type Field struct {
+	Key       string    // column name, or its number from 1
+	Channel   string    // channel name
+	Unit      unit.Unit // of the file; zero: the channel's own, for MELD what its mode says
+	Sentinels []float64 // numbers that mean "no signal"; compared before conversion
+}
+
+// Column describes one column of a [Log].
+type Column struct {
+	Name string // channel
+	Key  string // in the file's header
+	Role sensors.Role
+	Unit unit.Unit // of Log.Value
+}
+
+// Skip is a line that is not in the log, and why.
+type Skip struct {
+	Line   int // counted from 1, the header included
+	Reason string
+}
+
+// Step is a place where the log's clock was set back for good.
+type Step struct {
+	Row      int // the first row after it, counted from 1
+	From, To int64
+}
+
+// maxSkips is how many skipped lines are named; all are counted.
+const maxSkips = 1000
+
+// Log is a whole run. Value and Status are indexed by column, then row.
+type Log struct {
+	Name     string // file name without extension
+	SHA256   string // of the file, hex
+	Format   Format
+	Columns  []Column
+	Time     []int64     // ns since the Unix epoch, increasing but at Steps
+	Value    [][]float64 // in the column's unit; NaN where the file has no number
+	Status   [][]sensors.Status
+	Line     []int       // of each row in the file, counted from 1
+	Detected []Detection // units by stretches of rows; empty where no column depends on them
+	Ignored  []string    // columns of the file that are not read
+	Skipped  []Skip      // the first 1000
+	Skips    int         // lines skipped in all
+	BadCells int         // fields that hold no number; the rest of their rows is kept
+	Steps    []Step
+}
+
+// ErrUnits is wrapped when a MELD log does not tell in which units it was written.
+var ErrUnits = errors.New("units of the log cannot be told")
+
+// Column finds a column by channel name.
+func (l *Log) Column(name string) (int, bool) {
+	for i := range l.Columns {
+		if l.Columns[i].Name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Find finds the column of a role; Other is never found.
+func (l *Log) Find(role sensors.Role) (int, bool) {
+	for i := range l.Columns {
+		if l.Columns[i].Role == role && role != sensors.Other {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Read reads the log at path. It fails if the file cannot be read, its header cannot be used
+// ([ErrFormat]), no row is left, or the units cannot be told ([ErrUnits]; Options.Units says
+// them). Lines that cannot be read are in Skipped.
+func Read(path string, opt Options) (*Log, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	log, err := Parse(f, opt)
+	if err != nil {
+		return nil, fmt.Errorf("run log %s: %w", path, err)
+	}
+	log.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	return log, nil
+}
+
+// Parse is [Read] for any stream; the log has no name.
+func Parse(r io.Reader, opt Options) (*Log, error) {
+	log := &Log{}
+	d := &decoder{opt: opt}
+	units := newDetector(opt.Units)
+	d.onRow = func(r *row) {
+		if log.Value == nil {
+			log.Value = make([][]float64, len(d.cols))
+			log.Status = make([][]sensors.Status, len(d.cols))
+		}
+		log.Time = append(log.Time, r.time)
+		log.Line = append(log.Line, r.line)
+		for i := range d.cols {
+			log.Value[i] = append(log.Value[i], r.value[i])
+			log.Status[i] = append(log.Status[i], r.status[i])
+		}
+		if d.meld {
+			units.add(r.rpm, r.torque, r.power, &r.pos)
+		}
+	}
+	d.onSkip = func(s Skip, _ []byte) {
+		if log.Skips++; len(log.Skipped) < maxSkips {
+			log.Skipped = append(log.Skipped, s)
+		}
+	}
+	d.onStep = func(_ int, from, to int64) {
+		log.Steps = append(log.Steps, Step{Row: d.rows, From: from, To: to})
+	}
+
+	var l lines
+	hash := sha256.New()
+	each := func(line []byte) error { return d.line(line, l.n, true) }
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buf)
+		hash.Write(buf[:n])
+		if ferr := l.feed(buf[:n], each); ferr != nil {
+			return nil, ferr
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if rest := l.rest(); rest != nil {
+		if err := d.line(rest, l.n, false); err != nil {
+			return nil, err
+		}
+	}
+	d.end()
+
+	switch {
+	case d.blank():
+		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
+	case len(log.Time) == 0 && len(log.Skipped) > 0:
+		return nil, fmt.Errorf("%w: not one row in %d lines; line %d: %s", ErrFormat, l.n, log.Skipped[0].Line, log.Skipped[0].Reason)
+	case len(log.Time) == 0:
+		return nil, fmt.Errorf("%w: a header but no row", ErrFormat)
+	}
+	log.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	log.Format, log.Ignored, log.BadCells = CSV, d.ignored, int(d.badCells)
+	if d.meld {
+		log.Format = MELD
+	}
+	for i := range d.cols {
+		log.Columns = append(log.Columns, d.cols[i].Column)
+	}
+	if d.meld && d.byModeAny() {
+		stretches, err := units.end()
+		if err != nil {
+			return nil, err
+		}
+		log.Detected = stretches
+	}
+	log.convert(d.cols)
+	return log, nil
+}
+
+// convert brings the values from the file's units to the channels', and takes back "unwired"
+// where a column has shown more than its unwired value.
+func (l *Log) convert(cols []column) {
+	for i := range cols {
+		c := &cols[i]
+		if c.hasUnwired && c.wired {
+			for k, s := range l.Status[i] {
+				if s.Reason == sensors.Unwired {
+					l.Status[i][k] = sensors.OK
+				}
+			}
+		}
+		if !c.byMode {
+			apply(c.inch, l.Value[i])
+			continue
+		}
+		for _, s := range l.Detected {
+			apply(c.by(s.Units), l.Value[i][s.From-1:s.To])
+		}
+	}
+}
+
+func (c *column) by(m Mode) unit.Map {
+	if m == Inch {
+		return c.inch
+	}
+	return c.mm
+}
+
+func apply(m unit.Map, v []float64) {
+	if m == unit.Identity {
+		return
+	}
+	for i := range v {
+		v[i] = m.Apply(v[i])
+	}
+}
