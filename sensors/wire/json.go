@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,74 +18,29 @@ import (
 // null and absent keys are missing and skipped, but a document without a single one of the
 // keys is an error. Of repeated keys the last counts (as in encoding/json).
 func NewJSON(o Options) Decoder {
-	d := &jsonFrame{fields: ownAll(o.Fields), timeKey: o.TimeKey, stamper: newStamper(o.TimeUnit, o.DeviceClock)}
-	var paths []string
-	for _, f := range d.fields {
-		paths = append(paths, f.Key)
+	d := &jsonFrame{table: newTable(o)}
+	paths := make([]string, len(d.fields))
+	for i, f := range d.fields {
+		paths[i] = f.Key
 	}
 	if o.TimeKey != "" {
 		paths = append(paths, o.TimeKey)
 	}
 	d.doc = newDocument(paths)
+	d.found = d.doc.found
 	return d
 }
 
 type jsonFrame struct {
-	stamper
-	fields  []Field
-	timeKey string
-	doc     *document // slots: the fields, then the time if there is one
+	table
+	doc *document // shares found
 }
 
 func (d *jsonFrame) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
 	if err := d.doc.scan(msg); err != nil {
 		return dst, err
 	}
-	var stamp span
-	if d.timeKey != "" {
-		stamp = d.doc.found[len(d.fields)]
-	}
-	at, err := d.at(stamp, d.timeKey, arrival, msg)
-	if err != nil {
-		return dst, err
-	}
-	n, any := len(dst), false
-	for i := range d.fields {
-		v, present, err := d.doc.found[i].number(msg)
-		if err != nil {
-			return dst[:n], fmt.Errorf("key %q: %w", d.fields[i].Key, err)
-		}
-		any = any || d.doc.found[i].kind != 0
-		if present {
-			dst = append(dst, d.fields[i].sample(at, arrival, v))
-		}
-	}
-	if !any {
-		return dst[:n], fmt.Errorf("none of the configured keys (%q, …) is in the document", d.firstKey())
-	}
-	return dst, nil
-}
-
-func (d *jsonFrame) firstKey() string {
-	if len(d.fields) == 0 {
-		return ""
-	}
-	return d.fields[0].Key
-}
-
-// at reads a stamp that was found in a document.
-func (s *stamper) at(stamp span, key string, arrival int64, msg []byte) (int64, error) {
-	switch stamp.kind {
-	case 0, 'n':
-		return s.none(key, arrival)
-	case '0', '"':
-		at, err := s.read(stamp.bytes(msg), arrival)
-		if err != nil {
-			err = fmt.Errorf("key %q: %w", key, err)
-		}
-		return at, err
-	}
-	return 0, fmt.Errorf("key %q: %.40s is not a time stamp", key, msg[stamp.from:stamp.to])
+	return d.build(dst, arrival, msg)
 }
 
 // NewJSONValue reads documents of one channel: the value at valuePath ("" for the whole
@@ -198,16 +152,6 @@ type target struct {
 	literal bool // reached by a name with dots, which goes before the path
 }
 
-// span is a value in the message: kind is 0 for nothing, else '0' for a number, '"', 't', 'f',
-// 'n', '{' or '['; a string's span excludes its quotes.
-type span struct {
-	from, to int
-	kind     byte
-	literal  bool
-}
-
-func (s span) bytes(msg []byte) []byte { return msg[s.from:s.to] }
-
 // maxDepth bounds recursion; the grammar does not.
 const maxDepth = 100
 
@@ -286,7 +230,7 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 		err = syntax("a value is expected", b, i)
 	}
 	if err == nil && n != nil && len(n.targets) > 0 {
-		s := span{from, i, kind, false}
+		s := span{from: from, to: i, kind: kind}
 		if kind == '"' {
 			s.from, s.to = s.from+1, s.to-1
 		}
@@ -442,30 +386,6 @@ func word(b []byte, i int, w string) (int, error) {
 
 func syntax(what string, b []byte, i int) error {
 	return fmt.Errorf("not JSON: %s at byte %d of %d", what, i, len(b))
-}
-
-var errNotNumber = errors.New("not a number")
-
-// number is the value of a span; present is false for null and for nothing found.
-func (s span) number(msg []byte) (v float64, present bool, err error) {
-	switch b := s.bytes(msg); s.kind {
-	case 0, 'n':
-		return 0, false, nil
-	case 't':
-		return 1, true, nil
-	case 'f':
-		return 0, true, nil
-	case '0':
-		v, _ = parseFloat(b) // the grammar was checked: only overflow is left, and gives ±Inf
-		return v, true, nil
-	case '"':
-		if v, ok := parseFloat(bytes.TrimSpace(b)); ok {
-			return v, true, nil
-		}
-		return 0, false, fmt.Errorf("%.40q is %w", b, errNotNumber)
-	default:
-		return 0, false, fmt.Errorf("%.40s is %w", b, errNotNumber)
-	}
 }
 
 // unescape appends the meaning of a checked string's inside. Half a surrogate pair becomes U+FFFD.

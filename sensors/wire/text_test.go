@@ -1,0 +1,178 @@
+package wire
+
+import (
+	"testing"
+
+	"stirwatch/sensors"
+)
+
+func TestCSVByNumber(t *testing.T) {
+	d := NewCSV(Options{Fields: fields("2", "3", "1")}, 0, nil)
+	accept(t, d, "1,2.5,-3\r\n", "0=2.5 1=-3 2=1")
+	accept(t, d, ` 1 , "2.5" ,, 9`, "0=2.5 2=1")
+	accept(t, d, "1,nan,3", "0=NaN(failure: not_a_number) 1=3 2=1")
+	accept(t, d, "# comment", "")
+	accept(t, d, "", "")
+	refuse(t, d, "1,2", `ends before column "3"`)
+	refuse(t, d, "1,x,3", `"x" is not a number`)
+	refuse(t, d, `1,"2,3`, "quote is not closed")
+	refuse(t, d, `1,"2"x,3`, "after its closing quote")
+	accept(t, NewCSV(Options{Fields: fields("1", "2")}, ' ', nil), "\t1.5   2  ", "0=1.5 1=2")
+	accept(t, NewCSV(Options{Fields: fields("1", "3")}, '\t', nil), "1\t\t2", "0=1 1=2")
+	accept(t, NewCSV(Options{Fields: fields("1")}, ';', []string{"head"}), "head", "")
+}
+
+func TestCSVByName(t *testing.T) {
+	o := Options{Fields: fields("force", "temp"), TimeKey: "time", TimeUnit: UptimeMillis, DeviceClock: true}
+	d := NewCSV(o, ',', []string{"time", "temp", "force"})
+	accept(t, d, "1000,20.5,3", "0=3 1=20.5")
+	accept(t, d, "time,temp,force\r", "")
+	accept(t, d, "1100,20.5,3,", "0=3 1=20.5")
+	refuse(t, d, "1200,20.5,31300,20.5,3", "the line has 5 columns and its header 3")
+	refuse(t, d, "1200,20", "the line has 2 columns and its header 3")
+	refuse(t, d, ",20,3", `no time stamp at "time"`)
+	accept(t, d, `force,"time",temp,note`, "") // the logger was restarted with other columns
+	accept(t, d, "3,2000,20.5,7", "0=3 1=20.5")
+
+	d = NewCSV(o, ',', nil)
+	refuse(t, d, "1,2,3", "no header line yet")
+	accept(t, d, "temp,force,time", "")
+	accept(t, d, "20.5,3,1000", "0=3 1=20.5")
+	refuse(t, d, "temp,time", `no column "force"`)
+	refuse(t, d, "20.5,1000", `no column "force"`)
+}
+
+func TestNMEAChecksum(t *testing.T) {
+	d := NewCSV(Options{Fields: fields("2", "3")}, ',', nil)
+	accept(t, d, "$TMP,20.5,3*63", "0=20.5 1=3")
+	refuse(t, d, "$TMP,20.6,3*63", "it must be *60")
+	refuse(t, d, "$TMP,20.5,3", "no checksum")
+	refuse(t, d, "$", "no checksum")
+	refuse(t, d, "$TMP*zz", "wrong")
+}
+
+func TestWeightIndicator(t *testing.T) {
+	d := NewCSV(Options{Fields: fields("3")}, ',', nil)
+	accept(t, d, "ST,GS,+00081.72  g\r\n", "0=81.72")
+	accept(t, d, "US,GS,-00081.72  g", "0=-81.72(out_of_specification: device)")
+	accept(t, d, "ST,NT,-   81.72  g", "0=-81.72")
+	accept(t, d, "OL,GS,+99999.99  g", "0=99999.99(failure: saturated)")
+	accept(t, d, "OL,GS,--------", "0=NaN(failure: saturated)")
+	refuse(t, d, "ST,GS,+0000.08172 kg", `unit changed from "g" to "kg"`)
+	refuse(t, d, "ST,GS,------", "not a number")
+}
+
+func TestKeyValue(t *testing.T) {
+	d := NewKeyValue(Options{Fields: fields("T1", "F")})
+	accept(t, d, "T1=474.3 F=12.1\r\n", "0=474.3 1=12.1")
+	accept(t, d, "F:12.1;T1:474.3, x:?", "0=474.3 1=12.1")
+	accept(t, d, "ok T1 = 474.3  /0.0 F =-2", "0=474.3 1=-2")
+	accept(t, d, "T1= F=3", "1=3")
+	accept(t, d, "T1=1,F=,T1=2", "0=2")
+	accept(t, d, `T1="1" F=inf`, "0=1 1=+Inf(failure: not_a_number)")
+	refuse(t, d, "T1=474.3C", `key "T1": "474.3C" is not a number`)
+	refuse(t, d, `T1="1`, "quote is not closed")
+	refuse(t, d, "hello", "none of the configured keys")
+	accept(t, NewKeyValue(Options{Fields: fields("T"), TimeKey: "t", TimeUnit: RFC3339}), "t:2025-07-08T10:43:15Z T:20.1", "0=20.1")
+}
+
+const csvLine = "123456,474.3,12.1,-0.25,1500.125,0.001,99.9,7"
+
+func newCSVLine() Decoder {
+	o := Options{Fields: fields("T", "2", "3", "4", "5", "6", "7"), TimeKey: "ms", TimeUnit: UptimeMillis, DeviceClock: true}
+	return NewCSV(o, ',', []string{"ms", "T", "", "", "", "", "", "x"})
+}
+
+const keyValueLine = "t=123456 T1=474.3 F=12.1 P=-0.25"
+
+func newKeyValueLine() Decoder {
+	return NewKeyValue(Options{Fields: fields("T1", "F", "P"), TimeKey: "t", TimeUnit: UptimeMillis, DeviceClock: true})
+}
+
+func TestTextAllocatesNothing(t *testing.T) {
+	allocatesNothing(t, newCSVLine(), csvLine)
+	allocatesNothing(t, newKeyValueLine(), keyValueLine)
+	allocatesNothing(t, NewCSV(Options{Fields: fields("3")}, ',', nil), "ST,GS,+00081.72  g")
+	allocatesNothing(t, NewCSV(Options{Fields: fields("2", "3")}, ',', nil), "$TMP,20.5,3*63")
+}
+
+// Uptimes follow the device's clock exactly, and are tied again when the device restarts.
+func TestUptime(t *testing.T) {
+	s := newStamper(UptimeMillis, true)
+	at := func(up string, arrival int64) int64 {
+		t.Helper()
+		got, err := s.read([]byte(up), arrival)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got - now
+	}
+	const ms = int64(1e6)
+	for _, c := range []struct {
+		up            string
+		arrival, want int64 // ns after now
+	}{
+		{"1000", 0, 0},
+		{"1100", 130 * ms, 100 * ms}, // latency does not matter
+		{"1200.5", 190 * ms, 200*ms + 500_000},
+		{"1300", 4300 * ms, 300 * ms},   // held up for 4 s: slewed by 1/128 of 99.5 ms
+		{"20", 5000 * ms, 5000 * ms},    // restarted
+		{"90000", 5100 * ms, 5100 * ms}, // restarted, and ahead of what can be
+	} {
+		got := at(c.up, now+c.arrival)
+		if d := got - c.want; d < 0 || d > ms {
+			t.Errorf("uptime %s at %d ms: %d ns, want %d", c.up, c.arrival/ms, got, c.want)
+		}
+	}
+	if _, err := s.read([]byte("-1"), now); err == nil {
+		t.Error("a negative uptime was taken")
+	}
+}
+
+// An Uno's resonator may be off by 0.5 %: stamps must keep near arrival, in order and apart.
+func TestUptimeFollowsADriftingClock(t *testing.T) {
+	for _, rate := range []float64{0.995, 1.005} {
+		s := newStamper(UptimeMicros, true)
+		last := int64(0)
+		for i := range int64(200_000) {
+			arrival := now + i*10e6
+			got := s.up(int64(float64(i)*10e6*rate), arrival)
+			if got <= last {
+				t.Fatalf("rate %v: stamp %d after %d", rate, got, last)
+			}
+			if d := got - arrival; d < -300e6 || d > 300e6 {
+				t.Fatalf("rate %v, message %d: %d ns from arrival", rate, i, d)
+			}
+			last = got
+		}
+	}
+}
+
+func BenchmarkCSV(b *testing.B) { benchmark(b, newCSVLine(), []byte(csvLine)) }
+
+func BenchmarkKeyValue(b *testing.B) { benchmark(b, newKeyValueLine(), []byte(keyValueLine)) }
+
+func FuzzCSV(f *testing.F) {
+	for _, s := range []string{csvLine, "ST,GS,+00081.72  g", "$TMP,20.5,3*63", `"a""b",a,2`, "a,b,t\n", "OL,x,-", "1 2\t3"} {
+		f.Add([]byte(s), byte(','))
+	}
+	f.Add([]byte("1 2\t3"), byte(' '))
+	f.Fuzz(func(t *testing.T, msg []byte, separator byte) {
+		byName := NewCSV(Options{Fields: fields("a", "b", "3"), TimeKey: "t", TimeUnit: UptimeSeconds, DeviceClock: true}, separator, nil)
+		byNumber := NewCSV(Options{Fields: fields("1", "3"), TimeKey: "2", TimeUnit: UptimeSeconds, DeviceClock: true}, separator, []string{"x", "y", "z"})
+		for range 2 { // the first may have been a header
+			checkSamples(t, byName, msg)
+			checkSamples(t, byNumber, msg)
+			if _, err := byName.Decode([]sensors.Sample{}, now, []byte("a,b,t")); err != nil {
+				checkSamples(t, byName, msg)
+			}
+		}
+	})
+}
+
+func FuzzKeyValue(f *testing.F) {
+	for _, s := range []string{keyValueLine, "T1= F=3", `T1="1" F:2;P=`, "ok T1:20 /0 t=1e3", "$T1=1*00"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) { checkSamples(t, newKeyValueLine(), msg) })
+}
