@@ -37,6 +37,7 @@ type stamper struct {
 	device int64 // last stamp, 0 if the last message had none
 
 	tied          bool
+	restarted     bool  // the last uptime was tied anew, not for the first time
 	offset        int64 // uptime 0 in ns since the Unix epoch
 	uptime        int64 // last uptime, ns
 	arrivedBefore int64
@@ -114,8 +115,10 @@ func (s *stamper) absurd(b []byte) error {
 // up ties an uptime (ns) to arrival time.
 func (s *stamper) up(t, arrival int64) int64 {
 	late := arrival - (s.offset + t)
+	s.restarted = false
 	switch elapsed := t - s.uptime; {
 	case !s.tied, elapsed < 0, late < -uptimeTrust:
+		s.restarted = s.uptime > 0
 		s.tied, s.offset = true, arrival-t
 	case late < -uptimeSlack:
 		s.offset -= min(-uptimeSlack-late, elapsed/uptimeSlew)

@@ -60,7 +60,8 @@ type Stamped interface {
 
 // Sequenced is a decoder whose messages are numbered.
 type Sequenced interface {
-	// LastGap is how many messages are missing before the last decoded one; 0 for the first
-	// one, and after the device restarted.
+	// LastGap is how many messages are missing before the last decoded one, 0 for the first one,
+	// and -1 where that cannot be told because the device restarted. A message that was refused
+	// for its contents but was whole has counted.
 	LastGap() int
 }
