@@ -44,6 +44,7 @@ const (
 	steady   = 0.05  // largest relative change of speed from row to row: acceleration costs power too
 	certain  = 6.0   // summed evidence at which the mode is settled: six clear rows
 	minPos   = 0.05  // a position nearer to zero tells nothing about a jump
+	forget   = 10    // rows without power after which a suspicion is dropped: coasting down looks odd
 	maxKept  = 4096  // ratios kept per stretch for the median
 )
 
@@ -69,6 +70,7 @@ type detector struct {
 	bestAt   int     // the row after it
 	stretch  []Detection
 	logs     []evidence // of the newest stretch and of rows in doubt
+	idle     int        // rows since the last evidence
 	prevRPM  float64
 	prevPos  [4]float64
 	haveLast bool
@@ -116,11 +118,14 @@ func (d *detector) add(rpm, torque, power float64, pos *[4]float64) {
 			d.begin(0, to.other(), "position jump")
 		}
 		d.begin(row, to, "position jump")
-		d.sum, d.best, d.bestAt = certain, certain, row+1
+		d.trust(row)
 	}
 	if mech := torque * rpm * math.Pi / 30; mech*power > 0 && math.Abs(mech) >= minPower && math.Abs(power) >= minPower &&
 		d.haveLast && math.Abs(rpm-d.prevRPM) <= steady*math.Abs(rpm) {
 		d.weigh(row, math.Log(power/mech))
+		d.idle = 0
+	} else if d.idle++; d.idle >= forget && d.mode != Auto {
+		d.trust(row)
 	}
 	if d.mode != Auto && d.sum >= certain {
 		d.settled = d.n
@@ -140,7 +145,7 @@ func (d *detector) weigh(row int, log float64) {
 				m = MM
 			}
 			d.begin(0, m, "ratio")
-			d.sum, d.best, d.bestAt = certain, certain, row+1
+			d.trust(row)
 		}
 		return
 	}
@@ -161,9 +166,12 @@ func (d *detector) weigh(row int, log float64) {
 			}
 		}
 		d.begin(first, d.mode.other(), "ratio")
-		d.sum, d.best, d.bestAt = certain, certain, row+1
+		d.trust(row)
 	}
 }
+
+// trust settles the mode up to a row.
+func (d *detector) trust(row int) { d.sum, d.best, d.bestAt = certain, certain, row+1 }
 
 // begin ends the newest stretch before row and starts another.
 func (d *detector) begin(row int, m Mode, by string) {
