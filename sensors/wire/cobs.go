@@ -2,7 +2,7 @@ package wire
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 )
 
 // AppendCOBS appends src with its zero bytes stuffed away (Cheshire and Baker, "Consistent
@@ -34,7 +34,7 @@ func AppendCOBS(dst, src []byte) []byte {
 	}
 }
 
-var errCOBS = errors.New("not a COBS frame: a code byte points beyond the end, or is zero")
+var errCOBS = fmt.Errorf("%w: not COBS, a code byte is zero or points beyond the end", ErrFrame)
 
 // DecodeCOBS appends the meaning of one stuffed message, without its delimiter, to dst. On error
 // dst comes back unchanged.

@@ -121,16 +121,18 @@ func (f DAQFrame) Heartbeat() (reset uint8, dropped uint16) {
 	return f.payload[0], binary.LittleEndian.Uint16(f.payload[1:])
 }
 
-var errShortDAQ = errors.New("DAQ frame ends too early")
+// ErrFrame is wrapped by what [ParseDAQ] and the decoder of [NewDAQ] say of bytes that are no
+// whole frame: a line at the wrong speed gives nothing else.
+var ErrFrame = errors.New("damaged frame")
 
 // ParseDAQ checks a frame after COBS decoding: length, CRC, version and type.
 func ParseDAQ(b []byte) (DAQFrame, error) {
 	if len(b) < daqHeader+daqCRC {
-		return DAQFrame{}, errShortDAQ
+		return DAQFrame{}, fmt.Errorf("%w: %d bytes, a DAQ frame has at least %d", ErrFrame, len(b), daqHeader+daqCRC)
 	}
 	body := b[:len(b)-daqCRC]
 	if got, want := binary.LittleEndian.Uint16(b[len(body):]), crc16(body); got != want {
-		return DAQFrame{}, fmt.Errorf("DAQ frame of %d bytes has CRC %04x, must be %04x", len(b), got, want)
+		return DAQFrame{}, fmt.Errorf("%w: CRC of %d bytes is %04x, must be %04x", ErrFrame, len(b), got, want)
 	}
 	if body[0] != daqVersion {
 		return DAQFrame{}, fmt.Errorf("DAQ frame version %d: this program reads version %d; update the older of firmware and program", body[0], daqVersion)
@@ -255,6 +257,7 @@ func (d *daq) LastGap() int { return d.gap }
 
 func (d *daq) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
 	var err error
+	d.gap = 0
 	if d.raw, err = DecodeCOBS(d.raw[:0], msg); err != nil {
 		return dst, err
 	}
@@ -266,11 +269,9 @@ func (d *daq) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors
 	missing := f.Sequence - d.sequence - 1
 	switch {
 	case !d.begun:
-		d.gap = 0
 	case d.restarted:
 		d.gap = -1
 	case missing == math.MaxUint16: // the same frame again
-		d.gap = 0
 	case missing > math.MaxInt16: // numbered anew
 		d.gap = -1
 	default:

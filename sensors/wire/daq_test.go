@@ -171,7 +171,7 @@ func TestDAQRefusals(t *testing.T) {
 	refuse(t, d, raw(1, 2, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0), "malformed payload")
 	refuse(t, d, raw(1, 3, 0, 0, 0, 0, 0, 0, 1), "malformed payload")
 	refuse(t, d, "\x03\x01", "COBS")
-	refuse(t, d, "\x03\x01\x01", "too early")
+	refuse(t, d, "\x03\x01\x01", "at least 10")
 }
 
 func TestDAQGapsAndWrappingTime(t *testing.T) {

@@ -61,7 +61,7 @@ type Stamped interface {
 // Sequenced is a decoder whose messages are numbered.
 type Sequenced interface {
 	// LastGap is how many messages are missing before the last decoded one, 0 for the first one,
-	// and -1 where that cannot be told because the device restarted. A message that was refused
-	// for its contents but was whole has counted.
+	// and -1 where that cannot be told because the device restarted. A message refused as
+	// damaged has no number: 0.
 	LastGap() int
 }
