@@ -1,0 +1,362 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"stirwatch/sensors/unit"
+)
+
+// check finds what only shows when keys are seen together, and fills what follows from others.
+func (d *decoder) check(c *Config) {
+	channels := make(map[string]*Channel)
+	var declared []string
+	for i := range c.Channels {
+		ch := &c.Channels[i]
+		channels[ch.Name] = ch
+		declared = append(declared, ch.Name)
+	}
+	x := &crosscheck{decoder: d, channels: channels, declared: declared}
+	x.some("channels", len(c.Channels), "no channel is declared", "one \"name: {is: …, unit: …}\" a line")
+	x.some("sources", len(c.Sources), "no source is declared", "names, each with serial, mqtt or log")
+	x.channelList(c.Channels)
+	ports, sessions := make(map[Path]string), make(map[string]string)
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		path := "sources." + s.Name
+		x.oneOf(s, path)
+		if s.Serial != nil {
+			x.serial(s.Serial, path+".serial")
+			if first, taken := ports[s.Serial.Port]; taken && s.Serial.Port != "" {
+				x.at(path+".serial.port", complaint{message: "the port is already read by the source " + first, allowed: "one source for each port"})
+			}
+			ports[s.Serial.Port] = s.Name
+		}
+		if s.MQTT != nil {
+			if s.MQTT.ClientID == "" {
+				s.MQTT.ClientID = "stirwatch-" + c.Machine + "-" + s.Name
+			}
+			x.mqtt(s.MQTT, path+".mqtt")
+			session := string(s.MQTT.Broker) + " " + s.MQTT.ClientID
+			if first, taken := sessions[session]; taken {
+				x.at(path+".mqtt.client_id", complaint{message: "the source " + first + " has the same session at this broker: they would throw each other out", allowed: "a client_id of its own for each source"})
+			}
+			sessions[session] = s.Name
+		}
+		if s.Log != nil {
+			x.runLog(s.Log, path+".log")
+		}
+	}
+	if c.Process != nil {
+		x.process(c.Process)
+	}
+	if c.InfluxDB != nil {
+		x.tls(c.InfluxDB.TLS, "influxdb", string(c.InfluxDB.URL), "https")
+	}
+}
+
+// crosscheck holds what the checks refer to.
+type crosscheck struct {
+	*decoder
+	channels map[string]*Channel
+	declared []string
+}
+
+// written tells whether the file has the key.
+func (x *crosscheck) written(path string) bool {
+	_, ok := x.decoder.at[path]
+	return ok
+}
+
+// sound tells whether nothing was reported of the key path and what stands under it.
+func (x *crosscheck) sound(path string) bool {
+	return !slices.ContainsFunc(x.problems, func(p Problem) bool {
+		rest, under := strings.CutPrefix(p.Key, path)
+		return under && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// some reports a list that is written without an entry.
+func (x *crosscheck) some(path string, n int, message, allowed string) {
+	if n == 0 && x.written(path) && x.sound(path) {
+		x.at(path, complaint{message: message, allowed: allowed})
+	}
+}
+
+// at reports a problem at the key path, or at the nearest key above it that is written.
+func (x *crosscheck) at(path string, c complaint) {
+	p, ok := x.decoder.at[path]
+	value := p.text
+	for above := path; !ok && above != ""; value = "" {
+		i := max(strings.LastIndexByte(above, '.'), 0)
+		above = above[:i]
+		p, ok = x.decoder.at[above]
+	}
+	if !ok {
+		p = place{Line: 1, Column: 1}
+	}
+	x.report(p, path, value, c)
+}
+
+func (x *crosscheck) channelList(list []Channel) {
+	taken := make(map[Role]string)
+	for i := range list {
+		ch := &list[i]
+		path := "channels." + ch.Name
+		if first, twice := taken[ch.Is]; twice && ch.Is != "other" {
+			x.at(path+".is", complaint{message: "the channel " + first + " is that already", allowed: "each kind once; other for the rest"})
+		} else {
+			taken[ch.Is] = ch.Name
+		}
+		if !x.written(path + ".unit") {
+			continue
+		}
+		u := ch.Unit
+		if u.Symbol == "" {
+			continue // reported when it was read
+		}
+		if dim := ch.Is.dimension(); dim != nil && *dim != u.Dim {
+			x.at(path+".unit", complaint{message: string(ch.Is) + " cannot be in this unit", allowed: strings.Join(unit.Of(*dim), ", ")})
+		}
+		fits := true
+		for _, limit := range []struct {
+			key string
+			q   *unit.Quantity
+		}{{"min", ch.Min}, {"max", ch.Max}} {
+			if limit.q == nil || !x.written(path+"."+limit.key) || (limit.q.Unit == unit.Unit{}) {
+				continue
+			}
+			if limit.q.Unit.Dim != u.Dim {
+				fits = false
+				c := complaint{message: "the unit does not measure what the channel's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")}
+				if limit.q.Unit.Symbol == "1" {
+					c.message, c.nearest = "the unit is missing", number(limit.q.Value)+" "+u.Symbol
+				}
+				x.at(path+"."+limit.key, c)
+			}
+		}
+		if fits && ch.Min != nil && ch.Max != nil && (ch.Min.Unit != unit.Unit{}) && (ch.Max.Unit != unit.Unit{}) && ch.Min.SI() >= ch.Max.SI() {
+			x.at(path+".max", complaint{message: "not above min, which is " + ch.Min.String()})
+		}
+		if r := ch.MaxRate; r != nil && r.Unit != "" {
+			if _, ok := r.in(u); !ok {
+				x.at(path+".max_rate", complaint{message: "not a rate of change of a value in " + u.Symbol, allowed: perTime(u)})
+			}
+		}
+	}
+}
+
+// perTime lists ways to write a rate of u.
+func perTime(u unit.Unit) string {
+	of := unit.Of(u.Dim)
+	for i := range of {
+		of[i] += "/s"
+	}
+	return strings.Join(of, ", ")
+}
+
+func (x *crosscheck) oneOf(s *Source, path string) {
+	n := 0
+	for _, set := range []bool{s.Serial != nil, s.MQTT != nil, s.Log != nil} {
+		if set {
+			n++
+		}
+	}
+	if n == 1 {
+		return
+	}
+	if n == 0 && !x.sound(path) {
+		return // a misspelt kind was reported as an unknown key
+	}
+	x.at(path, complaint{message: fmt.Sprintf("a source has exactly one kind, this one has %d", n), allowed: "serial, mqtt, log"})
+}
+
+func (x *crosscheck) serial(s *Serial, path string) {
+	x.fields(s.Fields, path)
+	switch {
+	case s.Format == "daq":
+		x.useless(path+".time", s.Time != nil, "a daq frame has its own time stamp")
+	case s.Clock == Device && s.Time == nil:
+		x.at(path+".clock", complaint{message: "the device's clock cannot rule without its time stamp", allowed: "time: {key: …, unit: …} beside it, or clock: arrival"})
+	}
+	if s.Format == "json" || s.Format == "daq" {
+		x.useless(path+".separator", s.Separator != ",", "a "+s.Format+" message has no separator")
+	}
+}
+
+// useless reports a key that has no meaning beside others.
+func (x *crosscheck) useless(path string, is bool, why string) {
+	if is {
+		x.at(path, complaint{message: "this key has no meaning here: " + why})
+	}
+}
+
+func (x *crosscheck) fields(fields []Field, path string) {
+	for _, f := range fields {
+		at := path + ".fields." + f.Channel
+		if ch := x.channel(f.Channel, at); ch != nil {
+			x.fits(f.Unit, ch, at+".unit")
+		}
+	}
+}
+
+// channel finds a declared channel; an undeclared one is reported at path.
+func (x *crosscheck) channel(name, path string) *Channel {
+	ch := x.channels[name]
+	if ch == nil {
+		c := complaint{"the channel " + printable(name) + " is not declared", listed(x.declared), nearest(name, x.declared)}
+		p := x.decoder.at[path]
+		if p.text == name {
+			p.text = ""
+		}
+		x.report(p, path, p.text, c)
+	}
+	return ch
+}
+
+// listed joins names for a message and stops where it would get too long.
+func listed(names []string) string {
+	if len(names) > 40 {
+		return strings.Join(names[:40], ", ") + fmt.Sprintf(" and %d more", len(names)-40)
+	}
+	return strings.Join(names, ", ")
+}
+
+// fits reports a unit that cannot be converted to the channel's.
+func (x *crosscheck) fits(u *unit.Unit, ch *Channel, path string) {
+	if u != nil && u.Symbol != "" && ch.Unit.Symbol != "" && u.Dim != ch.Unit.Dim {
+		x.at(path, complaint{message: "cannot be converted to the channel's " + ch.Unit.Symbol, allowed: strings.Join(unit.Of(ch.Unit.Dim), ", ")})
+	}
+}
+
+func (x *crosscheck) mqtt(m *MQTT, path string) {
+	if m.Password.IsSet() && m.Username == "" {
+		x.at(path+".password", complaint{message: "a password without a user", allowed: "username beside it"})
+	}
+	x.tls(m.TLS, path, string(m.Broker), "tls", "ssl", "mqtts")
+	x.some(path+".topics", len(m.Topics), "no topic is named", "[{topic: …, channel: …}, …]")
+	for i := range m.Topics {
+		x.topic(&m.Topics[i], m.Clock, fmt.Sprintf("%s.topics[%d]", path, i))
+	}
+}
+
+func (x *crosscheck) topic(t *Topic, clock, path string) {
+	if t.Topic == "" {
+		return
+	}
+	levels := strings.Split(t.Topic, "/")
+	if levels[0] == "$share" && len(levels) > 2 {
+		levels = levels[2:] // $share/group/… : the group is no part of the topic
+	}
+	for i, l := range levels {
+		if strings.Contains(l, "+") && l != "+" || strings.Contains(l, "#") && (l != "#" || i != len(levels)-1) || strings.ContainsRune(l, 0) {
+			x.at(path+".topic", complaint{message: "not a topic filter", allowed: "+ alone between slashes, # alone at the end"})
+			return
+		}
+	}
+	if clock == Device && t.Time == nil {
+		x.at(path+".time", complaint{message: "this key is missing: clock: device needs the message's time stamp", allowed: "{key: …, unit: …}"})
+	}
+	switch t.Payload {
+	case "frame":
+		for _, key := range []string{"channel", "value", "unit", "unit_key", "sentinel"} {
+			x.useless(path+"."+key, x.written(path+"."+key), "a frame names its channels under fields")
+		}
+		x.fields(t.Fields, path)
+		return
+	case "number":
+		for _, key := range []string{"value", "unit_key", "time"} {
+			x.useless(path+"."+key, x.written(path+"."+key), "a bare number has no parts; use payload: json for a document")
+		}
+	case "json":
+		if t.Value == "" {
+			t.Value = "value"
+		}
+		x.useless(path+".unit", x.written(path+".unit") && x.written(path+".unit_key"), "unit_key finds the unit in the message")
+	}
+	x.useless(path+".fields", x.written(path+".fields"), "fields belong to payload: frame")
+	if t.Channel == "" {
+		x.at(path+".channel", complaint{message: "this key is missing", allowed: "a channel's name, or a pattern such as \"{3}_{4}\" of topic levels"})
+		return
+	}
+	x.template(t, levels, path)
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+// template checks a channel name in which {n} stands for level n of the topic: at least one
+// declared channel must be able to come out of it.
+func (x *crosscheck) template(t *Topic, levels []string, path string) {
+	if !strings.ContainsAny(t.Channel, "{}") {
+		if ch := x.channel(t.Channel, path+".channel"); ch != nil {
+			x.fits(t.Unit, ch, path+".unit")
+		}
+		return
+	}
+	open := levels[len(levels)-1] == "#"
+	var match strings.Builder
+	rest := t.Channel
+	for {
+		loc := placeholder.FindStringIndex(rest)
+		if loc == nil {
+			break
+		}
+		match.WriteString(regexp.QuoteMeta(rest[:loc[0]]))
+		n, err := strconv.Atoi(rest[loc[0]+1 : loc[1]-1])
+		switch {
+		case err != nil || n < 1 || n > len(levels) && !open:
+			x.at(path+".channel", complaint{message: fmt.Sprintf("the topic has no level %s", rest[loc[0]:loc[1]]), allowed: fmt.Sprintf("{1} to {%d}", len(levels))})
+			return
+		case n > len(levels) || levels[n-1] == "+" || levels[n-1] == "#":
+			match.WriteString("[^/]+")
+		default:
+			match.WriteString(regexp.QuoteMeta(levels[n-1]))
+		}
+		rest = rest[loc[1]:]
+	}
+	match.WriteString(regexp.QuoteMeta(rest))
+	can, err := regexp.Compile("^(?:" + match.String() + ")$")
+	if err != nil || !slices.ContainsFunc(x.declared, can.MatchString) {
+		x.at(path+".channel", complaint{message: "no declared channel can come out of this", allowed: listed(x.declared)})
+	}
+}
+
+func (x *crosscheck) tls(t *TLS, path, address string, schemes ...string) {
+	if t == nil {
+		return
+	}
+	scheme, rest, _ := strings.Cut(address, "://")
+	if address != "" && !slices.Contains(schemes, scheme) {
+		x.at(path+".tls", complaint{message: "certificates, but the address " + printable(address) + " is not encrypted", allowed: "an address that starts with " + strings.Join(schemes, "://, ") + "://", nearest: schemes[0] + "://" + printable(rest)})
+	}
+	if (t.Cert == "") != (t.Key == "") {
+		x.at(path+".tls", complaint{message: "cert and key of the client belong together", allowed: "both or neither"})
+	}
+}
+
+func (x *crosscheck) runLog(l *RunLog, path string) {
+	x.fields(l.Fields, path)
+	if l.Format == "csv" {
+		x.useless(path+".units", l.Units != "auto", "units are found for MELD logs; for csv write them under fields")
+		if l.Clock == Device && l.Time == nil {
+			x.at(path+".clock", complaint{message: "the file's time stamps cannot rule without their column", allowed: "time: {key: …, unit: …} beside it, or clock: arrival"})
+		}
+	}
+}
+
+func (x *crosscheck) process(p *Process) {
+	sound := func(key string) bool { return x.written("process."+key) && x.sound("process."+key) }
+	setPoint := sound("set_point.min") && sound("set_point.max")
+	if setPoint && sound("ceiling") && p.SetPoint.Max.SI() >= p.Ceiling.SI() {
+		x.at("process.ceiling", complaint{message: "not above the highest set-point, which is " + p.SetPoint.Max.String()})
+	}
+	if setPoint && p.SetPoint.Min.SI() >= p.SetPoint.Max.SI() {
+		x.at("process.set_point.max", complaint{message: "not above min, which is " + p.SetPoint.Min.String()})
+	}
+	if sound("spindle.min") && sound("spindle.max") && p.Spindle.Min.SI() >= p.Spindle.Max.SI() {
+		x.at("process.spindle.max", complaint{message: "not above min, which is " + p.Spindle.Min.String()})
+	}
+}

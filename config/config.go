@@ -1,0 +1,363 @@
+// Package config is agent.yaml as plain data.
+//
+// The types of this file are the one source of what may stand in agent.yaml: their field comments
+// and tags drive decoding ([Parse]), the JSON Schema for editors ([Schema]), the reference manual
+// ([Reference]) and the effective configuration ([Config.Show]). Tags: yaml (name and options:
+// key = the entry's own name, scalar = may be written as this value alone, flow = shown on one
+// line), default, required, min, max, enum, pattern and allowed (the pattern in words).
+//
+// The package reads one file and nothing else; secrets are fetched when [Secret.Resolve] is called.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"stirwatch/sensors/unit"
+)
+
+// Config is the whole of agent.yaml.
+type Config struct {
+	// Name of the machine; it becomes a tag on every record.
+	Machine string `yaml:"machine" required:"true" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// The beat at which the agent gathers, estimates, judges and advises.
+	Tick Tick `yaml:"tick"`
+	// Every quantity that is measured, declared once, in the order of the screens.
+	Channels []Channel `yaml:"channels,flow" required:"true"`
+	// Where samples come from; each source has a name and exactly one of serial, mqtt and log.
+	Sources []Source `yaml:"sources" required:"true"`
+	// What advice may ask of the machine; without this section no advice is given.
+	Process *Process `yaml:"process"`
+	// The learned equation.
+	Model Model `yaml:"model"`
+	// The durable record on this machine; everything goes there first.
+	Journal Journal `yaml:"journal"`
+	// The InfluxDB that the journal is uploaded to; without this section the journal alone is the store.
+	InfluxDB *InfluxDB `yaml:"influxdb"`
+	// What the agent says about itself on standard error.
+	Log Log `yaml:"log"`
+
+	dir string // folder of the file: relative paths start here
+}
+
+// Tick is the agent's beat.
+type Tick struct {
+	// Ticks per second.
+	Rate Frequency `yaml:"rate" default:"10 Hz" min:"1 Hz" max:"1 kHz"`
+	// The time a tick stands at: arrival = this computer's clock; device = the newest stamp of the sources, for replaying recorded runs.
+	Clock string `yaml:"clock" default:"arrival" enum:"arrival,device"`
+}
+
+// The clocks that may rule a source or the tick.
+const (
+	Arrival = "arrival"
+	Device  = "device"
+)
+
+// Channel is one measured quantity.
+type Channel struct {
+	Name string `yaml:",key" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// What it measures, so that models and rules find it; each one but other at most once.
+	Is Role `yaml:"is" default:"other"`
+	// Unit in which the channel is kept, shown and recorded; sources convert to it.
+	Unit unit.Unit `yaml:"unit" required:"true"`
+	// Smallest believable value, in any unit of the same kind; below it the value is out of specification.
+	Min *unit.Quantity `yaml:"min"`
+	// Largest believable value, in any unit of the same kind.
+	Max *unit.Quantity `yaml:"max"`
+	// A value older than this is missing; 0 s = never.
+	MaxAge time.Duration `yaml:"max_age" default:"3 s" min:"0 s" max:"1 d"`
+	// Fastest believable change.
+	MaxRate *Rate `yaml:"max_rate"`
+}
+
+// Limits are the smallest and largest believable value in the channel's own unit, infinite
+// where only the other is set, and both 0 where neither is.
+func (c *Channel) Limits() (lo, hi float64) {
+	if c.Min == nil && c.Max == nil {
+		return 0, 0
+	}
+	lo, hi = math.Inf(-1), math.Inf(1)
+	if c.Min != nil {
+		lo = c.Min.In(c.Unit)
+	}
+	if c.Max != nil {
+		hi = c.Max.In(c.Unit)
+	}
+	return lo, hi
+}
+
+// RateLimit is the fastest believable change per second in the channel's own unit; 0 = not set.
+func (c *Channel) RateLimit() float64 {
+	if c.MaxRate == nil {
+		return 0
+	}
+	return c.MaxRate.PerSecond(c.Unit)
+}
+
+// Source is one device; exactly one of Serial, MQTT and Log is set.
+type Source struct {
+	Name string `yaml:",key" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// A device on a serial port.
+	Serial *Serial `yaml:"serial"`
+	// Topics of an MQTT broker.
+	MQTT *MQTT `yaml:"mqtt"`
+	// CSV run logs that a controller writes.
+	Log *RunLog `yaml:"log"`
+}
+
+// Serial is a device on a serial port.
+type Serial struct {
+	// Device file; /dev/serial/by-id/… stays the same when the plug moves. `stirwatch ports` lists them.
+	Port Path `yaml:"port" required:"true"`
+	// Speed of the line in bit/s.
+	Baud int `yaml:"baud" default:"115200" min:"50" max:"12000000"`
+	// What a message looks like: csv = values between separators; keyvalue = name=value pairs; json = one JSON object a line; daq = binary frames of our own (COBS with CRC-16).
+	Format string `yaml:"format" default:"csv" enum:"csv,keyvalue,json,daq"`
+	// Character between two values of a csv or keyvalue line.
+	Separator string `yaml:"separator" default:"," pattern:"^[ -~\\t]$" allowed:"one ASCII character"`
+	// The time that rules its samples: arrival = when the bytes came in; device = the device's own stamp.
+	Clock string `yaml:"clock" default:"arrival" enum:"arrival,device"`
+	// Where the device's time stamp stands in a message.
+	Time *TimeStamp `yaml:"time,flow"`
+	// Pause after opening, for boards that restart when the port opens.
+	Settle time.Duration `yaml:"settle" default:"0 s" min:"0 s" max:"1 min"`
+	// Connected but nothing received for this long is reported; 0 s = never.
+	Silence time.Duration `yaml:"silence" default:"10 s" min:"0 s" max:"1 d"`
+	// Which value of a message goes to which channel; left out, values go to the channels of their own names.
+	Fields []Field `yaml:"fields,flow"`
+}
+
+// Field maps one value of a message to a channel.
+type Field struct {
+	Channel string `yaml:",key"`
+	// Column name, number counted from 1, key, or JSON path such as data.temp.
+	Key Key `yaml:"key,scalar" required:"true"`
+	// Unit in which the device sends the value; left out, the channel's, for a MELD log the one found.
+	Unit *unit.Unit `yaml:"unit"`
+	// Values by which the device says "no signal", as sent.
+	Sentinel []float64 `yaml:"sentinel,flow"`
+}
+
+// TimeStamp says where a device's time stamp stands and how it is written.
+type TimeStamp struct {
+	// Column name, number counted from 1, key, or JSON path of the stamp.
+	Key Key `yaml:"key" required:"true"`
+	// ns, us, ms and s count since 1970 (Unix time); rfc3339 is text such as 2025-07-08T10:43:15.30Z; uptime counts since the device's own start.
+	Unit string `yaml:"unit" required:"true" enum:"ns,us,ms,s,rfc3339,uptime us,uptime ms,uptime s"`
+}
+
+// LogTime says where a log's time stamps stand and how they are written.
+type LogTime struct {
+	// Column name, or number counted from 1, of the stamp or of the time of day.
+	Key Key `yaml:"key" required:"true"`
+	// Column of the date, where it has one of its own.
+	Date Key `yaml:"date"`
+	// ns, us, ms and s count since 1970 (Unix time); rfc3339 is text such as 2025-07-08T10:43:15.30Z, or date and time of day apart.
+	Unit string `yaml:"unit" default:"rfc3339" enum:"ns,us,ms,s,rfc3339"`
+}
+
+// MQTT is a set of topics on one broker.
+type MQTT struct {
+	// Address of the broker, e.g. tcp://127.0.0.1:1883, or tls://broker:8883 for an encrypted connection.
+	Broker URL `yaml:"broker" required:"true" enum:"tcp,mqtt,tls,ssl,mqtts"`
+	// Name of the session that the broker keeps while the agent is away; left out, stirwatch-<machine>-<source>.
+	ClientID string `yaml:"client_id"`
+	// User name.
+	Username string `yaml:"username"`
+	// Password of that user.
+	Password Secret `yaml:"password,flow"`
+	// Certificates, for tls, ssl and mqtts.
+	TLS *TLS `yaml:"tls"`
+	// How often the connection is proved to be alive.
+	KeepAlive time.Duration `yaml:"keep_alive" default:"30 s" min:"1 s" max:"1 h"`
+	// A topic that says nothing for this long is reported; 0 s = never.
+	Silence time.Duration `yaml:"silence" default:"10 s" min:"0 s" max:"1 d"`
+	// The time that rules its samples: arrival = when the message came in; device = the stamp in the message.
+	Clock string `yaml:"clock" default:"arrival" enum:"arrival,device"`
+	// The topics to read.
+	Topics []Topic `yaml:"topics" required:"true"`
+}
+
+// Topic maps the messages of one topic filter to channels.
+type Topic struct {
+	// Topic filter; + stands for one level, # for all that follow.
+	Topic string `yaml:"topic" required:"true"`
+	// Quality of service; 1 = nothing is lost while the agent is away.
+	QoS int `yaml:"qos" default:"1" min:"0" max:"2"`
+	// What a message holds: number = a bare number; json = one value in a JSON document; frame = a JSON document of many channels.
+	Payload string `yaml:"payload" default:"number" enum:"number,json,frame"`
+	// Channel of the value; {3} stands for the third level of the topic, counted from 1.
+	Channel string `yaml:"channel"`
+	// JSON path of the value; left out, value.
+	Value Key `yaml:"value"`
+	// Unit in which the value is sent; left out, the channel's.
+	Unit *unit.Unit `yaml:"unit"`
+	// JSON path of a text in the message that names the value's unit, instead of unit.
+	UnitKey Key `yaml:"unit_key"`
+	// Values by which the device says "no signal", as sent.
+	Sentinel []float64 `yaml:"sentinel,flow"`
+	// Where the time stamp stands in the document.
+	Time *TimeStamp `yaml:"time,flow"`
+	// Which value of a frame goes to which channel; left out, values go to the channels of their own names.
+	Fields []Field `yaml:"fields,flow"`
+}
+
+// TLS names certificates; the server's is always verified.
+type TLS struct {
+	// PEM file of the authority that signed the server's certificate; left out, the system's.
+	CA Path `yaml:"ca"`
+	// PEM file of the client's certificate.
+	Cert Path `yaml:"cert"`
+	// PEM file of the client certificate's private key.
+	Key Path `yaml:"key"`
+	// Name that the server's certificate must carry; left out, the host of the address.
+	ServerName string `yaml:"server_name"`
+}
+
+// RunLog is a set of CSV files that a controller writes.
+type RunLog struct {
+	// File, or pattern with * and ? for several; the newest one is followed.
+	Path Path `yaml:"path" required:"true"`
+	// Keep reading as the file grows and when a new one appears; false reads to the end and stops.
+	Follow bool `yaml:"follow" default:"true"`
+	// Layout of the file: meld = a MELD controller's log; csv = any CSV with a header; auto = meld where the header says so, else csv.
+	Format string `yaml:"format" default:"auto" enum:"auto,meld,csv"`
+	// Units of a MELD log, which does not name them: auto = found from power, torque and speed, row by row.
+	Units string `yaml:"units" default:"auto" enum:"auto,inch,mm"`
+	// Character between two values; left out, the comma, semicolon or tab that the header has most of.
+	Separator string `yaml:"separator" pattern:"^[ -~\\t]$" allowed:"one ASCII character"`
+	// The time that rules its samples: device = the stamp in the row; arrival = when the row was read.
+	Clock string `yaml:"clock" default:"device" enum:"arrival,device"`
+	// Where the time stamp stands in a row; a MELD log's own is known.
+	Time *LogTime `yaml:"time,flow"`
+	// Time zone of stamps that name none: local = this computer's, UTC, or a name such as Europe/Berlin.
+	Zone string `yaml:"zone" default:"local" pattern:"^(local|UTC|[A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$" allowed:"local, UTC, or a name such as Europe/Berlin"`
+	// Which column goes to which channel; left out, columns go to the channels of their own names, and MELD columns to those of their kind.
+	Fields []Field `yaml:"fields,flow"`
+}
+
+// Process says what advice may ask of the machine.
+type Process struct {
+	// Set-points of the tool temperature that may be recommended.
+	SetPoint TemperatureRange `yaml:"set_point,flow" required:"true"`
+	// Spindle speeds between which the machine's own controller may move.
+	Spindle SpeedRange `yaml:"spindle,flow" required:"true"`
+	// Temperature the tool must stay below: the solidus of the bar less a margin.
+	Ceiling Temperature `yaml:"ceiling" required:"true" min:"0 °C" max:"2000 °C"`
+	// How long a recommendation holds.
+	Expires time.Duration `yaml:"expires" default:"30 s" min:"1 s" max:"1 h"`
+}
+
+// TemperatureRange is an interval of temperatures.
+type TemperatureRange struct {
+	// Lowest value.
+	Min Temperature `yaml:"min" required:"true" min:"0 °C" max:"2000 °C"`
+	// Highest value.
+	Max Temperature `yaml:"max" required:"true" min:"0 °C" max:"2000 °C"`
+}
+
+// SpeedRange is an interval of rotation speeds.
+type SpeedRange struct {
+	// Lowest value.
+	Min AngularRate `yaml:"min" required:"true" min:"0 rpm" max:"10000 rpm"`
+	// Highest value.
+	Max AngularRate `yaml:"max" required:"true" min:"0 rpm" max:"10000 rpm"`
+}
+
+// Model is the learned equation.
+type Model struct {
+	// Model document that `stirwatch learn` wrote; left out, the agent monitors without a model.
+	File Path `yaml:"file"`
+	// How far ahead the temperature is forecast.
+	Forecast time.Duration `yaml:"forecast" default:"60 s" min:"1 s" max:"10 min"`
+}
+
+// Journal is the durable record.
+type Journal struct {
+	// Database file; it is made where it does not exist.
+	Path Path `yaml:"path" default:"stirwatch-data/journal.db"`
+	// Longest time that a sample waits to be safe on disk; a power cut loses no more.
+	Commit time.Duration `yaml:"commit" default:"100 ms" min:"1 ms" max:"10 s"`
+	// Age at which records are removed.
+	Keep time.Duration `yaml:"keep" default:"30 d" min:"1 h" max:"3650 d"`
+	// Size at which the oldest records are removed.
+	Size Size `yaml:"size" default:"2 GB" min:"16 MB" max:"1 TB"`
+	// How often estimates and forecasts are recorded.
+	Estimates time.Duration `yaml:"estimates" default:"1 s" min:"1 ms" max:"1 h"`
+	// How often the counters of the sources are recorded.
+	Health time.Duration `yaml:"health" default:"60 s" min:"1 s" max:"1 d"`
+}
+
+// InfluxDB is where the journal is uploaded to.
+type InfluxDB struct {
+	// Address of the server, e.g. http://127.0.0.1:8086.
+	URL URL `yaml:"url" required:"true" enum:"http,https"`
+	// Organisation; InfluxDB 1.8 takes any.
+	Org string `yaml:"org" required:"true"`
+	// Bucket; for InfluxDB 1.8 database/retention-policy.
+	Bucket string `yaml:"bucket" required:"true"`
+	// Token with the right to write to the bucket; for InfluxDB 1.8 user:password.
+	Token Secret `yaml:"token,flow"`
+	// Longest time that a record waits to be uploaded.
+	Flush time.Duration `yaml:"flush" default:"1 s" min:"10 ms" max:"10 min"`
+	// Most samples in one request.
+	Batch int `yaml:"batch" default:"5000" min:"1" max:"100000"`
+	// Time after which a request is given up and tried again.
+	Timeout time.Duration `yaml:"timeout" default:"10 s" min:"100 ms" max:"10 min"`
+	// Certificates, for https.
+	TLS *TLS `yaml:"tls"`
+}
+
+// Log is what the agent says about itself.
+type Log struct {
+	// Least important kind of message that is shown.
+	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error"`
+	// text for people, json for machines.
+	Format string `yaml:"format" default:"text" enum:"text,json"`
+}
+
+// Default is the configuration before a file is read: every default of the reference, without
+// the machine, channels and sources that a file must name.
+func Default() Config {
+	var c Config
+	setDefaults(reflect.ValueOf(&c).Elem())
+	return c
+}
+
+// maxSize bounds the file; a full cell with hundreds of channels needs a tenth of it.
+const maxSize = 1 << 20
+
+// Load reads the file at path. The error is a [Problems] where the content is wrong, and wraps
+// the file system's error where it cannot be read.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("configuration: %w; `stirwatch config init` writes a commented one", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(path, data, nil)
+}
+
+// Abs is the path p as seen from the working directory: a relative one starts at the folder of
+// the configuration file. The empty path stays empty.
+func (c *Config) Abs(p Path) string {
+	if p == "" || filepath.IsAbs(string(p)) {
+		return string(p)
+	}
+	return filepath.Join(c.dir, string(p))
+}

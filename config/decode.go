@@ -1,0 +1,562 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Parse reads the text of a configuration file. The name stands in messages, and its folder is
+// where relative paths start. Secrets ask getenv when they are resolved; nil means os.Getenv.
+// A text with mistakes gives no configuration but [Problems], all of them at once.
+func Parse(name string, data []byte, getenv func(string) string) (*Config, error) {
+	d := &decoder{file: name, dir: filepath.Dir(name), getenv: getenv, at: make(map[string]place)}
+	root := d.document(data)
+	if root == nil {
+		return nil, d.problems
+	}
+	c := Default()
+	c.dir = d.dir
+	d.section(root, place{Line: 1, Column: 1}, "", reflect.ValueOf(&c).Elem())
+	d.check(&c)
+	if len(d.problems) > 0 {
+		d.problems.sort()
+		return nil, d.problems
+	}
+	return &c, nil
+}
+
+// Bounds against hostile files, far above what a cell needs.
+const (
+	maxValues   = 100_000 // values after aliases are followed
+	maxProblems = 200
+	maxMerges   = 8 // nesting of <<
+)
+
+// decoder walks the YAML tree along the types of config.go.
+type decoder struct {
+	file, dir string
+	getenv    func(string) string
+	problems  Problems
+	values    int
+	at        map[string]place // where each key was written
+}
+
+// place is a position in the file and the value that stands there.
+type place struct {
+	Line, Column int
+	text         string
+}
+
+func (d *decoder) report(p place, key, value string, c complaint) {
+	if len(d.problems) == maxProblems {
+		c = complaint{message: "too many problems; the rest is not shown"}
+		key, value = "", ""
+	}
+	if len(d.problems) > maxProblems {
+		return
+	}
+	d.problems = append(d.problems, Problem{
+		File: d.file, Line: p.Line, Column: p.Column, Key: printable(key), Value: printable(value),
+		Message: c.message, Allowed: c.allowed, Nearest: c.nearest,
+	})
+}
+
+// document reads the one YAML document that data must be; nil after a problem.
+func (d *decoder) document(data []byte) *yaml.Node {
+	start := place{Line: 1, Column: 1}
+	if len(data) > maxSize {
+		d.report(start, "", "", complaint{message: fmt.Sprintf("the file is larger than %d bytes", maxSize)})
+		return nil
+	}
+	if i := invalidUTF8(data); i >= 0 {
+		line := bytes.Count(data[:i], []byte("\n")) + 1
+		column := utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i]) + 1
+		d.report(place{Line: line, Column: column}, "", "", complaint{message: fmt.Sprintf("the byte 0x%02x is not UTF-8 text: save the file as UTF-8", data[i])})
+		return nil
+	}
+	var doc yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(data))
+	err := in.Decode(&doc)
+	if err == nil {
+		var second yaml.Node
+		if err = in.Decode(&second); err == nil {
+			d.report(place{Line: second.Line, Column: second.Column}, "", "", complaint{message: "a second document: the file may hold only one"})
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+	} else if errors.Is(err, io.EOF) {
+		d.report(start, "", "", complaint{message: "the file is empty; `stirwatch config init` writes a commented one"})
+		return nil
+	}
+	if err != nil {
+		d.syntax(data, err)
+		return nil
+	}
+	root := doc.Content[0]
+	if isNull(root) {
+		d.report(start, "", "", complaint{message: "the file is empty; `stirwatch config init` writes a commented one"})
+		return nil
+	}
+	return root
+}
+
+var (
+	yamlError  = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	yamlAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+	yamlBlock  = regexp.MustCompile(`^did not find expected (key|'-' indicator|',' or '.')$`)
+)
+
+// syntax reports what the YAML library could not read, at the line it names.
+func (d *decoder) syntax(data []byte, err error) {
+	at := place{Line: 1, Column: 1}
+	m := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
+	if m == nil {
+		m = []string{"", "", printable(err.Error())}
+	}
+	message := m[2]
+	if n, err := strconv.Atoi(m[1]); err == nil {
+		at.Line = n
+		if strings.HasPrefix(message, "did not find expected ") {
+			at.Line++ // the library counts lines from 0 in its parser, from 1 in its scanner
+		}
+	}
+	switch anchor := yamlAnchor.FindStringSubmatch(message); {
+	case anchor != nil:
+		if i := bytes.Index(data, []byte("*"+anchor[1])); i >= 0 {
+			at.Line = bytes.Count(data[:i], []byte("\n")) + 1
+			at.Column = utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i]) + 1
+		}
+	case yamlBlock.MatchString(message):
+		message = "the part that begins in this line has a mistake: " + message
+	case strings.Contains(message, "cannot start any token") && bytes.ContainsRune(data, '\t'):
+		message = "a tab cannot indent, use spaces"
+	}
+	d.report(at, "", "", complaint{message: "not readable as YAML: " + message})
+}
+
+func invalidUTF8(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// follow goes through aliases and counts what it visits.
+func (d *decoder) follow(n *yaml.Node, path string) (*yaml.Node, bool) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	d.values++
+	if d.values == maxValues {
+		d.report(where(n), path, "", complaint{message: fmt.Sprintf("more than %d values, counted after aliases are followed", maxValues)})
+	}
+	return n, d.values < maxValues
+}
+
+func where(n *yaml.Node) place {
+	return place{n.Line, n.Column, n.Value}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// pair is one key of a mapping with its value.
+type pair struct{ key, value *yaml.Node }
+
+// pairs lists the keys of a mapping: its own, then those merged with << that it does not have
+// itself. Keys that stand twice are reported.
+func (d *decoder) pairs(n *yaml.Node, path string, merges int) []pair {
+	var own, merged []pair
+	seen := make(map[string]*yaml.Node)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind == yaml.ScalarNode && k.ShortTag() == "!!merge" {
+			merged = append(merged, d.merged(v, path, merges+1)...)
+			continue
+		}
+		k, ok := d.follow(k, path)
+		if !ok {
+			return nil
+		}
+		if k.Kind != yaml.ScalarNode || isNull(k) {
+			d.report(where(k), path, "", complaint{message: "a key must be a word"})
+			continue
+		}
+		if first, twice := seen[k.Value]; twice {
+			d.report(where(k), join(path, k.Value), "", complaint{message: fmt.Sprintf("this key stands twice; the first is in line %d", first.Line)})
+			continue
+		}
+		seen[k.Value] = k
+		own = append(own, pair{k, v})
+	}
+	for _, p := range merged {
+		if seen[p.key.Value] == nil {
+			seen[p.key.Value] = p.key
+			own = append(own, p)
+		}
+	}
+	return own
+}
+
+func (d *decoder) merged(v *yaml.Node, path string, depth int) []pair {
+	v, ok := d.follow(v, path)
+	switch {
+	case !ok:
+		return nil
+	case depth > maxMerges:
+		d.report(where(v), join(path, "<<"), "", complaint{message: fmt.Sprintf("more than %d merges inside one another", maxMerges)})
+		return nil
+	case v.Kind == yaml.MappingNode:
+		return d.pairs(v, path, depth)
+	case v.Kind == yaml.SequenceNode:
+		var all []pair
+		for _, part := range v.Content {
+			all = append(all, d.merged(part, path, depth)...)
+		}
+		return all
+	}
+	d.report(where(v), join(path, "<<"), v.Value, complaint{message: "only a section can be merged"})
+	return nil
+}
+
+// section decodes a mapping into the struct v, whose defaults are set. above is where its own
+// key stands: the place to report what is missing.
+func (d *decoder) section(n *yaml.Node, above place, path string, v reflect.Value) {
+	fields := fieldsOf(v.Type())
+	if n.Kind != yaml.MappingNode {
+		for _, f := range fields {
+			if f.scalar && n.Kind == yaml.ScalarNode {
+				d.at[join(path, f.name)] = where(n)
+				d.value(n, above, path, v.Field(f.index), f)
+				return
+			}
+		}
+		d.report(where(n), path, n.Value, complaint{message: "a section of keys is wanted, this is " + called(n), allowed: strings.Join(namesOf(fields), ", ")})
+		return
+	}
+	written := make(map[string]bool)
+	for _, p := range d.pairs(n, path, 0) {
+		name := p.key.Value
+		key := join(path, name)
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name && !f.key })
+		if i < 0 {
+			if path != "" || !strings.HasPrefix(name, "x-") {
+				d.unknown(p, path, fields)
+			}
+			continue
+		}
+		written[name] = true
+		value, ok := d.follow(p.value, key)
+		if !ok {
+			return
+		}
+		f := fields[i]
+		if isNull(value) && !f.single() {
+			written[name] = false // a section without a key is as good as none
+			continue
+		}
+		d.at[key] = where(value)
+		if value.Kind != yaml.ScalarNode {
+			d.at[key] = place{p.key.Line, p.key.Column, ""}
+		}
+		d.value(value, d.at[key], key, v.Field(f.index), f)
+	}
+	for _, f := range fields {
+		if f.required && !written[f.name] {
+			d.report(place{Line: above.Line, Column: above.Column}, join(path, f.name), "", complaint{message: "this key is missing", allowed: f.wants()})
+		}
+	}
+}
+
+// unknown reports a key that no section has, and keeps quiet about a value that may be a secret.
+func (d *decoder) unknown(p pair, path string, fields []field) {
+	known := namesOf(fields)
+	near := nearest(p.key.Value, known)
+	value := ""
+	if p.value.Kind == yaml.ScalarNode {
+		value = p.value.Value
+	}
+	for _, f := range fields {
+		if f.typ == secretType && (near == "" || near == f.name) {
+			value = ""
+		}
+	}
+	d.report(where(p.key), join(path, p.key.Value), value, complaint{"unknown key", strings.Join(known, ", "), near})
+}
+
+func namesOf(fields []field) []string {
+	var s []string
+	for _, f := range fields {
+		if !f.key {
+			s = append(s, f.name)
+		}
+	}
+	return s
+}
+
+// single tells whether the key takes one value, not a section or list.
+func (f *field) single() bool {
+	t := f.typ
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return kinds[t] != nil || t == secretType
+}
+
+// called names a node's form in plain words.
+func called(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a section of keys"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	switch n.ShortTag() {
+	case "!!null":
+		return "nothing"
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "true or false"
+	case "!!timestamp":
+		return "a date"
+	}
+	return "text"
+}
+
+// value decodes what stands after the key f.
+func (d *decoder) value(n *yaml.Node, above place, path string, v reflect.Value, f field) {
+	if v.Kind() == reflect.Pointer {
+		p := reflect.New(v.Type().Elem())
+		setDefaults(p.Elem())
+		v.Set(p)
+		v = p.Elem()
+	}
+	switch k := kinds[v.Type()]; {
+	case k != nil:
+		d.single(n, path, v, f, k)
+	case v.Type() == secretType:
+		d.secret(n, path, v.Addr().Interface().(*Secret))
+	case v.Kind() == reflect.Struct:
+		d.section(n, above, path, v)
+	default:
+		if name, named := entryName(v.Type().Elem()); named {
+			d.entries(n, path, v, name)
+		} else {
+			d.list(n, path, v, f)
+		}
+	}
+}
+
+// entries decodes a mapping of named sections into a slice, in the order of the file.
+func (d *decoder) entries(n *yaml.Node, path string, v reflect.Value, name field) {
+	if n.Kind != yaml.MappingNode {
+		d.report(where(n), path, n.Value, complaint{message: "named entries are wanted, this is " + called(n), allowed: "one \"name: …\" a line"})
+		return
+	}
+	for _, p := range d.pairs(n, path, 0) {
+		key := join(path, p.key.Value)
+		at := place{Line: p.key.Line, Column: p.key.Column}
+		d.at[key] = at
+		if name.pattern != nil && !name.pattern.MatchString(p.key.Value) {
+			d.report(at, path, p.key.Value, complaint{message: "this cannot be a name", allowed: name.allowed})
+		}
+		value, ok := d.follow(p.value, key)
+		if !ok {
+			return
+		}
+		e := reflect.New(v.Type().Elem()).Elem()
+		setDefaults(e)
+		e.Field(name.index).SetString(p.key.Value)
+		if isNull(value) {
+			value = &yaml.Node{Kind: yaml.MappingNode, Line: at.Line, Column: at.Column} // what is required will be reported as missing
+		}
+		d.section(value, at, key, e)
+		v.Set(reflect.Append(v, e))
+	}
+}
+
+func (d *decoder) list(n *yaml.Node, path string, v reflect.Value, f field) {
+	if n.Kind != yaml.SequenceNode {
+		d.report(where(n), path, n.Value, complaint{message: "a list is wanted, this is " + called(n), allowed: "[…, …]"})
+		return
+	}
+	for i, item := range n.Content {
+		key := fmt.Sprintf("%s[%d]", path, i)
+		item, ok := d.follow(item, key)
+		if !ok {
+			return
+		}
+		e := reflect.New(v.Type().Elem()).Elem()
+		setDefaults(e)
+		d.at[key] = where(item)
+		d.value(item, where(item), key, e, field{name: f.name, typ: e.Type()})
+		v.Set(reflect.Append(v, e))
+	}
+}
+
+// single decodes one value and holds it against the limits of its key.
+func (d *decoder) single(n *yaml.Node, path string, v reflect.Value, f field, k *kind) {
+	if n.Kind != yaml.ScalarNode {
+		d.report(where(n), path, "", complaint{message: "one value is wanted, this is " + called(n), allowed: f.wants()})
+		return
+	}
+	fail := func(c complaint) {
+		value := n.Value
+		if _, isURL := v.Interface().(URL); isURL && strings.Contains(value, "@") {
+			value = "" // may hold a password
+		}
+		if c.allowed == "" {
+			c.allowed = f.wants()
+		}
+		d.report(where(n), path, value, c)
+	}
+	switch tag := n.ShortTag(); {
+	case tag == "!!null" || n.Value == "":
+		fail(complaint{message: "there is no value: give one or leave the key out"})
+		return
+	case v.Kind() == reflect.String && tag != "!!str" && !(tag == "!!int" && v.Type() == reflect.TypeFor[Key]()) && f.enum == nil:
+		fail(complaint{message: "text is wanted, this is " + called(n) + ": write it between quotes"})
+		return
+	}
+	if v.Type() == reflect.TypeFor[URL]() {
+		if c := checkURL(n.Value, f.enum); c != nil {
+			fail(*c)
+			return
+		}
+		v.SetString(n.Value)
+		return
+	}
+	parsed, c := k.parse(n.Value)
+	if c != nil {
+		fail(*c)
+		return
+	}
+	switch {
+	case f.enum != nil && !slices.Contains(f.enum, n.Value):
+		fail(complaint{"not one of the words allowed here", strings.Join(f.enum, ", "), nearest(n.Value, f.enum)})
+		return
+	case f.pattern != nil && !f.pattern.MatchString(n.Value):
+		fail(complaint{message: "not of the form that is wanted", allowed: f.allowed})
+		return
+	case f.min != "" && k.measure(parsed) < k.measure(must(k, f.min)):
+		fail(complaint{message: "too small", allowed: f.min + " to " + f.max})
+		return
+	case f.max != "" && k.measure(parsed) > k.measure(must(k, f.max)):
+		fail(complaint{message: "too large", allowed: f.min + " to " + f.max})
+		return
+	}
+	v.Set(reflect.ValueOf(parsed))
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+const howSecret = "{env: NAME} for an environment variable, {file: PATH} for a file"
+
+// secret decodes {env: NAME} or {file: PATH} and never repeats what was written.
+func (d *decoder) secret(n *yaml.Node, path string, s *Secret) {
+	s.dir, s.getenv = d.dir, d.getenv
+	if n.Kind != yaml.MappingNode {
+		d.report(where(n), path, "", complaint{message: "a secret cannot stand in this file; name the place where it is kept", allowed: howSecret})
+		return
+	}
+	pairs := d.pairs(n, path, 0)
+	if len(pairs) != 1 {
+		d.report(where(n), path, "", complaint{message: "a secret has exactly one place", allowed: howSecret})
+		return
+	}
+	name := pairs[0].key.Value
+	value, ok := d.follow(pairs[0].value, path)
+	switch {
+	case !ok:
+	case name != "env" && name != "file":
+		d.report(where(pairs[0].key), join(path, name), "", complaint{"unknown key", howSecret, nearest(name, []string{"env", "file"})})
+	case value.Kind != yaml.ScalarNode || value.Value == "" || isNull(value):
+		d.report(where(value), join(path, name), "", complaint{message: "there is no value", allowed: howSecret})
+	case name == "env" && !envName.MatchString(value.Value):
+		d.report(where(value), join(path, name), "", complaint{message: "not the name of an environment variable", allowed: "letters, digits and _"})
+	case name == "env":
+		s.Env = value.Value
+	case checkPath(value.Value) != nil:
+		d.report(where(value), join(path, name), "", *checkPath(value.Value))
+	default:
+		s.File = Path(value.Value)
+	}
+}
+
+// wants says in words what may stand after the key.
+func (f *field) wants() string {
+	t := f.typ
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	k := kinds[t]
+	switch {
+	case t == secretType:
+		return howSecret
+	case t == reflect.TypeFor[URL]():
+		return "an address that starts with " + strings.Join(f.enum, "://, ") + "://"
+	case f.enum != nil:
+		return strings.Join(f.enum, ", ")
+	case t == reflect.TypeFor[Role]():
+		return strings.Join(k.enum, ", ")
+	case f.allowed != "":
+		return f.allowed
+	case f.min != "":
+		return f.min + " to " + f.max
+	case k != nil:
+		return k.words
+	case t.Kind() == reflect.Slice:
+		if _, named := entryName(t.Elem()); named {
+			return "named entries, one \"name: …\" a line"
+		}
+		return "a list"
+	}
+	return "the keys " + strings.Join(namesOf(fieldsOf(t)), ", ")
+}
+
+func must(k *kind, text string) any {
+	v, c := k.parse(text)
+	if c != nil {
+		panic(fmt.Sprintf("config: the tag %q cannot be read: %s", text, c.message))
+	}
+	return v
+}
+
+// setDefaults gives every key of a struct its default, sections within included.
+func setDefaults(v reflect.Value) {
+	if v.Kind() != reflect.Struct || kinds[v.Type()] != nil || v.Type() == secretType {
+		return
+	}
+	for _, f := range fieldsOf(v.Type()) {
+		switch fv := v.Field(f.index); {
+		case f.def != "":
+			fv.Set(reflect.ValueOf(must(kinds[f.typ], f.def)))
+		default:
+			setDefaults(fv)
+		}
+	}
+}
