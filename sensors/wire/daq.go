@@ -222,8 +222,8 @@ func seal(dst, b []byte) []byte {
 }
 
 // NewDAQ reads COBS-stuffed DAQ frames. A key is a channel's number in the frame, from 1, or its
-// name in the description that the device sends; with names, data frames before the description
-// is whole are errors. Time is the device's own: TimeKey and TimeUnit do not count. Fault bits
+// name in the description that the device sends; a frame none of whose channels is known yet is an
+// error. Time is the device's own: TimeKey and TimeUnit do not count. Fault bits
 // become the sample's status; description and heartbeat frames give no samples.
 // The decoder is [Stamped] and [Sequenced].
 func NewDAQ(o Options) Decoder {
@@ -288,15 +288,16 @@ func (d *daq) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors
 }
 
 func (d *daq) data(dst []sensors.Sample, at, arrival int64, f DAQFrame) ([]sensors.Sample, error) {
-	n := len(dst)
+	n, known := len(dst), len(d.fields) == 0
 	for i := range d.fields {
 		k := d.index[i]
-		switch {
-		case k < 0:
-			return dst[:n], fmt.Errorf("channel %q is not known yet: the device has not described itself wholly", d.fields[i].Key)
-		case k >= f.Channels():
+		if k < 0 {
+			continue
+		}
+		if k >= f.Channels() {
 			return dst[:n], fmt.Errorf("channel %q: the frame has %d channels", d.fields[i].Key, f.Channels())
 		}
+		known = true
 		v, fault := f.Value(k)
 		if fault&FaultNotNew != 0 {
 			continue
@@ -307,13 +308,20 @@ func (d *daq) data(dst []sensors.Sample, at, arrival int64, f DAQFrame) ([]senso
 		}
 		dst = append(dst, s)
 	}
+	if !known {
+		return dst, fmt.Errorf("channel %q is not known: the device has not described itself with it", d.fields[0].Key)
+	}
 	return dst, nil
 }
 
-// learn notes the name of one channel and finds the fields that ask for it.
+// learn notes the name of one channel and finds the fields that ask for it. Once the description
+// is whole, a name that it lacks is an error, told once.
 func (d *daq) learn(c DAQChannel) error {
 	if len(d.names) != c.Count {
 		d.names = make([]string, c.Count)
+	}
+	if d.names[c.Index] == c.Name {
+		return nil
 	}
 	d.names[c.Index] = c.Name
 	for i, f := range d.fields {

@@ -142,7 +142,7 @@ func TestDAQNames(t *testing.T) {
 		return string(unframe(t, AppendDAQDescription(nil, 0, 0, DAQChannel{Index: i, Count: 3, Firmware: "x 1", Name: name, Unit: "N"})))
 	}
 	data := string(unframe(t, AppendDAQData(nil, 1, 0, []float32{1, 2, 3}, nil)))
-	refuse(t, d, data, `channel "force" is not known yet`)
+	refuse(t, d, data, `channel "force" is not known`)
 	accept(t, d, describe(0, "temp"), "")
 	accept(t, d, describe(2, "force"), "")
 	accept(t, d, data, "0=3 1=1")

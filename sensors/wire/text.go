@@ -13,8 +13,9 @@ import (
 
 // NewCSV reads lines of columns. A key is a column's number, from 1, or its name in header; with
 // names and no header it is learned from the first line that holds one of the names. A header
-// line in the stream (a logger that restarts) is followed and gives no samples. separator 0 is a
-// comma; ' ' takes any run of blanks.
+// line in the stream (a logger that restarts) is followed and gives no samples; it is an error if
+// it lacks a name, and the lines below it give the others. separator 0 is a comma; ' ' takes any
+// run of blanks.
 //
 // Spaces around columns, CR, and quotes are tolerated; an empty column is missing; empty lines
 // and lines that start with '#' say nothing. A line with fewer columns than wanted, or another
@@ -94,8 +95,9 @@ func (d *csv) read(dst []sensors.Sample, arrival int64, line []byte) ([]sensors.
 	}
 	for slot, c := range d.column {
 		switch {
-		case c < 0:
-			return dst, fmt.Errorf("the header has no column %q", d.key(slot))
+		case c < 0: // said once, when the header came
+			d.found[slot] = span{}
+			continue
 		case c >= have:
 			return dst, fmt.Errorf("the line has %d columns and ends before column %q", have, d.key(slot))
 		}
