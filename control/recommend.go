@@ -1,0 +1,306 @@
+// Package control advises the set-point of the machine's own temperature controller, from a
+// model's estimate and forecast. It knows no device and moves nothing.
+package control
+
+import (
+	"fmt"
+	"math"
+
+	"stirwatch/dynamics"
+)
+
+// Options are the limits within which advice is given. A limit that is not known is NaN or zero.
+type Options struct {
+	SetPointMin, SetPointMax float64 // °C; advice stays between them
+	Ceiling                  float64 // °C; the upper 95 % forecast is kept below it, e.g. the solidus
+	SpindleMin, SpindleMax   float64 // rpm; limits of the machine's controller
+	Expires                  float64 // s that an advice is good for; 0 is 10 s
+}
+
+// Kind says what an advice is.
+type Kind uint8
+
+const (
+	NoAdvice    Kind = iota // the reason says why not
+	Hold                    // the set-point is right
+	Change                  // go to Recommendation.SetPoint
+	Unreachable             // the set-point cannot be reached; SetPoint is the nearest that can be
+)
+
+func (k Kind) String() string {
+	return [...]string{"none", "hold", "change", "unreachable"}[k]
+}
+
+// Recommendation is advice, with the reason and for how long it is good.
+type Recommendation struct {
+	Kind      Kind
+	SetPoint  float64 // °C, NaN without advice
+	Predicted float64 // °C, expected at the longest horizon with the inputs as they are; NaN without advice
+	Reason    string
+	ExpiresIn float64 // s
+}
+
+// Situation is what one tick knows. Temperatures are in °C, NaN is unknown.
+type Situation struct {
+	Dt           float64 // s since the last tick
+	SetPoint     float64
+	Temperature  float64
+	SpindleSpeed float64 // rpm
+	Bad          string  // why the data cannot be relied on, "" if it can
+
+	Estimate *dynamics.Estimate // nil where there is no model
+	Forecast *dynamics.Forecast
+}
+
+// The rules in numbers.
+const (
+	nearLimit     = 0.01 // share of a spindle limit that counts as being at it
+	farOff        = 10.0 // K between temperature and set-point that a limit must explain
+	limitFor      = 10.0 // s at a limit and far off before the set-point counts as unreachable
+	freeFor       = 5.0  // s away from it before that ends
+	crossFor      = 2.0  // s that the forecast must cross the ceiling
+	clearFor      = 10.0 // s that it must stay clear of it, by clearBy, before the advice ends
+	clearBy       = 3.0  // K
+	steadyFor     = 2.0  // s that "no advice" must have lost its cause before advice returns
+	rebuildAfter  = 1.0  // K; a number in a reason is renewed when it has moved by this
+	roundTo       = 1.0  // K; advice is given in whole degrees
+	defaultExpiry = 10.0 // s
+	sigma95       = 1.96
+)
+
+// Recommender gives advice once a tick. It allocates only where a reason changes.
+type Recommender struct {
+	o Options
+
+	atLimit, offLimit float64 // s
+	unreachable       bool
+	limit             string // "upper" or "lower" while unreachable
+
+	crossing, clear float64 // s
+	lowering        bool
+	target          float64 // °C, while lowering
+
+	good float64 // s without a cause for no advice
+
+	last    Recommendation
+	cause   string  // what the last reason was built from
+	a, b, c float64 // and its numbers
+}
+
+// New makes a recommender. Limits that contradict each other are an error.
+func New(o Options) (*Recommender, error) {
+	if known(o.SetPointMin) && known(o.SetPointMax) && o.SetPointMin >= o.SetPointMax {
+		return nil, fmt.Errorf("set-point limits: %g °C is not below %g °C", o.SetPointMin, o.SetPointMax)
+	}
+	if known(o.SpindleMin) && known(o.SpindleMax) && o.SpindleMin >= o.SpindleMax {
+		return nil, fmt.Errorf("spindle limits: %g rpm is not below %g rpm", o.SpindleMin, o.SpindleMax)
+	}
+	if o.Expires < 0 {
+		return nil, fmt.Errorf("expires: %g s is negative", o.Expires)
+	}
+	if o.Expires == 0 {
+		o.Expires = defaultExpiry
+	}
+	return &Recommender{o: o}, nil
+}
+
+func known(v float64) bool { return v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// Advise fills dst with the advice for s. The first rule that applies wins:
+//
+//  1. no advice on bad data, without a model, blind, or outside the training range;
+//  2. unreachable, where the spindle has sat within 1 % of a limit for more than 10 s with the
+//     temperature more than 10 K from the set-point, now and in the forecast, on the side that
+//     the limit explains (a warm-up at full speed that will arrive is no such case);
+//  3. a lower set-point, where the upper end of the 95 % forecast crosses the ceiling;
+//  4. hold.
+//
+// Each has to last before it speaks and again before it falls silent, so that advice does not flap.
+func (r *Recommender) Advise(dst *Recommendation, s Situation) {
+	dt := s.Dt
+	if !(dt > 0) {
+		dt = 0
+	}
+	why, name := r.refusal(&s)
+	if why != "" {
+		r.good = 0
+		r.reset()
+		r.none(dst, why, name)
+		return
+	}
+	if r.good += dt; r.good < steadyFor && r.last.Kind == NoAdvice && r.last.Reason != "" {
+		*dst = r.last // the cause is gone, but not for long enough
+		return
+	}
+	mean, sd, far := last(s.Forecast)
+	switch {
+	case r.stuck(&s, mean, dt):
+		r.adviseUnreachable(dst, &s, mean, far)
+	case r.tooHot(&s, dt):
+		r.adviseLower(dst, &s, mean, sd, far)
+	default:
+		r.adviseHold(dst, &s, mean, sd, far)
+	}
+	dst.ExpiresIn = r.o.Expires
+	r.last = *dst
+}
+
+func (r *Recommender) reset() {
+	r.atLimit, r.offLimit, r.unreachable = 0, 0, false
+	r.crossing, r.clear, r.lowering = 0, 0, false
+}
+
+// refusal says why there can be no advice, with a name that belongs to it; "" if there can.
+func (r *Recommender) refusal(s *Situation) (why, name string) {
+	switch {
+	case s.Bad != "":
+		return s.Bad, ""
+	case s.Estimate == nil || s.Forecast == nil || len(s.Forecast.Mean) == 0:
+		return "there is no model", ""
+	case s.Estimate.Blind:
+		return "the estimate is blind: no measurement for too long", ""
+	case len(s.Estimate.Outside) > 0:
+		return "the process is outside the training range", s.Estimate.Outside[0]
+	case math.IsNaN(s.Temperature):
+		return "the tool temperature is unknown", ""
+	case !(s.SetPoint > 0):
+		return "the machine's controller has no set-point", ""
+	}
+	mean, sd, _ := last(s.Forecast)
+	if math.IsNaN(mean) || math.IsNaN(sd) {
+		return "there is no forecast", ""
+	}
+	return "", ""
+}
+
+// last is the forecast at the longest horizon.
+func last(f *dynamics.Forecast) (mean, sd, horizon float64) {
+	n := len(f.Mean) - 1
+	return f.Mean[n], f.SD[n], f.Horizon[n]
+}
+
+func (r *Recommender) none(dst *Recommendation, why, name string) {
+	*dst = Recommendation{Kind: NoAdvice, SetPoint: math.NaN(), Predicted: math.NaN(), ExpiresIn: r.o.Expires}
+	if r.changed(why+name, 0, 0, 0) {
+		r.last.Reason = "no advice, because " + why
+		if name != "" {
+			r.last.Reason += ": " + name
+		}
+	}
+	dst.Reason = r.last.Reason
+	r.last = *dst
+}
+
+// changed tells if a reason must be built anew: another cause, or a number that has moved.
+func (r *Recommender) changed(cause string, a, b, c float64) bool {
+	moved := func(x, y float64) bool { return !(math.Abs(x-y) < rebuildAfter) }
+	if cause == r.cause && !moved(a, r.a) && !moved(b, r.b) && !moved(c, r.c) {
+		return false
+	}
+	r.cause, r.a, r.b, r.c = cause, a, b, c
+	return true
+}
+
+// stuck follows whether the spindle sits at a limit that keeps the set-point out of reach.
+func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
+	short := s.SetPoint - s.Temperature
+	if later := s.SetPoint - mean; math.Abs(later) < math.Abs(short) {
+		short = later
+	}
+	side := ""
+	switch {
+	case known(r.o.SpindleMax) && s.SpindleSpeed >= r.o.SpindleMax*(1-nearLimit) && short > farOff:
+		side = "upper"
+	case known(r.o.SpindleMin) && s.SpindleSpeed > 0 && s.SpindleSpeed <= r.o.SpindleMin*(1+nearLimit) && short < -farOff:
+		side = "lower"
+	}
+	if side != "" {
+		if side != r.limit {
+			r.atLimit, r.unreachable = 0, false
+		}
+		r.limit, r.offLimit = side, 0
+		if r.atLimit += dt; r.atLimit > limitFor {
+			r.unreachable = true
+		}
+		return r.unreachable
+	}
+	r.atLimit = 0
+	if r.offLimit += dt; r.offLimit >= freeFor {
+		r.unreachable = false
+	}
+	return r.unreachable
+}
+
+func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean, far float64) {
+	*dst = Recommendation{Kind: Unreachable, SetPoint: r.clamp(mean), Predicted: mean}
+	if r.changed(r.limit, s.SetPoint, s.SetPoint-s.Temperature, mean) {
+		limit, side := r.o.SpindleMax, "below"
+		if r.limit == "lower" {
+			limit, side = r.o.SpindleMin, "above"
+		}
+		r.last.Reason = fmt.Sprintf("unreachable: the spindle is at its %s limit of %g rpm and the temperature %.0f K %s the set-point of %g °C; it will be at %.0f °C in %g s",
+			r.limit, limit, math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint, mean, far)
+	}
+	dst.Reason = r.last.Reason
+}
+
+// tooHot follows whether the upper end of the 95 % forecast crosses the ceiling at any horizon.
+func (r *Recommender) tooHot(s *Situation, dt float64) bool {
+	if !known(r.o.Ceiling) {
+		return false
+	}
+	top := math.Inf(-1)
+	for i, mean := range s.Forecast.Mean {
+		top = max(top, mean+sigma95*s.Forecast.SD[i])
+	}
+	switch {
+	case top > r.o.Ceiling:
+		r.clear = 0
+		if r.crossing += dt; r.crossing >= crossFor {
+			if excess := top - r.o.Ceiling; !r.lowering || r.clamp(s.SetPoint-excess) < r.target-clearBy {
+				r.target = r.clamp(s.SetPoint - excess)
+			}
+			r.lowering = true
+		}
+	case top < r.o.Ceiling-clearBy:
+		r.crossing = 0
+		if r.clear += dt; r.clear >= clearFor {
+			r.lowering = false
+		}
+	default:
+		r.crossing = 0
+	}
+	if r.lowering && s.SetPoint <= r.target { // the operator has done it
+		r.lowering, r.crossing = false, 0
+	}
+	return r.lowering
+}
+
+func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean, sd, far float64) {
+	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
+	if r.changed("lower", r.target, s.SetPoint, 0) {
+		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C",
+			s.SetPoint, r.target, far, mean+sigma95*sd, r.o.Ceiling)
+	}
+	dst.Reason = r.last.Reason
+}
+
+func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, sd, far float64) {
+	*dst = Recommendation{Kind: Hold, SetPoint: s.SetPoint, Predicted: mean}
+	if r.changed("hold", s.SetPoint, mean, sd) {
+		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f ± %.0f °C expected in %g s", s.SetPoint, mean, sigma95*sd, far)
+	}
+	dst.Reason = r.last.Reason
+}
+
+// clamp rounds a set-point down to whole degrees and keeps it within its limits.
+func (r *Recommender) clamp(v float64) float64 {
+	v = math.Floor(v/roundTo) * roundTo
+	if known(r.o.SetPointMax) {
+		v = min(v, r.o.SetPointMax)
+	}
+	if known(r.o.SetPointMin) {
+		v = max(v, r.o.SetPointMin)
+	}
+	return v
+}
