@@ -1,0 +1,372 @@
+package journal
+
+import (
+	"fmt"
+	"hash/crc32"
+	"sync"
+	"time"
+
+	"stirwatch/sensors"
+)
+
+const (
+	quietMin    = 4 * time.Millisecond // shortest silence that may mean "the sender waits for us"
+	reactionMin = time.Millisecond
+	cursorEvery = time.Second // the sent mark waits no longer than this for a commit to ride on
+	tidyEvery   = 10 * time.Second
+	retryEvery  = 250 * time.Millisecond
+	logEvery    = time.Minute
+)
+
+// pace decides when what has gathered is committed.
+//
+// A line waits at most the commit interval. Senders that stop after so many unacknowledged
+// messages (a broker with 20 in flight) would then crawl, so that silence while
+// acknowledgements are due is answered earlier. Whether a silence of a given length means a
+// waiting sender or only a slow one is learned from what follows: a sender that had waited goes
+// on at once when it is acknowledged, and the silence asked for next time is halved; otherwise
+// it is doubled. It ranges from 4 ms to the commit interval, where it does nothing.
+type pace struct {
+	commit   time.Duration // longest wait
+	quiet    time.Duration // silence that is taken for waiting
+	asked    bool          // the last commit followed a silence: the next arrival is the answer
+	early    bool          // it came before the commit interval was over
+	finished time.Duration // when it was on disk
+}
+
+// look tells whether p must be committed at now, or else how long until the next look.
+func (c *pace) look(now time.Duration, p *pending) (due bool, wait time.Duration) {
+	if p.empty() {
+		return false, -1
+	}
+	if c.asked {
+		c.learn(p.began)
+	}
+	if now-p.began >= c.commit || len(p.buf) >= bigBatch {
+		return true, 0
+	}
+	next := p.began + c.commit
+	if len(p.acks) > 0 {
+		if now-p.latest >= c.quiet {
+			return true, 0
+		}
+		// While lines keep coming the looks grow rarer, each after half the time that has passed.
+		next = min(next, max(p.latest+c.quiet, now+(now-p.began)/2))
+	}
+	return false, max(next-now, 100*time.Microsecond)
+}
+
+func (c *pace) learn(arrival time.Duration) {
+	c.asked = false
+	after := arrival - c.finished
+	switch waited := after >= 0 && after <= max(reactionMin, c.quiet/4); {
+	case waited:
+		c.quiet = max(c.quiet/2, quietMin)
+	case c.early:
+		c.quiet = min(c.quiet*2, c.commit)
+	}
+}
+
+// committed notes a commit begun at start for p and finished at now.
+func (c *pace) committed(start, now time.Duration, p *pending) {
+	c.early = start-p.began < c.commit && len(p.buf) < bigBatch
+	c.asked = len(p.acks) > 0 && start-p.latest >= max(quietMin, c.quiet/2)
+	c.finished = now
+}
+
+// run is the committing goroutine.
+func (j *Journal) run() {
+	defer close(j.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	tidied := j.now()
+	for {
+		now := j.now()
+		j.mu.Lock()
+		due, wait := j.pace.look(now, &j.fill)
+		suspended := j.suspended
+		cursor, cursorWait := j.sentDirty, j.sentAt+cursorEvery-now
+		j.mu.Unlock()
+		switch {
+		case suspended:
+			j.resume()
+			due, wait = false, time.Second
+		case due:
+			j.commit(now, false)
+			if now = j.now(); now-tidied >= tidyEvery {
+				tidied = now
+				j.tidy()
+			}
+			continue
+		case cursor && cursorWait <= 0:
+			j.saveCursor()
+			continue
+		case cursor && (wait < 0 || cursorWait < wait):
+			wait = cursorWait
+		}
+		if wait < 0 {
+			wait = tidyEvery
+			if now-tidied >= tidyEvery {
+				tidied = now
+				j.tidy()
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-j.kick:
+		case <-timer.C:
+		case <-j.stop:
+			j.commit(j.now(), true)
+			j.saveCursor()
+			return
+		}
+	}
+}
+
+// commit makes durable what has gathered and acknowledges it.
+func (j *Journal) commit(start time.Duration, last bool) {
+	p := &j.out
+	j.mu.Lock()
+	j.fill, j.out = j.out, j.fill
+	j.room.Broadcast()
+	j.mu.Unlock()
+	if p.lines == 0 || j.keep(p, last) {
+		j.pace.committed(start, j.now(), p)
+		j.acks.add(p.acks...)
+	}
+	p.reset()
+}
+
+// keep stores p, waiting for the disk if need be. It returns false if p is lost: the recording
+// was suspended, and p acknowledged; or the journal closes, and p's senders must keep it.
+func (j *Journal) keep(p *pending, last bool) bool {
+	b := Batch{
+		First: p.first, Last: p.last, Lines: p.lines, Raw: len(p.buf),
+		CRC: crc32.ChecksumIEEE(p.buf), Deflate: j.deflater.run(p.buf),
+	}
+	for began := j.now(); ; {
+		sent, dirty := j.cursor()
+		err := j.st.append(&b, j.opts.Clock(), sent, dirty)
+		if err == nil {
+			j.kept(&b, sent, dirty)
+			return true
+		}
+		if isFull(err) && j.st.makeRoom(j.disposable()) {
+			continue
+		}
+		j.fail(err)
+		held := j.opts.Hold > 0 && j.now()-began >= j.opts.Hold
+		if last || held {
+			j.mu.Lock()
+			j.gap.add(p.first, p.last, p.lines)
+			j.lost.Add(uint64(p.lines))
+			if !last {
+				j.acks.add(p.acks...)
+				j.suspend(err.Error())
+			}
+			j.mu.Unlock()
+			return false
+		}
+		select {
+		case <-time.After(retryEvery):
+		case <-j.stop:
+			last = true
+		}
+	}
+}
+
+func (j *Journal) kept(b *Batch, sent int64, dirty bool) {
+	j.commits.Add(1)
+	j.stored.Add(uint64(b.Lines))
+	j.mu.Lock()
+	j.lastErr = ""
+	j.unsent.batches++
+	j.unsent.lines += b.Lines
+	j.unsent.bytes += int64(len(b.Deflate))
+	if dirty && j.sent == sent {
+		j.sentDirty = false
+	}
+	full := j.watch > 0 && j.unsent.lines >= j.watch
+	j.mu.Unlock()
+	if full {
+		signal(j.full)
+	}
+}
+
+func (j *Journal) cursor() (sent int64, dirty bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.sent, j.sentDirty
+}
+
+func (j *Journal) saveCursor() {
+	sent, dirty := j.cursor()
+	if !dirty {
+		return
+	}
+	err := j.st.saveSent(sent)
+	if err != nil {
+		j.fail(err)
+	}
+	j.mu.Lock()
+	if err == nil && j.sent == sent {
+		j.sentDirty = false
+	} else {
+		j.sentAt = j.now()
+	}
+	j.mu.Unlock()
+}
+
+// fail notes a failure of the disk, in the log at most once a minute.
+func (j *Journal) fail(err error) {
+	j.mu.Lock()
+	j.lastErr = err.Error()
+	j.mu.Unlock()
+	if now := j.now(); j.lastLog == 0 || now-j.lastLog >= logEvery {
+		j.lastLog = now
+		j.log.Error("the journal cannot be written", "path", j.path, "err", err)
+	}
+}
+
+// suspend stops the recording; mu is held. What is pending is counted as lost and its senders
+// are acknowledged: a broker that waits for us longer would go silent after its few messages in
+// flight, which blinds the operator, and then drop without telling anyone.
+func (j *Journal) suspend(why string) {
+	j.suspended, j.lastErr = true, why
+	p := &j.fill
+	j.gap.add(p.first, p.last, p.lines)
+	j.lost.Add(uint64(p.lines))
+	j.acks.add(p.acks...)
+	p.reset()
+	j.room.Broadcast()
+	j.log.Error("recording has stopped; monitoring goes on", "path", j.path, "err", why)
+	signal(j.kick)
+}
+
+// resume tries to record the gap; when that works, recording goes on.
+func (j *Journal) resume() {
+	j.mu.Lock()
+	g, why := j.gap, j.lastErr
+	j.mu.Unlock()
+	err := j.st.addGap(g, why, j.opts.Clock())
+	if isFull(err) && j.st.makeRoom(j.disposable()) {
+		err = j.st.addGap(g, why, j.opts.Clock())
+	}
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	j.mu.Lock()
+	j.suspended, j.lastErr = false, ""
+	late := gap{j.gap.from, j.gap.to, j.gap.lines - g.lines} // lost while the gap was being written
+	j.gap = gap{}
+	j.mu.Unlock()
+	if late.lines > 0 {
+		if err := j.st.addGap(late, why, j.opts.Clock()); err != nil {
+			j.fail(err)
+		}
+		g.to, g.lines = max(g.to, late.to), g.lines+late.lines
+	}
+	j.log.Warn("recording goes on", "lines_lost", g.lines, "from", time.Unix(0, g.from), "to", time.Unix(0, g.to))
+	j.gapEvent(g, why)
+}
+
+func (j *Journal) gapEvent(g gap, why string) {
+	j.Line(Events).Tag("kind", string(sensors.Gap)).Tag("source", "journal").Int("count", int64(g.lines)).
+		Text("text", fmt.Sprintf("%d lines from %s to %s are missing: %s", g.lines,
+			time.Unix(0, g.from).UTC().Format(time.RFC3339Nano), time.Unix(0, g.to).UTC().Format(time.RFC3339Nano), why)).
+		End(j.opts.Clock())
+}
+
+// disposable is the last batch that may be removed without loss.
+func (j *Journal) disposable() int64 {
+	if j.opts.Archive {
+		return 1<<63 - 1
+	}
+	sent, _ := j.cursor()
+	return sent
+}
+
+// tidy applies the limits of age and size.
+func (j *Journal) tidy() {
+	if j.opts.Keep > 0 {
+		if err := j.st.dropOld(j.disposable(), j.opts.Clock()-int64(j.opts.Keep)); err != nil {
+			j.fail(err)
+		}
+	}
+	if j.opts.Size > 0 {
+		lost, sent, err := j.st.dropTo(j.opts.Size, j.disposable(), j.opts.Clock())
+		if err != nil {
+			j.fail(err)
+		}
+		if lost.lines > 0 {
+			j.mu.Lock()
+			j.unsent.batches -= sent.batches
+			j.unsent.lines -= sent.lines
+			j.unsent.bytes -= sent.bytes
+			j.mu.Unlock()
+			j.lost.Add(uint64(lost.lines))
+			j.log.Error("the journal is over its size: unsent lines were dropped", "path", j.path, "lines", lost.lines, "size", j.opts.Size)
+			j.gapEvent(lost, overSize)
+		}
+	}
+	if err := j.st.shrink(); err != nil {
+		j.fail(err)
+	}
+	j.st.reserve()
+}
+
+// acker calls acknowledgements in order from a goroutine of its own, so that a sender that is
+// slow to take them delays no commit.
+type acker struct {
+	mu     sync.Mutex
+	wake   sync.Cond
+	next   []sensors.Acker
+	closed bool
+	done   chan struct{}
+}
+
+func (a *acker) init() {
+	a.wake.L = &a.mu
+	a.done = make(chan struct{})
+}
+
+func (a *acker) add(acks ...sensors.Acker) {
+	if len(acks) == 0 {
+		return
+	}
+	a.mu.Lock()
+	a.next = append(a.next, acks...)
+	a.mu.Unlock()
+	a.wake.Signal()
+}
+
+func (a *acker) run() {
+	defer close(a.done)
+	var now []sensors.Acker
+	a.mu.Lock()
+	for {
+		for len(a.next) == 0 && !a.closed {
+			a.wake.Wait()
+		}
+		if len(a.next) == 0 {
+			a.mu.Unlock()
+			return
+		}
+		now, a.next = a.next, now[:0]
+		a.mu.Unlock()
+		for i, ack := range now {
+			ack.Ack()
+			now[i] = nil
+		}
+		a.mu.Lock()
+	}
+}
+
+func (a *acker) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.wake.Signal()
+	<-a.done
+}

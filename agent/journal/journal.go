@@ -1,0 +1,428 @@
+// Package journal is the durable record: everything worth keeping is written here once, as
+// compressed batches of InfluxDB line protocol in one SQLite file, and read from here by the
+// uploader, the screen, exports and learning.
+//
+// Appending costs an encode into a buffer; one goroutine groups what has gathered into one
+// transaction, syncs it to disk and only then acknowledges it to its senders.
+//
+// Two lines with equal measurement, tags and time stamp are one point to InfluxDB, and the later
+// one wins. A source must therefore not give two samples of one channel the same Time.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"stirwatch/sensors"
+)
+
+// Options of a journal; zero fields take the defaults named.
+type Options struct {
+	Machine  string            // tag machine of every line
+	Registry *sensors.Registry // channels of the samples
+	Commit   time.Duration     // longest wait of a line for its commit; default 100 ms
+	Keep     time.Duration     // batches committed longer ago may go; 0: no limit
+	Size     int64             // bytes the file may hold before the oldest batches go; 0: no limit
+	// Archive says that nothing is uploaded from here: every batch may go by age or size.
+	// Otherwise only batches acknowledged by [Journal.Sent] go by age, and others only when Size
+	// is exceeded, which is recorded as a gap.
+	Archive    bool
+	MaxPending int // bytes of lines waiting for the disk before senders are held back; default 4 MiB
+	// Hold is how long a disk that takes nothing may hold senders back, with their
+	// acknowledgements withheld, before recording stops with a counted gap and monitoring goes
+	// on without it. Default 5 s; negative: for as long as it takes, without ever losing a sample.
+	Hold  time.Duration
+	Clock sensors.Clock // wall time, ns since the Unix epoch; default the system's
+	Log   *slog.Logger
+}
+
+const (
+	defaultCommit     = 100 * time.Millisecond
+	defaultHold       = 5 * time.Second
+	defaultMaxPending = 4 << 20
+
+	bigBatch = 256 << 10 // bytes of lines that are committed without waiting for more
+)
+
+// Journal is an open record. Its methods may be called from several goroutines.
+type Journal struct {
+	*Reader
+	opts  Options
+	log   *slog.Logger
+	start time.Time // origin of the monotonic instants below
+	lock  *os.File
+	st    *store
+	keys  *lineKeys // its cache is guarded by mu
+	lines sync.Pool // of *Line
+	acks  acker
+
+	mu        sync.Mutex
+	room      sync.Cond // fill was emptied, or recording stopped
+	fill      pending
+	gap       gap  // what was lost since recording stopped
+	suspended bool // recording has stopped: lines are counted, not kept
+	closed    bool
+	unsent    backlogCount
+	sent      int64 // last acknowledged batch
+	sentAt    time.Duration
+	sentDirty bool          // sent is not yet on disk
+	watch     int           // unsent lines at which full is signalled; 0: never
+	full      chan struct{} // see Full
+	lastErr   string
+
+	kick chan struct{}
+	stop chan struct{}
+	done chan struct{}
+
+	// The committing goroutine's own.
+	out      pending
+	deflater deflater
+	pace     pace
+	lastLog  time.Duration
+
+	appended, skipped, lost, commits, stored atomic.Uint64
+}
+
+// pending gathers lines until they are committed.
+type pending struct {
+	buf         []byte
+	lines       int
+	first, last int64 // stamps of its lines
+	acks        []sensors.Acker
+	began       time.Duration // when its first line or ack came
+	latest      time.Duration // when the newest came
+}
+
+func (p *pending) empty() bool { return p.lines == 0 && len(p.acks) == 0 }
+
+func (p *pending) note(stamp int64) {
+	if p.lines == 0 {
+		p.first, p.last = stamp, stamp
+	}
+	p.first, p.last = min(p.first, stamp), max(p.last, stamp)
+	p.lines++
+}
+
+func (p *pending) reset() {
+	if cap(p.buf) > 4*bigBatch {
+		p.buf = nil // grown while the disk was slow
+	}
+	clear(p.acks)
+	*p = pending{buf: p.buf[:0], acks: p.acks[:0]}
+}
+
+// gap counts lines that could not be kept.
+type gap struct {
+	from, to int64
+	lines    int
+}
+
+func (g *gap) add(from, to int64, lines int) {
+	if lines == 0 {
+		return
+	}
+	if g.lines == 0 {
+		g.from, g.to = from, to
+	}
+	g.from, g.to, g.lines = min(g.from, from), max(g.to, to), g.lines+lines
+}
+
+type backlogCount struct {
+	batches, lines int
+	bytes          int64
+}
+
+// Open opens the journal at path and makes it if it is not there. A file that is something else,
+// damaged, or in use by another process is an error that says so; [MoveAside] puts such a file
+// out of the way.
+func Open(path string, opts Options) (*Journal, error) {
+	if opts.Commit <= 0 {
+		opts.Commit = defaultCommit
+	}
+	if opts.Hold == 0 {
+		opts.Hold = defaultHold
+	}
+	if opts.MaxPending <= 0 {
+		opts.MaxPending = defaultMaxPending
+	}
+	if opts.Clock == nil {
+		opts.Clock = func() int64 { return time.Now().UnixNano() }
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	st, err := openStore(path)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	reader, err := OpenReader(path)
+	if err != nil {
+		st.close()
+		lock.Close()
+		return nil, err
+	}
+	j := &Journal{
+		Reader: reader, opts: opts, log: opts.Log, start: time.Now(), lock: lock, st: st,
+		keys: newLineKeys(opts.Machine, opts.Registry),
+		full: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		stop: make(chan struct{}), done: make(chan struct{}),
+		pace: pace{commit: opts.Commit, quiet: quietMin},
+		sent: st.sent, unsent: st.unsent,
+	}
+	j.lines.New = func() any { return &Line{j: j, buf: make([]byte, 0, 256)} }
+	j.room.L = &j.mu
+	j.acks.init()
+	go j.acks.run()
+	go j.run()
+	return j, nil
+}
+
+// lockFile keeps a second agent from writing into the same journal; readers do not need it.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errors.New("another process is recording into it: stop that one or choose another journal path")
+	}
+	return f, nil
+}
+
+// Close commits what is pending, acknowledges it and closes the file. Lines that cannot be
+// committed are not acknowledged, and the reason is returned.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return nil
+	}
+	j.closed = true
+	j.room.Broadcast()
+	j.mu.Unlock()
+	close(j.stop)
+	<-j.done
+	j.acks.close()
+	err := errors.Join(j.st.close(), j.Reader.Close())
+	j.lock.Close()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fill.lines > 0 || j.gap.lines > 0 {
+		err = errors.Join(err, fmt.Errorf("journal closed without %d lines: %s", j.fill.lines+j.gap.lines, j.lastErr))
+	}
+	return err
+}
+
+func (j *Journal) now() time.Duration { return time.Since(j.start) }
+
+// AppendSamples takes samples into the record and keeps nothing of the slice. Values that are
+// not finite and unknown channels are counted as skipped. If ack is not nil it is called once,
+// from another goroutine and in the order of the calls, when every sample is safe on disk.
+//
+// It waits only while MaxPending bytes wait for the disk, at most Options.Hold. When recording
+// has stopped, samples are counted in the gap and acknowledged, so that senders go on.
+func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
+	now := j.now()
+	j.mu.Lock()
+	if len(j.fill.buf) >= j.opts.MaxPending && !j.suspended {
+		j.waitForRoom()
+	}
+	if j.closed {
+		j.lost.Add(uint64(len(samples)))
+		j.mu.Unlock()
+		return
+	}
+	if j.suspended {
+		for i := range samples {
+			j.gap.add(samples[i].Time, samples[i].Time, 1)
+		}
+		j.lost.Add(uint64(len(samples)))
+		j.mu.Unlock()
+		if ack != nil {
+			j.acks.add(ack)
+		}
+		return
+	}
+	p := &j.fill
+	wake := p.empty()
+	before, skipped := len(p.buf), 0
+	for i := range samples {
+		s := &samples[i]
+		n := len(p.buf)
+		if p.buf = j.keys.appendSample(p.buf, s); len(p.buf) == n {
+			skipped++
+			continue
+		}
+		p.note(s.Time)
+	}
+	if ack != nil {
+		p.acks = append(p.acks, ack)
+	}
+	wake = j.touch(now, wake, before)
+	j.mu.Unlock()
+	j.appended.Add(uint64(len(samples) - skipped))
+	if skipped > 0 {
+		j.skipped.Add(uint64(skipped))
+	}
+	if wake {
+		signal(j.kick)
+	}
+}
+
+// appendLine takes one finished line; it never waits.
+func (j *Journal) appendLine(line []byte, stamp int64) {
+	now := j.now()
+	j.mu.Lock()
+	p := &j.fill
+	if j.suspended || j.closed || len(p.buf) >= 2*j.opts.MaxPending {
+		j.gap.add(stamp, stamp, 1)
+		j.mu.Unlock()
+		j.lost.Add(1)
+		return
+	}
+	wake, before := p.empty(), len(p.buf)
+	p.buf = append(p.buf, line...)
+	p.note(stamp)
+	wake = j.touch(now, wake, before)
+	j.mu.Unlock()
+	j.appended.Add(1)
+	if wake {
+		signal(j.kick)
+	}
+}
+
+// touch notes the time of an append and tells whether the committing goroutine must look now.
+func (j *Journal) touch(now time.Duration, wasEmpty bool, before int) (wake bool) {
+	p := &j.fill
+	p.latest = now
+	if wasEmpty {
+		if p.empty() {
+			return false
+		}
+		p.began = now
+	}
+	return wasEmpty || before < bigBatch && len(p.buf) >= bigBatch
+}
+
+// waitForRoom holds a sender back until the disk has taken what is pending. A disk that hangs
+// for longer than Hold stops the recording.
+func (j *Journal) waitForRoom() {
+	var timer *time.Timer
+	if j.opts.Hold > 0 {
+		timer = time.AfterFunc(j.opts.Hold, func() {
+			j.mu.Lock()
+			if len(j.fill.buf) >= j.opts.MaxPending && !j.suspended {
+				j.suspend("the disk has not answered for " + j.opts.Hold.String())
+			}
+			j.mu.Unlock()
+		})
+		defer timer.Stop()
+	}
+	for len(j.fill.buf) >= j.opts.MaxPending && !j.suspended && !j.closed {
+		j.room.Wait()
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Sent acknowledges every batch up to id: they have arrived. The mark reaches the disk with the
+// next commit, or after a second; if it is lost with the power, some batches are sent again,
+// which is harmless.
+func (j *Journal) Sent(id int64) error {
+	c, err := j.count(j.SentID(), id)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	if id > j.sent {
+		j.sent = id
+		j.unsent.batches -= c.batches
+		j.unsent.lines -= c.lines
+		j.unsent.bytes -= c.bytes
+		if !j.sentDirty {
+			j.sentDirty, j.sentAt = true, j.now()
+		}
+	}
+	j.mu.Unlock()
+	signal(j.kick)
+	return nil
+}
+
+// SentID is the last batch acknowledged by [Journal.Sent], 0 if none.
+func (j *Journal) SentID() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.sent
+}
+
+// Backlog is what waits to be sent.
+type Backlog struct {
+	Batches, Lines int
+	Bytes          int64     // compressed
+	Oldest         time.Time // commit of the oldest; zero when nothing waits
+}
+
+// Backlog tells what waits to be sent.
+func (j *Journal) Backlog() (Backlog, error) {
+	j.mu.Lock()
+	u, sent := j.unsent, j.sent
+	j.mu.Unlock()
+	b := Backlog{Batches: u.batches, Lines: u.lines, Bytes: u.bytes}
+	if u.batches == 0 {
+		return b, nil
+	}
+	oldest, err := j.committedAfter(sent)
+	if oldest != 0 {
+		b.Oldest = time.Unix(0, oldest)
+	}
+	return b, err
+}
+
+// Full gives a channel that is signalled when at least lines unsent lines are stored. There is
+// one such watch; a later call replaces it.
+func (j *Journal) Full(lines int) <-chan struct{} {
+	j.mu.Lock()
+	j.watch = lines
+	j.mu.Unlock()
+	return j.full
+}
+
+// Stats is what the journal has done since it was opened.
+type Stats struct {
+	Lines     uint64 // taken
+	Skipped   uint64 // not finite, unknown channel, no field
+	Stored    uint64 // lines safe on disk
+	Commits   uint64
+	Lost      uint64 // lines not kept because the disk took nothing
+	Pending   int    // bytes waiting for the disk
+	Recording bool   // false while a full or failing disk has stopped the recording
+	Err       string // last failure of the disk; empty when the last commit went well
+	Sent      int64  // last acknowledged batch
+}
+
+// Stats gives the counters.
+func (j *Journal) Stats() Stats {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return Stats{
+		Lines: j.appended.Load(), Skipped: j.skipped.Load(), Stored: j.stored.Load(), Commits: j.commits.Load(), Lost: j.lost.Load(),
+		Pending: len(j.fill.buf), Recording: !j.suspended && !j.closed, Err: j.lastErr, Sent: j.sent,
+	}
+}

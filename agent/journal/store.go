@@ -1,0 +1,425 @@
+package journal
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const (
+	applicationID = 0x73746a31 // "stj1": tells a journal from any other SQLite file
+	formatVersion = 1
+	overSize      = "the journal was over its size"
+
+	// A full disk must leave room to act: emptying the write-ahead log lets the file grow first,
+	// and removing batches is written to the log. The log is emptied at walPages, and a reserve
+	// file, given up when the disk is full, keeps twice that.
+	walPages    = 512
+	reserveSize = 2 * walPages * 4096
+	roomStep    = 1 << 20 // bytes of batches removed when the disk is full
+	probeSize   = 128 << 10
+)
+
+const tables = `
+CREATE TABLE batches (
+  id INTEGER PRIMARY KEY,
+  first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, -- time stamps of the lines
+  lines INTEGER NOT NULL, raw_len INTEGER NOT NULL, crc INTEGER NOT NULL,
+  committed_ns INTEGER NOT NULL,
+  deflate BLOB NOT NULL);
+CREATE INDEX batches_time ON batches (last_ns, first_ns);
+CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO state VALUES ('sent', 0);
+CREATE TABLE refused (id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, line BLOB NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL);
+CREATE TABLE gaps (id INTEGER PRIMARY KEY, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL, lines INTEGER NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL);
+CREATE TABLE runs (id INTEGER PRIMARY KEY, name TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, note TEXT NOT NULL);
+CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL); -- see store.addGap
+CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, why TEXT NOT NULL);
+`
+
+// store is the writing side of the file: one connection, used by the committing goroutine and
+// for the few rows that people cause.
+type store struct {
+	path string
+	db             *sql.DB
+	insert, cursor *sql.Stmt
+	next           int64 // id of the next batch
+	sent           int64 // as found on disk
+	unsent         backlogCount
+}
+
+// open opens a connection pool on path. Its page cache is small: rows are written once and read
+// in order, so that a large one would only take memory.
+func open(path string, conns int, pragmas ...string) (*sql.DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "cache_size(-512)"}, pragmas...)}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: abs}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(1)
+	return db, nil
+}
+
+func openStore(path string) (*store, error) {
+	if err := checkHeader(path); err != nil {
+		return nil, err
+	}
+	db, err := open(path, 1, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)", fmt.Sprintf("wal_autocheckpoint(%d)", walPages))
+	if err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	s := &store{path: path, db: db}
+	if err := s.prepare(); err != nil {
+		db.Close()
+		return nil, explain(path, err)
+	}
+	s.reserve()
+	return s, nil
+}
+
+var errForeign = errors.New("a SQLite file of another program")
+
+func (s *store) prepare() error {
+	var app, version, objects int
+	err := errors.Join(
+		s.db.QueryRow("PRAGMA application_id").Scan(&app),
+		s.db.QueryRow("PRAGMA user_version").Scan(&version),
+		s.db.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&objects))
+	switch {
+	case err != nil:
+		return err
+	case app == 0 && objects == 0:
+		_, err = s.db.Exec(fmt.Sprintf("BEGIN; %s; PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", tables, applicationID, formatVersion))
+		if err != nil {
+			return err
+		}
+	case app != applicationID:
+		return errForeign
+	case version != formatVersion:
+		return fmt.Errorf("written in format %d by another version of stirwatch, this one reads %d", version, formatVersion)
+	}
+	if s.insert, err = s.db.Prepare("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?)"); err != nil {
+		return err
+	}
+	if s.cursor, err = s.db.Prepare("UPDATE state SET value=? WHERE key='sent'"); err != nil {
+		return err
+	}
+	var last int64
+	if err := s.db.QueryRow("SELECT (SELECT value FROM state WHERE key='sent'), (SELECT ifnull(max(id),0) FROM batches)").Scan(&s.sent, &last); err != nil {
+		return err
+	}
+	s.next = max(s.sent, last) + 1
+	s.unsent, err = count(s.db, s.sent, last)
+	return err
+}
+
+func count(db *sql.DB, after, upTo int64) (c backlogCount, err error) {
+	err = db.QueryRow("SELECT count(*), ifnull(sum(lines),0), ifnull(sum(length(deflate)),0) FROM batches WHERE id > ? AND id <= ?", after, upTo).
+		Scan(&c.batches, &c.lines, &c.bytes)
+	return c, err
+}
+
+// checkHeader refuses a file that is not SQLite before SQLite touches it.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("journal %s: %w", path, err)
+	}
+	defer f.Close()
+	const magic = "SQLite format 3\x00"
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(f, head)
+	if errors.Is(err, io.EOF) {
+		return nil // an empty file becomes a journal
+	}
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("journal %s: %w", path, err)
+	}
+	if !bytes.Equal(head[:n], []byte(magic)) {
+		return explain(path, fmt.Errorf("not a journal, it begins with %.16q", head[:n]))
+	}
+	return nil
+}
+
+// explain says what is wrong with the file at path and what can be done.
+func explain(path string, err error) error {
+	switch code(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("journal %s is damaged (%w): move it aside (its rows may still be read with `sqlite3 %s .recover`) or choose another path", path, err, path)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("journal %s: the disk is full (%w): free some space or choose another path", path, err)
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("journal %s cannot be written (%w): its folder must exist and be writable", path, err)
+	}
+	return fmt.Errorf("journal %s: %w: move the file aside or choose another path", path, err)
+}
+
+// code is SQLite's primary result code, 0 if err is not SQLite's.
+func code(err error) int {
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+// isFull tells whether more room may help.
+func isFull(err error) bool {
+	c := code(err)
+	return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
+}
+
+// MoveAside renames a file that cannot be used as a journal, with the companions SQLite keeps
+// beside it, and returns the new name. It is for an operator who asks for it.
+func MoveAside(path string) (string, error) {
+	aside := path + time.Now().UTC().Format(".20060102T150405.000Z")
+	if err := os.Rename(path, aside); err != nil {
+		return "", err
+	}
+	for _, companion := range []string{"-wal", "-shm"} {
+		if err := os.Rename(path+companion, aside+companion); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	return aside, nil
+}
+
+// append stores b in one transaction, with the sent mark if that has moved, and gives b its id.
+func (s *store) append(b *Batch, now, sent int64, moved bool) error {
+	b.ID = s.next
+	args := [...]any{b.ID, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate}
+	if !moved {
+		if _, err := s.insert.Exec(args[:]...); err != nil {
+			return err
+		}
+		s.next++
+		return nil
+	}
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Stmt(s.insert).Exec(args[:]...); err != nil {
+		return err
+	}
+	if _, err := tx.Stmt(s.cursor).Exec(sent); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.next++
+	return nil
+}
+
+func (s *store) saveSent(sent int64) error {
+	_, err := s.cursor.Exec(sent)
+	return err
+}
+
+// addGap records a gap when the disk can be expected to take what follows: as much as a large
+// batch is written first and removed again.
+func (s *store) addGap(g gap, why string, now int64) error {
+	if _, err := s.db.Exec("INSERT INTO probe (filler) VALUES (zeroblob(?))", probeSize); err != nil {
+		return err
+	}
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("DELETE FROM probe"); err != nil {
+		return err
+	}
+	if g.lines > 0 {
+		if _, err := tx.Exec(insertGap, g.from, g.to, g.lines, why, now); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+const insertGap = "INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUES (?,?,?,?,?)"
+
+const dropStep = 256 // batches removed in one transaction, so that a commit waits little
+
+// oldest lists up to dropStep of the oldest batches, none after upTo.
+func (s *store) oldest(upTo int64, each func(b *Batch, committed int64, size int64) bool) error {
+	rows, err := s.db.Query("SELECT id, first_ns, last_ns, lines, committed_ns, length(deflate) FROM batches WHERE id <= ? ORDER BY id LIMIT ?", upTo, dropStep)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b Batch
+		var committed, size int64
+		if err := rows.Scan(&b.ID, &b.First, &b.Last, &b.Lines, &committed, &size); err != nil {
+			return err
+		}
+		if !each(&b, committed, size) {
+			break
+		}
+	}
+	return rows.Err()
+}
+
+func (s *store) drop(upTo int64) error {
+	_, err := s.db.Exec("DELETE FROM batches WHERE id <= ?", upTo)
+	return err
+}
+
+// dropOld removes disposable batches that were committed before the given instant.
+func (s *store) dropOld(disposable, before int64) error {
+	for {
+		var id int64
+		var n int
+		err := s.oldest(disposable, func(b *Batch, committed, _ int64) bool {
+			if committed >= before {
+				return false
+			}
+			id, n = b.ID, n+1
+			return true
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := s.drop(id); err != nil || n < dropStep {
+			return err
+		}
+	}
+}
+
+// dropTo removes the oldest batches until those left fit in size bytes: disposable ones as they
+// come; then others too, of which it returns the count and records the gap.
+func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCount, err error) {
+	for {
+		used, free, page, err := s.pages()
+		excess := (used-free)*page - size
+		if err != nil || excess <= 0 {
+			break
+		}
+		var id int64
+		var g gap
+		var c backlogCount
+		err = s.oldest(1<<63-1, func(b *Batch, _, bytes int64) bool {
+			if excess <= 0 || b.ID > disposable && id != 0 && id <= disposable {
+				return false // what may go and what is a loss are dropped in separate steps
+			}
+			id, excess = b.ID, excess-bytes
+			if id > disposable {
+				g.add(b.First, b.Last, b.Lines)
+				c = backlogCount{c.batches + 1, c.lines + b.Lines, c.bytes + bytes}
+			}
+			return true
+		})
+		if err != nil || id == 0 {
+			return lost, unsent, err
+		}
+		tx, err := s.db.Begin()
+		if err != nil {
+			return lost, unsent, err
+		}
+		_, err = tx.Exec("DELETE FROM batches WHERE id <= ?", id)
+		if err == nil && g.lines > 0 {
+			_, err = tx.Exec(insertGap, g.from, g.to, g.lines, overSize, now)
+		}
+		if err == nil {
+			err = tx.Commit()
+		}
+		if err != nil {
+			tx.Rollback()
+			return lost, unsent, err
+		}
+		lost.add(g.from, g.to, g.lines)
+		unsent = backlogCount{unsent.batches + c.batches, unsent.lines + c.lines, unsent.bytes + c.bytes}
+	}
+	return lost, unsent, err
+}
+
+func (s *store) pages() (used, free, size int64, err error) {
+	err = s.db.QueryRow("SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used, &free, &size)
+	return used, free, size, err
+}
+
+// shrink gives free pages back to the file system once an eighth of the file is free.
+func (s *store) shrink() error {
+	used, free, _, err := s.pages()
+	if err != nil || free < 128 || free < used/8 {
+		return err
+	}
+	rows, err := s.db.Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", free-64))
+	if err != nil {
+		return err
+	}
+	for rows.Next() { // each step frees a page
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// makeRoom is called when the disk is full. It gives up the reserve, empties the write-ahead log
+// into the file and removes about a mebibyte of the oldest disposable batches, whose pages take
+// what comes next. It returns false if nothing could be gained.
+func (s *store) makeRoom(disposable int64) bool {
+	gained := os.Remove(s.path+".reserve") == nil
+	s.emptyLog()
+	var id, size int64
+	err := s.oldest(disposable, func(b *Batch, _, bytes int64) bool {
+		id, size = b.ID, size+bytes
+		return size < roomStep
+	})
+	if err == nil && id != 0 && s.drop(id) == nil {
+		s.emptyLog()
+		return true
+	}
+	return gained
+}
+
+func (s *store) emptyLog() {
+	var busy, frames, moved int
+	// Its failure shows in the commit that follows.
+	_ = s.db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+}
+
+// reserve makes the reserve file if it is missing and the disk has room for two. Without it the
+// journal works, but may not be able to make room on a full disk.
+func (s *store) reserve() {
+	path := s.path + ".reserve"
+	if _, err := os.Stat(path); err == nil {
+		return
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(path), &fs); err != nil || int64(fs.Bavail)*int64(fs.Bsize) < 2*reserveSize {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
+	if err != nil {
+		return
+	}
+	err = syscall.Fallocate(int(f.Fd()), 0, 0, reserveSize)
+	f.Close()
+	if err != nil { // a file system that cannot
+		os.Remove(path)
+	}
+}
+
+func (s *store) close() error {
+	return errors.Join(s.insert.Close(), s.cursor.Close(), s.db.Close())
+}
