@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"math"
+	"time"
+
+	"stirwatch/agent/journal"
+	"stirwatch/control"
+	"stirwatch/sensors"
+)
+
+// advisor asks for advice at each tick and records it when it changes or is about to expire.
+type advisor struct {
+	recommender             *control.Recommender
+	setPoint, tool, spindle signal
+	advice                  control.Recommendation
+
+	said    control.Recommendation // last recorded
+	expires int64                  // of what was recorded
+}
+
+func newAdvisor(o control.Options, reg *sensors.Registry) (*advisor, error) {
+	r, err := control.New(o)
+	if err != nil {
+		return nil, err
+	}
+	a := &advisor{recommender: r}
+	for _, s := range []struct {
+		to   *signal
+		role sensors.Role
+		unit string
+	}{
+		{&a.setPoint, sensors.SetPoint, "°C"},
+		{&a.tool, sensors.ToolTemperature, "°C"},
+		{&a.spindle, sensors.SpindleSpeed, "rpm"},
+	} {
+		if *s.to, err = signalFor(reg, s.role, s.unit); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *advisor) advise(dt time.Duration, f *sensors.Frame, e *estimator) {
+	s := control.Situation{
+		Dt:       dt.Seconds(),
+		SetPoint: a.setPoint.value(f), Temperature: a.tool.value(f), SpindleSpeed: a.spindle.value(f),
+	}
+	switch {
+	case !a.tool.known:
+		s.Bad = "no channel is the tool temperature"
+	case !a.setPoint.known:
+		s.Bad = "no channel is the set-point"
+	case math.IsNaN(s.Temperature):
+		s.Bad = toolReasons[f.Status[a.tool.id].Signal]
+	}
+	if e != nil {
+		s.Estimate, s.Forecast = &e.estimate, &e.forecast
+	}
+	a.recommender.Advise(&a.advice, s)
+}
+
+// toolReasons say why the tool temperature cannot be relied on.
+var toolReasons = map[sensors.Signal]string{
+	sensors.Missing:             "the tool temperature is missing",
+	sensors.Failure:             "the tool temperature has failed",
+	sensors.FunctionCheck:       "the tool temperature is being checked",
+	sensors.OutOfSpecification:  "the tool temperature is out of specification",
+	sensors.MaintenanceRequired: "the tool thermocouple needs maintenance",
+}
+
+// record writes the advice if it says something else than the last one, or before that expires.
+func (a *advisor) record(j *journal.Journal, t int64) {
+	n, o := &a.advice, &a.said
+	same := n.Kind == o.Kind && math.Abs(n.SetPoint-o.SetPoint) < 0.5 || n.Kind == control.NoAdvice && n.Reason == o.Reason
+	if same && t < a.expires-int64(n.ExpiresIn*1e9/4) {
+		return
+	}
+	a.said, a.expires = *n, t+int64(n.ExpiresIn*1e9)
+	j.Line(journal.Recommendations).Tag("kind", n.Kind.String()).
+		Float("set_point", n.SetPoint).Float("predicted", n.Predicted).
+		Int("expires", a.expires).Text("reason", n.Reason).End(t)
+}

@@ -1,0 +1,295 @@
+// Package agent owns the tick: gather, predict, fuse, judge, advise, publish.
+//
+// One goroutine runs the tick and owns all it changes. Each source has its own goroutine and
+// hands samples in through [Agent.Emit]; the journal and the uploader have theirs. Nothing on
+// the tick waits for disk or network.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stirwatch/agent/journal"
+	"stirwatch/control"
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+)
+
+// Options is everything an agent is made of. Registry, Journal and Log are required.
+type Options struct {
+	Registry    *sensors.Registry
+	Sources     []sensors.Source
+	Journal     *journal.Journal
+	Model       *dynamics.Model  // nil: monitoring without estimate and forecast
+	Process     *control.Options // nil: no advice
+	Tick        time.Duration    // default 100 ms
+	DeviceClock bool             // frame time follows the sources' own stamps
+	Horizon     time.Duration    // how far the forecast reaches; default 60 s
+	Estimates   time.Duration    // how often estimate and forecast are recorded; default 1 s
+	Health      time.Duration    // how often the sources' counters are recorded; default 1 min
+	Clock       *Clock           // default the system's
+	Log         *slog.Logger
+}
+
+// Agent watches one machine.
+type Agent struct {
+	opt   Options
+	board *sensors.Board
+
+	// Owned by the tick.
+	frame     *sensors.Frame
+	dt        time.Duration // from the last frame to this one
+	estimator *estimator    // nil without a model
+	watch     *watch
+	advisor   *advisor // nil without a process section
+	runs      runWatch
+	rpm       signal
+	recordAt  int64 // frame time at which estimates are recorded next
+
+	// slow takes work that waits for the disk away from the tick.
+	slow chan func()
+
+	mu   sync.Mutex // held for copies alone
+	snap Snapshot
+}
+
+// New checks that channels, model and process fit together.
+func New(opt Options) (*Agent, error) {
+	def(&opt.Tick, 100*time.Millisecond)
+	def(&opt.Horizon, time.Minute)
+	def(&opt.Estimates, time.Second)
+	def(&opt.Health, time.Minute)
+	if opt.Clock == nil {
+		opt.Clock = NewClock(time.Now)
+	}
+	a := &Agent{
+		opt:   opt,
+		board: sensors.NewBoard(opt.Registry),
+		frame: sensors.NewFrame(opt.Registry.Len()),
+		watch: newWatch(opt.Registry, opt.Model),
+		slow:  make(chan func(), 64),
+	}
+	var err error
+	if opt.Model != nil {
+		if a.estimator, err = newEstimator(opt.Model, opt.Registry, opt.Horizon); err != nil {
+			return nil, err
+		}
+	}
+	if opt.Process != nil {
+		if a.advisor, err = newAdvisor(*opt.Process, opt.Registry); err != nil {
+			return nil, err
+		}
+	}
+	if a.rpm, err = signalFor(opt.Registry, sensors.SpindleSpeed, "rpm"); err != nil {
+		return nil, err
+	}
+	a.snap.init(opt.Registry.Len(), a.estimator)
+	return a, nil
+}
+
+func def(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}
+
+// Run reads all sources and ticks until ctx ends.
+func (a *Agent) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range a.opt.Sources {
+		g.Go(func() error { a.supervise(ctx, s); return nil })
+	}
+	g.Go(func() error { return a.housekeep(ctx) })
+	g.Go(func() error { return a.beat(ctx) })
+	err := g.Wait()
+	a.finish()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// beat ticks in real time and follows steps of the wall clock.
+func (a *Agent) beat(ctx context.Context) error {
+	t := time.NewTicker(a.opt.Tick)
+	defer t.Stop()
+	var checked int64
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		now := a.opt.Clock.Now()
+		if now-checked >= int64(time.Second) {
+			checked = now
+			if step := a.opt.Clock.Check(); step != 0 {
+				now, checked = now+int64(step), checked+int64(step)
+				a.follow(step, now)
+			}
+		}
+		a.tick(now)
+	}
+}
+
+// follow moves what the agent holds along with a step of the clock.
+func (a *Agent) follow(step time.Duration, now int64) {
+	a.Event(sensors.Event{Time: now, Source: "clock", Kind: sensors.ClockStep, Text: fmt.Sprintf("the wall clock was set by %v", step)})
+	if a.opt.DeviceClock {
+		return
+	}
+	a.board.Shift(step)
+	a.frame.Time += int64(step)
+	a.runs.shift(step)
+	a.recordAt += int64(step)
+}
+
+// Emit takes samples from a source: judged, shown to the tick, and kept. It is a [sensors.Sink].
+func (a *Agent) Emit(samples []sensors.Sample, ack sensors.Acker) {
+	a.board.Put(samples)
+	a.opt.Journal.AppendSamples(samples, ack)
+}
+
+// Event records what happened to a source, and tells the log.
+func (a *Agent) Event(e sensors.Event) {
+	level := slog.LevelInfo
+	switch e.Kind {
+	case sensors.Disconnected, sensors.Gap, sensors.Silent, sensors.Rejected, sensors.ClockStep:
+		level = slog.LevelWarn
+	}
+	a.opt.Log.Log(context.Background(), level, string(e.Kind), "source", e.Source, "count", e.Count, "text", e.Text)
+	a.opt.Journal.Line(journal.Events).Tag("source", e.Source).Tag("kind", string(e.Kind)).
+		Int("count", int64(e.Count)).Text("text", e.Text).End(e.Time)
+}
+
+// tick is one step at the instant now (ns since the Unix epoch, arrival clock).
+func (a *Agent) tick(now int64) {
+	if !a.gather(now) {
+		return
+	}
+	if a.estimator != nil {
+		a.estimator.step(a.dt, a.frame) // predict, fuse, forecast
+	}
+	a.watch.judge(a.dt, a.frame, a.estimator)
+	if a.advisor != nil {
+		a.advisor.advise(a.dt, a.frame, a.estimator)
+	}
+	a.publish()
+}
+
+// gather fills the frame. It is false while time has not moved, or has not begun on the device's clock.
+func (a *Agent) gather(now int64) bool {
+	if a.opt.DeviceClock {
+		newest := a.board.Newest()
+		if newest.Status.Signal == sensors.Missing {
+			return false
+		}
+		now = newest.Time + max(0, now-newest.Arrival)
+	}
+	last := a.frame.Time
+	if now <= last {
+		return false
+	}
+	a.dt = 0
+	if a.frame.Tick > 0 {
+		a.dt = time.Duration(now - last)
+	}
+	a.frame.Tick++
+	a.board.Gather(a.frame, now)
+	return true
+}
+
+// publish records what changed and renews the snapshot.
+func (a *Agent) publish() {
+	t := a.frame.Time
+	rpm := a.rpm.value(a.frame)
+	if began, ended := a.runs.update(t, rpm, rpm == rpm); began != 0 || ended != 0 {
+		a.keepRun(began, ended)
+	}
+	a.watch.record(a.opt.Journal, t)
+	if a.advisor != nil {
+		a.advisor.record(a.opt.Journal, t)
+	}
+	if a.estimator != nil && t >= a.recordAt {
+		a.recordAt = t - t%int64(a.opt.Estimates) + int64(a.opt.Estimates)
+		a.estimator.record(a.opt.Journal, t)
+	}
+	a.mu.Lock()
+	a.snap.fill(a)
+	a.mu.Unlock()
+}
+
+// keepRun gives the begin or end of a run to the housekeeper. The queue is far longer than runs
+// can be short; should it be full all the same, the run's mark is lost and the log says so.
+func (a *Agent) keepRun(began, ended int64) {
+	select {
+	case a.slow <- func() {
+		var err error
+		if began != 0 {
+			name := time.Unix(0, began).UTC().Format("20060102-150405")
+			a.opt.Log.Info("run begins", "run", name)
+			_, err = a.opt.Journal.BeginRun(name, "", began)
+		} else {
+			a.opt.Log.Info("run ends")
+			err = a.opt.Journal.EndRun(ended)
+		}
+		if err != nil {
+			a.opt.Log.Error("run could not be marked in the journal", "error", err)
+		}
+	}:
+	default:
+		a.opt.Log.Error("run could not be marked in the journal: too much is waiting")
+	}
+}
+
+// housekeep does the slow work and records the sources' counters.
+func (a *Agent) housekeep(ctx context.Context) error {
+	t := time.NewTicker(a.opt.Health)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-a.slow:
+			f()
+		case <-t.C:
+			a.recordHealth(a.opt.Clock.Now())
+		}
+	}
+}
+
+// finish does what is left once the tick has stopped.
+func (a *Agent) finish() {
+	a.catchUp()
+	a.recordHealth(a.opt.Clock.Now())
+}
+
+// catchUp does the slow work that waits.
+func (a *Agent) catchUp() {
+	for {
+		select {
+		case f := <-a.slow:
+			f()
+		default:
+			return
+		}
+	}
+}
+
+func (a *Agent) recordHealth(now int64) {
+	for _, s := range a.opt.Sources {
+		h := s.Health().Snapshot()
+		a.opt.Journal.Line(journal.Health).Tag("source", s.Name()).
+			Bool("connected", h.Connected).
+			Int("connects", int64(h.Connects)).Int("bytes", int64(h.Bytes)).Int("messages", int64(h.Messages)).
+			Int("samples", int64(h.Samples)).Int("rejected", int64(h.Rejected)).
+			Int("gaps", int64(h.Gaps)).Int("lost", int64(h.Lost)).Int("duplicates", int64(h.Duplicates)).
+			Float("skew_s", h.Skew.Seconds()).End(now)
+	}
+}

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"stirwatch/agent/journal"
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// signal is one channel as something else sees it: found by role, in another unit.
+type signal struct {
+	name  string
+	id    sensors.ChannelID
+	unit  unit.Map // from the channel's unit
+	known bool     // a channel has the role
+	fused int64    // time of the sample last handed out by fresh
+}
+
+// signalFor finds the channel of a role and how to convert it to the unit named.
+func signalFor(reg *sensors.Registry, role sensors.Role, unitName string) (signal, error) {
+	s := signal{name: string(role)}
+	u, err := unit.Parse(unitName)
+	if err != nil {
+		return s, err
+	}
+	if s.id, s.known = reg.Find(role); !s.known {
+		return s, nil
+	}
+	c := reg.Channel(s.id)
+	if s.unit, err = unit.Between(c.Unit, u); err != nil {
+		return s, fmt.Errorf("channel %q as %s: %w", c.Name, role, err)
+	}
+	return s, nil
+}
+
+// value is the present good value, NaN if there is none.
+func (s *signal) value(f *sensors.Frame) float64 {
+	if !s.known || !f.Status[s.id].IsGood() {
+		return math.NaN()
+	}
+	return s.unit.Apply(f.Value[s.id])
+}
+
+// fresh is the present good value if its sample is newer than the one last handed out, else NaN:
+// one sample must not be fused twice.
+func (s *signal) fresh(f *sensors.Frame) float64 {
+	v := s.value(f)
+	if math.IsNaN(v) {
+		return v
+	}
+	at := f.Time - int64(f.Age[s.id])
+	if at == s.fused {
+		return math.NaN()
+	}
+	s.fused = at
+	return v
+}
+
+// estimator feeds frames to a model's filter.
+type estimator struct {
+	model    *dynamics.Model
+	filter   *dynamics.Estimator
+	in, out  []signal
+	u, z     []float64
+	estimate dynamics.Estimate
+	forecast dynamics.Forecast
+	tags     []string     // of the forecast's horizons
+	told     []innovation // by output: the last one, until it is recorded
+}
+
+// innovation is what one measurement said against the prediction.
+type innovation struct {
+	value, sd, ratio float64
+	rejected, is     bool
+}
+
+// horizons at which the temperature is forecast and recorded, s.
+var horizons = []float64{1, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600}
+
+// newEstimator finds a channel for each input and output of the model. It fails if one has no
+// channel or a channel's unit cannot be converted. The forecast reaches as far as horizon says.
+func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duration) (*estimator, error) {
+	e := &estimator{
+		model: m, filter: dynamics.NewEstimator(m),
+		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
+		told: make([]innovation, len(m.Outputs)),
+	}
+	need := func(name, unitName string) (signal, error) {
+		s, err := signalFor(reg, sensors.Role(name), unitName)
+		if err == nil && !s.known {
+			err = fmt.Errorf("the model needs %s in %s: no channel says `is: %s`", name, unitName, name)
+		}
+		return s, err
+	}
+	for _, in := range m.Inputs {
+		s, err := need(in.Name, in.Unit)
+		if err != nil {
+			return nil, err
+		}
+		e.in = append(e.in, s)
+	}
+	for _, out := range m.Outputs {
+		s, err := need(out.Name, out.Unit)
+		if err != nil {
+			return nil, err
+		}
+		e.out = append(e.out, s)
+	}
+	for _, h := range horizons {
+		if h <= horizon.Seconds() {
+			e.forecast.Horizon = append(e.forecast.Horizon, h)
+			e.tags = append(e.tags, strconv.Itoa(int(h))+"s")
+		}
+	}
+	return e, nil
+}
+
+// step predicts over dt, fuses what is new in the frame, and forecasts. It does not allocate.
+func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
+	for i := range e.in {
+		e.u[i] = e.in[i].value(f)
+	}
+	for i := range e.out {
+		e.z[i] = e.out[i].fresh(f)
+	}
+	e.filter.Step(&e.estimate, dt.Seconds(), e.u, e.z)
+	for i, v := range e.estimate.Innov {
+		if !math.IsNaN(v) {
+			e.told[i] = innovation{v, e.estimate.InnovSD[i], e.estimate.Ratio[i], e.estimate.Rejected[i], true}
+		}
+	}
+	e.filter.Forecast(&e.forecast, e.u)
+}
+
+// record writes the present estimate and forecast.
+func (e *estimator) record(j *journal.Journal, t int64) {
+	for i := range e.model.States {
+		j.Line(journal.Estimates).Tag("state", e.model.States[i].Name).
+			Float("value", e.estimate.X[i]).Float("sd", e.estimate.SD[i]).End(t)
+	}
+	for i := range e.told {
+		in := &e.told[i]
+		if !in.is {
+			continue // nothing new was measured
+		}
+		in.is = false
+		j.Line(journal.Estimates).Tag("measurement", e.model.Outputs[i].Name).
+			Float("innovation", in.value).Float("innovation_sd", in.sd).
+			Float("ratio", in.ratio).Bool("rejected", in.rejected).End(t)
+	}
+	state := e.model.Outputs[0].Name
+	for i, h := range e.forecast.Horizon {
+		if math.IsNaN(e.forecast.Mean[i]) {
+			continue // nothing measured yet
+		}
+		j.Line(journal.Forecasts).Tag("state", state).Tag("horizon", e.tags[i]).
+			Float("value", e.forecast.Mean[i]).Float("sd", e.forecast.SD[i]).Int("made", t).
+			End(t + int64(h*1e9))
+	}
+}

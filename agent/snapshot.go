@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"time"
+
+	"stirwatch/control"
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+)
+
+// Snapshot is what the agent knew at one tick, for screens. Slices over channels are indexed by
+// [sensors.ChannelID].
+type Snapshot struct {
+	Tick      uint64
+	Time      int64 // ns since the Unix epoch
+	Value     []float64
+	Age       []time.Duration
+	Status    []sensors.Status
+	Running   bool
+	Estimate  dynamics.Estimate // empty without a model
+	Forecast  dynamics.Forecast
+	Anomalies []dynamics.Anomaly // those that stand
+	Advice    control.Recommendation
+}
+
+func (s *Snapshot) init(channels int, e *estimator) {
+	s.Value = make([]float64, channels)
+	s.Age = make([]time.Duration, channels)
+	s.Status = make([]sensors.Status, channels)
+}
+
+// fill copies what the tick holds.
+func (s *Snapshot) fill(a *Agent) {
+	f := a.frame
+	s.Tick, s.Time, s.Running = f.Tick, f.Time, a.runs.running
+	copy(s.Value, f.Value)
+	copy(s.Age, f.Age)
+	copy(s.Status, f.Status)
+	if a.estimator != nil {
+		copyEstimate(&s.Estimate, &a.estimator.estimate)
+		copyForecast(&s.Forecast, &a.estimator.forecast)
+	}
+	s.Anomalies = a.watch.standing(s.Anomalies[:0])
+	if a.advisor != nil {
+		s.Advice = a.advisor.advice
+	}
+}
+
+// Snapshot copies the state of the last tick into dst, reusing its slices. Safe for concurrent use.
+func (a *Agent) Snapshot(dst *Snapshot) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := &a.snap
+	dst.Tick, dst.Time, dst.Running, dst.Advice = s.Tick, s.Time, s.Running, s.Advice
+	dst.Value = append(dst.Value[:0], s.Value...)
+	dst.Age = append(dst.Age[:0], s.Age...)
+	dst.Status = append(dst.Status[:0], s.Status...)
+	dst.Anomalies = append(dst.Anomalies[:0], s.Anomalies...)
+	copyEstimate(&dst.Estimate, &s.Estimate)
+	copyForecast(&dst.Forecast, &s.Forecast)
+}
+
+func copyEstimate(dst, src *dynamics.Estimate) {
+	dst.X = append(dst.X[:0], src.X...)
+	dst.SD = append(dst.SD[:0], src.SD...)
+	dst.Innov = append(dst.Innov[:0], src.Innov...)
+	dst.InnovSD = append(dst.InnovSD[:0], src.InnovSD...)
+	dst.Ratio = append(dst.Ratio[:0], src.Ratio...)
+	dst.Rejected = append(dst.Rejected[:0], src.Rejected...)
+	dst.Outside = append(dst.Outside[:0], src.Outside...)
+	dst.Missing = append(dst.Missing[:0], src.Missing...)
+	dst.Blind = src.Blind
+}
+
+func copyForecast(dst, src *dynamics.Forecast) {
+	dst.Horizon = append(dst.Horizon[:0], src.Horizon...)
+	dst.Mean = append(dst.Mean[:0], src.Mean...)
+	dst.SD = append(dst.SD[:0], src.SD...)
+}
