@@ -282,9 +282,7 @@ func TestDamagedBatchIsNamedAndTheRestRead(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	make := func(t *testing.T, path string) {
 		j := testOpen(t, path, Options{})
-		for i := range 400 {
-			appendDurably(t, j, good(int64(i), float64(i)*1.7))
-		}
+		appendDurably(t, j, noise(rand.New(rand.NewPCG(1, 1)), 20000, 0)...)
 		j.Close()
 	}
 	for name, c := range map[string]struct {

@@ -26,7 +26,7 @@ const (
 	// file, given up when the disk is full, keeps twice that.
 	walPages    = 512
 	reserveSize = 2 * walPages * 4096
-	roomStep    = 1 << 20 // bytes of batches removed when the disk is full
+	roomStep    = 2 << 20 // bytes of batches removed when the disk is full
 	probeSize   = 128 << 10
 )
 
@@ -50,7 +50,7 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT
 // store is the writing side of the file: one connection, used by the committing goroutine and
 // for the few rows that people cause.
 type store struct {
-	path string
+	path           string
 	db             *sql.DB
 	insert, cursor *sql.Stmt
 	next           int64 // id of the next batch
@@ -365,7 +365,11 @@ func (s *store) shrink() error {
 	if err != nil || free < 128 || free < used/8 {
 		return err
 	}
-	rows, err := s.db.Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", free-64))
+	return s.vacuum(free - 64)
+}
+
+func (s *store) vacuum(pages int64) error {
+	rows, err := s.db.Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", pages))
 	if err != nil {
 		return err
 	}
@@ -374,50 +378,65 @@ func (s *store) shrink() error {
 	return errors.Join(rows.Err(), rows.Close())
 }
 
-// makeRoom is called when the disk is full. It gives up the reserve, empties the write-ahead log
-// into the file and removes about a mebibyte of the oldest disposable batches, whose pages take
-// what comes next. It returns false if nothing could be gained.
-func (s *store) makeRoom(disposable int64) bool {
-	gained := os.Remove(s.path+".reserve") == nil
-	s.emptyLog()
-	var id, size int64
-	err := s.oldest(disposable, func(b *Batch, _, bytes int64) bool {
-		id, size = b.ID, size+bytes
-		return size < roomStep
-	})
-	if err == nil && id != 0 && s.drop(id) == nil {
+// makeRoom is called when the disk is full. It removes the oldest disposable batches, gives their
+// pages back to the file system and gives up the reserve to be able to, until the reserve can be
+// made again. It returns false if there is nothing to remove; the reserve then stays for when
+// there is.
+func (s *store) makeRoom(disposable int64) (gained bool) {
+	for range 8 {
+		var id, size int64
+		err := s.oldest(disposable, func(b *Batch, _, bytes int64) bool {
+			id, size = b.ID, size+bytes
+			return size < roomStep
+		})
+		if err != nil || id == 0 {
+			s.emptyLog()
+			return gained
+		}
+		os.Remove(s.path + ".reserve")
 		s.emptyLog()
-		return true
+		if s.drop(id) != nil {
+			return gained
+		}
+		gained = true
+		s.emptyLog()
+		_ = s.vacuum(1 << 30) // what it cannot give back is still free for the next batches
+		s.emptyLog()
+		if s.reserve() {
+			return true
+		}
 	}
 	return gained
 }
 
+// emptyLog moves the write-ahead log into the file. Its failure shows in the commit that follows.
 func (s *store) emptyLog() {
 	var busy, frames, moved int
-	// Its failure shows in the commit that follows.
 	_ = s.db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
 }
 
-// reserve makes the reserve file if it is missing and the disk has room for two. Without it the
-// journal works, but may not be able to make room on a full disk.
-func (s *store) reserve() {
+// reserve makes the reserve file if it is missing and the disk has room for it and for the
+// write-ahead log to grow. It returns false if the disk has not. A file system that cannot
+// reserve has none: the journal works, but may have to wait for room on a full disk.
+func (s *store) reserve() bool {
 	path := s.path + ".reserve"
 	if _, err := os.Stat(path); err == nil {
-		return
+		return true
 	}
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(path), &fs); err != nil || int64(fs.Bavail)*int64(fs.Bsize) < 2*reserveSize {
-		return
+	if err := syscall.Statfs(filepath.Dir(path), &fs); err == nil && int64(fs.Bavail)*int64(fs.Bsize) < reserveSize+walPages*4096/2 {
+		return false
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
 	if err != nil {
-		return
+		return true
 	}
 	err = syscall.Fallocate(int(f.Fd()), 0, 0, reserveSize)
 	f.Close()
-	if err != nil { // a file system that cannot
+	if err != nil {
 		os.Remove(path)
 	}
+	return !errors.Is(err, syscall.ENOSPC)
 }
 
 func (s *store) close() error {
