@@ -206,7 +206,7 @@ func (x *crosscheck) fields(fields []Field, path string) {
 // channel finds a declared channel; an undeclared one is reported at path.
 func (x *crosscheck) channel(name, path string) *Channel {
 	ch := x.channels[name]
-	if ch == nil {
+	if ch == nil && !x.full() {
 		c := complaint{"the channel " + printable(name) + " is not declared", listed(x.declared), nearest(name, x.declared)}
 		p := x.decoder.at[path]
 		if p.text == name {
@@ -319,7 +319,7 @@ func (x *crosscheck) template(t *Topic, levels []string, path string) {
 	}
 	match.WriteString(regexp.QuoteMeta(rest))
 	can, err := regexp.Compile("^(?:" + match.String() + ")$")
-	if err != nil || !slices.ContainsFunc(x.declared, can.MatchString) {
+	if err != nil || !x.full() && !slices.ContainsFunc(x.declared, can.MatchString) {
 		x.at(path+".channel", complaint{message: "no declared channel can come out of this", allowed: listed(x.declared)})
 	}
 }

@@ -168,7 +168,7 @@ type LogTime struct {
 type MQTT struct {
 	// Address of the broker, e.g. tcp://127.0.0.1:1883, or tls://broker:8883 for an encrypted connection.
 	Broker URL `yaml:"broker" required:"true" enum:"tcp,mqtt,tls,ssl,mqtts"`
-	// Name of the session that the broker keeps while the agent is away; left out, stirwatch-<machine>-<source>.
+	// Name of the session that the broker keeps while the agent is away; left out, `stirwatch-<machine>-<source>`.
 	ClientID string `yaml:"client_id"`
 	// User name.
 	Username string `yaml:"username"`

@@ -478,6 +478,37 @@ func TestAliasesAreThoseOfTheTable(t *testing.T) {
 	}
 }
 
+// FuzzValues: whatever is read as a single value prints as a text that reads back as the same
+// value, and fits the pattern that editors check.
+func FuzzValues(f *testing.F) {
+	for _, s := range []string{"450 rpm", "-3.5e2 °C", "1.5 s", "30 d", "2 GiB", "5 1/s", "2 kW/min", "0", "12 %", "1e3", "true", "tool temperature", ".5 N m"} {
+		f.Add(s)
+	}
+	ascii := regexp.MustCompile(`^[ -~°µ·]*$`)
+	patterns := make(map[reflect.Type]*regexp.Regexp)
+	for typ, k := range kinds {
+		patterns[typ] = regexp.MustCompile(k.pattern)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for typ, k := range kinds {
+			v, c := k.parse(s)
+			if c != nil {
+				if c.message == "" {
+					t.Fatalf("%s %q: a complaint without words", typ, s)
+				}
+				continue
+			}
+			if ascii.MatchString(s) && !patterns[typ].MatchString(s) {
+				t.Errorf("%s %q does not fit %s", typ, s, k.pattern)
+			}
+			back, c := k.parse(k.print(v))
+			if c != nil || !reflect.DeepEqual(v, back) {
+				t.Errorf("%s %q prints as %q, which reads as %v, %v", typ, s, k.print(v), back, c)
+			}
+		}
+	})
+}
+
 // FuzzParse: whatever the text, no crash; what is read fits the schema and reads back the same.
 func FuzzParse(f *testing.F) {
 	for _, data := range good(f) {

@@ -39,6 +39,7 @@ func Parse(name string, data []byte, getenv func(string) string) (*Config, error
 // Bounds against hostile files, far above what a cell needs.
 const (
 	maxValues   = 100_000 // values after aliases are followed
+	maxEntries  = 4096    // channels, sources, or fields of one source
 	maxProblems = 200
 	maxMerges   = 8 // nesting of <<
 )
@@ -58,13 +59,16 @@ type place struct {
 	text         string
 }
 
+// full tells that no further problem will be taken, so that none need be worded.
+func (d *decoder) full() bool { return len(d.problems) > maxProblems }
+
 func (d *decoder) report(p place, key, value string, c complaint) {
+	if d.full() {
+		return
+	}
 	if len(d.problems) == maxProblems {
 		c = complaint{message: "too many problems; the rest is not shown"}
 		key, value = "", ""
-	}
-	if len(d.problems) > maxProblems {
-		return
 	}
 	d.problems = append(d.problems, Problem{
 		File: d.file, Line: p.Line, Column: p.Column, Key: printable(key), Value: printable(value),
@@ -293,6 +297,9 @@ func (d *decoder) section(n *yaml.Node, above place, path string, v reflect.Valu
 
 // unknown reports a key that no section has, and keeps quiet about a value that may be a secret.
 func (d *decoder) unknown(p pair, path string, fields []field) {
+	if d.full() {
+		return
+	}
 	known := namesOf(fields)
 	near := nearest(p.key.Value, known)
 	value := ""
@@ -377,7 +384,12 @@ func (d *decoder) entries(n *yaml.Node, path string, v reflect.Value, name field
 		d.report(where(n), path, n.Value, complaint{message: "named entries are wanted, this is " + called(n), allowed: "one \"name: …\" a line"})
 		return
 	}
-	for _, p := range d.pairs(n, path, 0) {
+	pairs := d.pairs(n, path, 0)
+	if len(pairs) > maxEntries {
+		d.report(where(n), path, "", complaint{message: fmt.Sprintf("%d entries: at most %d", len(pairs), maxEntries)})
+		return
+	}
+	for _, p := range pairs {
 		key := join(path, p.key.Value)
 		at := place{Line: p.key.Line, Column: p.key.Column}
 		d.at[key] = at
@@ -456,6 +468,9 @@ func (d *decoder) single(n *yaml.Node, path string, v reflect.Value, f field, k 
 		return
 	}
 	switch {
+	case k.json != "" && n.ShortTag() == "!!str":
+		fail(complaint{message: "between quotes this is text: take the quotes away", nearest: n.Value})
+		return
 	case f.enum != nil && !slices.Contains(f.enum, n.Value):
 		fail(complaint{"not one of the words allowed here", strings.Join(f.enum, ", "), nearest(n.Value, f.enum)})
 		return

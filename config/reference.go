@@ -34,7 +34,7 @@ func Reference() []byte {
 		if f.required {
 			need = " Required."
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s%s\n\n", f.name, f.doc, need)
+		fmt.Fprintf(&b, "\n## %s\n\n%s%s\n\n", f.name, f.doc(), need)
 		t, path := inside(f.typ, f.name)
 		if t != reflect.TypeFor[Source]() {
 			b.WriteString(head)
@@ -46,7 +46,7 @@ func Reference() []byte {
 				continue
 			}
 			inner, innerPath := inside(kind.typ, path+"."+kind.name)
-			fmt.Fprintf(&b, "### %s\n\n%s Keys of `%s`:\n\n%s", kind.name, kind.doc, innerPath, head)
+			fmt.Fprintf(&b, "### %s\n\n%s Keys of `%s`:\n\n%s", kind.name, kind.doc(), innerPath, head)
 			rows(&b, innerPath, inner)
 			b.WriteString("\n")
 		}
@@ -115,5 +115,5 @@ func row(b *strings.Builder, key string, f field) {
 		allowed = "a list of numbers"
 	}
 	cell := strings.NewReplacer("|", `\|`).Replace
-	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key, cell(f.doc), cell(allowed), def)
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key, cell(f.doc()), cell(allowed), def)
 }

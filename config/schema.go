@@ -57,7 +57,7 @@ var comments = sync.OnceValue(func() map[string]string {
 type field struct {
 	index    int
 	name     string
-	doc      string
+	comment  string // its place in comments
 	typ      reflect.Type
 	key      bool // the entry's own name, written before the colon
 	scalar   bool // the section may be written as this value alone
@@ -69,6 +69,9 @@ type field struct {
 	pattern  *regexp.Regexp
 	allowed  string
 }
+
+// doc is the key's description.
+func (f *field) doc() string { return comments()[f.comment] }
 
 var sections sync.Map // reflect.Type -> []field
 
@@ -86,7 +89,7 @@ func fieldsOf(t reflect.Type) []field {
 		name, options, _ := strings.Cut(sf.Tag.Get("yaml"), ",")
 		has := func(o string) bool { return slices.Contains(strings.Split(options, ","), o) }
 		f := field{
-			index: i, name: name, doc: comments()[t.Name()+"."+sf.Name], typ: sf.Type,
+			index: i, name: name, comment: t.Name() + "." + sf.Name, typ: sf.Type,
 			key: has("key"), scalar: has("scalar"), flow: has("flow"), required: sf.Tag.Get("required") == "true",
 			def: sf.Tag.Get("default"), min: sf.Tag.Get("min"), max: sf.Tag.Get("max"), allowed: sf.Tag.Get("allowed"),
 		}
@@ -172,8 +175,8 @@ func section(t reflect.Type, defs *object) object {
 			continue
 		}
 		s := object{}
-		if f.doc != "" {
-			s = append(s, member{"description", f.doc})
+		if doc := f.doc(); doc != "" {
+			s = append(s, member{"description", doc})
 		}
 		s = append(s, shape(f.typ, &f, defs)...)
 		if f.def != "" {
@@ -324,5 +327,5 @@ func quantityPattern(units []string) string {
 
 // ratePattern matches a number followed by something per time.
 func ratePattern() string {
-	return `^\s*[+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*[^\s0-9].*$`
+	return `^\s*` + numberPattern + `(\s+\S.*|[^\s0-9.eE+-].*)$`
 }
