@@ -35,6 +35,13 @@ const (
 	// the port under a pending read would be quicker, but the library closes the descriptor
 	// before it wakes the reader, and another open may get the same number in between.
 	pause = 50 * time.Millisecond
+	// On a busy line a read waits for a few messages more: waking up costs more than reading them
+	// (at 10,000 lines a second this takes a third of the processor time). Stamps are later by as
+	// much. A read that brought lingerBelow bytes has fallen behind and does not wait: a terminal
+	// buffers about 4000.
+	linger      = time.Millisecond
+	lingerBelow = 1024
+
 	// noiseAfter is how many bytes without a single good message are judged.
 	noiseAfter = 512
 )
@@ -116,7 +123,10 @@ func (s *Source) Run(ctx context.Context, to sensors.Sink) error {
 		n, err := read(port, chunk)
 		now := s.o.Clock()
 		if n > 0 {
-			s.take(now, chunk[:n], to)
+			busy := now-s.lastBytes < int64(2*linger) && n < lingerBelow
+			if s.take(now, chunk[:n], to); busy && err == nil {
+				time.Sleep(linger)
+			}
 		} else {
 			s.watch(now, to)
 		}
@@ -162,8 +172,8 @@ func (s *Source) take(now int64, chunk []byte, to sensors.Sink) {
 		chunk = chunk[n+1:]
 	}
 	if len(s.batch) > 0 {
-		s.health.Samples.Add(uint64(len(s.batch)))
 		to.Emit(s.batch, nil)
+		s.health.Samples.Add(uint64(len(s.batch)))
 	}
 	s.judge(now, to)
 }

@@ -320,6 +320,8 @@ func TestFloodIsCountedExactlyOnce(t *testing.T) {
 		}
 	}
 	until(t, "every line", func() bool { return s.health.Samples.Load() == lines })
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	t.Logf("%.0f lines/s, %.1f lines a call", lines/time.Since(begin).Seconds(), lines/float64(r.emits))
 	for i, x := range r.samples {
 		if x.Value != float64(i)+0.25 || i > 0 && x.Time <= r.samples[i-1].Time {
