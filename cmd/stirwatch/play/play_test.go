@@ -1,0 +1,499 @@
+package play
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"go.bug.st/serial"
+	"go.uber.org/goleak"
+
+	"stirwatch/sensors"
+	"stirwatch/sensors/runlog"
+	"stirwatch/sensors/unit"
+	"stirwatch/sensors/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const deadline = 20 * time.Second
+
+// broker starts a real mosquitto on a free loopback port.
+func broker(t *testing.T) string {
+	t.Helper()
+	bin, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if bin = "/usr/sbin/mosquitto"; !exists(bin) {
+			t.Skip("mosquitto is not installed")
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, portNo, _ := net.SplitHostPort(addr)
+	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
+	if err := os.WriteFile(conf, []byte("listener "+portNo+" 127.0.0.1\nallow_anonymous true\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "-c", conf)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	wait(t, "the broker", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return "tcp://" + addr
+}
+
+func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
+
+// wait polls until ok; it fails the test after the deadline.
+func wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(deadline); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s for %s", deadline, what)
+		}
+	}
+}
+
+// inbox is what a subscriber got, in order.
+type inbox struct {
+	mu       sync.Mutex
+	topics   []string
+	payloads []string
+}
+
+func (in *inbox) take(m mqtt.Message) {
+	in.mu.Lock()
+	in.topics, in.payloads = append(in.topics, m.Topic()), append(in.payloads, string(m.Payload()))
+	in.mu.Unlock()
+}
+
+func (in *inbox) len() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.payloads)
+}
+
+func subscribe(t *testing.T, url, topic string) *inbox {
+	t.Helper()
+	in := &inbox{}
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID(fmt.Sprintf("test-%p", in)))
+	if tok := c.Connect(); !tok.WaitTimeout(deadline) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	if tok := c.Subscribe(topic, 1, func(_ mqtt.Client, m mqtt.Message) { in.take(m) }); !tok.WaitTimeout(deadline) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	t.Cleanup(func() { c.Disconnect(100) })
+	return in
+}
+
+// listen opens the serial port once the link is there and gathers everything until it is closed.
+func listen(t *testing.T, link string) <-chan []byte {
+	t.Helper()
+	out := make(chan []byte, 1)
+	go func() {
+		for end := time.Now().Add(deadline); !exists(link) && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		p, err := serial.Open(link, &serial.Mode{BaudRate: 115200})
+		if err != nil {
+			t.Error(err)
+			close(out)
+			return
+		}
+		defer p.Close()
+		var all []byte
+		buf := make([]byte, 4096)
+		for {
+			n, err := p.Read(buf)
+			all = append(all, buf[:n]...)
+			if err != nil {
+				out <- all
+				return
+			}
+		}
+	}()
+	return out
+}
+
+func run(t *testing.T, log *runlog.Log, opt Options) Summary {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
+	defer cancel()
+	sum, err := Run(ctx, log, opt)
+	if err != nil || ctx.Err() != nil {
+		t.Fatal(err, ctx.Err())
+	}
+	return sum
+}
+
+func recorded(t *testing.T, name string) *runlog.Log {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !exists(filepath.Join(dir, "go.mod")) {
+		dir = filepath.Dir(dir)
+	}
+	path := filepath.Join(dir, "..", "shared", "data", name)
+	if !exists(path) {
+		t.Skipf("recording %s is not here", name)
+	}
+	log, err := runlog.Read(path, runlog.Options{Location: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func TestRecordingArrivesOnceInOrderBitForBit(t *testing.T) {
+	url := broker(t)
+	for _, name := range []string{"20250708104310.csv", "20250707151600.csv"} {
+		log := recorded(t, name)
+		link := filepath.Join(t.TempDir(), "tool")
+		in := subscribe(t, url, "cell/frame")
+		port := listen(t, link)
+		sum := run(t, log, Options{Serial: link, MQTT: url, Topic: "cell"})
+
+		tool, _ := log.Find(sensors.ToolTemperature)
+		lines := strings.Split(strings.TrimSuffix(string(<-port), "\n"), "\n")
+		if len(lines) != len(log.Time) {
+			t.Fatalf("%s: %d serial lines of %d", name, len(lines), len(log.Time))
+		}
+		for k, l := range lines {
+			stamp, value, _ := strings.Cut(l, ",")
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil || stamp != fmt.Sprint(log.Time[k]) || math.Float64bits(v) != math.Float64bits(log.Value[tool][k]) {
+				t.Fatalf("%s: row %d came as %q, want %d,%v", name, k+1, l, log.Time[k], log.Value[tool][k])
+			}
+		}
+
+		wait(t, "all frames", func() bool { return in.len() >= len(log.Time) })
+		if in.len() != len(log.Time) {
+			t.Fatalf("%s: %d frames of %d", name, in.len(), len(log.Time))
+		}
+		for k, payload := range in.payloads {
+			var got map[string]json.Number
+			if err := json.Unmarshal([]byte(payload), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got["ts"].String() != fmt.Sprint(log.Time[k]) || len(got) != 1+len(log.Columns)-len(sum.LeftOut)-1 {
+				t.Fatalf("%s: row %d came as %s", name, k+1, payload)
+			}
+			for i, c := range log.Columns {
+				if i == tool || slices.Contains(sum.LeftOut, c.Name) {
+					continue
+				}
+				if v, err := got[c.Name].Float64(); err != nil || math.Float64bits(v) != math.Float64bits(log.Value[i][k]) {
+					t.Fatalf("%s: row %d: %s came as %q, want %v", name, k+1, c.Name, got[c.Name], log.Value[i][k])
+				}
+			}
+		}
+		sentinels := 0
+		for _, s := range log.Status[tool] {
+			if s.Reason == sensors.Sentinel {
+				sentinels++
+			}
+		}
+		if sum.Rows != len(log.Time) || sum.Messages != 2*len(log.Time) || sum.Dropped != 0 || sum.Unacked != 0 || sum.Sentinels != sentinels ||
+			sum.Samples["tool_temperature"] != len(log.Time) || sum.Samples["spindle_power"] != len(log.Time) {
+			t.Errorf("%s: %+v", name, sum)
+		}
+		if want := []string{"ktype_1", "ktype_2", "ktype_3", "ktype_4", "oxygen", "tool2_temperature"}; !slices.Equal(sorted(sum.LeftOut), want) {
+			t.Errorf("%s: left out %v, want %v", name, sum.LeftOut, want)
+		}
+		if exists(link) {
+			t.Errorf("%s: the link is still there", name)
+		}
+		t.Logf("%s: %d messages in %s", name, sum.Messages, sum.Duration)
+	}
+}
+
+func sorted(s []string) []string { s = slices.Clone(s); slices.Sort(s); return s }
+
+func TestFlatTopics(t *testing.T) {
+	url := broker(t)
+	log := Synthetic(1, 3)
+	in := subscribe(t, url, "afsd/cell1/#")
+	sum := run(t, log, Options{MQTT: url, MQTTFormat: Flat, From: 11, To: 20})
+	want := 10 * len(log.Columns)
+	wait(t, "all messages", func() bool { return in.len() >= want })
+	if in.len() != want || sum.Messages != want || sum.Rows != 10 || len(sum.LeftOut) != 0 {
+		t.Errorf("%d messages, %+v", in.len(), sum)
+	}
+	n := 0
+	for k := 10; k < 20; k++ {
+		for i, c := range log.Columns {
+			var got struct {
+				Stamp int64 `json:"ts"`
+				Value float64
+				Unit  string
+			}
+			if err := json.Unmarshal([]byte(in.payloads[n]), &got); err != nil {
+				t.Fatal(err)
+			}
+			if in.topics[n] != "afsd/cell1/"+c.Name || got.Stamp != log.Time[k] || got.Value != log.Value[i][k] || got.Unit != c.Unit.Symbol {
+				t.Fatalf("message %d: %s %s, want %s %v", n, in.topics[n], in.payloads[n], c.Name, log.Value[i][k])
+			}
+			n++
+		}
+	}
+}
+
+// Each serial form is read by the decoder that the agent would use.
+func TestSerialForms(t *testing.T) {
+	log := Synthetic(2, 3)
+	for _, form := range []SerialFormat{SerialCSV, SerialKeyValue, SerialJSON, SerialDAQ} {
+		link := filepath.Join(t.TempDir(), "tool")
+		port := listen(t, link)
+		sum := run(t, log, Options{Serial: link, SerialFormat: form})
+		all := <-port
+		if sum.Samples["tool_temperature"] != len(log.Time) || sum.Sentinels == 0 {
+			t.Errorf("%s: %+v", form, sum)
+		}
+		var times []int64
+		var values []float64
+		switch form {
+		case SerialDAQ:
+			d := wire.NewDAQ(wire.Options{Fields: []wire.Field{{Channel: 0, Key: "tool_temperature", Map: unit.Identity}}, DeviceClock: true})
+			for _, frame := range strings.Split(strings.TrimSuffix(string(all), "\x00"), "\x00") {
+				s, err := d.Decode(nil, 1, []byte(frame))
+				if err != nil {
+					t.Fatalf("%s: %v", form, err)
+				}
+				for _, x := range s {
+					times, values = append(times, x.Time), append(values, x.Value)
+				}
+			}
+		default:
+			for sc := bufio.NewScanner(strings.NewReader(string(all))); sc.Scan(); {
+				l := strings.NewReplacer("ts=", "", " tool_temperature=", ",", `{"ts":`, "", `,"tool_temperature":`, ",", "}", "").Replace(sc.Text())
+				stamp, value, _ := strings.Cut(l, ",")
+				at, err := strconv.ParseInt(stamp, 10, 64)
+				v, err2 := strconv.ParseFloat(value, 64)
+				if err != nil || err2 != nil {
+					t.Fatalf("%s: %q", form, sc.Text())
+				}
+				times, values = append(times, at), append(values, v)
+			}
+		}
+		if len(values) != len(log.Time) {
+			t.Fatalf("%s: %d values of %d", form, len(values), len(log.Time))
+		}
+		for k, v := range values {
+			want, at := log.Value[0][k], log.Time[k]
+			if form == SerialDAQ { // its clock is the decoder's to tie to ours
+				want, at = float64(float32(want)), times[k]
+			}
+			if v != want || times[k] != at {
+				t.Fatalf("%s: row %d: %v at %d, want %v at %d", form, k+1, v, times[k], want, at)
+			}
+		}
+	}
+}
+
+func TestPlayEndsCleanlyWhenStopped(t *testing.T) {
+	url := broker(t)
+	log := Synthetic(3, 3)
+	link := filepath.Join(t.TempDir(), "tool")
+
+	// While it waits for someone to open the port.
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if sum, err := Run(ctx, log, Options{Serial: link}); err != nil || sum.Rows != 0 {
+			t.Errorf("%+v, %v", sum, err)
+		}
+	}()
+	wait(t, "the link", func() bool { return exists(link) })
+	cancel()
+	<-done
+	if exists(link) {
+		t.Error("the link is still there")
+	}
+
+	// In the middle of an endless loop.
+	ctx, cancel = context.WithCancel(t.Context())
+	port := listen(t, link)
+	in := subscribe(t, url, "afsd/#")
+	seen := 0
+	sum, err := Run(ctx, log, Options{Serial: link, MQTT: url, Loop: true, Progress: func(Progress) {
+		if seen++; seen == 2*len(log.Time) {
+			cancel()
+		}
+	}})
+	cancel()
+	if err != nil || sum.Rows != 2*len(log.Time) || exists(link) {
+		t.Errorf("%+v, %v, link there: %v", sum, err, exists(link))
+	}
+	<-port
+	wait(t, "the acknowledged frames", func() bool { return in.len() >= sum.Samples["spindle_speed"] })
+	last := int64(0)
+	for _, p := range in.payloads {
+		var got struct {
+			Stamp int64 `json:"ts"`
+		}
+		if err := json.Unmarshal([]byte(p), &got); err != nil || got.Stamp <= last {
+			t.Fatalf("%s after %d: %v", p, last, err)
+		}
+		last = got.Stamp
+	}
+}
+
+// A reader that leaves for a while misses lines, and they are counted; with Hold the machine
+// waits for it.
+func TestLinesWithoutAReaderAreDroppedAndCounted(t *testing.T) {
+	log := Synthetic(4, 3)
+	for _, hold := range []bool{false, true} {
+		link := filepath.Join(t.TempDir(), "tool")
+		rows := make(chan int, 10*len(log.Time))
+		sums := make(chan Summary, 1)
+		go func() {
+			sum, err := Run(t.Context(), log, Options{Serial: link, Speed: 200, Hold: hold, Progress: func(p Progress) { rows <- p.Row }})
+			if err != nil {
+				t.Error(err)
+			}
+			sums <- sum
+		}()
+		wait(t, "the link", func() bool { return exists(link) })
+		lines := func(open func() bool) (n int) {
+			p, err := serial.Open(link, &serial.Mode{BaudRate: 9600})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			buf := make([]byte, 1)
+			for open() {
+				got, err := p.Read(buf)
+				if err != nil {
+					return n
+				}
+				n += strings.Count(string(buf[:got]), "\n")
+			}
+			return n
+		}
+		got := 0
+		first := lines(func() bool { got++; return got < 200 })
+		if !hold {
+			wait(t, "rows without a reader", func() bool { return len(rows) >= 60 })
+			wait(t, "the end", func() bool { return len(rows) == len(log.Time) })
+		} else {
+			first += lines(func() bool { return true })
+		}
+		sum := <-sums
+		if got := sum.Samples["tool_temperature"]; got+sum.Dropped != len(log.Time) || hold != (sum.Dropped == 0) || first > got {
+			t.Errorf("hold %v: %d lines read; %+v", hold, first, sum)
+		}
+	}
+}
+
+func TestAFileAtTheLinkIsKept(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "tool")
+	if err := os.WriteFile(link, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), Synthetic(1, 3), Options{Serial: link}); err == nil || !strings.Contains(err.Error(), "no link") {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(link); string(b) != "mine" {
+		t.Errorf("%q", b)
+	}
+}
+
+func TestOptionsAreRefusedWithTheWayOut(t *testing.T) {
+	log := Synthetic(1, 3)
+	for want, opt := range map[string]Options{
+		"name a serial link":      {},
+		"use csv, keyvalue":       {Serial: "x", SerialFormat: "morse"},
+		"use frame or flat":       {MQTT: "x", MQTTFormat: "heap"},
+		"use recorded or now":     {MQTT: "x", Stamps: "never"},
+		"speed -1":                {MQTT: "x", Speed: -1},
+		"cannot be published":     {MQTT: "x", Topic: "a/#"},
+		"has rows 1 to 180":       {MQTT: "x", From: 5, To: 500},
+		"tcp://localhost:1883":    {MQTT: "tcp://"},
+		"MQTT broker tcp://127.0": {MQTT: "127.0.0.1:1"},
+	} {
+		if _, err := Run(t.Context(), log, opt); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestSyntheticRun(t *testing.T) {
+	log := Synthetic(7, 8)
+	again, other := Synthetic(7, 8), Synthetic(8, 8)
+	if !slices.Equal(log.Value[0], again.Value[0]) || slices.Equal(log.Value[0], other.Value[0]) {
+		t.Error("the seed does not decide the run")
+	}
+	column := func(r sensors.Role) []float64 {
+		i, ok := log.Find(r)
+		if !ok {
+			t.Fatalf("no %s", r)
+		}
+		return log.Value[i]
+	}
+	temp, rpm, power, feed := column(sensors.ToolTemperature), column(sensors.SpindleSpeed), column(sensors.SpindlePower), column(sensors.FeedVelocity)
+	var held, n, low, sentinels, spikes, limit float64
+	for k := range temp {
+		at := float64(k) / float64(len(temp))
+		switch {
+		case temp[k] == lostSignal:
+			sentinels++
+			if log.Status[0][k].IsGood() {
+				t.Errorf("row %d: no signal, but good", k+1)
+			}
+			continue
+		case k > 0 && temp[k]-temp[k-1] > 150 && temp[k-1] > 0:
+			spikes++
+			continue
+		case at > 0.2 && at < 0.4 && feed[k] > 0:
+			held, n = held+math.Abs(temp[k]-target), n+1
+		case at > 0.46 && at < 0.53:
+			low += target - temp[k]
+			if rpm[k] > rpmHigh-2 {
+				limit++
+			}
+		}
+		if rpm[k] < -1 || rpm[k] > rpmHigh+3 || temp[k] > 560 && spikes == 0 || power[k] < -1 || power[k] > 15000 {
+			t.Errorf("row %d: %g rpm, %g °C, %g W", k+1, rpm[k], temp[k], power[k])
+		}
+	}
+	if held/n > 8 || sentinels < 5 || spikes != 1 || limit < 15 || low < 100 || temp[len(temp)-1] > 250 {
+		t.Errorf("held to ±%.1f °C, %g rows without signal, %g spikes, %g rows at the limit, %g °C·rows low, %g °C at the end", held/n, sentinels, spikes, limit, low, temp[len(temp)-1])
+	}
+	channels := runlog.MELDChannels()
+	for _, c := range log.Columns {
+		if !slices.ContainsFunc(channels, func(m sensors.Channel) bool { return m.Name == c.Name && m.Unit == c.Unit && m.Role == c.Role }) {
+			t.Errorf("%s is none of the default channels", c.Name)
+		}
+	}
+}
