@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"errors"
+	"io"
 	"net"
 	"syscall"
 	"time"
@@ -14,19 +16,29 @@ type paced struct {
 	*net.TCPConn
 	raw    syscall.RawConn
 	nap    time.Duration // 0: never nap
-	before func()        // called before Read naps or waits: nothing more is at hand
+	naps   napper
+	before func() // called before Read naps or waits: nothing more is at hand
 
 	drained bool // the last read left nothing in the socket
 	fast    bool // the next message is expected within a nap
-	high    bool // low-water mark is raised
+
+	try func(fd uintptr) bool // reads into b without waiting
+	b   []byte
+	n   int
+	err error
 }
 
-// napBytes is the low-water mark during naps: the kernel need not tell the runtime about less.
-const napBytes = 64 << 10
-
 func newPaced(c *net.TCPConn, nap time.Duration) (*paced, error) {
-	raw, err := c.SyscallConn()
-	return &paced{TCPConn: c, raw: raw, nap: nap, before: func() {}}, err
+	p := &paced{TCPConn: c, nap: nap, before: func() {}}
+	p.try = func(fd uintptr) bool {
+		p.n, p.err = readNow(fd, p.b)
+		return true
+	}
+	var err error
+	if p.raw, err = c.SyscallConn(); err == nil && nap > 0 {
+		err = p.naps.open(nap)
+	}
+	return p, err
 }
 
 func (p *paced) Read(b []byte) (int, error) {
@@ -36,49 +48,44 @@ func (p *paced) Read(b []byte) (int, error) {
 	if p.drained {
 		p.before()
 		if p.fast {
-			p.lowWater(true)
-			time.Sleep(p.nap)
-			if n, err := p.try(b); n > 0 || err != nil {
+			p.naps.nap(p.raw)
+			if n, err := p.readNow(b); n > 0 || err != nil {
 				p.drained = n < len(b)
 				return n, err
 			}
+			p.fast = false
+			p.naps.stop(p.raw)
 		}
-		p.lowWater(false)
 	}
 	start := time.Now()
 	n, err := p.TCPConn.Read(b)
-	p.fast = p.nap > 0 && time.Since(start) < p.nap
+	if p.drained {
+		p.fast = p.nap > 0 && time.Since(start) < p.nap
+	}
 	p.drained = n < len(b)
 	return n, err
 }
 
-// try reads what is there; 0 bytes and no error say that nothing is.
-func (p *paced) try(b []byte) (n int, err error) {
-	ctl := p.raw.Read(func(fd uintptr) bool {
-		n, err = syscall.Read(int(fd), b)
-		return true
-	})
+// readNow reads what is there; 0 bytes and no error say that nothing is.
+func (p *paced) readNow(b []byte) (int, error) {
+	p.b = b
+	err := p.raw.Read(p.try)
+	p.b = nil
 	switch {
-	case ctl != nil:
-		return 0, ctl
-	case err == syscall.EAGAIN || err == syscall.EINTR:
-		return 0, nil
 	case err != nil:
-		return 0, &net.OpError{Op: "read", Net: "tcp", Source: p.LocalAddr(), Addr: p.RemoteAddr(), Err: err}
-	case n == 0: // end of stream: let the ordinary read say so
-		return p.TCPConn.Read(b)
+		return 0, err
+	case errors.Is(p.err, syscall.EAGAIN) || errors.Is(p.err, syscall.EINTR):
+		return 0, nil
+	case p.err != nil:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: p.LocalAddr(), Addr: p.RemoteAddr(), Err: p.err}
+	case p.n == 0:
+		return 0, io.EOF
 	}
-	return n, nil
+	return p.n, nil
 }
 
-func (p *paced) lowWater(high bool) {
-	if p.high == high {
-		return
-	}
-	mark := 1
-	if high {
-		mark = napBytes
-	}
-	p.high = high
-	p.raw.Control(func(fd uintptr) { setLowWater(fd, mark) })
+// Close implements [net.Conn].
+func (p *paced) Close() error {
+	p.naps.close()
+	return p.TCPConn.Close()
 }
