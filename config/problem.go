@@ -81,17 +81,28 @@ func nearest(s string, known []string) string {
 	if len(s) > 64 {
 		return ""
 	}
-	fold := func(s string) []rune {
-		return []rune(strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s)))
-	}
 	a, best, at := fold(s), "", 4
 	for _, k := range known {
 		b := fold(k)
+		if max(len(a)-len(b), len(b)-len(a)) >= at {
+			continue // the edit distance is no smaller
+		}
 		if d := distance(a, b); d < at && d <= max(len(b), len(a))/3 {
 			best, at = k, d
 		}
 	}
 	return best
+}
+
+// fold drops what does not count in a comparison of words.
+func fold(s string) []rune {
+	r := make([]rune, 0, len(s))
+	for _, c := range s {
+		if c != '_' && c != '-' && c != ' ' {
+			r = append(r, unicode.ToLower(c))
+		}
+	}
+	return r
 }
 
 // distance is the edit distance in which a swap of neighbours counts one (optimal string

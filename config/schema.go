@@ -267,11 +267,11 @@ func single(k *kind, t reflect.Type, f *field) object {
 	}
 	switch {
 	case t == reflect.TypeFor[unit.Unit]():
-		any := []any{1} // the plain number may be written without quotes
+		units := []any{1} // the plain number may be written without quotes
 		for _, u := range k.enum {
-			any = append(any, u)
+			units = append(units, u)
 		}
-		o = object{{"enum", any}}
+		o = object{{"enum", units}}
 	case k.enum != nil:
 		o = append(o, member{"enum", k.enum})
 	case f.enum != nil:
