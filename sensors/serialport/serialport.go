@@ -118,7 +118,7 @@ func (s *Source) Run(ctx context.Context, to sensors.Sink) error {
 	s.begin(to)
 	defer s.health.Connected.Store(false)
 
-	chunk := make([]byte, 1<<16)
+	chunk := make([]byte, 1<<13)
 	for ctx.Err() == nil {
 		n, err := read(port, chunk)
 		now := s.o.Clock()

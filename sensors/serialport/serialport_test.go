@@ -253,6 +253,7 @@ func TestGarbageLooksLikeAWrongBaudRate(t *testing.T) {
 			}
 			d.send(t, b)
 		}
+		until(t, "a verdict", func() bool { n, _ := r.count(sensors.Detected); return n > 0 })
 		until(t, "all bytes", func() bool { return s.health.Bytes.Load() == 4000 })
 		if n, e := r.count(sensors.Detected); n != 1 || !strings.Contains(e.Text, "looks like a wrong baud rate") {
 			t.Errorf("%s: %d events, the last %+v", f, n, e)
