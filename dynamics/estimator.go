@@ -122,10 +122,13 @@ func resize(s []float64, n int) []float64 {
 }
 
 // Step lets dt seconds pass under the inputs held so far, takes over inputs u (as Model.Inputs),
-// fuses measurements z (as Model.Outputs) and fills dst. NaN is missing. An input that is missing
-// is held for 5 s; after that, or without a measurement for 30 s, the estimate is blind. After 3 s
-// of rejected measurements the filter takes the measured value for the new truth. It does not
-// allocate once dst has been used. u and z are not kept; wrong lengths panic.
+// fuses measurements z (as Model.Outputs) and fills dst. NaN is missing. A measurement should come
+// once: one that repeats an old reading counts as new evidence.
+//
+// An input that is missing is held for 5 s; after that, or without a measurement for 30 s, the
+// estimate is blind, and the next measurement is a new start. After 3 s of rejected measurements
+// the filter takes the measured value for the new truth. Step does not allocate once dst has been
+// used. u and z are not kept; wrong lengths panic.
 func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	if len(u) != len(e.u) || len(z) != len(e.m.Outputs) {
 		panic("dynamics: step: inputs or measurements do not match the model")
@@ -199,7 +202,7 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		if !finite(v) {
 			continue
 		}
-		if !e.started {
+		if !e.started || e.unseen > blindAfter && !accepted { // after so long the reading knows better
 			e.start(v)
 		}
 		sd := e.m.Outputs[i].SD

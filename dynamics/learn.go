@@ -58,7 +58,8 @@ var knobs = []struct {
 }
 
 const (
-	savgolHalf = 2    // samples to each side
+	quarters   = 4    // points at which inputs are looked up in a step
+	savgolSpan = 1.0  // s to each side, at least one sample
 	minRows    = 60   // of regression, over all runs
 	minSegment = 8    // samples without a gap
 	dropShare  = 0.02 // a term is dropped that explains less than this share of |dT/dt|
@@ -73,6 +74,7 @@ const (
 type piece struct {
 	t, z  []float64
 	drive []drive
+	step  float64 // s, median of the run
 }
 
 // pieces cuts a track where the temperature is missing or the time jumps.
@@ -82,7 +84,7 @@ func (t *track) pieces() []piece {
 	start := 0
 	cut := func(end int) {
 		if end-start >= minSegment {
-			out = append(out, piece{t.run.Time[start:end], z[start:end], t.drive[start:end]})
+			out = append(out, piece{t.run.Time[start:end], z[start:end], t.drive[start:end], t.step})
 		}
 	}
 	for i := range z {
@@ -107,41 +109,38 @@ type system struct {
 }
 
 // rows appends what piece p says about dT/dt. The reading lags the temperature, T = z + lag·dz/dt,
-// and the inputs act after the dead time. Derivatives are averaged over windows, which makes the
-// noise of dT/dt fall while what is integrated stays (the weak form of the equation).
+// with dz/dt by Savitzky and Golay, and the inputs act after the dead time. Both sides are averaged
+// over windows, which makes the noise of dT/dt fall while what is integrated stays (the weak form
+// of the equation).
 func (s *system) rows(eq *equation, sh *shape, p *piece) {
 	n := len(p.t)
 	y0, y1, y2 := make([]float64, n), make([]float64, n), make([]float64, n)
-	savgol(p.t, p.z, savgolHalf, y0, y1, y2)
+	savgol(p.t, p.z, max(1, int(savgolSpan/p.step)), y0, y1, y2)
 	type sum struct {
 		phi     [termCount]float64
 		b, time float64
 	}
-	run := make([]sum, n) // running integrals by the trapezoid rule
-	var before, now [termCount]float64
-	var rateBefore float64
-	body, j := y0[0], 0
-	for i := range n {
-		t := y0[i] + sh.lag*y1[i]
-		rate := y1[i] + sh.lag*y2[i]
-		for j+1 < n && p.t[j+1] <= p.t[i]-sh.dead {
-			j++
-		}
-		if i > 0 {
-			h := p.t[i] - p.t[i-1]
-			body += h / (sh.p[pBody] + h/2) * (t - body)
-		}
-		eq.basis(&now, &p.drive[j], t, body)
-		if i > 0 {
-			h := p.t[i] - p.t[i-1]
-			run[i] = run[i-1]
-			for k := range now {
-				run[i].phi[k] += h / 2 * (now[k] + before[k])
+	run := make([]sum, n) // running integrals
+	var phi [termCount]float64
+	body, k := y0[0], 0
+	for i := 1; i < n; i++ {
+		h := p.t[i] - p.t[i-1]
+		t0, t1 := y0[i-1]+sh.lag*y1[i-1], y0[i]+sh.lag*y1[i]
+		run[i] = run[i-1]
+		for q := range quarters { // inputs may change within the step, where the dead time puts it
+			part := (float64(q) + 0.5) / quarters
+			for k+1 < n && p.t[k+1] <= p.t[i-1]+part*h-sh.dead {
+				k++
 			}
-			run[i].b += h / 2 * (rate + rateBefore)
-			run[i].time += h
+			t := t0 + part*(t1-t0)
+			body += h / quarters / sh.p[pBody] * (t - body)
+			eq.basis(&phi, &p.drive[k], t, body)
+			for c, v := range phi {
+				run[i].phi[c] += h / quarters * v
+			}
 		}
-		before, rateBefore = now, rate
+		run[i].b += t1 - t0
+		run[i].time += h
 	}
 	for i, j := 0, 0; i < n; i++ {
 		for j < n && run[j].time-run[i].time < sh.window {
@@ -241,7 +240,7 @@ func fit(eq *equation, sh *shape, tracks []*track) (*equation, [termCount]float6
 		}
 		support = keep
 	}
-	if out.coef[heatFading] == 0 && out.coef[heatPlain] == 0 {
+	if out.coef[heatFading] == 0 {
 		return nil, se, errors.New("no heating term survives: spindle power does not explain the tool temperature in these runs")
 	}
 	return &out, se, nil
@@ -351,6 +350,13 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 			return nil, err
 		}
 		l.runs = append(l.runs, r.rows(from, to))
+	}
+	rows := 0
+	for _, r := range l.runs {
+		rows += len(r.Time)
+	}
+	if rows < minRows {
+		return nil, fmt.Errorf("too little data: the process is active with a live tool temperature in %d rows, at least %d are needed", rows, minRows)
 	}
 	hottest := math.Inf(-1)
 	for k := range l.inputs {

@@ -80,7 +80,6 @@ type termKind uint8
 
 const (
 	heatFading termKind = iota
-	heatPlain
 	lossAir
 	lossSpin
 	lossContact
@@ -91,6 +90,7 @@ const (
 )
 
 // library lists every term that can stand in dT/dt, by the expression that stands in the document.
+// A heat term without (Tm - T) is not among them: Tm is free, and no data can tell the two apart.
 // sign is that of the term's contribution; coefficients themselves are never negative.
 var library = [termCount]struct {
 	expression  string
@@ -101,7 +101,6 @@ var library = [termCount]struct {
 	text, latex string // for people; {Tm} and {Ta} stand for the values
 }{
 	heatFading:  {"gate*heat*(Tm - T)", "1/J", +1, "contact", []int{inPower, inSpeed}, "gate(T)·(P − P_free)·({Tm} − T)", `\gamma(T)\,(P-P_\mathrm{free})\,({Tm}-T)`},
-	heatPlain:   {"gate*heat", "K/J", +1, "contact", []int{inPower, inSpeed}, "gate(T)·(P − P_free)", `\gamma(T)\,(P-P_\mathrm{free})`},
 	lossAir:     {"(T - Ta)", "1/s", -1, "always", nil, "(T − {Ta})", `(T-{Ta})`},
 	lossSpin:    {"speed*(T - Ta)", "1/(s·rpm)", -1, "spinning", []int{inSpeed}, "n·(T − {Ta})", `n\,(T-{Ta})`},
 	lossContact: {"contact*(T - Ta)", "1/s", -1, "contact", []int{inPower, inSpeed}, "c·(T − {Ta})", `c\,(T-{Ta})`},
@@ -162,10 +161,8 @@ func (e *equation) gate(t float64) float64 {
 
 // basis fills phi with every term of the library, without coefficient or sign.
 func (e *equation) basis(phi *[termCount]float64, d *drive, t, body float64) {
-	g := e.gate(t) * d.heat
 	over := t - e.p[pAmbient]
-	phi[heatFading] = g * (e.p[pSoftening] - t)
-	phi[heatPlain] = g
+	phi[heatFading] = e.gate(t) * d.heat * (e.p[pSoftening] - t)
 	phi[lossAir] = over
 	phi[lossSpin] = d.speed * over
 	phi[lossContact] = d.contact * over
@@ -177,7 +174,6 @@ func (e *equation) basis(phi *[termCount]float64, d *drive, t, body float64) {
 // rate is dT/dt in K/s at temperature t with the body at body, both °C.
 func (e *equation) rate(d *drive, t, body float64) float64 {
 	c := &e.coef
-	gain := c[heatFading]*(e.p[pSoftening]-t) + c[heatPlain]
 	loss := c[lossAir] + c[lossSpin]*d.speed + d.contact*(c[lossContact]+c[lossPath]*d.path+c[lossFeed]*d.feed)
-	return e.gate(t)*d.heat*gain + loss*(t-e.p[pAmbient]) + c[lossBody]*(t-body)
+	return c[heatFading]*e.gate(t)*d.heat*(e.p[pSoftening]-t) + loss*(t-e.p[pAmbient]) + c[lossBody]*(t-body)
 }

@@ -1,0 +1,320 @@
+package dynamics
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// sample is a plausible model: heat that fades towards 566 °C, one loss, lag and dead time.
+func sample() *Model {
+	m := &Model{
+		Format: Format, Version: Version,
+		Inputs: []Input{
+			{SpindlePower, "W", 0, 12000}, {SpindleSpeed, "rpm", 0, 450}, {PathVelocity, "mm/min", 0, 1000}, {FeedVelocity, "mm/min", 0, 500},
+		},
+		Outputs:   []Output{{ToolTemperature, "°C", 0.1, 18, 500}},
+		States:    slices.Clone(stateTable[:]),
+		SensorLag: 1.5, DeadTime: 1,
+		Terms: []Term{
+			{ToolTemperature, "gate*heat*(Tm - T)", "contact", +1, 2e-5, 1e-6, "1/J"},
+			{ToolTemperature, "(T - Ta)", "always", -1, 0.015, 1e-3, "1/s"},
+		},
+		Noise: Noise{Tool: 1, Rate: 0.5, Disturbance: 0.5},
+	}
+	for i, v := range [pCount]float64{pSoftening: 566, pAmbient: 20, pDrag: 33.5, pContact: 1000, pGate: 20, pBody: 60, pMemory: 20} {
+		m.Parameters = append(m.Parameters, Parameter{paramSlots[i].name, v, paramSlots[i].unit, paramSlots[i].text})
+	}
+	return m
+}
+
+// at is where the sample model comes to rest under heat q, W.
+func rest(q float64) float64 { return (2e-5*q*566 + 0.015*20) / (2e-5*q + 0.015) }
+
+var steady = []float64{6000 + 33.5*350*math.Pi/30, 350, 500, 300}
+
+func TestScalarUpdate(t *testing.T) {
+	// Prior variance 3, measurement variance 1: gain 3/4, posterior 3/4. A state correlated by 2
+	// with the reading moves by 2/4 of the innovation and keeps 5 − 2·2/4 = 4.
+	e := NewEstimator(sample())
+	e.start(100)
+	e.p = [stateCount][stateCount]float64{}
+	e.p[StateReading][StateReading] = 3
+	e.p[StateTool][StateTool] = 5
+	e.p[StateTool][StateReading], e.p[StateReading][StateTool] = 2, 2
+	e.update(8, 3+1)
+	if e.x[StateReading] != 106 || e.x[StateTool] != 104 || e.p[StateReading][StateReading] != 0.75 || e.p[StateTool][StateTool] != 4 {
+		t.Errorf("x %v, p %v", e.x, e.p)
+	}
+}
+
+// A random walk with process variance q per step and measurement variance r has the steady
+// posterior variance (−q + √(q² + 4·q·r))/2.
+func TestSteadyVarianceIsRiccati(t *testing.T) {
+	m := sample()
+	m.SensorLag = 0
+	m.Noise = Noise{Tool: 0.6, Rate: 0, Disturbance: 0}
+	m.Outputs[0].SD = 0.8
+	m.Terms = []Term{{ToolTemperature, "(T - Ta)", "always", -1, 1e-12, 0, "1/s"}}
+	e := NewEstimator(m)
+	var est Estimate
+	for range 2000 {
+		e.Step(&est, 0.5, steady, []float64{100})
+	}
+	q, r := 0.36*0.5, 0.64
+	want := math.Sqrt((-q + math.Sqrt(q*q+4*q*r)) / 2)
+	if math.Abs(est.SD[StateTool]-want) > 1e-6 {
+		t.Errorf("sd %g, want %g", est.SD[StateTool], want)
+	}
+}
+
+func TestRestsWhereHeatAndLossBalance(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	want := rest(6000)
+	e.Step(&est, 0, steady, []float64{300})
+	for range 1200 {
+		e.predict(1)
+	}
+	if math.Abs(e.x[StateTool]-want) > 0.01 || math.Abs(e.x[StateReading]-want) > 0.01 {
+		t.Errorf("rests at %.3f and reads %.3f, want %.3f", e.x[StateTool], e.x[StateReading], want)
+	}
+}
+
+// However time is cut, the same time passes.
+func TestStepsAddUp(t *testing.T) {
+	var want float64
+	for i, dt := range []float64{0.02, 0.1, 1, 7, 60} {
+		e := NewEstimator(sample())
+		var est Estimate
+		e.Step(&est, 0, steady, []float64{300})
+		for range int(math.Round(60 * 7 / dt)) {
+			e.Step(&est, dt, steady, []float64{math.NaN()})
+		}
+		if i == 0 {
+			want = est.X[StateTool]
+		}
+		if math.Abs(est.X[StateTool]-want) > 0.5 {
+			t.Errorf("dt %g: %.3f, want %.3f", dt, est.X[StateTool], want)
+		}
+	}
+}
+
+// Inputs act after the dead time: not before, and then at once.
+func TestDeadTime(t *testing.T) {
+	for _, dt := range []float64{0.01, 0.1, 0.25} {
+		e := NewEstimator(sample())
+		var est Estimate
+		idle := []float64{0, 0, 0, 0}
+		e.Step(&est, 0, idle, []float64{20})
+		e.p = [stateCount][stateCount]float64{}
+		moved := math.NaN()
+		nan := []float64{math.NaN()}
+		e.Step(&est, 5, idle, nan)
+		for now := 0.0; now < 3; now += dt {
+			e.Step(&est, dt, steady, nan)
+			if est.X[StateTool] > 20.01 {
+				moved = now // the new inputs have been in force for this long
+				break
+			}
+		}
+		if !(moved >= 1-0.05 && moved <= 1+dt+0.1) {
+			t.Errorf("dt %g: moves %.3f s after the inputs, want 1 s", dt, moved)
+		}
+	}
+}
+
+func TestGateRejectsASpikeAndFollowsAStep(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	level := rest(6000)
+	for range 60 {
+		e.Step(&est, 1, steady, []float64{level})
+	}
+	before := est.X[StateTool]
+	e.Step(&est, 1, steady, []float64{level + 300})
+	if !est.Rejected[0] || est.Ratio[0] <= 1 || math.Abs(est.X[StateTool]-before) > 1 {
+		t.Errorf("spike: rejected %v, ratio %.2f, moved by %.2f", est.Rejected[0], est.Ratio[0], est.X[StateTool]-before)
+	}
+	if math.Abs(est.Innov[0]-300) > 1 {
+		t.Errorf("innovation %.2f of a spike of 300", est.Innov[0])
+	}
+	e.Step(&est, 1, steady, []float64{level})
+	if est.Rejected[0] {
+		t.Error("the reading after the spike is rejected too")
+	}
+	for i := range 5 {
+		e.Step(&est, 1, steady, []float64{level - 150})
+		if i == 0 && !est.Rejected[0] {
+			t.Error("a step of 150 °C in one second is taken at once")
+		}
+	}
+	if est.Rejected[0] || math.Abs(est.X[StateReading]-(level-150)) > 10 {
+		t.Errorf("5 s after a real step: %.1f, rejected %v, want about %.1f", est.X[StateReading], est.Rejected[0], level-150)
+	}
+}
+
+func TestBlind(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	nan := []float64{math.NaN()}
+	e.Step(&est, 1, steady, nan)
+	if !est.Blind || !math.IsNaN(est.X[StateTool]) {
+		t.Error("not blind before the first measurement")
+	}
+	e.Step(&est, 1, steady, []float64{400})
+	if est.Blind {
+		t.Error("blind with a measurement")
+	}
+	sd := est.SD[StateTool]
+	for i := range 31 {
+		e.Step(&est, 1, steady, nan)
+		if est.Blind != (i+1 > 30) {
+			t.Fatalf("%d s without a measurement: blind %v", i+1, est.Blind)
+		}
+		if !math.IsNaN(est.Innov[0]) || est.Rejected[0] {
+			t.Fatal("a missing measurement has a verdict")
+		}
+	}
+	if est.SD[StateTool] <= sd {
+		t.Error("the uncertainty does not grow while blind")
+	}
+	e.Step(&est, 1, steady, []float64{400})
+	if est.Blind {
+		t.Error("still blind after a measurement")
+	}
+	gone := slices.Clone(steady)
+	gone[1] = math.NaN()
+	for i := range 7 {
+		e.Step(&est, 1, gone, []float64{400})
+		if est.Blind != (i+1 > 5) {
+			t.Fatalf("input missing for %d s: blind %v", i+1, est.Blind)
+		}
+		if !slices.Equal(est.Missing, []string{SpindleSpeed}) {
+			t.Fatalf("missing inputs %v", est.Missing)
+		}
+	}
+}
+
+func TestOutside(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	fast := slices.Clone(steady)
+	fast[2] = 1099 // within 10 % of the range beyond its end
+	e.Step(&est, 1, fast, []float64{400})
+	if len(est.Outside) != 0 {
+		t.Errorf("outside: %v", est.Outside)
+	}
+	fast[2] = 1101
+	e.Step(&est, 1, fast, []float64{400})
+	if !slices.Equal(est.Outside, []string{PathVelocity}) {
+		t.Errorf("outside: %v", est.Outside)
+	}
+	e.Reset()
+	e.Step(&est, 1, steady, []float64{560})
+	if !slices.Equal(est.Outside, []string{ToolTemperature}) {
+		t.Errorf("outside: %v", est.Outside)
+	}
+}
+
+func TestOddStepsAreHarmless(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	fc := Forecast{Horizon: Horizons}
+	inf := math.Inf(1)
+	for _, dt := range []float64{0, -1, math.NaN(), 1e-9, 0.02, 60, 61, 1e9, inf} {
+		for _, u := range [][]float64{steady, {inf, -inf, math.NaN(), 1e300}, {-5000, -450, -1, -1}} {
+			for _, z := range []float64{400, math.NaN(), inf, -2} {
+				e.Step(&est, dt, u, []float64{z})
+				e.Forecast(&fc, u)
+			}
+		}
+	}
+	for range 10 {
+		e.Step(&est, 1, steady, []float64{400})
+	}
+	e.Forecast(&fc, steady)
+	if est.Blind || !finite(est.X...) || !finite(fc.Mean...) || !finite(fc.SD...) || est.Rejected[0] {
+		t.Errorf("does not recover: %+v %+v", est, fc)
+	}
+}
+
+func TestForecast(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	fc := Forecast{Horizon: Horizons}
+	e.Forecast(&fc, steady)
+	if !math.IsNaN(fc.Mean[0]) {
+		t.Error("a forecast before the first measurement")
+	}
+	level := rest(6000)
+	for range 120 {
+		e.Step(&est, 1, steady, []float64{level})
+	}
+	e.Forecast(&fc, steady)
+	for i := range Horizons {
+		if math.Abs(fc.Mean[i]-level) > 0.2 {
+			t.Errorf("at rest: %.2f in %g s, want %.2f", fc.Mean[i], Horizons[i], level)
+		}
+		if i > 0 && fc.SD[i] <= fc.SD[i-1] {
+			t.Errorf("uncertainty falls: %v", fc.SD)
+		}
+	}
+	want := slices.Clone(fc.Mean)
+	e.Forecast(&fc, nil)
+	if !slices.Equal(fc.Mean, want) {
+		t.Error("nil inputs are not the last ones")
+	}
+	e.Forecast(&fc, []float64{0, 0, 0, 0})
+	if fc.Mean[0] < level-1 || fc.Mean[4] > level-200 {
+		t.Errorf("power off: %v", fc.Mean)
+	}
+	narrow := fc.SD[2]
+	e.m.Noise.Spread = []Spread{{1, 1, 1}, {10, 1, 3}, {60, 1, 4}}
+	e.Forecast(&fc, []float64{0, 0, 0, 0})
+	if math.Abs(fc.SD[2]-3*narrow) > 1e-9 {
+		t.Errorf("spread of 3 turns %g into %g", narrow, fc.SD[2])
+	}
+}
+
+func TestTickDoesNotAllocate(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	fc := Forecast{Horizon: Horizons}
+	z := []float64{400}
+	nan := []float64{math.NaN()}
+	gone := []float64{math.NaN(), 0, 9e9, 0}
+	e.Step(&est, 0.1, gone, z)
+	e.Forecast(&fc, steady)
+	if n := testing.AllocsPerRun(1000, func() {
+		e.Step(&est, 0.1, steady, z)
+		e.Forecast(&fc, steady)
+		e.Step(&est, 0.1, gone, nan)
+		e.Forecast(&fc, gone)
+	}); n != 0 {
+		t.Errorf("%v allocations per tick", n)
+	}
+}
+
+func TestWrongLengthsPanic(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	var est Estimate
+	NewEstimator(sample()).Step(&est, 1, steady[:2], []float64{400})
+}
+
+// BenchmarkTick: step and 60 s forecast with intervals, budget 100 µs and 0 allocations.
+func BenchmarkTick(b *testing.B) {
+	e := NewEstimator(sample())
+	var est Estimate
+	fc := Forecast{Horizon: Horizons}
+	z := []float64{400}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Step(&est, 0.1, steady, z)
+		e.Forecast(&fc, steady)
+	}
+}
