@@ -107,14 +107,17 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		d.skip(n, "torn: the file ends in the middle of the line", b)
 		return nil
 	}
-	var date []byte
-	if d.date >= 0 {
-		date = d.fields[d.date]
-	}
-	at, err := d.stamps.parse(date, d.fields[d.clock])
-	if err != nil {
-		d.skip(n, err.Error(), b)
-		return nil
+	at := d.last + 1 // where no column says
+	if d.clock >= 0 {
+		var date []byte
+		if d.date >= 0 {
+			date = d.fields[d.date]
+		}
+		var err error
+		if at, err = d.stamps.parse(date, d.fields[d.clock]); err != nil {
+			d.skip(n, err.Error(), b)
+			return nil
+		}
 	}
 	switch {
 	case d.rows == 0 || at > d.last:
@@ -153,7 +156,7 @@ func (d *decoder) end() {
 
 func (d *decoder) skip(line int, why string, raw []byte) {
 	if d.onSkip != nil {
-		d.onSkip(Skip{Line: line, Reason: why}, raw)
+		d.onSkip(Skip{Line: line, Why: why}, raw)
 	}
 }
 
@@ -291,7 +294,7 @@ func (d *decoder) readHeader(b []byte) error {
 		switch {
 		case d.meld && d.opt.Time.Key == "":
 			format = MELD
-		case len(d.opt.Fields) > 0:
+		case len(d.opt.Fields) > 0 || len(d.ownNames(header)) > 0:
 			format = CSV
 		}
 	}
@@ -399,26 +402,32 @@ func (d *decoder) csvHeader(header []string) error {
 	if d.opt.Units != Auto {
 		return fmt.Errorf("units %s is for MELD logs; in a column map every field names its unit", d.opt.Units)
 	}
-	if d.opt.Time.Key == "" {
-		return fmt.Errorf("%w: no time column is named (time: key); the header has %s", ErrFormat, strings.Join(header, ", "))
+	fields := d.opt.Fields
+	if len(fields) == 0 {
+		fields = d.ownNames(header)
 	}
-	if len(d.opt.Fields) == 0 {
-		return fmt.Errorf("%w: no fields are named; the header has %s", ErrFormat, strings.Join(header, ", "))
+	if len(fields) == 0 {
+		return fmt.Errorf("%w: no fields are named and no column bears a channel's name; the header has %s", ErrFormat, strings.Join(header, ", "))
 	}
 	var err error
-	if d.stamps, err = newStamps(d.opt.Time, d.opt.Location); err != nil {
-		return err
-	}
-	if d.clock, err = find(header, d.opt.Time.Key); err != nil {
-		return err
-	}
-	if d.opt.Time.DateKey != "" {
-		if d.date, err = find(header, d.opt.Time.DateKey); err != nil {
+	switch {
+	case d.opt.Time.Key != "":
+		if d.stamps, err = newStamps(d.opt.Time, d.opt.Location); err != nil {
 			return err
 		}
+		if d.clock, err = find(header, d.opt.Time.Key); err != nil {
+			return err
+		}
+		if d.opt.Time.DateKey != "" {
+			if d.date, err = find(header, d.opt.Time.DateKey); err != nil {
+				return err
+			}
+		}
+	case !d.opt.untimed:
+		return fmt.Errorf("%w: no time column is named (time: key); the header has %s", ErrFormat, strings.Join(header, ", "))
 	}
 	used := map[int]bool{d.clock: true, d.date: true}
-	for _, f := range d.opt.Fields {
+	for _, f := range fields {
 		i, err := find(header, f.Key)
 		if err != nil {
 			return err
@@ -445,6 +454,16 @@ func (d *decoder) csvHeader(header []string) error {
 		}
 	}
 	return nil
+}
+
+// ownNames maps the columns that bear a channel's name.
+func (d *decoder) ownNames(header []string) (fields []Field) {
+	for _, c := range d.opt.Channels {
+		if slices.Contains(header, c.Name) && c.Name != d.opt.Time.Key {
+			fields = append(fields, Field{Key: c.Name, Channel: c.Name})
+		}
+	}
+	return fields
 }
 
 // wanted finds the caller's channel by name, else by role.

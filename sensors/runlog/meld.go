@@ -12,9 +12,9 @@ import (
 type Mode string
 
 const (
-	Auto Mode = ""     // found out from the log itself, row by row
-	Inch Mode = "inch" // inch, inch/min, ft·lbf
-	MM   Mode = "mm"   // mm, mm/min, N·m
+	Auto       Mode = ""     // found out from the log itself, row by row
+	Inch       Mode = "inch" // inch, inch/min, ft·lbf
+	Millimetre Mode = "mm"   // mm, mm/min, N·m
 )
 
 // String is "auto", "inch" or "mm".

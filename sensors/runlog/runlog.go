@@ -33,10 +33,11 @@ type Options struct {
 	Units     Mode              // of a MELD log; Auto: found out
 	Location  *time.Location    // zone of stamps that name none; nil: the local one
 	Channels  []sensors.Channel // channels the columns go to, by name or else by role; columns without one keep the defaults
-	Fields    []Field           // which columns to read; for MELD none means all known ones
+	Fields    []Field           // which columns to read; none: all known ones of a MELD log, those named as a channel of a CSV
 	Time      TimeColumn        // of a CSV; MELD logs have Date and Time
 	Separator byte              // 0: comma, semicolon or tab, whichever the header has most of
 
+	untimed      bool // a CSV may be without a time column
 	onlyChannels bool // leave out MELD columns that have no channel in Channels
 }
 
@@ -58,8 +59,8 @@ type Column struct {
 
 // Skip is a line that is not in the log, and why.
 type Skip struct {
-	Line   int // counted from 1, the header included
-	Reason string
+	Line int // counted from 1, the header included
+	Why  string
 }
 
 // Step is a place where the log's clock was set back for good.
@@ -186,7 +187,7 @@ func Parse(r io.Reader, opt Options) (*Log, error) {
 	case d.blank():
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
 	case len(log.Time) == 0 && len(log.Skipped) > 0:
-		return nil, fmt.Errorf("%w: not one row in %d lines; line %d: %s", ErrFormat, l.n, log.Skipped[0].Line, log.Skipped[0].Reason)
+		return nil, fmt.Errorf("%w: not one row in %d lines; line %d: %s", ErrFormat, l.n, log.Skipped[0].Line, log.Skipped[0].Why)
 	case len(log.Time) == 0:
 		return nil, fmt.Errorf("%w: a header but no row", ErrFormat)
 	}

@@ -174,7 +174,7 @@ func TestUnitsThatChangeInTheFileAreFoundAtTheRow(t *testing.T) {
 			if c.from > 1 {
 				want = append(want, Detection{From: 1, To: c.from - 1, Units: Inch})
 			}
-			want = append(want, Detection{From: c.from, To: c.to, Units: MM})
+			want = append(want, Detection{From: c.from, To: c.to, Units: Millimetre})
 			if c.to < rows {
 				want = append(want, Detection{From: c.to + 1, To: rows, Units: Inch})
 			}
@@ -203,14 +203,14 @@ func TestUnitsThatChangeWithoutAJumpAreFoundByPower(t *testing.T) {
 	text := load(t, "20250708104310.csv")
 	for _, from := range []int{60, 200, 500, 1000} {
 		log := parse(t, metric(t, text, from, 2000, false), Options{})
-		if len(log.Detected) != 2 || log.Detected[1].Units != MM || log.Detected[1].By != "ratio" || log.Detected[1].From < from || log.Detected[1].From > from+2 {
+		if len(log.Detected) != 2 || log.Detected[1].Units != Millimetre || log.Detected[1].By != "ratio" || log.Detected[1].From < from || log.Detected[1].From > from+2 {
 			t.Errorf("mm from row %d: %v", from, log.Detected)
 		}
 	}
 }
 
 func TestUnitsGivenAreNotQuestioned(t *testing.T) {
-	log := parse(t, load(t, "20250708104310.csv"), Options{Units: MM})
+	log := parse(t, load(t, "20250708104310.csv"), Options{Units: Millimetre})
 	torque, _ := log.Find(sensors.SpindleTorque)
 	if len(log.Detected) != 1 || log.Detected[0].By != "given" || log.Detected[0].To != 1098 || log.Value[torque][0] != 84.60 {
 		t.Errorf("%v, torque %g", log.Detected, log.Value[torque][0])
@@ -311,11 +311,11 @@ func TestBadLinesAreNamedAndCostNothingElse(t *testing.T) {
 		good(6, "") + // 14: kept, the cell is missing
 		good(7, "#ERR") + // 15
 		strings.TrimSuffix(good(8, "22.0"), ".0\n") // 16: torn
-	log := parse(t, text, Options{Units: MM})
+	log := parse(t, text, Options{Units: Millimetre})
 	var lines []int
 	for _, s := range log.Skipped {
 		lines = append(lines, s.Line)
-		if s.Reason == "" {
+		if s.Why == "" {
 			t.Errorf("line %d: no reason", s.Line)
 		}
 	}
@@ -336,7 +336,7 @@ func TestBadLinesAreNamedAndCostNothingElse(t *testing.T) {
 
 func TestClockSetBackKeepsTheRows(t *testing.T) {
 	row := func(clock string) string { return "2025-07-08," + clock + ",450,20,1300,1,1,20.5,0.0\n" }
-	log := parse(t, header+row("10:00:01")+row("10:00:02")+row("09:00:03")+row("09:00:04")+row("09:00:05"), Options{Units: MM})
+	log := parse(t, header+row("10:00:01")+row("10:00:02")+row("09:00:03")+row("09:00:04")+row("09:00:05"), Options{Units: Millimetre})
 	if len(log.Time) != 5 || log.Skips != 0 || len(log.Steps) != 1 || log.Steps[0].Row != 3 || log.Steps[0].To != at("2025-07-08 09:00:03") {
 		t.Errorf("%d rows, skipped %v, steps %v", len(log.Time), log.Skipped, log.Steps)
 	}
@@ -346,7 +346,7 @@ func TestAWiredColumnMayShowZero(t *testing.T) {
 	row := func(sec int, k string) string {
 		return fmt.Sprintf("2025-07-08,10:43:%02d,450,20,1300,1,1,20.5,%s\n", sec, k)
 	}
-	log := parse(t, header+row(1, "0.0")+row(2, "0.1")+row(3, "0.0"), Options{Units: MM})
+	log := parse(t, header+row(1, "0.0")+row(2, "0.1")+row(3, "0.0"), Options{Units: Millimetre})
 	k, _ := log.Column("ktype_1")
 	for i, s := range log.Status[k] {
 		if !s.IsGood() {
@@ -385,7 +385,7 @@ func TestColumnMap(t *testing.T) {
 
 func TestChannelsDecideTheUnit(t *testing.T) {
 	text := header + "2025-07-08,10:43:15.30,450,20,1300,1,1,20.5,0.0\n"
-	log := parse(t, text, Options{Units: MM, Channels: []sensors.Channel{
+	log := parse(t, text, Options{Units: Millimetre, Channels: []sensors.Channel{
 		{Name: "tip", Role: sensors.ToolTemperature, Unit: unit.MustParse("K")},
 		{Name: "feed_position", Unit: unit.MustParse("in")},
 	}})
@@ -450,7 +450,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a;\"b\"\"\"\n1,5;\"2\"\n1,4;3\n1,45;x\n"), true)
 	f.Add([]byte("\xef\xbb\xbfa\tb\r\n1\t2\r\n1"), true)
 	f.Fuzz(func(t *testing.T, b []byte, mapped bool) {
-		opt := Options{Location: time.UTC, Units: MM}
+		opt := Options{Location: time.UTC, Units: Millimetre}
 		if mapped {
 			opt = Options{Format: CSV, Fields: []Field{{Key: "2", Channel: "x"}}, Time: TimeColumn{Key: "1", Unit: wire.Seconds}}
 		}

@@ -25,16 +25,20 @@ type TailOptions struct {
 	Path     string // a file, or a pattern such as /logs/*.csv: its newest file is followed
 	Registry *sensors.Registry
 	Clock    sensors.Clock // nil: the system's
-	Interval time.Duration // between looks at the file; 0: 200 ms
-	Silence  time.Duration // without a new row for so long the log is called silent; 0: 30 s
+	// DeviceClock lets the log's stamps rule (Sample.Time); otherwise the time of reading does.
+	DeviceClock bool
+	Once        bool          // stop at the end of the newest file; it must exist
+	Interval    time.Duration // between looks at the file; 0: 200 ms
+	Silence     time.Duration // without a new row for so long the log is called silent; 0: 30 s
 }
 
 // Tail follows a growing log as a [sensors.Source]. It begins with the first row of the newest
 // file and goes on across rotation: rename and create, copy and truncate, a new file of the
-// pattern. Each row's samples carry the log's own stamp.
+// pattern.
 //
-// After a restart of the agent the file is read from its beginning again. That is harmless: a
-// sample of the same channel and stamp overwrites itself in the record.
+// After a restart of the agent the file is read from its beginning again. With the log's
+// own stamps that is harmless: a sample of the same channel and stamp overwrites itself in the
+// record.
 //
 // Columns whose unit depends on the controller's mode are held back until the mode is settled
 // (a few rows of steady spindle power) or while a change of mode is suspected; all others go
@@ -48,6 +52,7 @@ type Tail struct {
 	done   []finished
 	since  int64 // arrival of the newest row, or the start
 	silent bool
+	stamp  int64 // of the newest row where the time of reading rules
 	looked int64 // when the pattern was last expanded
 }
 
@@ -87,7 +92,7 @@ func NewTail(opt TailOptions) (*Tail, error) {
 	for i := range opt.Registry.Len() {
 		opt.Channels = append(opt.Channels, *opt.Registry.Channel(sensors.ChannelID(i)))
 	}
-	opt.onlyChannels = true
+	opt.onlyChannels, opt.untimed = true, !opt.DeviceClock
 	opt.Name = cmp.Or(opt.Name, opt.Path)
 	opt.Interval = cmp.Or(opt.Interval, 200*time.Millisecond)
 	opt.Silence = cmp.Or(opt.Silence, 30*time.Second)
@@ -103,7 +108,7 @@ func (t *Tail) Name() string { return t.opt.Name }
 // Health counts rows as messages and lines that could not be read as rejected.
 func (t *Tail) Health() *sensors.Health { return &t.health }
 
-// Run follows the log until ctx ends. It fails on a file that cannot be opened or read, or whose
+// Run follows the log until ctx ends or, with Once, to its end. It fails on a file that cannot be opened or read, or whose
 // header cannot be used.
 func (t *Tail) Run(ctx context.Context, to sensors.Sink) error {
 	t.since, t.silent, t.looked = t.opt.Clock(), false, 0
@@ -114,6 +119,13 @@ func (t *Tail) Run(ctx context.Context, to sensors.Sink) error {
 		if err := t.look(ctx, to); err != nil {
 			t.health.Fail(err)
 			return fmt.Errorf("run log %s: %w", t.opt.Path, err)
+		}
+		if t.opt.Once && ctx.Err() == nil {
+			if t.cur == nil {
+				return fmt.Errorf("run log %s: %w", t.opt.Path, fs.ErrNotExist)
+			}
+			t.finish(to)
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -405,7 +417,7 @@ func (f *follower) begin() error {
 }
 
 func (f *follower) skip(s Skip, raw []byte) {
-	f.tail.health.Reject(f.to, f.tail.opt.Name, f.tail.opt.Clock(), raw, fmt.Errorf("%s line %d: %s", filepath.Base(f.path), s.Line, s.Reason))
+	f.tail.health.Reject(f.to, f.tail.opt.Name, f.tail.opt.Clock(), raw, fmt.Errorf("%s line %d: %s", filepath.Base(f.path), s.Line, s.Why))
 }
 
 func (f *follower) step(line int, from, to int64) {
@@ -434,6 +446,12 @@ func (f *follower) row(r *row) {
 			mode = f.units.modeAt(n)
 		}
 	}
+	stamp := r.time
+	if !t.opt.DeviceClock {
+		// Rows read together still need stamps of their own.
+		t.stamp = max(t.stamp+1, f.arrival)
+		stamp = t.stamp
+	}
 	var h *heldRow
 	if !settled {
 		f.held = append(f.held, heldRow{row: n})
@@ -444,7 +462,7 @@ func (f *follower) row(r *row) {
 		if r.status[i].Signal == sensors.Missing {
 			continue
 		}
-		s := sensors.Sample{Time: r.time, Arrival: f.arrival, Channel: f.channel[i], Status: r.status[i], Value: r.value[i]}
+		s := sensors.Sample{Time: stamp, Arrival: f.arrival, Channel: f.channel[i], Status: r.status[i], Value: r.value[i]}
 		if c.byMode && h != nil {
 			h.samples, h.column = append(h.samples, s), append(h.column, i)
 			continue

@@ -2,7 +2,9 @@ package runlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -81,7 +83,7 @@ func follow(t *testing.T, opt TailOptions) (*record, *Tail, func()) {
 	if opt.Registry == nil {
 		opt.Registry = meldRegistry(t)
 	}
-	opt.Location = time.UTC
+	opt.Location, opt.DeviceClock = time.UTC, true
 	tail, err := NewTail(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -258,6 +260,55 @@ func TestTailAcrossRotation(t *testing.T) {
 	}
 }
 
+func TestTailOnce(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "run.csv")
+	for _, device := range []bool{false, true} {
+		now := int64(1000)
+		tail, err := NewTail(TailOptions{Path: path, Registry: meldRegistry(t), Once: true, DeviceClock: device, Options: Options{Location: time.UTC}, Clock: func() int64 { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := &record{}
+		os.Remove(path)
+		if err := tail.Run(t.Context(), rec); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without a file: %v", err)
+		}
+		write(t, path, header+lineRange(0, 9)+strings.TrimSuffix(line(9), "\n"))
+		if err := tail.Run(t.Context(), rec); err != nil {
+			t.Error(err)
+		}
+		expect(t, rec.values(0), 0, 10)
+		seen := map[int64]bool{}
+		for _, s := range rec.samples {
+			if s.Arrival != now || device != (s.Time > 1e18) {
+				t.Errorf("%+v", s)
+			}
+			seen[s.Time] = true
+		}
+		if len(seen) != 10 {
+			t.Errorf("%d stamps for 10 rows", len(seen))
+		}
+	}
+}
+
+// A log without a time column is stamped as it is read.
+func TestTailOfAnUntimedLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.csv")
+	write(t, path, "note;tool_temperature;spindle_speed\nx;21,5;0\ny;21,6;300\n")
+	tail, err := NewTail(TailOptions{Path: path, Registry: meldRegistry(t), Once: true, Clock: func() int64 { return 1000 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &record{}
+	if err := tail.Run(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if v := rec.values(0); !slices.Equal(v, []float64{21.5, 21.6}) || len(rec.samples) != 4 || rec.samples[3].Time != 1001 {
+		t.Errorf("%v", rec.samples)
+	}
+}
+
 // A tail that sees a recording grow says the same as reading it whole, change of units included.
 func TestTailAgreesWithRead(t *testing.T) {
 	for _, from := range []int{3, 300, 5000} {
@@ -332,7 +383,7 @@ func TestTailRefusesWhatItCannotUse(t *testing.T) {
 
 func TestTailRowDoesNotAllocate(t *testing.T) {
 	reg := meldRegistry(t)
-	tail, err := NewTail(TailOptions{Registry: reg, Path: "x", Options: Options{Location: time.UTC}})
+	tail, err := NewTail(TailOptions{Registry: reg, Path: "x", DeviceClock: true, Options: Options{Location: time.UTC}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,12 +460,12 @@ func FuzzTail(f *testing.F) {
 
 // A row of 28 columns as the tail takes it: budget 20 µs, 0 allocations.
 func BenchmarkTailRow(b *testing.B) {
-	tail, err := NewTail(TailOptions{Registry: meldRegistry(b), Path: "x", Options: Options{Units: MM, Location: time.UTC}})
+	tail, err := NewTail(TailOptions{Registry: meldRegistry(b), Path: "x", Options: Options{Units: Millimetre, Location: time.UTC}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	sink := discard{}
-	f := &follower{path: "x", tail: tail, to: sink, units: newDetector(MM)}
+	f := &follower{path: "x", tail: tail, to: sink, units: newDetector(Millimetre)}
 	f.dec = &decoder{opt: tail.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step}
 	text := []byte(load(b, "20250708104310.csv"))
 	head := text[:slices.Index(text, '\n')+1]

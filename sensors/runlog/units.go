@@ -92,13 +92,13 @@ func newDetector(given Mode) *detector {
 
 func (m Mode) other() Mode {
 	if m == Inch {
-		return MM
+		return Millimetre
 	}
 	return Inch
 }
 
 func (m Mode) sign() float64 {
-	if m == MM {
+	if m == Millimetre {
 		return -1
 	}
 	return 1
@@ -142,7 +142,7 @@ func (d *detector) weigh(row int, log float64) {
 		if math.Abs(d.sum) >= certain {
 			m := Inch
 			if d.sum < 0 {
-				m = MM
+				m = Millimetre
 			}
 			d.begin(0, m, "ratio")
 			d.trust(row)
@@ -248,7 +248,7 @@ func (d *detector) jump(pos *[4]float64) Mode {
 	}
 	switch {
 	case down == 0 && (up >= 2 || up == 1 && feed):
-		return MM
+		return Millimetre
 	case up == 0 && (down >= 2 || down == 1 && feed):
 		return Inch
 	}
