@@ -31,8 +31,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const deadline = 20 * time.Second
 
-// broker starts a real mosquitto on a free loopback port.
-func broker(t *testing.T) string {
+// broker starts a real mosquitto on a free loopback port; stop and start it again with the
+// functions that come with it.
+func broker(t *testing.T) (url string, stop, start func()) {
 	t.Helper()
 	bin, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -51,22 +52,27 @@ func broker(t *testing.T) string {
 	if err := os.WriteFile(conf, []byte("listener "+portNo+" 127.0.0.1\nallow_anonymous true\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
+	var cmd *exec.Cmd
+	stop = func() {
 		cmd.Process.Kill()
 		cmd.Wait()
-	})
-	wait(t, "the broker", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
+	}
+	start = func() {
+		cmd = exec.Command(bin, "-c", conf)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
 		}
-		return err == nil
-	})
-	return "tcp://" + addr
+		wait(t, "the broker", func() bool {
+			c, err := net.Dial("tcp", addr)
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
+	start()
+	t.Cleanup(func() { stop() })
+	return "tcp://" + addr, stop, start
 }
 
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
@@ -175,7 +181,7 @@ func recorded(t *testing.T, name string) *runlog.Log {
 }
 
 func TestRecordingArrivesOnceInOrderBitForBit(t *testing.T) {
-	url := broker(t)
+	url, _, _ := broker(t)
 	for _, name := range []string{"20250708104310.csv", "20250707151600.csv"} {
 		log := recorded(t, name)
 		link := filepath.Join(t.TempDir(), "tool")
@@ -240,7 +246,7 @@ func TestRecordingArrivesOnceInOrderBitForBit(t *testing.T) {
 func sorted(s []string) []string { s = slices.Clone(s); slices.Sort(s); return s }
 
 func TestFlatTopics(t *testing.T) {
-	url := broker(t)
+	url, _, _ := broker(t)
 	log := Synthetic(1, 3)
 	in := subscribe(t, url, "afsd/cell1/#")
 	sum := run(t, log, Options{MQTT: url, MQTTFormat: Flat, From: 11, To: 20})
@@ -321,7 +327,7 @@ func TestSerialForms(t *testing.T) {
 }
 
 func TestPlayEndsCleanlyWhenStopped(t *testing.T) {
-	url := broker(t)
+	url, _, _ := broker(t)
 	log := Synthetic(3, 3)
 	link := filepath.Join(t.TempDir(), "tool")
 
@@ -413,6 +419,46 @@ func TestLinesWithoutAReaderAreDroppedAndCounted(t *testing.T) {
 		if got := sum.Samples["tool_temperature"]; got+sum.Dropped != len(log.Time) || hold != (sum.Dropped == 0) || first > got {
 			t.Errorf("hold %v: %d lines read; %+v", hold, first, sum)
 		}
+	}
+}
+
+// A reader that has the port open but does not read costs lines, never the telemetry.
+func TestADeafReaderDoesNotHoldUpTheTelemetry(t *testing.T) {
+	url, _, _ := broker(t)
+	log := Synthetic(5, 30)
+	for range 2 { // one run is less than the terminal holds
+		log.Columns[0].Name += "_with_a_long_name_that_fills_the_terminal_soon"
+	}
+	link := filepath.Join(t.TempDir(), "tool")
+	opened := make(chan serial.Port, 1)
+	go func() {
+		for !exists(link) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		p, err := serial.Open(link, &serial.Mode{BaudRate: 9600})
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- p
+	}()
+	sum := run(t, log, Options{Serial: link, SerialFormat: SerialKeyValue, MQTT: url, Speed: 2000})
+	(<-opened).Close()
+	if sum.Dropped == 0 || sum.Samples["spindle_speed"] != len(log.Time) || sum.Samples[log.Columns[0].Name]+sum.Dropped != len(log.Time) {
+		t.Errorf("%+v", sum)
+	}
+}
+
+func TestMessagesSurviveABrokerThatIsKilled(t *testing.T) {
+	url, stop, start := broker(t)
+	log := Synthetic(6, 10)
+	sum := run(t, log, Options{MQTT: url, Progress: func(p Progress) {
+		if p.Row == 300 {
+			stop()
+			start()
+		}
+	}})
+	if sum.Unacked != 0 || sum.Messages != len(log.Time) || sum.Samples["spindle_speed"] != len(log.Time) {
+		t.Errorf("%+v", sum)
 	}
 }
 
