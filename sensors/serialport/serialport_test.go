@@ -394,6 +394,22 @@ func TestNoSuchPort(t *testing.T) {
 	}
 }
 
+// The library panics on a descriptor that select(2) cannot watch.
+func TestTooManyFilesIsAnErrorNoPanic(t *testing.T) {
+	d := plugIn(t)
+	for range 1030 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Skipf("cannot open so many files: %v", err)
+		}
+		defer f.Close()
+	}
+	s := New(Options{Port: d.path(), Decoder: number(), Clock: func() int64 { return 1 }})
+	if err := s.Run(context.Background(), &record{}); err == nil || !strings.Contains(err.Error(), "more than 1000 files") {
+		t.Error(err)
+	}
+}
+
 func TestPortsOfATree(t *testing.T) {
 	root := t.TempDir()
 	usb := "sys/devices/usb1/1-2"

@@ -132,6 +132,18 @@ func TestJSONTakesExactlyTheGrammar(t *testing.T) {
 	}
 }
 
+func TestUnescapeMeansWhatEncodingJSONSays(t *testing.T) {
+	for _, s := range []string{`plain`, `\"\\\/\b\f\n\r\t`, `\u00b0C`, `\u00B0\u20ac`, `\ud83d\ude00`, `\ud83d`, `\ud83dx`, `\ud83d\n`, `\ud83d\u0041`, `\ude00\ud83d`, `°`} {
+		var want string
+		if err := json.Unmarshal([]byte(`"`+s+`"`), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := unquote([]byte(s)); got != want {
+			t.Errorf("%s: %q, want %q", s, got, want)
+		}
+	}
+}
+
 func TestJSONTime(t *testing.T) {
 	for _, c := range []struct {
 		unit  TimeUnit
