@@ -44,7 +44,7 @@ END
   if [ "${LOAD_MODE:-flat}" = frame ]; then
     echo "        - {topic: afsd/+/frame, payload: frame, time: {key: ts, unit: ns}}"
   else
-    echo "        - {topic: afsd/+/+/+, channel: \"{3}_{4}\", payload: json, value: value, unit: unit, time: {key: ts, unit: ns}}"
+    echo "        - {topic: afsd/+/+/+, channel: \"{3}_{4}\", payload: json, value: value, unit_key: unit, time: {key: ts, unit: ns}}"
   fi
   cat <<END
 journal: {path: $DATA_DIR/journal.db}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"stirwatch/agent/influx"
+	"stirwatch/agent/journal"
+	"stirwatch/config"
+	"stirwatch/control"
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+	"stirwatch/sensors/mqtt"
+	"stirwatch/sensors/runlog"
+	"stirwatch/sensors/serialport"
+	"stirwatch/sensors/unit"
+	"stirwatch/sensors/wire"
+)
+
+// This file turns sections of the configuration into the rooms' Options. Nothing else knows both.
+
+func newLogger(c config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func newRegistry(c *config.Config) (*sensors.Registry, error) {
+	channels := make([]sensors.Channel, len(c.Channels))
+	for i := range c.Channels {
+		ch := &c.Channels[i]
+		lo, hi := ch.Limits()
+		channels[i] = sensors.Channel{
+			Name: ch.Name, Role: sensors.Role(ch.Is), Unit: ch.Unit,
+			Min: lo, Max: hi, MaxRate: ch.RateLimit(), MaxAge: ch.MaxAge,
+		}
+	}
+	return sensors.NewRegistry(channels)
+}
+
+// newSources makes every source; secrets are fetched here.
+func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock) ([]sensors.Source, error) {
+	var all []sensors.Source
+	for i := range c.Sources {
+		s, err := newSource(c, &c.Sources[i], reg, clock)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", c.Sources[i].Name, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// newProbe makes a source that looks and leaves no trace: at an MQTT broker it is another client,
+// without a session that would gather messages.
+func newProbe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {
+	if s.MQTT != nil {
+		o, err := mqttOptions(c, s.Name, s.MQTT, reg, clock)
+		if err != nil {
+			return nil, err
+		}
+		o.ClientID += "-doctor"
+		o.CleanSession = true
+		return mqtt.New(o)
+	}
+	return newSource(c, s, reg, clock)
+}
+
+func newSource(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {
+	switch {
+	case s.Serial != nil:
+		return newSerial(c, s.Name, s.Serial, reg, clock)
+	case s.MQTT != nil:
+		o, err := mqttOptions(c, s.Name, s.MQTT, reg, clock)
+		if err != nil {
+			return nil, err
+		}
+		return mqtt.New(o)
+	default:
+		return newTail(c, s.Name, s.Log, reg, clock)
+	}
+}
+
+func newSerial(c *config.Config, name string, s *config.Serial, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {
+	o, err := wireOptions(s.Fields, s.Time, s.Clock, reg)
+	if err != nil {
+		return nil, err
+	}
+	opt := serialport.Options{
+		Name: name, Port: c.Abs(s.Port), Baud: s.Baud, Settle: s.Settle, Silence: s.Silence, Clock: clock,
+	}
+	switch s.Format {
+	case "json":
+		opt.Decoder = wire.NewJSON(o)
+	case "keyvalue":
+		opt.Decoder = wire.NewKeyValue(o)
+	case "daq":
+		opt.Decoder, opt.Format = wire.NewDAQ(o), serialport.COBS
+	default:
+		opt.Decoder = wire.NewCSV(o, s.Separator[0], nil)
+	}
+	return serialport.New(opt), nil
+}
+
+func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Registry, clock sensors.Clock) (opt mqtt.Options, err error) {
+	password, err := s.Password.Resolve()
+	if err != nil {
+		return opt, err
+	}
+	opt = mqtt.Options{
+		Name: name, Broker: string(s.Broker), ClientID: s.ClientID, Username: s.Username, Password: password,
+		Registry: reg, KeepAlive: s.KeepAlive, Silence: s.Silence, Clock: clock,
+	}
+	if opt.ClientID == "" {
+		opt.ClientID = "stirwatch-" + c.Machine + "-" + name
+	}
+	if opt.TLS, err = newTLS(c, s.TLS); err != nil {
+		return opt, err
+	}
+	for i := range s.Topics {
+		t := &s.Topics[i]
+		o, err := wireOptions(t.Fields, t.Time, s.Clock, reg)
+		if err != nil {
+			return opt, fmt.Errorf("topic %s: %w", t.Topic, err)
+		}
+		topic := mqtt.Topic{Filter: t.Topic, QoS: byte(t.QoS), Channel: t.Channel}
+		switch t.Payload {
+		case "frame":
+			topic.Decoder = func(sensors.ChannelID) (wire.Decoder, error) { return wire.NewJSON(o), nil }
+		case "json":
+			value := string(t.Value)
+			if value == "" {
+				value = "value"
+			}
+			topic.Decoder = func(id sensors.ChannelID) (wire.Decoder, error) {
+				own := reg.Channel(id).Unit
+				if t.Unit != nil { // sent in another unit, named here
+					m, err := unit.Between(*t.Unit, own)
+					if err != nil {
+						return nil, err
+					}
+					one := o
+					one.Fields = []wire.Field{{Channel: id, Key: value, Map: m, Sentinels: t.Sentinel}}
+					return wire.NewJSON(one), nil
+				}
+				return wire.NewJSONValue(value, o.TimeKey, o.TimeUnit, string(t.UnitKey), id, own, t.Sentinel, o.DeviceClock), nil
+			}
+		default:
+			topic.Decoder = func(id sensors.ChannelID) (wire.Decoder, error) {
+				m := unit.Identity
+				if t.Unit != nil {
+					var err error
+					if m, err = unit.Between(*t.Unit, reg.Channel(id).Unit); err != nil {
+						return nil, err
+					}
+				}
+				return wire.NewNumber(id, m, t.Sentinel), nil
+			}
+		}
+		opt.Topics = append(opt.Topics, topic)
+	}
+	return opt, nil
+}
+
+func newTail(c *config.Config, name string, s *config.RunLog, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {
+	opt := runlog.TailOptions{
+		Name: name, Path: c.Abs(s.Path), Once: !s.Follow, Registry: reg, Clock: clock, DeviceClock: s.Clock == config.Device,
+	}
+	var err error
+	if opt.Options, err = runlogOptions(s, reg); err != nil {
+		return nil, err
+	}
+	return runlog.NewTail(opt)
+}
+
+func runlogOptions(s *config.RunLog, reg *sensors.Registry) (runlog.Options, error) {
+	var o runlog.Options
+	if s.Separator != "" {
+		o.Separator = s.Separator[0]
+	}
+	var err error
+	if o.Location, err = zone(s.Zone); err != nil {
+		return o, err
+	}
+	if s.Format != "auto" {
+		o.Format = runlog.Format(s.Format)
+	}
+	switch s.Units {
+	case "inch":
+		o.Units = runlog.Inch
+	case "mm":
+		o.Units = runlog.Millimetre
+	}
+	if s.Time != nil {
+		o.Time = runlog.TimeColumn{Key: string(s.Time.Key), DateKey: string(s.Time.Date), Unit: wire.TimeUnit(s.Time.Unit)}
+	}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if _, err := lookup(reg, f.Channel); err != nil {
+			return o, err
+		}
+		field := runlog.Field{Key: string(f.Key), Channel: f.Channel, Sentinels: f.Sentinel}
+		if f.Unit != nil {
+			field.Unit = *f.Unit
+		}
+		o.Fields = append(o.Fields, field)
+	}
+	for id := range reg.Len() {
+		o.Channels = append(o.Channels, *reg.Channel(sensors.ChannelID(id)))
+	}
+	return o, nil
+}
+
+func zone(name string) (*time.Location, error) {
+	if name == "" || name == "local" {
+		return time.Local, nil
+	}
+	return time.LoadLocation(name)
+}
+
+// wireOptions maps fields to channels; without fields every channel is looked for under its own name.
+func wireOptions(fields []config.Field, t *config.TimeStamp, clock string, reg *sensors.Registry) (wire.Options, error) {
+	o := wire.Options{DeviceClock: clock == config.Device}
+	if t != nil {
+		o.TimeKey, o.TimeUnit = string(t.Key), wire.TimeUnit(t.Unit)
+	}
+	if len(fields) == 0 {
+		for id := range reg.Len() {
+			o.Fields = append(o.Fields, wire.Field{Channel: sensors.ChannelID(id), Key: reg.Channel(sensors.ChannelID(id)).Name, Map: unit.Identity})
+		}
+	}
+	for i := range fields {
+		f := &fields[i]
+		id, err := lookup(reg, f.Channel)
+		if err != nil {
+			return o, err
+		}
+		m := unit.Identity
+		if f.Unit != nil {
+			if m, err = unit.Between(*f.Unit, reg.Channel(id).Unit); err != nil {
+				return o, fmt.Errorf("field %s: %w", f.Channel, err)
+			}
+		}
+		o.Fields = append(o.Fields, wire.Field{Channel: id, Key: string(f.Key), Map: m, Sentinels: f.Sentinel})
+	}
+	return o, nil
+}
+
+func lookup(reg *sensors.Registry, name string) (sensors.ChannelID, error) {
+	id, ok := reg.Lookup(name)
+	if !ok {
+		return 0, fmt.Errorf("field %s: no such channel is declared", name)
+	}
+	return id, nil
+}
+
+func newTLS(c *config.Config, t *config.TLS) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	conf, err := mqtt.LoadTLS(c.Abs(t.CA), c.Abs(t.Cert), c.Abs(t.Key))
+	if err != nil {
+		return nil, err
+	}
+	conf.ServerName = t.ServerName
+	return conf, nil
+}
+
+func newJournal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger) (*journal.Journal, error) {
+	return journal.Open(c.Abs(c.Journal.Path), journal.Options{
+		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: int64(c.Journal.Size),
+		Archive: c.InfluxDB == nil, Clock: clock, Log: log,
+	})
+}
+
+// newUploader is nil where no InfluxDB is configured.
+func newUploader(c *config.Config, j *journal.Journal, log *slog.Logger) (*influx.Uploader, error) {
+	if c.InfluxDB == nil {
+		return nil, nil
+	}
+	in := c.InfluxDB
+	token, err := in.Token.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("influxdb: %w", err)
+	}
+	t, err := newTLS(c, in.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("influxdb: %w", err)
+	}
+	return influx.New(influx.Options{
+		URL: string(in.URL), Org: in.Org, Bucket: in.Bucket, Token: token,
+		Flush: in.Flush, Batch: in.Batch, Timeout: in.Timeout, TLS: t, Log: log,
+	}, j)
+}
+
+// loadModel is nil where no model is configured.
+func loadModel(c *config.Config) (*dynamics.Model, error) {
+	if c.Model.File == "" {
+		return nil, nil
+	}
+	return dynamics.Load(c.Abs(c.Model.File))
+}
+
+// processOptions is nil where no process is configured: then no advice is given.
+func processOptions(c *config.Config) *control.Options {
+	p := c.Process
+	if p == nil {
+		return nil
+	}
+	celsius, rpm := unit.MustParse("°C"), unit.MustParse("rpm")
+	return &control.Options{
+		SetPointMin: p.SetPoint.Min.In(celsius), SetPointMax: p.SetPoint.Max.In(celsius),
+		SpindleMin: p.Spindle.Min.In(rpm), SpindleMax: p.Spindle.Max.In(rpm),
+		Ceiling: p.Ceiling.In(celsius), Expires: p.Expires.Seconds(),
+	}
+}

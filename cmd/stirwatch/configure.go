@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/config"
+)
+
+func configCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Write, check and show the configuration",
+		Example: `  stirwatch config init > agent.yaml
+  stirwatch config check agent.yaml
+  stirwatch config show -c agent.yaml
+  stirwatch config schema > agent.schema.json`,
+	}
+	c.AddCommand(configInitCommand(), configCheckCommand(), configShowCommand(), configSchemaCommand())
+	return c
+}
+
+func configInitCommand() *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Write a commented configuration that runs, to FILE or to standard output",
+		Example: `  stirwatch config init agent.yaml
+  stirwatch config init | less`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				_, err := cmd.OutOrStdout().Write(config.Example())
+				return err
+			}
+			flag := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+			if force {
+				flag = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+			}
+			f, err := os.OpenFile(args[0], flag, 0o644)
+			if errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("%s exists and is left as it is; --force overwrites it", args[0])
+			}
+			if err != nil {
+				return err
+			}
+			_, err = f.Write(config.Example())
+			if err := errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written. Next: put your machine's name, channels and sources into it, then\n  stirwatch config check %[1]s\n  stirwatch run -c %[1]s\n", args[0])
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "overwrite FILE")
+	return c
+}
+
+func configCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Tell every mistake in FILE (default agent.yaml), each with its place and the way out",
+		Example: `  stirwatch config check
+  stirwatch config check /etc/stirwatch/agent.yaml || echo "exit code 3"`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := "agent.yaml"
+			if len(args) == 1 {
+				path = args[0]
+			}
+			conf, err := config.Load(path)
+			if err != nil {
+				return err
+			}
+			// Beyond the file's own rules: do channels, sources and model fit together?
+			reg, err := newRegistry(conf)
+			if err == nil {
+				_, err = newSources(conf, reg, nil)
+			}
+			if err == nil {
+				_, err = loadModel(conf)
+			}
+			if err != nil {
+				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: machine %s, %d channels, %d sources\n", path, conf.Machine, len(conf.Channels), len(conf.Sources))
+			return nil
+		},
+	}
+}
+
+func configShowCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:     "show",
+		Short:   "Print the configuration in effect, defaults included, secrets hidden",
+		Example: "  stirwatch config show -c agent.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			conf, err := config.Load(path)
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(conf.Show())
+			return err
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func configSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of agent.yaml, for editors",
+		Example: `  stirwatch config schema > agent.schema.json
+  # then, as first line of agent.yaml:
+  # yaml-language-server: $schema=agent.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(config.Schema())
+			return err
+		},
+	}
+}

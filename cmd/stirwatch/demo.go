@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"stirwatch/cmd/stirwatch/play"
+	"stirwatch/config"
+	"stirwatch/dynamics"
+)
+
+func demoCommand() *cobra.Command {
+	var length time.Duration
+	var speed float64
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Watch a synthetic machine: no configuration, no server, nothing to install",
+		Long: `Demo plays a synthetic deposition through real devices: the thermocouple over a pseudo
+terminal, forces and telemetry over an MQTT broker inside the program. It learns an equation from
+another synthetic run and shows the agent at work: channels, temperature, forecast, anomalies,
+advice. The journal is its store; everything is in a temporary folder and removed at the end.`,
+		Example: `  stirwatch demo
+  stirwatch demo --for 30s
+  stirwatch demo --speed 1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if speed <= 0 || speed > 100 {
+				return coded{fmt.Errorf("--speed %g: use more than 0 and at most 100", speed), exitUsage}
+			}
+			ctx := cmd.Context()
+			if length > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, length)
+				defer cancel()
+			}
+			return demo(ctx, speed, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	c.Flags().DurationVar(&length, "for", 0, "end after this time, e.g. 30s; 0: when you quit")
+	c.Flags().Float64Var(&speed, "speed", 10, "times real time")
+	return c
+}
+
+func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
+	dir, err := os.MkdirTemp("", "stirwatch-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintln(errOut, "learning an equation from a synthetic run …")
+	if err := learnDemo(filepath.Join(dir, "model.json")); err != nil {
+		return err
+	}
+	broker, address, err := startBroker()
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	conf, err := config.Parse(filepath.Join(dir, "agent.yaml"), demoConfig(dir, address), nil)
+	if err != nil {
+		return err
+	}
+	// The screen belongs to the view; what the agent says goes to a file.
+	logFile, err := os.Create(filepath.Join(dir, "stirwatch.log"))
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	log := slog.New(slog.NewTextHandler(logFile, nil))
+	title := fmt.Sprintf("stirwatch demo: a synthetic machine at %g× real time", speed)
+	var last string
+	err = watch(ctx, conf, log, func(ctx context.Context, c *cell) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error {
+			_, err := play.Run(ctx, play.Synthetic(7, 25), play.Options{
+				Serial: filepath.Join(dir, "thermocouple"), MQTT: "tcp://" + address, Speed: speed, Stamps: play.Recorded, Loop: true, Log: log,
+			})
+			if errors.Is(err, context.Canceled) {
+				err = nil
+			}
+			return err
+		})
+		g.Go(func() error { defer cancel(); return show(ctx, c, title, out) })
+		err := g.Wait()
+		last = fmt.Sprintf("%d records went through the journal", c.journal.Stats().Lines)
+		return err
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	if err == nil {
+		fmt.Fprintln(errOut, "demo ends: "+last)
+	}
+	return err
+}
+
+// learnDemo learns from a synthetic run other than the one that is played.
+func learnDemo(path string) error {
+	run, err := toRun(play.Synthetic(3, 25))
+	if err != nil {
+		return err
+	}
+	m, err := dynamics.Learn([]dynamics.Run{run.Run}, dynamics.Options{Inputs: inputNames(), Date: time.Now().UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	return m.Save(path)
+}
+
+// everyone lets every client of the demo's broker, which listens on loopback, do everything.
+type everyone struct{ mochi.HookBase }
+
+// ID implements mochi.Hook.
+func (*everyone) ID() string { return "everyone" }
+
+// Provides implements mochi.Hook.
+func (*everyone) Provides(b byte) bool {
+	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
+}
+
+// OnConnectAuthenticate implements mochi.Hook.
+func (*everyone) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+
+// OnACLCheck implements mochi.Hook.
+func (*everyone) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+
+// startBroker starts an MQTT broker on a free loopback port.
+func startBroker() (*mochi.Server, string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	s := mochi.New(&mochi.Options{InlineClient: false, Logger: slog.New(slog.DiscardHandler)})
+	err = errors.Join(s.AddHook(new(everyone), nil), s.AddListener(listeners.NewNet("demo", l)), s.Serve())
+	if err != nil {
+		l.Close()
+		return nil, "", fmt.Errorf("the demo's MQTT broker: %w", err)
+	}
+	return s, l.Addr().String(), nil
+}
+
+// demoConfig is what a user would write for the devices of [play].
+func demoConfig(dir, broker string) []byte {
+	return []byte(strings.NewReplacer("@DIR", dir, "@BROKER", broker).Replace(`
+machine: demo
+tick: {rate: 20 Hz, clock: device}
+channels:
+  tool_temperature: {is: tool temperature, unit: °C, min: 0 °C, max: 700 °C, max_age: 5 s, max_rate: 150 K/s}
+  set_point: {is: set-point, unit: °C, max_age: 5 s}
+  spindle_speed: {is: spindle speed, unit: rpm, max_age: 5 s}
+  spindle_torque: {is: spindle torque, unit: N·m, max_age: 5 s}
+  spindle_power: {is: spindle power, unit: W, max_age: 5 s}
+  feed_velocity: {is: feed velocity, unit: mm/min, max_age: 5 s}
+  feed_torque: {is: feed torque, unit: "%", max_age: 5 s}
+  path_velocity: {is: path velocity, unit: mm/min, max_age: 5 s}
+sources:
+  thermocouple:
+    serial:
+      port: @DIR/thermocouple
+      format: csv
+      clock: device
+      time: {key: 1, unit: ns}
+      fields: {tool_temperature: {key: 2, sentinel: [-2.0]}}
+  telemetry:
+    mqtt:
+      broker: tcp://@BROKER
+      clock: device
+      topics:
+        - topic: afsd/cell1/frame
+          payload: frame
+          time: {key: ts, unit: ns}
+          fields: {set_point: set_point, spindle_speed: spindle_speed, spindle_torque: spindle_torque, spindle_power: spindle_power, feed_velocity: feed_velocity, feed_torque: feed_torque, path_velocity: path_velocity}
+process:
+  set_point: {min: 300 °C, max: 480 °C}
+  spindle: {min: 300 rpm, max: 450 rpm}
+  ceiling: 560 °C
+model: {file: model.json}
+journal: {path: journal.db}
+`))
+}

@@ -1,0 +1,417 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+	"stirwatch/sensors/runlog"
+	"stirwatch/sensors/unit"
+)
+
+func learnCommand() *cobra.Command {
+	var out, units string
+	var rows []string
+	c := &cobra.Command{
+		Use:   "learn RUN.csv...",
+		Short: "Learn the equation of the tool temperature from recorded runs",
+		Long: `Learn fits a sparse, sign-constrained governing equation of the tool temperature to one or more
+run logs, prints it with standard errors, and writes the model document. With two or more runs
+its skill is measured on each run in turn with a model learned from the others; with one it can
+only be told in sample, and the table says so.`,
+		Example: `  stirwatch learn monday.csv tuesday.csv -o model.json
+  stirwatch learn --units inch build.csv -o model.json
+  stirwatch learn --rows build=120:980 build.csv -o model.json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			runs, err := readRuns(cmd.ErrOrStderr(), args, units)
+			if err != nil {
+				return err
+			}
+			var cut []dynamics.Run
+			segments, err := parseRows(rows)
+			if err != nil {
+				return err
+			}
+			for _, r := range runs {
+				run := r.Run // Learn finds the active part itself
+				if _, set := segments[r.Name]; set {
+					from, to, err := r.segment(nil, segments)
+					if err != nil {
+						return err
+					}
+					run = r.cut(from, to)
+				}
+				cut = append(cut, run)
+			}
+			model, err := dynamics.Learn(cut, dynamics.Options{Inputs: inputNames(), Date: time.Now().UTC().Format(time.RFC3339)})
+			if err != nil {
+				return err
+			}
+			if err := model.Save(out); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(model))
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "model.json", "model document to write")
+	unitsFlag(c, &units)
+	rowsFlag(c, &rows)
+	return c
+}
+
+func equationCommand() *cobra.Command {
+	var latex bool
+	c := &cobra.Command{
+		Use:   "equation MODEL.json",
+		Short: "Print a model document as an equation",
+		Example: `  stirwatch equation model.json
+  stirwatch equation --latex model.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := dynamics.Load(args[0])
+			if err != nil {
+				return err
+			}
+			if latex {
+				fmt.Fprintln(cmd.OutOrStdout(), dynamics.LaTeX(m))
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(m))
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&latex, "latex", false, "as LaTeX")
+	return c
+}
+
+func forecastCommand() *cobra.Command {
+	var modelPath, out, inputs, units string
+	var horizons, rows []string
+	var open bool
+	c := &cobra.Command{
+		Use:   "forecast -m MODEL.json RUN.csv...",
+		Short: "Forecast from every row of recorded runs, as CSV",
+		Long: `Forecast starts from every row above 200 °C of the active segment and writes
+log,t_index,horizon,forecast,lower,upper: the file's name without extension, the 0-based data row
+of the origin (no temperature after it is used), the horizon in seconds, the forecast and its
+95 % interval in °C. With --open-loop, rows of horizon 0 hold one simulation over each active
+segment that uses no temperature after the first.`,
+		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
+  stirwatch forecast -m model.json --inputs held --horizons 10s,60s build.csv
+  stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, units)
+			if err != nil {
+				return err
+			}
+			w, done, err := output(cmd, out)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, done()) }()
+			fw := dynamics.NewForecastWriter(w)
+			for _, r := range runs {
+				from, to, err := r.segment(m, segments)
+				if err != nil {
+					return err
+				}
+				write := func(row dynamics.Row) {
+					row.Origin, row.Target = r.row(row.Origin), r.row(row.Target)
+					fw.Write(r.Name, row)
+				}
+				if err := dynamics.ForecastRun(m, &r.Run, way, hs, from, to, write); err != nil {
+					return err
+				}
+				if open {
+					if err := dynamics.OpenLoop(m, &r.Run, from, to, write); err != nil {
+						return err
+					}
+				}
+			}
+			return fw.Flush()
+		},
+	}
+	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &units)
+	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
+	return c
+}
+
+func scoreCommand() *cobra.Command {
+	var modelPath, inputs, units string
+	var horizons, rows []string
+	c := &cobra.Command{
+		Use:   "score -m MODEL.json RUN.csv...",
+		Short: "Tell how well a model forecasts recorded runs",
+		Long: `Score forecasts from every row above 200 °C of the active segment and prints root mean square
+error, mean absolute error, bias, skill against persistence and against "temperature = set-point",
+and how many of the 95 % intervals hold: over all rows, and over windows without a change of phase.
+A run that the model was learned from is marked: its figures prove nothing.`,
+		Example: `  stirwatch score -m model.json wednesday.csv
+  stirwatch score -m model.json --inputs held wednesday.csv`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, units)
+			if err != nil {
+				return err
+			}
+			var all []dynamics.Skill
+			for _, r := range runs {
+				from, to, err := r.segment(m, segments)
+				if err != nil {
+					return err
+				}
+				s, err := dynamics.Score(m, &r.Run, way, hs, from, to)
+				if err != nil {
+					return err
+				}
+				all = append(all, s...)
+			}
+			fmt.Fprint(cmd.OutOrStdout(), dynamics.SkillTable(all))
+			return nil
+		},
+	}
+	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &units)
+	return c
+}
+
+func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]string, units *string) {
+	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
+	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured) or held (frozen)")
+	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
+	rowsFlag(c, rows)
+	unitsFlag(c, units)
+}
+
+func rowsFlag(c *cobra.Command, rows *[]string) {
+	c.Flags().StringArrayVar(rows, "rows", nil, "LOG=A:B sets the segment of a run by 0-based data rows, end exclusive, instead of finding it; repeatable")
+}
+
+func unitsFlag(c *cobra.Command, units *string) {
+	c.Flags().StringVar(units, "units", "auto", "units of MELD logs: auto (found out), inch or mm")
+}
+
+func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, units string) (m *dynamics.Model, way dynamics.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
+	fail := func(err error) (*dynamics.Model, dynamics.Way, []float64, []*recorded, map[string][2]int, error) {
+		return nil, 0, nil, nil, nil, err
+	}
+	if m, err = dynamics.Load(modelPath); err != nil {
+		return fail(err)
+	}
+	if way, err = dynamics.ParseWay(inputs); err != nil {
+		return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
+	}
+	for _, h := range horizons {
+		d, err := time.ParseDuration(strings.TrimSpace(h))
+		if err != nil || d <= 0 || d > time.Hour || len(hs) > 0 && d.Seconds() <= hs[len(hs)-1] {
+			return fail(coded{fmt.Errorf("--horizons %s: give rising times up to 1h, such as 1s,10s,60s", h), exitUsage})
+		}
+		hs = append(hs, d.Seconds())
+	}
+	if segments, err = parseRows(rows); err != nil {
+		return fail(err)
+	}
+	if runs, err = readRuns(cmd.ErrOrStderr(), paths, units); err != nil {
+		return fail(err)
+	}
+	known := map[string]bool{}
+	for _, r := range runs {
+		known[r.Name] = true
+		for _, p := range m.Provenance.Runs {
+			if p.SHA256 == r.SHA256 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model was learned from this run; how well it fits here proves nothing\n", r.Name)
+			}
+		}
+	}
+	for name := range segments {
+		if !known[name] {
+			return fail(coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage})
+		}
+	}
+	return m, way, hs, runs, segments, nil
+}
+
+// parseRows reads LOG=A:B settings.
+func parseRows(settings []string) (map[string][2]int, error) {
+	m := map[string][2]int{}
+	for _, s := range settings {
+		name, span, ok := strings.Cut(s, "=")
+		a, b, ok2 := strings.Cut(span, ":")
+		from, err1 := strconv.Atoi(a)
+		to, err2 := strconv.Atoi(b)
+		if !ok || !ok2 || err1 != nil || err2 != nil || from < 0 || to <= from {
+			return nil, coded{fmt.Errorf("--rows %q: write LOG=A:B, for example build=2:1098", s), exitUsage}
+		}
+		m[name] = [2]int{from, to}
+	}
+	return m, nil
+}
+
+// recorded is a run log in the units of the models, with its rows' places in the file.
+type recorded struct {
+	dynamics.Run
+	line []int
+}
+
+// row is the 0-based data row of the file at index i.
+func (r *recorded) row(i int) int { return r.line[i] - 2 }
+
+// segment is the part of the run to learn from or to score, as indices: that of segments, else
+// the longest stretch in which the process is active.
+func (r *recorded) segment(m *dynamics.Model, segments map[string][2]int) (from, to int, err error) {
+	rows, ok := segments[r.Name]
+	if !ok {
+		return dynamics.ActiveRows(m, &r.Run)
+	}
+	from, to = -1, -1
+	for i := range r.line {
+		if row := r.row(i); row >= rows[0] && row < rows[1] {
+			if from < 0 {
+				from = i
+			}
+			to = i + 1
+		}
+	}
+	if from < 0 {
+		return 0, 0, fmt.Errorf("run %s has no rows %d:%d", r.Name, rows[0], rows[1])
+	}
+	return from, to, nil
+}
+
+func (r *recorded) cut(from, to int) dynamics.Run {
+	c := r.Run
+	c.Time = r.Time[from:to]
+	c.U, c.Z = nil, nil
+	for _, u := range r.U {
+		c.U = append(c.U, u[from:to])
+	}
+	for _, z := range r.Z {
+		c.Z = append(c.Z, z[from:to])
+	}
+	if r.SetPoint != nil {
+		c.SetPoint = r.SetPoint[from:to]
+	}
+	return c
+}
+
+func inputNames() []string {
+	var names []string
+	for _, in := range dynamics.KnownInputs() {
+		names = append(names, in.Name)
+	}
+	return names
+}
+
+// readRuns reads run logs and says what was found out about their units and what was left out.
+func readRuns(w io.Writer, paths []string, units string) ([]*recorded, error) {
+	o, err := unitsOption(units)
+	if err != nil {
+		return nil, err
+	}
+	var runs []*recorded
+	for _, p := range paths {
+		log, err := runlog.Read(p, o)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range log.Detected {
+			fmt.Fprintf(w, "%s: %s\n", log.Name, d)
+		}
+		if log.Skips > 0 {
+			fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
+		}
+		r, err := toRun(log)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// unitsOption reads the flag --units.
+func unitsOption(units string) (o runlog.Options, err error) {
+	switch units {
+	case "auto":
+	case "inch":
+		o.Units = runlog.Inch
+	case "mm":
+		o.Units = runlog.Millimetre
+	default:
+		err = coded{fmt.Errorf("--units %s: use auto, inch or mm", units), exitUsage}
+	}
+	return o, err
+}
+
+// toRun takes the columns that models know, in their units; what is not good is missing.
+func toRun(log *runlog.Log) (*recorded, error) {
+	r := &recorded{Run: dynamics.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line}
+	for _, t := range log.Time {
+		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
+	}
+	column := func(role sensors.Role, unitName string) ([]float64, error) {
+		i, ok := log.Find(role)
+		if !ok {
+			return nil, fmt.Errorf("no column is %s", role)
+		}
+		m, err := unit.Between(log.Columns[i].Unit, unit.MustParse(unitName))
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", log.Columns[i].Key, err)
+		}
+		v := make([]float64, len(log.Time))
+		for k := range v {
+			v[k] = math.NaN()
+			if log.Status[i][k].IsGood() {
+				v[k] = m.Apply(log.Value[i][k])
+			}
+		}
+		return v, nil
+	}
+	for _, in := range dynamics.KnownInputs() {
+		u, err := column(sensors.Role(in.Name), in.Unit)
+		if err != nil {
+			return nil, err
+		}
+		r.U = append(r.U, u)
+	}
+	z, err := column(sensors.ToolTemperature, "°C")
+	if err != nil {
+		return nil, err
+	}
+	r.Z = [][]float64{z}
+	if i, ok := log.Find(sensors.SetPoint); ok {
+		// The set-point is a temperature only in the spindle's tool-temperature mode; in the two
+		// other modes it is a torque or a force, and no baseline for a temperature.
+		if log.Columns[i].Unit.Dim == unit.Temperature {
+			if r.SetPoint, err = column(sensors.SetPoint, "°C"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// output opens path for writing, or standard output for "-".
+func output(cmd *cobra.Command, path string) (io.Writer, func() error, error) {
+	if path == "-" {
+		return cmd.OutOrStdout(), func() error { return nil }, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, f.Close, nil
+}

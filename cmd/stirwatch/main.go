@@ -1,0 +1,108 @@
+// Command stirwatch watches an additive friction stir deposition machine: it records, estimates,
+// forecasts, raises anomalies and recommends.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/config"
+)
+
+var version = "development" // set by the linker
+
+// Exit codes, for scripts.
+const (
+	exitFailure = 1 // what was asked could not be done
+	exitUsage   = 2 // the command line is wrong
+	exitConfig  = 3 // the configuration is wrong; every problem was printed
+	exitFound   = 4 // it ran, and found something to mend (doctor, ports)
+)
+
+// coded is an error that asks for an exit code of its own.
+type coded struct {
+	error
+	code int
+}
+
+func (c coded) Unwrap() error { return c.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second Ctrl-C ends the program even if a device hangs.
+	context.AfterFunc(ctx, stop)
+	os.Exit(execute(ctx, os.Args[1:]))
+}
+
+func execute(ctx context.Context, args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch c, problems := (coded{}), (config.Problems{}); {
+	case err == nil:
+		return 0
+	case errors.As(err, &problems):
+		fmt.Fprintln(root.ErrOrStderr(), err)
+		return exitConfig
+	case errors.As(err, &c):
+		fmt.Fprintf(root.ErrOrStderr(), "stirwatch: %v\n", err)
+		return c.code
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return 128 + int(syscall.SIGINT)
+	default:
+		fmt.Fprintf(root.ErrOrStderr(), "stirwatch: %v\n", err)
+		return exitFailure
+	}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stirwatch",
+		Short: "Edge agent for additive friction stir deposition machines",
+		Long: `stirwatch stands beside an additive friction stir deposition machine. It reads
+thermocouples, forces and machine telemetry (serial, MQTT, log files), keeps every sample in a
+journal and sends it to InfluxDB, estimates the tool temperature with an equation learned from
+the machine's own runs, forecasts its next minute, raises anomalies and recommends set-points.
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 something found.`,
+		Example: `  stirwatch demo                         a simulated machine, nothing to install
+  stirwatch config init > agent.yaml     a commented configuration to start from
+  stirwatch config check agent.yaml      every mistake at once
+  stirwatch doctor                       can this machine reach what agent.yaml names?
+  stirwatch run                          watch`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return coded{fmt.Errorf("%w (see '%s --help')", err, c.CommandPath()), exitUsage}
+	})
+	root.AddCommand(
+		runCommand(), demoCommand(), doctorCommand(), configCommand(), portsCommand(),
+		learnCommand(), equationCommand(), forecastCommand(), scoreCommand(),
+		replayCommand(), playCommand(), versionCommand(),
+	)
+	usageErrors(root)
+	return root
+}
+
+// usageErrors gives wrong arguments of every command the usage exit code and a way out.
+func usageErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return coded{fmt.Errorf("%w (see '%s --help')", err, c.CommandPath()), exitUsage}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageErrors(sub)
+	}
+}

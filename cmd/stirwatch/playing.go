@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/cmd/stirwatch/play"
+	"stirwatch/sensors/runlog"
+)
+
+func playCommand() *cobra.Command {
+	var o play.Options
+	var rows, units string
+	var synthetic bool
+	c := &cobra.Command{
+		Use:   "play [RUN.csv] --serial LINK --mqtt URL",
+		Short: "Play a recorded run as devices would send it, to try an installation without a machine",
+		Long: `Play stands in for a machine: it writes the tool thermocouple to a pseudo terminal, to which
+LINK points while it plays, and publishes forces and machine telemetry to an MQTT broker. Point
+the sources of agent.yaml at both.
+
+  serial:  csv "<ns>,<value>", keyvalue "ts=<ns> tool_temperature=<value>", json, or daq frames
+  MQTT:    frame: <topic>/frame {"ts":…,"spindle_speed":…,…}
+           flat:  <topic>/<channel> {"ts":…,"value":…,"unit":"rpm"}`,
+		Example: `  stirwatch play build.csv --serial /tmp/thermocouple --mqtt tcp://127.0.0.1:1883
+  stirwatch play build.csv --serial /tmp/thermocouple --speed 50
+  stirwatch play --synthetic --mqtt tcp://127.0.0.1:1883 --loop --stamps now`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.Serial == "" && o.MQTT == "" {
+				return coded{fmt.Errorf("give --serial, --mqtt or both (see 'stirwatch play --help')"), exitUsage}
+			}
+			if synthetic == (len(args) == 1) {
+				return coded{fmt.Errorf("give either a run log or --synthetic (see 'stirwatch play --help')"), exitUsage}
+			}
+			log := play.Synthetic(1, 25)
+			if !synthetic {
+				ro, err := unitsOption(units)
+				if err != nil {
+					return err
+				}
+				if log, err = runlog.Read(args[0], ro); err != nil {
+					return err
+				}
+				for _, d := range log.Detected {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", log.Name, d)
+				}
+			}
+			if rows != "" {
+				if _, err := fmt.Sscanf(rows, "%d:%d", &o.From, &o.To); err != nil {
+					return coded{fmt.Errorf("--rows %q: write A:B, rows counted from 1, for example 100:400", rows), exitUsage}
+				}
+			}
+			p := progress{w: cmd.ErrOrStderr()}
+			o.Progress = func(at play.Progress) {
+				p.say("%s: row %d of %d, %s", log.Name, at.Row, at.Rows, time.Unix(0, at.Time).UTC().Format("2006-01-02 15:04:05"))
+			}
+			sum, err := play.Run(cmd.Context(), log, o)
+			p.done()
+			w := cmd.OutOrStdout()
+			fmt.Fprintf(w, "played %d rows in %v: %d messages, %d sentinels, %d dropped, %d unacknowledged\n",
+				sum.Rows, sum.Duration.Round(time.Millisecond), sum.Messages, sum.Sentinels, sum.Dropped, sum.Unacked)
+			for _, name := range slices.Sorted(maps.Keys(sum.Samples)) {
+				fmt.Fprintf(w, "  %-20s %d\n", name, sum.Samples[name])
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Serial, "serial", "", "link to make to the thermocouple's pseudo terminal")
+	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(play.SerialCSV), "csv, keyvalue, json or daq")
+	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
+	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(play.Frames), "frame or flat")
+	f.StringVar(&o.Topic, "topic", "afsd/cell1", "topic in front")
+	f.Float64Var(&o.Speed, "speed", 1, "times real time; 0: as fast as the peers take it")
+	f.StringVar((*string)(&o.Stamps), "stamps", string(play.Recorded), "time in the messages: recorded or now")
+	f.StringVar(&rows, "rows", "", "A:B plays only these rows, counted from 1, both included")
+	f.BoolVar(&o.Loop, "loop", false, "begin again at the end, until Ctrl-C")
+	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads the serial port instead of dropping lines")
+	f.BoolVar(&synthetic, "synthetic", false, "play the built-in synthetic run")
+	unitsFlag(c, &units)
+	return c
+}

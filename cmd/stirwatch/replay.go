@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/agent"
+	"stirwatch/config"
+	"stirwatch/sensors"
+	"stirwatch/sensors/runlog"
+)
+
+func replayCommand() *cobra.Command {
+	var path, into string
+	var speed float64
+	c := &cobra.Command{
+		Use:   "replay RUN.csv",
+		Short: "Put a recorded run through the whole agent, on the run's own time",
+		Long: `Replay feeds the rows of a run log to the agent of a configuration: the same intake, estimate,
+anomalies, advice and journal as 'run', without devices and without upload. It writes into a
+journal of its own, so that the record of the machine stays as it is.`,
+		Example: `  stirwatch replay 20250708104310.csv
+  stirwatch replay -c agent.yaml --speed 1 build.csv      in real time
+  stirwatch replay --into replay.db build.csv && stirwatch export --journal replay.db --format csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conf, err := config.Load(path)
+			if err != nil {
+				return err
+			}
+			if speed < 0 {
+				return coded{fmt.Errorf("--speed %g: use 0 (as fast as possible) or more", speed), exitUsage}
+			}
+			conf.Journal.Path = config.Path(into)
+			conf.InfluxDB = nil
+			return replay(cmd, conf, args[0], speed)
+		},
+	}
+	configFlag(c, &path)
+	c.Flags().StringVar(&into, "into", "stirwatch-data/replay.db", "journal to write")
+	c.Flags().Float64Var(&speed, "speed", 0, "times real time; 0: as fast as possible")
+	return c
+}
+
+func replay(cmd *cobra.Command, conf *config.Config, path string, speed float64) error {
+	cell, err := newCell(conf, newLogger(conf.Log, cmd.ErrOrStderr()), false)
+	if err != nil {
+		return err
+	}
+	log, err := readRun(conf, cell.registry, path)
+	if err != nil {
+		cell.journal.Close()
+		return err
+	}
+	rows, total := rowsOf(log, cell.registry), len(log.Time)
+	p, n := progress{w: cmd.ErrOrStderr()}, 0
+	began := time.Now()
+	ticks, err := cell.agent.Replay(cmd.Context(), func() (agent.Row, bool) {
+		n++
+		p.say("row %d of %d", n, total)
+		return rows()
+	}, speed)
+	p.done()
+	if cerr := cell.journal.Close(); err == nil {
+		err = cerr
+	}
+	took := time.Since(began)
+	if err != nil {
+		return err
+	}
+	span := time.Duration(log.Time[total-1] - log.Time[0])
+	s := cell.journal.Stats()
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rows, %v of machine time, %d ticks, %d records in the journal\n%v, %.0f times real time\n",
+		log.Name, total, span.Round(time.Second), ticks, s.Lines, took.Round(time.Millisecond), span.Seconds()/took.Seconds())
+	return nil
+}
+
+// readRun reads a run log with the channels of a configuration and the mapping of its first log source.
+func readRun(conf *config.Config, reg *sensors.Registry, path string) (*runlog.Log, error) {
+	section := &config.RunLog{Format: "auto", Units: "auto"}
+	for i := range conf.Sources {
+		if conf.Sources[i].Log != nil {
+			section = conf.Sources[i].Log
+			break
+		}
+	}
+	o, err := runlogOptions(section, reg)
+	if err != nil {
+		return nil, err
+	}
+	log, err := runlog.Read(path, o)
+	if err == nil && len(log.Time) == 0 {
+		err = fmt.Errorf("%s: no rows", path)
+	}
+	return log, err
+}
+
+// rowsOf walks the rows of a log as samples of the channels that bear the columns' names.
+func rowsOf(log *runlog.Log, reg *sensors.Registry) func() (agent.Row, bool) {
+	type column struct {
+		i  int
+		id sensors.ChannelID
+	}
+	var columns []column
+	for i := range log.Columns {
+		if id, ok := reg.Lookup(log.Columns[i].Name); ok {
+			columns = append(columns, column{i, id})
+		}
+	}
+	row, samples := 0, make([]sensors.Sample, 0, len(columns))
+	return func() (agent.Row, bool) {
+		if row == len(log.Time) {
+			return agent.Row{}, false
+		}
+		t := log.Time[row]
+		samples = samples[:0]
+		for _, c := range columns {
+			samples = append(samples, sensors.Sample{Time: t, Arrival: t, Value: log.Value[c.i][row], Channel: c.id, Status: log.Status[c.i][row]})
+		}
+		row++
+		return agent.Row{Time: t, Samples: samples}, true
+	}
+}
