@@ -260,8 +260,8 @@ func (t *Tail) successor() (string, error) {
 		return "", err
 	}
 	info, err := os.Stat(path)
-	if err != nil || os.SameFile(info, t.cur.info) {
-		return "", nil
+	if err != nil || os.SameFile(info, t.cur.info) || t.pattern() && info.ModTime().Before(t.cur.info.ModTime()) {
+		return "", nil // an older file is no successor of one that was moved away
 	}
 	return path, nil
 }

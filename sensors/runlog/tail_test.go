@@ -204,6 +204,16 @@ func TestTailAcrossRotation(t *testing.T) {
 			settle()
 			write(t, path, header+lineRange(12, 20))
 		}},
+		{"renamed out of the pattern, gap, create", "*.csv", func(t *testing.T, dir string) {
+			path := filepath.Join(dir, "run.csv")
+			if err := os.Rename(path, path+".1"); err != nil {
+				t.Fatal(err)
+			}
+			settle()
+			write(t, path+".1", lineRange(10, 12))
+			settle()
+			write(t, path, header+lineRange(12, 20))
+		}},
 		{"copy and truncate", "run.csv", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "run.csv")
 			write(t, path, lineRange(10, 12))
