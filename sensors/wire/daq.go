@@ -269,7 +269,7 @@ func (d *daq) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors
 	missing := f.Sequence - d.sequence - 1
 	switch {
 	case !d.begun:
-	case d.restarted:
+	case d.restarted && missing != 0:
 		d.gap = -1
 	case missing == math.MaxUint16: // the same frame again
 	case missing > math.MaxInt16: // numbered anew

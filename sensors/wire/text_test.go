@@ -129,6 +129,24 @@ func TestUptime(t *testing.T) {
 	}
 }
 
+// A first message that was held up puts the clock ahead of arrival; it comes back, in order.
+func TestUptimeTiedTooLate(t *testing.T) {
+	s := newStamper(UptimeMillis, true)
+	s.up(0, now+4e9)
+	last := now + 4e9
+	var ahead int64
+	for i := int64(1); i <= 100; i++ {
+		got := s.up(i*100e6, now+i*100e6)
+		if got <= last {
+			t.Fatalf("message %d: %d after %d", i, got, last)
+		}
+		last, ahead = got, got-(now+i*100e6)
+	}
+	if ahead > uptimeSlack+1e6 {
+		t.Errorf("after 10 s still %d ns ahead", ahead)
+	}
+}
+
 // An Uno's resonator may be off by 0.5 %: stamps must keep near arrival, in order and apart.
 func TestUptimeFollowsADriftingClock(t *testing.T) {
 	for _, rate := range []float64{0.995, 1.005} {

@@ -121,7 +121,7 @@ func (s *stamper) up(t, arrival int64) int64 {
 		s.restarted = s.uptime > 0
 		s.tied, s.offset = true, arrival-t
 	case late < -uptimeSlack:
-		s.offset -= min(-uptimeSlack-late, elapsed/uptimeSlew)
+		s.offset -= min(-uptimeSlack-late, elapsed/2) // nothing arrives before it was made: the first message was late
 	case late > uptimeSlack && late < uptimeTrust:
 		s.offset += min(late-uptimeSlack, elapsed/uptimeSlew)
 	}

@@ -20,9 +20,9 @@ type TimeUnit string
 
 // Nanoseconds to Seconds count since the Unix epoch; RFC3339 is text such as
 // "2025-07-08T10:43:15.30Z". The Uptime units count since the device's own start and are tied
-// to the arrival time of the first message, then follow the device's clock; where it drifts away
-// from arrival time it is slewed back by less than 1 %, and a device time that goes backwards
-// (a reboot) ties it again.
+// to the arrival time of the first message, then follow the device's clock; where it falls more
+// than 0.25 s behind arrival time it is sped up by less than 1 %, where it runs ahead of it, slowed
+// down, so that stamps stay in order; a device time that goes backwards (a reboot) ties it again.
 const (
 	NoTime        TimeUnit = ""
 	Nanoseconds   TimeUnit = "ns"
