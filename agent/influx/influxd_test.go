@@ -1,0 +1,300 @@
+package influx
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
+
+	"stirwatch/agent/journal"
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// influxd is a real server, InfluxDB 1.8 with Flux.
+type influxd struct {
+	t         testing.TB
+	bin, conf string
+	URL       string
+	cmd       *exec.Cmd
+}
+
+// repoRoot is the folder of go.mod.
+func repoRoot(t testing.TB) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func newInfluxd(t testing.TB) *influxd {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a real influxd takes seconds to start")
+	}
+	bin := os.Getenv("INFLUXD")
+	if bin == "" {
+		bin = filepath.Join(repoRoot(t), ".tools", "bin", "influxd")
+		if _, err := os.Stat(bin); err != nil {
+			if bin, err = exec.LookPath("influxd"); err != nil {
+				t.Skip("no influxd 1.8: set INFLUXD to one, or let `make test` install it")
+			}
+		}
+	}
+	dir := t.TempDir()
+	addr := [2]string{}
+	for i := range addr {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr[i] = l.Addr().String()
+		l.Close()
+	}
+	d := &influxd{t: t, bin: bin, conf: filepath.Join(dir, "influxdb.conf"), URL: "http://" + addr[0]}
+	conf := fmt.Sprintf(`reporting-disabled = true
+bind-address = %q
+[meta]
+dir = %q
+[data]
+dir = %q
+wal-dir = %q
+query-log-enabled = false
+[monitor]
+store-enabled = false
+[http]
+bind-address = %q
+flux-enabled = true
+log-enabled = false
+[logging]
+level = "error"
+`, addr[1], filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal"), addr[0])
+	if err := os.WriteFile(d.conf, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	t.Cleanup(d.stop)
+	return d
+}
+
+func (d *influxd) start() {
+	d.t.Helper()
+	d.cmd = exec.Command(d.bin, "-config", d.conf)
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := client.Get(d.URL + "/ping")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusNoContent {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			d.t.Fatalf("influxd does not answer: %v", err)
+		}
+	}
+}
+
+func (d *influxd) stop() {
+	if d.cmd != nil {
+		d.cmd.Process.Signal(syscall.SIGTERM)
+		d.cmd.Wait()
+		d.cmd = nil
+	}
+}
+
+func (d *influxd) create(db string) {
+	d.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.PostForm(d.URL+"/query", url.Values{"q": {"CREATE DATABASE " + db}})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		d.t.Fatal(resp.Status)
+	}
+}
+
+// query runs Flux and calls each with every row.
+func (d *influxd) query(flux string, each func(row map[string]any)) (rows int, err error) {
+	opts := influxdb2.DefaultOptions().SetHTTPRequestTimeout(60)
+	client := influxdb2.NewClientWithOptions(d.URL, "", opts)
+	defer client.Close()
+	result, err := client.QueryAPI("").Query(context.Background(), flux)
+	if err != nil {
+		return 0, err
+	}
+	defer result.Close()
+	for result.Next() {
+		rows++
+		if each != nil {
+			each(result.Record().Values())
+		}
+	}
+	return rows, result.Err()
+}
+
+// TestEverySampleOnceAcrossAnOutage uploads to a real server that is down in the middle.
+func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
+	d := newInfluxd(t)
+	j := openJournal(t)
+	u := upload(t, j, Options{URL: d.URL, Bucket: "test/autogen"})
+	const third = 10000
+	base := int(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
+
+	put(t, j, base, 10, 10)
+	eventually(t, "the missing database is reported", func() bool { return u.State().Phase == NoBucket })
+	d.create("test")
+	put(t, j, base+10, third-10, 100)
+	sentAll(t, j)
+	d.stop()
+	put(t, j, base+third, third, 100)
+	eventually(t, "waiting for the server", func() bool { return u.State().Phase == Waiting })
+	if st := u.State(); st.Backlog.Lines != third {
+		t.Errorf("backlog of %d lines", st.Backlog.Lines)
+	}
+	d.start()
+	put(t, j, base+2*third, third, 100)
+	// A value of another type for the same field: refused for good by a real server.
+	j.Line(journal.Samples).Tag("channel", "tool").Tag("unit", "°C").Text("value", "hot").End(int64(base + 3*third))
+	put(t, j, base+3*third+1, 10, 10)
+	sentAll(t, j)
+
+	seen := make(map[int64]int)
+	wrong := 0
+	if _, err := d.query(`from(bucket: "test/autogen") |> range(start: 2025-12-31T00:00:00Z, stop: 2026-01-02T00:00:00Z) |> filter(fn: (r) => r._measurement == "samples" and r._field == "value")`,
+		func(row map[string]any) {
+			at := row["_time"].(time.Time).UnixNano()
+			seen[at]++
+			if v, ok := row["_value"].(float64); !ok || v != float64(at)/4 || row["channel"] != "tool" || row["unit"] != "°C" || row["machine"] != "m" {
+				wrong++
+			}
+		}); err != nil {
+		t.Fatal(err)
+	}
+	lost, twice := 0, 0
+	for i := range 3*third + 11 {
+		switch n := seen[int64(base+i)]; {
+		case i == 3*third:
+		case n == 0:
+			lost++
+		case n > 1:
+			twice++
+		}
+	}
+	if lost+twice+wrong != 0 || len(seen) != 3*third+10 {
+		t.Errorf("%d found: %d lost, %d twice, %d wrong", len(seen), lost, twice, wrong)
+	}
+	rest, err := j.Refused()
+	if err != nil || len(rest) != 1 {
+		t.Errorf("set aside %+v, %v", rest, err)
+	} else {
+		t.Logf("the server's reason: %s", rest[0].Reason)
+	}
+}
+
+// TestDocumentedQueries runs every Flux block of the manual on a record that holds a little of
+// everything.
+func TestDocumentedQueries(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(repoRoot(t), "docs", "influxdb.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)\n([^\n]*)\n\n```flux\n(.*?)```").FindAllSubmatch(doc, -1)
+	if len(blocks) < 6 {
+		t.Fatalf("%d queries found in the manual", len(blocks))
+	}
+	d := newInfluxd(t)
+	d.create("stirwatch")
+	celsius, err := unit.Parse("°C")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := sensors.NewRegistry([]sensors.Channel{{Name: "tool temperature", Unit: celsius}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(filepath.Join(t.TempDir(), "j.db"), journal.Options{Machine: "cell 1", Registry: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	start := time.Now().Add(-5 * time.Minute)
+	for i := range 120 {
+		at := start.Add(time.Duration(i) * time.Second).UnixNano()
+		j.AppendSamples([]sensors.Sample{{Time: at, Value: 400 + float64(i)/10, Status: sensors.OK}}, nil)
+		j.Line(journal.Estimates).Tag("state", "tool temperature").Float("value", 400).Float("sd", 0.5).
+			Float("innovation", 0.1).Float("innovation_sd", 0.4).Float("ratio", 0.02).Bool("rejected", false).End(at)
+		j.Line(journal.Forecasts).Tag("horizon", "60s").Tag("state", "tool temperature").Float("value", 405).Float("sd", 3).
+			Int("made", at).End(at + int64(time.Minute))
+	}
+	at := start.Add(time.Minute).UnixNano()
+	j.AppendSamples([]sensors.Sample{{Time: at + 1, Value: -2, Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}}}, nil)
+	j.Line(journal.Anomalies).Tag("channel", "tool temperature").Tag("code", "innovation").Float("score", 7).Float("limit", 5).
+		Bool("active", true).Text("text", "warmer than the model explains").Int("since", at).End(at)
+	j.Line(journal.Recommendations).Tag("kind", "set_point").Float("set_point", 425).Float("predicted", 424.5).
+		Text("reason", "to hold 425 °C").Int("expires", at+int64(30*time.Second)).End(at)
+	j.Line(journal.Events).Tag("kind", "gap").Tag("source", "forces").Int("count", 12).Text("text", "sequence jumped").End(at)
+	j.Line(journal.Health).Tag("source", "influxdb").Int("backlog", 1234).End(at)
+	upload(t, j, Options{URL: d.URL, Bucket: "stirwatch/autogen"})
+	eventually(t, "stored", func() bool { s := j.Stats(); return s.Stored == s.Lines })
+	sentAll(t, j)
+	if rest, err := j.Refused(); err != nil || len(rest) != 0 {
+		t.Fatalf("refused: %+v, %v", rest, err)
+	}
+	for _, b := range blocks {
+		rows, err := d.query(string(b[2]), nil)
+		if err != nil {
+			t.Errorf("%s %v", b[1], err)
+		} else if rows == 0 {
+			t.Errorf("%s no row", b[1])
+		}
+		t.Logf("%s %d rows", b[1], rows)
+	}
+}
+
+// Drain into a real server. Budget: more than 100,000 lines/s on two cores shared with it.
+func BenchmarkDrainReal(b *testing.B) {
+	d := newInfluxd(b)
+	d.create("test")
+	j := openJournal(b)
+	put(b, j, 1_700_000_000_000_000_000, 1_000_000, 1000)
+	u, err := New(Options{URL: d.URL, Bucket: "test/autogen"}, &rewound{Journal: j})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		u.j.(*rewound).sent = 0
+		for more := true; more; {
+			if more, err = u.step(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(1e6*float64(b.N)/b.Elapsed().Seconds(), "lines/s")
+	u.doer.client.CloseIdleConnections()
+}
