@@ -47,9 +47,10 @@ type Options struct {
 	Silence   time.Duration // a topic without a message for so long is reported; 0: never
 	// Coalesce is how long a fast stream (more than one message in this time) is let gather
 	// before it is read; default 5 ms, negative: never.
-	Coalesce  time.Duration
-	MaxPacket int           // larger messages are rejected, bytes; default 1 MiB
-	Clock     sensors.Clock // default: the system's clock
+	Coalesce     time.Duration
+	CleanSession bool          // leave no session at the broker: what comes while we are away is not kept
+	MaxPacket    int           // larger messages are rejected, bytes; default 1 MiB
+	Clock        sensors.Clock // default: the system's clock
 }
 
 // Defaults and bounds of timing.
@@ -230,7 +231,7 @@ func (s *Source) session(ctx context.Context, to sensors.Sink) {
 	release := func() bool { return true }
 	opts := paho.NewClientOptions().AddBroker(s.url.String()).
 		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(s.o.Password).
-		SetCleanSession(false).SetProtocolVersion(4).SetAutoReconnect(false).SetAutoAckDisabled(true).
+		SetCleanSession(s.o.CleanSession).SetProtocolVersion(4).SetAutoReconnect(false).SetAutoAckDisabled(true).
 		SetKeepAlive(s.o.KeepAlive).SetPingTimeout(max(s.o.KeepAlive, connectLimit)).
 		SetConnectTimeout(connectLimit).SetWriteTimeout(writeLimit).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {

@@ -22,8 +22,9 @@ type napper struct {
 	count [8]byte
 }
 
-// lowWater is the SO_RCVLOWAT (socket(7)) of a socket whose reader naps, bytes.
-const lowWater = 64 << 10
+// lowWater is the SO_RCVLOWAT (socket(7)) of a socket whose reader naps, bytes. It widens the
+// window too, so that a broker with a backlog need not wait for the end of a nap.
+const lowWater = 256 << 10
 
 func (t *napper) open(nap time.Duration) error {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
