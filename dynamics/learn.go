@@ -20,7 +20,6 @@ type shape struct {
 	p         [pCount]float64
 	lag, dead float64         // s
 	window    float64         // s over which derivatives are averaged: longer is less noise, more bias
-	soft      float64         // K/s; derivatives beyond it count less
 	allowed   [termCount]bool // candidates of the regression
 	noise     Noise
 }
@@ -32,7 +31,6 @@ func firstShape() shape {
 		lag:    1.5,
 		dead:   0.5,
 		window: 10,
-		soft:   30,
 		noise:  Noise{Tool: 1, Rate: 1, Disturbance: 0.5},
 	}
 }
@@ -47,10 +45,9 @@ var knobs = []struct {
 	{func(s *shape) *float64 { return &s.p[pContact] }, []float64{500, 1000, 2000}},
 	{func(s *shape) *float64 { return &s.p[pGate] }, []float64{10, 20, 40, 80}},
 	{func(s *shape) *float64 { return &s.p[pBody] }, []float64{15, 30, 60, 120, 240}},
-	{func(s *shape) *float64 { return &s.lag }, []float64{0, 0.5, 1, 1.5, 2, 3}},
+	{func(s *shape) *float64 { return &s.lag }, []float64{1, 1.5, 2}},
 	{func(s *shape) *float64 { return &s.dead }, []float64{0, 0.5, 1, 1.5, 2}},
 	{func(s *shape) *float64 { return &s.window }, []float64{5, 10, 20, 30}},
-	{func(s *shape) *float64 { return &s.soft }, []float64{3, 10, 30, 100}},
 	{func(s *shape) *float64 { return &s.noise.Tool }, []float64{0.3, 0.5, 1, 2}},
 	{func(s *shape) *float64 { return &s.noise.Rate }, []float64{0.5, 1, 2}},
 	{func(s *shape) *float64 { return &s.noise.Disturbance }, []float64{0.1, 0.2, 0.5, 1, 2}},
@@ -63,9 +60,10 @@ const (
 	minRows    = 60   // of regression, over all runs
 	minSegment = 8    // samples without a gap
 	dropShare  = 0.02 // a term is dropped that explains less than this share of |dT/dt|
-	surely     = 2.0  // or whose coefficient is less than this many standard errors
+	surely     = 3.0  // or whose coefficient is less than this many standard errors
+	sampling   = 0.01 // share of a coefficient that derivatives of 1 Hz samples get wrong at sharp starts
 	excited    = 60.0 // s for which a term must have been at work to be a candidate
-	worthwhile = 0.01 // log error that a change of shape must gain to be made
+	worthwhile = 0.02 // log error that a change of shape must gain to be made
 	sweeps     = 3    // of the search over the knobs
 	everyRow   = 5    // origins are thinned by this in the search
 )
@@ -105,7 +103,6 @@ func (t *track) pieces() []piece {
 type system struct {
 	a [][termCount]float64
 	b []float64
-	w []float64 // weights
 }
 
 // rows appends what piece p says about dT/dt. The reading lags the temperature, T = z + lag·dz/dt,
@@ -156,7 +153,6 @@ func (s *system) rows(eq *equation, sh *shape, p *piece) {
 		}
 		b := (run[j].b - run[i].b) / length
 		s.a, s.b = append(s.a, a), append(s.b, b)
-		s.w = append(s.w, 1/(1+math.Abs(b)/sh.soft))
 	}
 }
 
@@ -177,11 +173,10 @@ func fit(eq *equation, sh *shape, tracks []*track) (*equation, [termCount]float6
 	if m < minRows {
 		return nil, se, fmt.Errorf("too little data: %d usable rows of tool temperature, at least %d are needed", m, minRows)
 	}
-	b := make([]float64, m)
+	b := sys.b
 	var total float64
-	for i := range b {
-		b[i] = sys.w[i] * sys.b[i]
-		total += math.Abs(b[i])
+	for _, v := range b {
+		total += math.Abs(v)
 	}
 	var support []termKind
 	for k, ok := range sh.allowed {
@@ -195,7 +190,7 @@ func fit(eq *equation, sh *shape, tracks []*track) (*equation, [termCount]float6
 		norm := make([]float64, len(support))
 		for c, k := range support {
 			for i := range m {
-				v := sys.w[i] * float64(library[k].sign) * sys.a[i][k]
+				v := float64(library[k].sign) * sys.a[i][k]
 				a.Set(i, c, v)
 				norm[c] = math.Hypot(norm[c], v)
 			}
@@ -224,19 +219,30 @@ func fit(eq *equation, sh *shape, tracks []*track) (*equation, [termCount]float6
 			}
 		}
 		errs := stdErrs(a, cols, effectiveVariance(residual, len(cols)))
-		var keep []termKind
+		// Drop what the constraint has pushed out, or else the one term that is least sure: the
+		// others gain from its going.
+		keep := make([]termKind, len(cols))
+		least, worst := math.Inf(1), -1
 		for i, c := range cols {
-			if moved[c] > dropShare*total && x[c] > surely*errs[i] {
-				keep = append(keep, support[c])
+			keep[i] = support[c]
+			sure := x[c] / errs[i]
+			if moved[c] < dropShare*total {
+				sure = 0
+			}
+			if sure < least {
+				least, worst = sure, i
 			}
 		}
 		if len(keep) == len(support) {
-			out.coef = [termCount]float64{}
-			for c, k := range support {
-				out.coef[k] = float64(library[k].sign) * x[c] / norm[c]
-				se[k] = errs[c] / norm[c]
+			if least >= surely {
+				out.coef = [termCount]float64{}
+				for c, k := range support {
+					out.coef[k] = float64(library[k].sign) * x[c] / norm[c]
+					se[k] = math.Hypot(errs[c], sampling*x[c]) / norm[c]
+				}
+				break
 			}
-			break
+			keep = slices.Delete(keep, worst, worst+1)
 		}
 		support = keep
 	}

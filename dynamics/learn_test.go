@@ -24,7 +24,7 @@ func simulate(c truth, seed uint64) Run {
 	}
 	const lag, dead, rows, sub = 1.5, 0.5, 900, 20
 	r := Run{Name: fmt.Sprint("synthetic-", seed), U: make([][]float64, inCount), Z: make([][]float64, 1)}
-	t, body, reading, push := 60.0, 40.0, 60.0, 0.0
+	t, body, reading, push := 60.0, 60.0, 60.0, 0.0
 	var power, speed, path, feed float64
 	past := []drive{}
 	for i := range rows {

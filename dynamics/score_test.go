@@ -1,0 +1,214 @@
+package dynamics
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// cooling is a run that the sample model explains exactly: spindle off, T − 20 °C falls with
+// 0.015 1/s from 400 °C.
+func cooling(rows int) *Run {
+	r := &Run{Name: "cooling", U: make([][]float64, inCount), Z: make([][]float64, 1)}
+	for i := range rows {
+		at := float64(i)
+		r.Time = append(r.Time, at)
+		for k := range r.U {
+			r.U[k] = append(r.U[k], 0)
+		}
+		r.Z[0] = append(r.Z[0], 20+380*math.Exp(-0.015*at))
+		r.SetPoint = append(r.SetPoint, 350)
+	}
+	return r
+}
+
+func TestScoreAgainstClosedForm(t *testing.T) {
+	m := sample()
+	m.SensorLag, m.DeadTime = 0, 0
+	r := cooling(60)
+	skill, err := Score(m, r, Known, []float64{1, 10}, 0, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(skill) != 4 {
+		t.Fatalf("%d lines", len(skill))
+	}
+	// Above 200 °C until T − 20 = 180, that is 49.8 s: origins 0 to 49; all have their target at 1 s
+	// and those up to 49 at 10 s too.
+	for i, h := range []float64{1, 10} {
+		s := skill[i]
+		var hold, set float64
+		for k := range 50 {
+			a, b := r.Z[0][k], r.Z[0][k+int(h)]
+			hold += (a - b) * (a - b) / 50
+			set += (350 - b) * (350 - b) / 50
+		}
+		if s.Count != 50 || s.RMSE > 0.3 || math.Abs(s.Persistence-math.Sqrt(hold)) > 1e-9 || math.Abs(s.SetPoint-math.Sqrt(set)) > 1e-9 || s.Coverage != 1 {
+			t.Errorf("%g s: %+v, want persistence %.3f set-point %.3f", h, s, math.Sqrt(hold), math.Sqrt(set))
+		}
+		if s.OverPersistence() < 0.9 || skill[2+i].Windows != OnePhase || skill[2+i].Count != 50 {
+			t.Errorf("%g s: %+v", h, skill[2+i])
+		}
+	}
+}
+
+func TestForecastsUseNothingAfterTheOrigin(t *testing.T) {
+	m := sample()
+	for _, way := range []Way{Known, Held} {
+		collect := func(r *Run) (out []Row) {
+			if err := ForecastRun(m, r, way, Horizons, 0, len(r.Time), func(row Row) { out = append(out, row) }); err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		a := simulate(truth{heatFading: 2e-5, lossAir: 0.015}, 5)
+		b := *a.rows(0, 900)
+		b.Z = [][]float64{slices.Clone(a.Z[0])}
+		for i := 300; i < 900; i++ {
+			b.Z[0][i] += 50
+		}
+		ra, rb := collect(&a), collect(&b)
+		n := 0
+		for i := range ra {
+			if ra[i].Origin < 300 {
+				n++
+				if ra[i] != rb[i] {
+					t.Fatalf("%v: row %d depends on temperatures after it", way, ra[i].Origin)
+				}
+			}
+		}
+		if n == 0 {
+			t.Error("no origins")
+		}
+	}
+	// Held forecasts use no input after the origin either.
+	a := simulate(truth{heatFading: 2e-5, lossAir: 0.015}, 5)
+	b := *a.rows(0, 900)
+	b.U = [][]float64{slices.Clone(a.U[0]), a.U[1], a.U[2], a.U[3]}
+	for i := 300; i < 900; i++ {
+		b.U[0][i] = 0
+	}
+	var ra, rb []Row
+	ForecastRun(m, &a, Held, Horizons, 0, 900, func(r Row) { ra = append(ra, r) })
+	ForecastRun(m, &b, Held, Horizons, 0, 900, func(r Row) { rb = append(rb, r) })
+	for i := range ra {
+		if ra[i].Origin >= 300 {
+			break
+		}
+		if ra[i] != rb[i] {
+			t.Fatalf("held: row %d depends on inputs after it", ra[i].Origin)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	r := cooling(60)
+	r.Z[0][7] = math.NaN()
+	seen := map[float64][]int{}
+	if err := ForecastRun(sample(), r, Known, []float64{1, 5}, 3, 20, func(row Row) {
+		if row.Target != row.Origin+int(row.Horizon) {
+			t.Errorf("%+v", row)
+		}
+		seen[row.Horizon] = append(seen[row.Horizon], row.Origin)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []int{3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}
+	if !slices.Equal(seen[1], want) || !slices.Equal(seen[5], want[:len(want)-4]) {
+		t.Errorf("origins %v", seen)
+	}
+	if err := ForecastRun(sample(), r, Known, Horizons, 10, 61, nil); err == nil || !strings.Contains(err.Error(), "rows 10:61 are not within 0:60") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMissingForecastCountsAsFiveTimesPersistence(t *testing.T) {
+	var y tally
+	y.add(&Row{Forecast: math.NaN(), SD: math.NaN()}, 100, 110, math.NaN())
+	if s := y.skill(); s.RMSE != 50 || s.Persistence != 10 || s.Coverage != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestOpenLoop(t *testing.T) {
+	m := sample()
+	m.SensorLag, m.DeadTime = 0, 0
+	r := cooling(200)
+	n := 0
+	if err := OpenLoop(m, r, 10, 200, func(row Row) {
+		if row.Origin != 10+n || row.Target != row.Origin || row.Horizon != 0 {
+			t.Fatalf("row %d: %+v", n, row)
+		}
+		if math.Abs(row.Forecast-r.Z[0][row.Target]) > 0.1 {
+			t.Fatalf("row %d: %.3f, want %.3f", row.Target, row.Forecast, r.Z[0][row.Target])
+		}
+		n++
+	}); err != nil || n != 190 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+func TestForecastCSV(t *testing.T) {
+	var b strings.Builder
+	w := NewForecastWriter(&b)
+	w.Write("20250708104310", Row{Origin: 7, Target: 17, Horizon: 10, Forecast: 475.12345, SD: 1})
+	w.Write("a,b", Row{Origin: 8, Target: 8, Forecast: 1, SD: 0})
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := ForecastHeader + "\n20250708104310,7,10,475.123,473.163,477.083\n\"a,b\",8,0,1.000,1.000,1.000\n"
+	if b.String() != want {
+		t.Errorf("got %q\nwant %q", b.String(), want)
+	}
+}
+
+func TestPhases(t *testing.T) {
+	for _, c := range []struct {
+		d    drive
+		t    float64
+		want Phase
+	}{
+		{drive{}, 300, Stopped},
+		{drive{speed: 450}, 300, Free},
+		{drive{speed: 450, contact: 1}, 300, WarmUp},
+		{drive{speed: 450, contact: 1}, 450, Prime},
+		{drive{speed: 450, contact: 1, path: 500}, 450, Deposit},
+	} {
+		if got := phase(&c.d, c.t); got != c.want {
+			t.Errorf("%+v at %g: %v, want %v", c.d, c.t, got, c.want)
+		}
+	}
+}
+
+func TestActiveRows(t *testing.T) {
+	m := sample()
+	r := cooling(100)
+	if _, _, err := ActiveRows(m, r); err == nil {
+		t.Error("a spindle that never turns is active")
+	}
+	for i := 20; i < 40; i++ {
+		r.U[1][i] = 400
+	}
+	for i := 80; i < 100; i++ { // frozen: live until it has stood still for more than 5 s
+		r.Z[0][i] = r.Z[0][80]
+	}
+	if from, to, err := ActiveRows(m, r); from != 20 || to != 86 || err != nil {
+		t.Errorf("rows %d:%d, %v", from, to, err)
+	}
+	r.Z[0][25] = math.NaN()
+	if from, to, err := ActiveRows(m, r); from != 26 || to != 86 || err != nil {
+		t.Errorf("with a gap: rows %d:%d, %v", from, to, err)
+	}
+}
+
+func TestParseWay(t *testing.T) {
+	for _, w := range []Way{Known, Held} {
+		if got, err := ParseWay(w.String()); got != w || err != nil {
+			t.Errorf("%v: %v, %v", w, got, err)
+		}
+	}
+	if _, err := ParseWay("guessed"); err == nil {
+		t.Error("guessed is no way")
+	}
+}
