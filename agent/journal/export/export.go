@@ -1,0 +1,153 @@
+// Package export writes the journal out for other programs: CSV and Parquet for analysis, line
+// protocol as it was or will be sent. It stands apart from the journal because what it links is
+// of no use to an agent that only records.
+package export
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/snappy"
+
+	"stirwatch/agent/journal"
+)
+
+// Format names a way to write the record.
+type Format string
+
+const (
+	// CSV is one reading per row with a header: time (RFC 3339, UTC, nanoseconds), channel,
+	// value (the shortest text that reads back to the same number), unit, quality, reason.
+	CSV Format = "csv"
+	// Parquet has the same columns; time is a timestamp in ns, UTC.
+	Parquet Format = "parquet"
+	// LineProtocol is every record, samples and all others, exactly as sent to InfluxDB.
+	LineProtocol Format = "lp"
+)
+
+// Formats lists all.
+func Formats() []Format { return []Format{CSV, Parquet, LineProtocol} }
+
+// Write writes what q selects to w, in the order of recording, and returns the number of rows.
+// CSV and Parquet hold samples only. Memory does not grow with the span. Damaged parts of the
+// journal are left out and reported at the end as a [*journal.DamageError]; the file is then
+// complete in all else.
+func Write(ctx context.Context, w io.Writer, r *journal.Reader, f Format, q journal.Query) (rows int64, err error) {
+	if f != LineProtocol {
+		if q.Measurement != "" && q.Measurement != journal.Samples {
+			return 0, fmt.Errorf("%s holds samples, not %s: export those as %s", f, q.Measurement, LineProtocol)
+		}
+		q.Measurement = journal.Samples
+	}
+	switch f {
+	case CSV:
+		return writeCSV(ctx, w, r, q)
+	case Parquet:
+		return writeParquet(ctx, w, r, q)
+	case LineProtocol:
+		return writeLines(ctx, w, r, q)
+	}
+	return 0, fmt.Errorf("format %q is not known: use one of %v", f, Formats())
+}
+
+// finish completes the file with end unless the reading failed for another reason than damage.
+func finish(err error, end func() error) error {
+	var damage *journal.DamageError
+	if err != nil && !errors.As(err, &damage) {
+		return err
+	}
+	return errors.Join(err, end())
+}
+
+func writeLines(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query) (rows int64, err error) {
+	out := bufio.NewWriterSize(w, 64<<10)
+	err = r.Lines(ctx, q, func(line []byte) error {
+		rows++
+		out.Write(line)
+		return out.WriteByte('\n') // a bufio.Writer keeps its first error
+	})
+	return rows, finish(err, out.Flush)
+}
+
+func writeCSV(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query) (rows int64, err error) {
+	out := bufio.NewWriterSize(w, 64<<10)
+	out.WriteString("time,channel,value,unit,quality,reason\n")
+	var b []byte
+	err = r.Records(ctx, q, func(rec *journal.Record) error {
+		v := rec.Field("value")
+		if v == nil {
+			return nil
+		}
+		rows++
+		b = time.Unix(0, rec.Time).UTC().AppendFormat(b[:0], time.RFC3339Nano)
+		b = appendCSV(append(b, ','), rec.Tag("channel"))
+		b = strconv.AppendFloat(append(b, ','), v.Float, 'g', -1, 64)
+		b = appendCSV(append(b, ','), rec.Tag("unit"))
+		b = appendCSV(append(b, ','), quality(rec))
+		b = appendCSV(append(b, ','), rec.Tag("reason"))
+		_, err := out.Write(append(b, '\n'))
+		return err
+	})
+	return rows, finish(err, out.Flush)
+}
+
+func quality(rec *journal.Record) string {
+	if q := rec.Tag("quality"); q != "" {
+		return q
+	}
+	return "good"
+}
+
+// appendCSV quotes where RFC 4180 asks for it.
+func appendCSV(b []byte, s string) []byte {
+	if !strings.ContainsAny(s, ",\"\r\n") {
+		return append(b, s...)
+	}
+	b = append(b, '"')
+	b = append(b, strings.ReplaceAll(s, `"`, `""`)...)
+	return append(b, '"')
+}
+
+type row struct {
+	Time    int64   `parquet:"time,timestamp(nanosecond),delta"`
+	Channel string  `parquet:"channel,dict"`
+	Value   float64 `parquet:"value"`
+	Unit    string  `parquet:"unit,dict"`
+	Quality string  `parquet:"quality,dict"`
+	Reason  string  `parquet:"reason,dict"`
+}
+
+const (
+	rowsAtOnce  = 1024
+	rowsInGroup = 128 << 10 // what Parquet must hold in memory: some 3 MB
+)
+
+func writeParquet(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query) (rows int64, err error) {
+	out := parquet.NewGenericWriter[row](w, parquet.Compression(&snappy.Codec{}), parquet.MaxRowsPerRowGroup(rowsInGroup))
+	buf := make([]row, 0, rowsAtOnce)
+	flush := func() error {
+		_, err := out.Write(buf)
+		buf = buf[:0]
+		return err
+	}
+	err = r.Records(ctx, q, func(rec *journal.Record) error {
+		v := rec.Field("value")
+		if v == nil {
+			return nil
+		}
+		rows++
+		buf = append(buf, row{rec.Time, rec.Tag("channel"), v.Float, rec.Tag("unit"), quality(rec), rec.Tag("reason")})
+		if len(buf) == rowsAtOnce {
+			return flush()
+		}
+		return nil
+	})
+	return rows, finish(err, func() error { return errors.Join(flush(), out.Close()) })
+}

@@ -1,0 +1,166 @@
+package export
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"stirwatch/agent/journal"
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+type ackFunc func()
+
+func (f ackFunc) Ack() { f() }
+
+const channel = `odd "name", here`
+
+// record makes a journal of n samples one second apart, every tenth bad, and an event.
+func record(t testing.TB, n int) *journal.Journal {
+	t.Helper()
+	celsius, err := unit.Parse("°C")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := sensors.NewRegistry([]sensors.Channel{{Name: channel, Unit: celsius}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(filepath.Join(t.TempDir(), "j.db"), journal.Options{Machine: "m", Registry: reg, Hold: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	j.Line(journal.Events).Tag("kind", "connected").Int("count", 1).End(0)
+	const each = 1000
+	for i := 0; i < n; i += each {
+		var s []sensors.Sample
+		for k := i; k < min(n, i+each); k++ {
+			status := sensors.OK
+			if k%10 == 3 {
+				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
+			}
+			s = append(s, sensors.Sample{Time: int64(k) * 1e9, Value: float64(k) / 3, Status: status})
+		}
+		done := make(chan struct{})
+		j.AppendSamples(s, ackFunc(func() { close(done) }))
+		<-done
+	}
+	return j
+}
+
+func TestCSV(t *testing.T) {
+	j := record(t, 2500)
+	var b bytes.Buffer
+	var done, total int64
+	n, err := Write(t.Context(), &b, j.Reader, CSV, journal.Query{Progress: func(d, of int64) { done, total = d, of }})
+	if err != nil || n != 2500 || total == 0 || done != total {
+		t.Fatalf("%d rows, progress %d of %d, %v", n, done, total, err)
+	}
+	rows, err := csv.NewReader(&b).ReadAll()
+	if err != nil || len(rows) != 2501 || strings.Join(rows[0], ",") != "time,channel,value,unit,quality,reason" {
+		t.Fatal(len(rows), rows[0], err)
+	}
+	for k, r := range rows[1:] {
+		at, err1 := time.Parse(time.RFC3339Nano, r[0])
+		v, err2 := strconv.ParseFloat(r[2], 64)
+		quality, reason := "good", ""
+		if k%10 == 3 {
+			quality, reason = "failure", "sentinel"
+		}
+		if err1 != nil || err2 != nil || at.UnixNano() != int64(k)*1e9 || v != float64(k)/3 || r[1] != channel || r[3] != "°C" || r[4] != quality || r[5] != reason {
+			t.Fatalf("row %d is %q", k, r)
+		}
+	}
+}
+
+func TestParquet(t *testing.T) {
+	const n = rowsInGroup + 5000 // more than one row group
+	j := record(t, n)
+	var b bytes.Buffer
+	if got, err := Write(t.Context(), &b, j.Reader, Parquet, journal.Query{}); err != nil || got != n {
+		t.Fatalf("%d rows, %v", got, err)
+	}
+	rows, err := parquet.Read[row](bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil || len(rows) != n {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for k, r := range rows {
+		want := row{int64(k) * 1e9, channel, float64(k) / 3, "°C", "good", ""}
+		if k%10 == 3 {
+			want.Quality, want.Reason = "failure", "sentinel"
+		}
+		if r != want {
+			t.Fatalf("row %d is %+v", k, r)
+		}
+	}
+}
+
+func TestSpanOfLines(t *testing.T) {
+	j := record(t, 2500)
+	id, err := j.BeginRun("wall 1", "", 1000e9)
+	if err != nil || id == 0 {
+		t.Fatal(err)
+	}
+	if err := j.EndRun(1010e9); err != nil {
+		t.Fatal(err)
+	}
+	run, err := j.Run("wall 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	n, err := Write(t.Context(), &b, j.Reader, LineProtocol, journal.Query{From: run.Start, To: run.End})
+	if err != nil || n != 10 || strings.Count(b.String(), "\n") != 10 || !strings.Contains(b.String(), fmt.Sprintf(" %d\n", int64(1009e9))) {
+		t.Errorf("%d lines, %v:\n%s", n, err, b.String())
+	}
+	b.Reset()
+	if n, err = Write(t.Context(), &b, j.Reader, LineProtocol, journal.Query{Measurement: journal.Events}); err != nil || n != 1 || b.String() != "events,machine=m,kind=connected count=1i 0\n" {
+		t.Errorf("%d lines, %v: %q", n, err, b.String())
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	j := record(t, 1)
+	if _, err := Write(t.Context(), io.Discard, j.Reader, "xls", journal.Query{}); err == nil || !strings.Contains(err.Error(), "csv parquet lp") {
+		t.Errorf("%v", err)
+	}
+	if _, err := Write(t.Context(), io.Discard, j.Reader, CSV, journal.Query{Measurement: journal.Estimates}); err == nil || !strings.Contains(err.Error(), "lp") {
+		t.Errorf("%v", err)
+	}
+	for _, f := range Formats() {
+		if _, err := Write(t.Context(), brokenPipe{}, j.Reader, f, journal.Query{}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s on a broken pipe: %v", f, err)
+		}
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// Budget: 500,000 rows/s for each format.
+func BenchmarkExport(b *testing.B) {
+	const n = 200_000
+	j := record(b, n)
+	for _, f := range Formats() {
+		b.Run(string(f), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Write(b.Context(), io.Discard, j.Reader, f, journal.Query{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
