@@ -65,7 +65,6 @@ const (
 	rebuildAfter  = 1.0  // K; a number in a reason is renewed when it has moved by this
 	roundTo       = 1.0  // K; advice is given in whole degrees
 	defaultExpiry = 10.0 // s
-	sigma95       = 1.96
 )
 
 // Recommender gives advice once a tick. It allocates only where a reason changes.
@@ -132,14 +131,14 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 		*dst = r.last // the cause is gone, but not for long enough
 		return
 	}
-	mean, sd, far := last(s.Forecast)
+	mean, far := last(s.Forecast)
 	switch {
 	case r.stuck(&s, mean, dt):
 		r.adviseUnreachable(dst, &s, mean, far)
 	case r.tooHot(&s, dt):
-		r.adviseLower(dst, &s, mean, sd, far)
+		r.adviseLower(dst, &s, mean)
 	default:
-		r.adviseHold(dst, &s, mean, sd, far)
+		r.adviseHold(dst, &s, mean, far)
 	}
 	dst.ExpiresIn = r.o.Expires
 	r.last = *dst
@@ -166,17 +165,16 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 	case !(s.SetPoint > 0):
 		return "the machine's controller has no set-point", ""
 	}
-	mean, sd, _ := last(s.Forecast)
-	if math.IsNaN(mean) || math.IsNaN(sd) {
+	if mean, _ := last(s.Forecast); math.IsNaN(mean) {
 		return "there is no forecast", ""
 	}
 	return "", ""
 }
 
 // last is the forecast at the longest horizon.
-func last(f *dynamics.Forecast) (mean, sd, horizon float64) {
+func last(f *dynamics.Forecast) (mean, horizon float64) {
 	n := len(f.Mean) - 1
-	return f.Mean[n], f.SD[n], f.Horizon[n]
+	return f.Mean[n], f.Horizon[n]
 }
 
 func (r *Recommender) none(dst *Recommendation, why, name string) {
@@ -249,10 +247,7 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 	if !known(r.o.Ceiling) {
 		return false
 	}
-	top := math.Inf(-1)
-	for i, mean := range s.Forecast.Mean {
-		top = max(top, mean+sigma95*s.Forecast.SD[i])
-	}
+	top, _ := highest(s.Forecast)
 	switch {
 	case top > r.o.Ceiling:
 		r.clear = 0
@@ -276,19 +271,32 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 	return r.lowering
 }
 
-func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean, sd, far float64) {
+// highest is the highest upper end of the forecast, °C, and when it is expected, s.
+func highest(f *dynamics.Forecast) (top, when float64) {
+	top = math.Inf(-1)
+	for i, upper := range f.Upper {
+		if upper > top {
+			top, when = upper, f.Horizon[i]
+		}
+	}
+	return top, when
+}
+
+func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float64) {
 	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
 	if r.changed("lower", r.target, s.SetPoint, 0) {
+		top, when := highest(s.Forecast)
 		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C",
-			s.SetPoint, r.target, far, mean+sigma95*sd, r.o.Ceiling)
+			s.SetPoint, r.target, when, top, r.o.Ceiling)
 	}
 	dst.Reason = r.last.Reason
 }
 
-func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, sd, far float64) {
+func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far float64) {
 	*dst = Recommendation{Kind: Hold, SetPoint: s.SetPoint, Predicted: mean}
-	if r.changed("hold", s.SetPoint, mean, sd) {
-		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f ± %.0f °C expected in %g s", s.SetPoint, mean, sigma95*sd, far)
+	n := len(s.Forecast.Mean) - 1
+	if lower, upper := s.Forecast.Lower[n], s.Forecast.Upper[n]; r.changed("hold", s.SetPoint, mean, upper-lower) {
+		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s, between %.0f and %.0f", s.SetPoint, mean, far, lower, upper)
 	}
 	dst.Reason = r.last.Reason
 }

@@ -15,7 +15,7 @@ func at() Situation {
 	return Situation{
 		Dt: 1, SetPoint: 475, Temperature: 474, SpindleSpeed: 380,
 		Estimate: &dynamics.Estimate{},
-		Forecast: &dynamics.Forecast{Horizon: []float64{10, 60}, Mean: []float64{474, 475}, SD: []float64{2, 4}},
+		Forecast: &dynamics.Forecast{Horizon: []float64{10, 60}, Mean: []float64{474, 475}, Lower: []float64{470, 467}, Upper: []float64{478, 483}},
 	}
 }
 
@@ -40,7 +40,7 @@ func TestHold(t *testing.T) {
 	if a.Kind != Hold || a.SetPoint != 475 || a.Predicted != 475 || a.ExpiresIn != 10 {
 		t.Errorf("advice %+v", a)
 	}
-	if want := "hold 475 °C: 475 ± 8 °C expected in 60 s"; a.Reason != want {
+	if want := "hold 475 °C: 475 °C expected in 60 s, between 467 and 483"; a.Reason != want {
 		t.Errorf("reason %q, want %q", a.Reason, want)
 	}
 }
@@ -130,7 +130,7 @@ func TestWarmUpIsNotUnreachable(t *testing.T) {
 func TestCeiling(t *testing.T) {
 	r := recommender(t)
 	s := at()
-	s.Forecast.Mean[0], s.Forecast.SD[0] = 495, 15 // to 524.4 °C in 10 s
+	s.Forecast.Upper[0] = 524.4
 	if a := advise(r, s, 1); a.Kind != Hold {
 		t.Errorf("one second over the ceiling: %v", a.Kind)
 	}
@@ -138,7 +138,7 @@ func TestCeiling(t *testing.T) {
 	if a.Kind != Change || a.SetPoint != 470 {
 		t.Errorf("two seconds over the ceiling: %+v, want 475 − 4.4 down to 470", a)
 	}
-	s.Forecast.SD[0] = 12 // just below: the advice stays
+	s.Forecast.Upper[0] = 518.5 // just below: the advice stays
 	if a := advise(r, s, 30); a.Kind != Change || a.SetPoint != 470 {
 		t.Errorf("flaps: %+v", a)
 	}
@@ -151,7 +151,7 @@ func TestCeiling(t *testing.T) {
 func TestAdviceStaysInLimits(t *testing.T) {
 	s := at()
 	s.SetPoint = 360
-	s.Forecast.Mean[0], s.Forecast.SD[0] = 600, 10
+	s.Forecast.Upper[0] = 620
 	if a := advise(recommender(t), s, 5); a.Kind != Change || a.SetPoint != 350 {
 		t.Errorf("advice %+v, must not go below 350 °C", a)
 	}

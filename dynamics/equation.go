@@ -36,7 +36,7 @@ func Equation(m *Model) string {
 	fmt.Fprintf(&b, "  T          tool temperature, °C\n")
 	for _, in := range m.Inputs {
 		s := &inputSlots[inputSlot(in.Name)]
-		fmt.Fprintf(&b, "  %-10s %s, %s; learned between %.4g and %.4g\n", s.symbol, in.Name, in.Unit, in.Min, in.Max)
+		fmt.Fprintf(&b, "  %-10s %s, %s; learned between %.4g and %.4g\n", s.symbol, in.Name, in.Unit, in.Min+0, in.Max+0) // +0 turns −0 into 0
 	}
 	fmt.Fprintf(&b, "  P_free     %.4g N·m · ω, power of a free spin (heat P − P_free is never negative)\n", e.p[pDrag])
 	fmt.Fprintf(&b, "  gate(T)    0.1 at %s rising to 1 within %.4g K: a cold contact slides before it heats\n", degrees(e.p[pAmbient]), e.p[pGate])

@@ -355,12 +355,17 @@ func propagate(x *[stateCount]float64, p *[stateCount][stateCount]float64, m *Mo
 // bodyNoise is the random walk assumed for the body, K/√s: it has no sensor to learn it from.
 const bodyNoise = 0.1
 
-// Forecast is the reading expected at each horizon. Set Horizon (s, rising) before use; Mean and
-// SD (°C) are made by the Estimator and reused. All are NaN before the first measurement.
+// Forecast is the reading expected at each horizon. Set Horizon (s, rising) before use; the rest
+// (°C) is made by the Estimator and reused. All are NaN before the first measurement.
 type Forecast struct {
-	Horizon  []float64
-	Mean, SD []float64
+	Horizon      []float64
+	Mean         []float64
+	Lower, Upper []float64 // 95 % interval
+	SD           []float64 // (Upper − Lower)/(2·1.96)
 }
+
+// sigma95 is half the width of a normal 95 % interval in standard deviations.
+const sigma95 = 1.96
 
 // Horizons are those that the project forecasts and scores, s.
 var Horizons = []float64{1, 5, 10, 30, 60}
@@ -384,14 +389,16 @@ func (e *Estimator) Forecast(dst *Forecast, u []float64) {
 	}, Held, true)
 }
 
-// forecast runs ahead under the drive that acts at each instant; without intervals SD is NaN.
+// forecast runs ahead under the drive that acts at each instant; without intervals those are NaN.
 func (e *Estimator) forecast(dst *Forecast, at func(ahead float64) *drive, way Way, intervals bool) {
 	n := len(dst.Horizon)
 	dst.Mean, dst.SD = resize(dst.Mean, n), resize(dst.SD, n)
+	dst.Lower, dst.Upper = resize(dst.Lower, n), resize(dst.Upper, n)
+	nan := math.NaN()
+	for i := range n {
+		dst.Mean[i], dst.SD[i], dst.Lower[i], dst.Upper[i] = nan, nan, nan, nan
+	}
 	if !e.started {
-		for i := range n {
-			dst.Mean[i], dst.SD[i] = math.NaN(), math.NaN()
-		}
 		return
 	}
 	x, cov := e.x, e.p
@@ -407,23 +414,26 @@ func (e *Estimator) forecast(dst *Forecast, at func(ahead float64) *drive, way W
 			propagate(&x, p, e.m, e.eq, h, at(now+h/2))
 			now += h
 		}
-		dst.Mean[i], dst.SD[i] = x[StateReading], math.NaN()
+		dst.Mean[i] = x[StateReading]
 		if intervals {
-			dst.SD[i] = spread(e.m.Noise.Spread, horizon, way) * math.Sqrt(cov[StateReading][StateReading]+r*r)
+			half := sigma95 * math.Sqrt(cov[StateReading][StateReading]+r*r)
+			k := spread(e.m.Noise.Spread, horizon, way)
+			dst.Lower[i], dst.Upper[i] = x[StateReading]-k.Lower*half, x[StateReading]+k.Upper*half
+			dst.SD[i] = (dst.Upper[i] - dst.Lower[i]) / (2 * sigma95)
 		}
 	}
 }
 
-// spread interpolates the factor at a horizon over the logarithm of time; 1 where none is known.
-func spread(table []Spread, horizon float64, way Way) float64 {
-	value := func(s *Spread) float64 {
+// spread interpolates the factors at a horizon over the logarithm of time; 1 where none is known.
+func spread(table []Spread, horizon float64, way Way) SideScale {
+	value := func(s *Spread) SideScale {
 		if way == Held {
 			return s.Held
 		}
 		return s.Known
 	}
 	if len(table) == 0 {
-		return 1
+		return SideScale{1, 1}
 	}
 	if horizon <= table[0].Horizon {
 		return value(&table[0])
@@ -431,7 +441,8 @@ func spread(table []Spread, horizon float64, way Way) float64 {
 	for i := 1; i < len(table); i++ {
 		if a, b := &table[i-1], &table[i]; horizon <= b.Horizon {
 			w := math.Log(horizon/a.Horizon) / math.Log(b.Horizon/a.Horizon)
-			return value(a) + w*(value(b)-value(a))
+			p, q := value(a), value(b)
+			return SideScale{p.Lower + w*(q.Lower-p.Lower), p.Upper + w*(q.Upper-p.Upper)}
 		}
 	}
 	return value(&table[len(table)-1])

@@ -270,10 +270,12 @@ func TestForecast(t *testing.T) {
 		t.Errorf("power off: %v", fc.Mean)
 	}
 	narrow := fc.SD[2]
-	e.m.Noise.Spread = []Spread{{1, 1, 1}, {10, 1, 3}, {60, 1, 4}}
+	e.m.Noise.Spread = []Spread{
+		{1, SideScale{1, 1}, SideScale{1, 1}}, {10, SideScale{1, 1}, SideScale{4, 2}}, {60, SideScale{1, 1}, SideScale{5, 2}},
+	}
 	e.Forecast(&fc, []float64{0, 0, 0, 0})
-	if math.Abs(fc.SD[2]-3*narrow) > 1e-9 {
-		t.Errorf("spread of 3 turns %g into %g", narrow, fc.SD[2])
+	if half := 1.96 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
+		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])
 	}
 }
 

@@ -277,8 +277,7 @@ type learner struct {
 }
 
 // Learn fits a model to runs: a sign-constrained sparse regression of dT/dt, whose remaining
-// choices (see knobs) are made by forecasts 1 to 60 s ahead, on runs left out in turn where there
-// are several. The skill table is of runs left out of all learning in turn; with one run it is in
+// choices (see knobs) are made by forecasts 1 to 60 s ahead, on halves of runs left out in turn. The skill table is of runs left out of all learning in turn; with one run it is in
 // sample and says so. Columns of Run.U are as Options.Inputs, Run.Z has one column. Only the rows
 // of [ActiveRows] are used. Learn is deterministic. Data that cannot carry a model is an error.
 func Learn(runs []Run, o Options) (*Model, error) {
@@ -299,25 +298,22 @@ func Learn(runs []Run, o Options) (*Model, error) {
 			if err != nil {
 				return nil, fmt.Errorf("learn: without run %s: %w", r.Name, err)
 			}
-			if err := m.addSkill(held, r, true); err != nil {
+			if err := m.addSkill(held, r); err != nil {
 				return nil, err
 			}
 		}
-	} else if err := m.addSkill(m, l.runs[0], false); err != nil {
+	} else if err := m.addSkill(m, l.runs[0]); err != nil {
 		return nil, err
 	}
 	return m, m.Check()
 }
 
 // addSkill adds the scores of by on run to m's table.
-func (m *Model) addSkill(by *Model, run *Run, heldOut bool) error {
+func (m *Model) addSkill(by *Model, run *Run) error {
 	for _, way := range []Way{Known, Held} {
 		table, err := Score(by, run, way, Horizons, 0, len(run.Time))
 		if err != nil {
 			return err
-		}
-		for i := range table {
-			table[i].HeldOut = heldOut
 		}
 		m.Skill = append(m.Skill, table...)
 	}
@@ -586,8 +582,8 @@ func (l *learner) document(sh *shape, eq *equation, se *[termCount]float64) *Mod
 // readingSD is the noise of a machine's thermocouple channel: 0.1 °C steps and 0.03 °C of noise.
 const readingSD = 0.1 // °C
 
-// calibrate sets the spread so that 95 % of the errors lie within the 95 % interval, on runs left
-// out of the fit in turn where there are several.
+// calibrate sets the spread so that 95 % of the errors lie within the 95 % interval, on the halves
+// of runs that were left out of the fit in turn.
 func (l *learner) calibrate(m *Model, sh *shape) error {
 	fits, judges := l.folds()
 	ratios := [2][][]float64{make([][]float64, len(Horizons)), make([][]float64, len(Horizons))}
@@ -603,7 +599,8 @@ func (l *learner) calibrate(m *Model, sh *shape) error {
 				forecastTrack(by, eq, t, way, Horizons, 0, len(r.Time), 1, true, func(row Row) {
 					if z := r.Z[0][row.Target]; finite(z) {
 						k := slices.Index(Horizons, row.Horizon)
-						ratios[way][k] = append(ratios[way][k], math.Abs(row.Forecast-z)/(1.96*row.SD))
+						side := row.Upper - row.Forecast // before calibration both sides are the same
+						ratios[way][k] = append(ratios[way][k], (z-row.Forecast)/side)
 					}
 				})
 			}
@@ -611,13 +608,16 @@ func (l *learner) calibrate(m *Model, sh *shape) error {
 	}
 	for k, h := range Horizons {
 		if len(ratios[Known][k]) > 0 {
-			m.Noise.Spread = append(m.Noise.Spread, Spread{h, quantile(ratios[Known][k], 0.95), quantile(ratios[Held][k], 0.95)})
+			m.Noise.Spread = append(m.Noise.Spread, Spread{h, sides(ratios[Known][k]), sides(ratios[Held][k])})
 		}
 	}
 	return nil
 }
 
-func quantile(v []float64, q float64) float64 {
+// sides are the factors that leave 2.5 % of the errors v, in half intervals, out on either side.
+func sides(v []float64) SideScale {
 	slices.Sort(v)
-	return max(0.1, v[min(len(v)-1, int(q*float64(len(v))))])
+	n := len(v)
+	out := int(0.025 * float64(n))
+	return SideScale{max(0.1, -v[out]), max(0.1, v[n-1-out])}
 }

@@ -104,12 +104,19 @@ type Noise struct {
 	Spread      []Spread `json:"spread"`                     // by horizon, rising
 }
 
-// Spread widens the forecast's standard deviation at one horizon until the 95 % interval covers
-// 95 % of the errors seen in learning: SD² = (Factor·filter SD)² + Floor².
+// Spread widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of
+// the errors seen in learning. The sides differ: most of what a forecast with held inputs misses
+// are stops, after which it was too high.
 type Spread struct {
-	Horizon float64 `json:"horizon_s"`
-	Known   float64 `json:"known"` // with the future inputs given
-	Held    float64 `json:"held"`  // with the inputs frozen
+	Horizon float64   `json:"horizon_s"`
+	Known   SideScale `json:"known"` // with the future inputs given
+	Held    SideScale `json:"held"`  // with the inputs frozen
+}
+
+// SideScale is the factor on either side of an interval.
+type SideScale struct {
+	Lower float64 `json:"lower"`
+	Upper float64 `json:"upper"`
 }
 
 // Provenance says what a model was learned from.
@@ -343,7 +350,7 @@ func (m *Model) Check() error {
 	}
 	last := 0.0
 	for _, s := range n.Spread {
-		if !finite(s.Horizon, s.Known, s.Held) || s.Horizon <= last || s.Known <= 0 || s.Held <= 0 {
+		if k, h := s.Known, s.Held; !finite(s.Horizon, k.Lower, k.Upper, h.Lower, h.Upper) || s.Horizon <= last || min(k.Lower, k.Upper, h.Lower, h.Upper) <= 0 {
 			bad("noise: spread at %g s: horizons must rise and factors be positive", s.Horizon)
 		}
 		last = s.Horizon

@@ -14,7 +14,7 @@ import (
 func TestSaveAndLoad(t *testing.T) {
 	m := sample()
 	m.Provenance = Provenance{Learned: "2025-07-08T12:00:00Z", Runs: []RunSource{{"a", "00ff", 10}}}
-	m.Noise.Spread = []Spread{{1, 1, 2}}
+	m.Noise.Spread = []Spread{{1, SideScale{1, 1}, SideScale{2, 1}}}
 	m.Skill = []Skill{{Run: "a", Way: "known", Windows: AllRows, Horizon: 1, Count: 3, RMSE: 1, Persistence: 2, Coverage: 0.9}}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "model.json")
@@ -83,8 +83,10 @@ func TestReadRefuses(t *testing.T) {
 		"lag":         {func(m *Model) { m.SensorLag = -1 }, "sensor_lag_s is -1"},
 		"dead":        {func(m *Model) { m.DeadTime = 1000 }, "dead_time_s is 1000"},
 		"noise":       {func(m *Model) { m.Noise.Tool = 0 }, "noise: tool 0 must be positive"},
-		"spread":      {func(m *Model) { m.Noise.Spread = []Spread{{5, 1, 1}, {1, 1, 1}} }, "horizons must rise"},
-		"states":      {func(m *Model) { m.States = m.States[1:] }, "states are"},
+		"spread": {func(m *Model) {
+			m.Noise.Spread = []Spread{{5, SideScale{1, 1}, SideScale{1, 1}}, {1, SideScale{1, 1}, SideScale{1, 1}}}
+		}, "horizons must rise"},
+		"states": {func(m *Model) { m.States = m.States[1:] }, "states are"},
 	} {
 		m := sample()
 		c.change(m)

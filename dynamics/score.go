@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -73,12 +74,7 @@ type Row struct {
 	Origin, Target int
 	Horizon        float64 // s, as asked for
 	Forecast       float64 // °C
-	SD             float64 // °C
-}
-
-// Interval is the 95 % interval of the forecast, °C.
-func (r *Row) Interval() (lower, upper float64) {
-	return r.Forecast - 1.96*r.SD, r.Forecast + 1.96*r.SD
+	Lower, Upper   float64 // °C, 95 % interval
 }
 
 // OriginAbove is the temperature above which a row is an origin of a forecast, °C.
@@ -138,7 +134,7 @@ func forecastTrack(m *Model, eq *equation, t *track, way Way, horizons []float64
 	run := t.run
 	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
 	var est Estimate
-	fc := Forecast{Mean: make([]float64, len(horizons)), SD: make([]float64, len(horizons))}
+	var fc Forecast
 	for i := from; i < to; i++ {
 		for k := range u {
 			u[k] = run.U[k][i]
@@ -165,7 +161,7 @@ func forecastTrack(m *Model, eq *equation, t *track, way Way, horizons []float64
 		}
 		e.forecast(&fc, t.ahead(e, i, to, way), way, intervals)
 		for k := range n {
-			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], SD: fc.SD[k]})
+			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k]})
 		}
 	}
 }
@@ -213,7 +209,8 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 			propagate(&e.x, &e.p, m, eq, h, ahead(now+h/2-run.Time[from]))
 			now += h
 		}
-		fn(Row{Origin: i, Target: i, Forecast: e.x[StateReading], SD: math.Sqrt(e.p[StateReading][StateReading])})
+		at, half := e.x[StateReading], sigma95*math.Sqrt(e.p[StateReading][StateReading])
+		fn(Row{Origin: i, Target: i, Forecast: at, Lower: at - half, Upper: at + half})
 	}
 	return nil
 }
@@ -236,9 +233,8 @@ func NewForecastWriter(w io.Writer) *ForecastWriter {
 
 // Write adds one forecast of the run named log.
 func (f *ForecastWriter) Write(log string, r Row) {
-	lower, upper := r.Interval()
 	num := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
-	f.w.Write([]string{log, strconv.Itoa(r.Origin), strconv.FormatFloat(r.Horizon, 'g', -1, 64), num(r.Forecast), num(lower), num(upper)})
+	f.w.Write([]string{log, strconv.Itoa(r.Origin), strconv.FormatFloat(r.Horizon, 'g', -1, 64), num(r.Forecast), num(r.Lower), num(r.Upper)})
 }
 
 // Flush ends the file and gives the first error there was.
@@ -353,7 +349,7 @@ func (t *tally) add(r *Row, z, hold, set float64) {
 		t.set += (set - z) * (set - z)
 		t.sets++
 	}
-	if lo, hi := r.Interval(); z >= lo && z <= hi {
+	if z >= r.Lower && z <= r.Upper {
 		t.covered++
 	}
 }
@@ -377,6 +373,16 @@ const (
 	AllRows  = "all rows"
 	OnePhase = "one phase" // no change of phase between origin and target
 )
+
+// learnedFrom tells if m was learned from run, by its hash or, where either has none, by its name.
+func (m *Model) learnedFrom(run *Run) bool {
+	return slices.ContainsFunc(m.Provenance.Runs, func(r RunSource) bool {
+		if r.SHA256 != "" && run.SHA256 != "" {
+			return r.SHA256 == run.SHA256
+		}
+		return r.Name == run.Name
+	})
+}
 
 // Score forecasts run and compares with what was measured: one line per horizon over all rows
 // above [OriginAbove], then one per horizon over the windows in which the [Phase] does not change.
@@ -418,6 +424,7 @@ func Score(m *Model, run *Run, way Way, horizons []float64, from, to int) ([]Ski
 		for k := range tallies {
 			s := tallies[k].skill()
 			s.Run, s.Way, s.Horizon, s.Windows = run.Name, way.String(), horizons[k], [...]string{AllRows, OnePhase}[w]
+			s.HeldOut = !m.learnedFrom(run)
 			out = append(out, s)
 		}
 	}

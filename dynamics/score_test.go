@@ -125,7 +125,7 @@ func TestOrigins(t *testing.T) {
 
 func TestMissingForecastCountsAsFiveTimesPersistence(t *testing.T) {
 	var y tally
-	y.add(&Row{Forecast: math.NaN(), SD: math.NaN()}, 100, 110, math.NaN())
+	y.add(&Row{Forecast: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}, 100, 110, math.NaN())
 	if s := y.skill(); s.RMSE != 50 || s.Persistence != 10 || s.Coverage != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -152,8 +152,8 @@ func TestOpenLoop(t *testing.T) {
 func TestForecastCSV(t *testing.T) {
 	var b strings.Builder
 	w := NewForecastWriter(&b)
-	w.Write("20250708104310", Row{Origin: 7, Target: 17, Horizon: 10, Forecast: 475.12345, SD: 1})
-	w.Write("a,b", Row{Origin: 8, Target: 8, Forecast: 1, SD: 0})
+	w.Write("20250708104310", Row{Origin: 7, Target: 17, Horizon: 10, Forecast: 475.12345, Lower: 473.16345, Upper: 477.08345})
+	w.Write("a,b", Row{Origin: 8, Target: 8, Forecast: 1, Lower: 1, Upper: 1})
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
