@@ -24,14 +24,26 @@ const (
 // messages (a broker with 20 in flight) would then crawl, so that silence while
 // acknowledgements are due is answered earlier. Whether a silence of a given length means a
 // waiting sender or only a slow one is learned from what follows: a sender that had waited goes
-// on at once when it is acknowledged, and the silence asked for next time is halved; otherwise
-// it is doubled. It ranges from 4 ms to the commit interval, where it does nothing.
+// on at once when it is acknowledged. If it does so twice running, the silence asked for is
+// halved; if it does not, it is doubled. It ranges from 4 ms to the commit interval, where it does
+// nothing, and is varied by a quarter from commit to commit: a regular sender may happen to
+// answer at once after one length, not after two.
 type pace struct {
 	commit   time.Duration // longest wait
 	quiet    time.Duration // silence that is taken for waiting
+	odd      bool          // every other commit
 	asked    bool          // the last commit followed a silence: the next arrival is the answer
 	early    bool          // it came before the commit interval was over
 	finished time.Duration // when it was on disk
+	answers  int           // prompt answers running
+}
+
+// silence is the length asked for this time.
+func (c *pace) silence() time.Duration {
+	if c.odd {
+		return c.quiet + c.quiet/4
+	}
+	return c.quiet - c.quiet/4
 }
 
 // look tells whether p must be committed at now, or else how long until the next look.
@@ -47,11 +59,15 @@ func (c *pace) look(now time.Duration, p *pending) (due bool, wait time.Duration
 	}
 	next := p.began + c.commit
 	if len(p.acks) > 0 {
-		if now-p.latest >= c.quiet {
+		idle, silence := now-p.latest, c.silence()
+		if idle >= silence {
 			return true, 0
 		}
-		// While lines keep coming the looks grow rarer, each after half the time that has passed.
-		next = min(next, max(p.latest+c.quiet, now+(now-p.began)/2))
+		look := p.latest + silence
+		if idle < silence/2 { // lines keep coming: the looks grow rarer, each after half the time that has passed
+			look = max(look, now+(now-p.began)/2)
+		}
+		next = min(next, look)
 	}
 	return false, max(next-now, 100*time.Microsecond)
 }
@@ -59,19 +75,22 @@ func (c *pace) look(now time.Duration, p *pending) (due bool, wait time.Duration
 func (c *pace) learn(arrival time.Duration) {
 	c.asked = false
 	after := arrival - c.finished
-	switch waited := after >= 0 && after <= max(reactionMin, c.quiet/4); {
-	case waited:
-		c.quiet = max(c.quiet/2, quietMin)
+	switch prompt := after >= 0 && after <= max(reactionMin, c.quiet/3); {
+	case prompt:
+		if c.answers++; c.answers >= 2 {
+			c.answers, c.quiet = 0, max(c.quiet/2, quietMin)
+		}
 	case c.early:
-		c.quiet = min(c.quiet*2, c.commit)
+		c.answers, c.quiet = 0, min(c.quiet*2, c.commit)
 	}
 }
 
 // committed notes a commit begun at start for p and finished at now.
 func (c *pace) committed(start, now time.Duration, p *pending) {
 	c.early = start-p.began < c.commit && len(p.buf) < bigBatch
-	c.asked = len(p.acks) > 0 && start-p.latest >= max(quietMin, c.quiet/2)
+	c.asked = len(p.acks) > 0 && start-p.latest >= max(quietMin, c.quiet)/2
 	c.finished = now
+	c.odd = !c.odd
 }
 
 // run is the committing goroutine.
