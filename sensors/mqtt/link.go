@@ -1,10 +1,10 @@
 package mqtt
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stirwatch/sensors"
@@ -48,9 +48,11 @@ type link struct {
 	dead    bool
 	resting chan struct{} // not nil while someone waits for the queue to be empty
 
-	once   sync.Once
-	closed chan struct{}
-	cause  error // why it was closed; read it after closed
+	leaving atomic.Bool // messages are not taken any more
+	parting sync.Once
+	once    sync.Once
+	closed  chan struct{}
+	cause   error // why it was closed; read it after closed
 }
 
 // burst is what was read at once; it acknowledges its messages to the link they came by.
@@ -68,18 +70,12 @@ func newLink(c net.Conn, src *Source) *link {
 	return l
 }
 
-var errStopping = errors.New("stopping")
-
 // Read gives paho the next bytes of the packets that are its own.
 func (l *link) Read(p []byte) (int, error) {
 	for len(l.pass) == 0 {
 		need, err := l.take()
 		if err == nil && len(l.pass) == 0 {
 			err = l.fill(need)
-		}
-		if err == errStopping {
-			<-l.closed // acknowledgements may still leave
-			return 0, net.ErrClosed
 		}
 		if err != nil {
 			l.handOver()
@@ -98,9 +94,6 @@ func (l *link) take() (need int, err error) {
 	l.src.mu.Lock()
 	defer l.src.mu.Unlock()
 	for {
-		if l.src.stopping {
-			return 0, errStopping
-		}
 		if n := min(l.skip, l.w-l.r); n > 0 {
 			l.skip -= n
 			l.r += n
@@ -123,6 +116,12 @@ func (l *link) take() (need int, err error) {
 			l.pass = b[:size]
 			l.r += size
 			return 0, nil
+		}
+		if l.leaving.Load() { // the broker keeps what is not acknowledged
+			n := min(size, len(b))
+			l.skip = size - n
+			l.r += n
+			continue
 		}
 		p, used, err := variableHeader(b[0], b[head:min(size, len(b))], body)
 		switch {
@@ -279,8 +278,19 @@ func (l *link) fail(why error) {
 	})
 }
 
-// Close implements [net.Conn].
+// Close implements [net.Conn]. When leaving, it ends our side alone and lets the broker end its
+// own, which is an orderly end: closing with bytes unread resets the connection, and a broker may
+// then forget the acknowledgements that it has not read.
 func (l *link) Close() error {
-	l.fail(net.ErrClosed)
+	half, ok := l.Conn.(interface{ CloseWrite() error })
+	if !ok || !l.leaving.Load() {
+		l.fail(net.ErrClosed)
+		return nil
+	}
+	l.parting.Do(func() {
+		if l.Conn.SetReadDeadline(time.Now().Add(farewell)) != nil || half.CloseWrite() != nil {
+			l.fail(net.ErrClosed)
+		}
+	})
 	return nil
 }

@@ -71,14 +71,13 @@ type Source struct {
 	name   string // the broker, for people
 	health sensors.Health
 
-	mu       sync.Mutex // held while packets are taken, Emit included
-	sink     sensors.Sink
-	router   *router
-	stopping bool
-	samples  []sensors.Sample // decoded, not yet handed over
-	last     int64            // stamp of the last message
-	count    struct{ messages, bytes, duplicates uint64 }
-	skew     int64
+	mu      sync.Mutex // held while packets are taken, Emit included
+	sink    sensors.Sink
+	router  *router
+	samples []sensors.Sample // decoded, not yet handed over
+	last    int64            // stamp of the last message
+	count   struct{ messages, bytes, duplicates uint64 }
+	skew    int64
 
 	everUp   bool  // there was a session since Run began
 	gapFrom  int64 // the broker lost the session: last message before it did; 0: it did not
@@ -194,7 +193,7 @@ func (s *Source) Run(ctx context.Context, to sensors.Sink) error {
 		s.mu.Unlock()
 		return fmt.Errorf("mqtt %s: already running", s.o.Name)
 	}
-	s.sink, s.stopping, s.everUp, s.reported = to, false, false, false
+	s.sink, s.everUp, s.reported = to, false, false
 	s.samples = s.samples[:0]
 	s.mu.Unlock()
 
@@ -264,8 +263,8 @@ func (s *Source) session(ctx context.Context, to sensors.Sink) {
 		}
 	}
 	if ctx.Err() != nil {
+		l.leaving.Store(true)
 		s.mu.Lock() // an Emit under way comes to its end
-		s.stopping = true
 		s.mu.Unlock()
 		select {
 		case <-l.rest():
@@ -275,8 +274,8 @@ func (s *Source) session(ctx context.Context, to sensors.Sink) {
 	s.upMu.Lock()
 	s.up = 0
 	s.upMu.Unlock()
-	client.Disconnect(uint(farewell.Milliseconds()))
-	l.Close()
+	client.Disconnect(uint(2 * farewell.Milliseconds()))
+	l.fail(net.ErrClosed)
 	s.mu.Lock() // the link's reader is out
 	s.samples = s.samples[:0]
 	s.mu.Unlock()
