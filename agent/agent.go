@@ -264,8 +264,13 @@ func (a *Agent) housekeep(ctx context.Context) error {
 	}
 }
 
-// finish does what is left once the tick has stopped.
+// finish does what is left once the tick has stopped. A run that is going on ends for the record:
+// what happens unwatched belongs to no run.
 func (a *Agent) finish() {
+	if a.runs.running {
+		a.runs.running = false
+		a.keepRun(0, a.runs.lastTurning)
+	}
 	a.catchUp()
 	a.recordHealth(a.opt.Clock.Now())
 }

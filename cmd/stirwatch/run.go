@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
 
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
@@ -138,17 +139,26 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 	return c, err
 }
 
-// progress prints to w at most twice a second; the last line stands.
+// progress prints to w at most twice a second, where that is a terminal.
 type progress struct {
 	w    io.Writer
 	next time.Time
 }
 
+func (p *progress) terminal() bool {
+	f, ok := p.w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 func (p *progress) say(format string, args ...any) {
-	if now := time.Now(); now.After(p.next) {
+	if now := time.Now(); now.After(p.next) && p.terminal() {
 		p.next = now.Add(500 * time.Millisecond)
 		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
 	}
 }
 
-func (p *progress) done() { fmt.Fprint(p.w, "\r\x1b[K") }
+func (p *progress) done() {
+	if p.terminal() {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
