@@ -242,6 +242,37 @@ func TestBackpressure(t *testing.T) {
 	}
 }
 
+// The connection may end while the sink blocks; what was under way comes again by the next one.
+func TestConnectionLostDuringStall(t *testing.T) {
+	b := startBroker(t).start()
+	rec := &record{hold: true, block: make(chan struct{})}
+	s, end := run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, rec)
+	subscribed(t, s)
+	publishTo(t, b.publisher(), "speed", 1, false, "1")
+	eventually(t, "a sample", func() bool { return rec.count() == 1 })
+	b.stop(syscall.SIGTERM)
+	b.start()
+	rec.mu.Lock()
+	close(rec.block)
+	rec.block = nil
+	rec.mu.Unlock()
+	rec.release()
+	eventually(t, "redelivery", func() bool { return rec.count() == 2 })
+	if d := s.Health().Duplicates.Load(); d != 1 {
+		t.Errorf("%d duplicates, want 1", d)
+	}
+	rec.release()
+	end()
+	last := &record{}
+	s, _ = run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, last)
+	subscribed(t, s)
+	publishTo(t, b.publisher(), "speed", 1, false, "2")
+	eventually(t, "a new sample", func() bool { return last.count() > 0 })
+	if v := last.values(spindleSpeed); !slices.Equal(v, []float64{2}) {
+		t.Errorf("after the acknowledgement: %v", v)
+	}
+}
+
 func TestSilence(t *testing.T) {
 	b := startBroker(t).start()
 	rec := &record{}
