@@ -24,7 +24,7 @@ const (
 	NoAdvice    Kind = iota // the reason says why not
 	Hold                    // the set-point is right
 	Change                  // go to Recommendation.SetPoint
-	Unreachable             // the set-point cannot be reached; SetPoint is the nearest that can be
+	Unreachable             // the set-point cannot be reached; SetPoint is one that can be, NaN if none within the limits is
 )
 
 func (k Kind) String() string {
@@ -231,6 +231,9 @@ func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
 
 func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean, far float64) {
 	*dst = Recommendation{Kind: Unreachable, SetPoint: r.clamp(mean), Predicted: mean}
+	if math.Abs(dst.SetPoint-mean) > farOff { // no set-point within the limits can be reached either
+		dst.SetPoint = math.NaN()
+	}
 	if r.changed(r.limit, s.SetPoint, s.SetPoint-s.Temperature, mean) {
 		limit, side := r.o.SpindleMax, "below"
 		if r.limit == "lower" {

@@ -99,6 +99,11 @@ func TestUnreachable(t *testing.T) {
 	if a.Reason != want {
 		t.Errorf("reason %q\nwant   %q", a.Reason, want)
 	}
+	cold := s
+	cold.Forecast = &dynamics.Forecast{Horizon: []float64{60}, Mean: []float64{200}, Lower: []float64{190}, Upper: []float64{210}}
+	if a := advise(r, cold, 1); a.Kind != Unreachable || !math.IsNaN(a.SetPoint) {
+		t.Errorf("nothing from 350 °C up can be reached: %+v", a)
+	}
 	s.SpindleSpeed = 430 // for a moment only
 	if a := advise(r, s, 4); a.Kind != Unreachable {
 		t.Errorf("flaps: %v after 4 s away from the limit", a.Kind)

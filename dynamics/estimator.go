@@ -364,6 +364,9 @@ type Forecast struct {
 	SD           []float64 // (Upper − Lower)/(2·1.96)
 }
 
+// belowAmbient is how far below the model's ambient temperature an interval may reach, K.
+const belowAmbient = 10.0
+
 // sigma95 is half the width of a normal 95 % interval in standard deviations.
 const sigma95 = 1.96
 
@@ -418,7 +421,9 @@ func (e *Estimator) forecast(dst *Forecast, at func(ahead float64) *drive, way W
 		if intervals {
 			half := sigma95 * math.Sqrt(cov[StateReading][StateReading]+r*r)
 			k := spread(e.m.Noise.Spread, horizon, way)
-			dst.Lower[i], dst.Upper[i] = x[StateReading]-k.Lower*half, x[StateReading]+k.Upper*half
+			floor := min(x[StateReading], e.eq.p[pAmbient]) - belowAmbient // nothing cools further
+			dst.Lower[i] = max(x[StateReading]-k.Lower*half, floor)
+			dst.Upper[i] = x[StateReading] + k.Upper*half
 			dst.SD[i] = (dst.Upper[i] - dst.Lower[i]) / (2 * sigma95)
 		}
 	}

@@ -78,7 +78,7 @@ func TestFitRecoversAKnownEquation(t *testing.T) {
 	for k := range sh.allowed {
 		sh.allowed[k] = true
 	}
-	const trials = 40
+	const trials = 25
 	support, equations, inside, coefficients := 0, 0, 0, 0
 	for name, c := range truths {
 		right := 0
