@@ -108,19 +108,19 @@ func SkillTable(skill []Skill) string {
 			if last != "" {
 				b.WriteByte('\n')
 			}
-			fmt.Fprintf(&b, "%s, °C\n  horizon  windows    RMSE     MAE    bias  persistence  set-point   skill  inside 95 %%\n", head)
+			fmt.Fprintf(&b, "%s, °C\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%\n", head)
 			last = head
 		}
 		if s.Count == 0 {
-			fmt.Fprintf(&b, "  %5.4g s  %7d       –       –       –            –          –       –            –\n", s.Horizon, s.Count)
+			fmt.Fprintf(&b, "  %5.4g s  %7d       –       –       –                    –                  –            –\n", s.Horizon, s.Count)
 			continue
 		}
 		set := "–"
 		if s.SetPoint > 0 {
-			set = strconv.FormatFloat(s.SetPoint, 'f', 2, 64)
+			set = fmt.Sprintf("%.2f (%.2f)", s.SetPoint, s.OverSetPoint())
 		}
-		fmt.Fprintf(&b, "  %5.4g s  %7d %7.2f %7.2f %7.2f %12.2f %10s %7.2f %10.1f %%\n",
-			s.Horizon, s.Count, s.RMSE, s.MAE, s.Bias, s.Persistence, set, s.OverPersistence(), 100*s.Coverage)
+		fmt.Fprintf(&b, "  %5.4g s  %7d %7.2f %7.2f %7.2f %20s %18s %10.1f %%\n",
+			s.Horizon, s.Count, s.RMSE, s.MAE, s.Bias, fmt.Sprintf("%.2f (%.2f)", s.Persistence, s.OverPersistence()), set, 100*s.Coverage)
 	}
 	return b.String()
 }

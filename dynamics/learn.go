@@ -65,7 +65,7 @@ const (
 	excited    = 60.0 // s for which a term must have been at work to be a candidate
 	worthwhile = 0.02 // log error that a change of shape must gain to be made
 	sweeps     = 3    // of the search over the knobs
-	everyRow   = 5    // origins are thinned by this in the search
+	originStep = 5.0  // s between the origins of forecasts in the search
 )
 
 // piece is a stretch of a run without gaps.
@@ -482,7 +482,9 @@ func (l *learner) cost(sh *shape) float64 {
 		m := l.document(sh, eq, &se)
 		for _, r := range judges[f] {
 			sq, count := make([]float64, len(Horizons)), make([]float64, len(Horizons))
-			forecastTrack(m, eq, newTrack(eq, r), Known, Horizons, 0, len(r.Time), everyRow, false, func(row Row) {
+			t := newTrack(eq, r)
+			stride := max(1, int(math.Round(originStep/t.step)))
+			forecastTrack(m, eq, t, Known, Horizons, 0, len(r.Time), stride, false, func(row Row) {
 				if z := r.Z[0][row.Target]; finite(z) {
 					k := slices.Index(Horizons, row.Horizon)
 					sq[k] += (row.Forecast - z) * (row.Forecast - z)
