@@ -40,6 +40,14 @@ const (
 	SerialDAQ      SerialFormat = "daq"      // the binary DAQ frame: single precision, time since start
 )
 
+// mark is the byte that ends a message.
+func (f SerialFormat) mark() byte {
+	if f == SerialDAQ {
+		return 0
+	}
+	return '\n'
+}
+
 // MQTTFormat is how the gateway publishes.
 type MQTTFormat string
 
@@ -90,7 +98,7 @@ const (
 
 // Run plays the log and returns once every message is acknowledged and every line read, or
 // soon after ctx has ended; that is no error. The serial thermocouple waits for someone to open
-// the port before the first row. Unwired columns and fields without a number are not sent.
+// the port before the first row, and greets each one who opens it with the end of a message. Unwired columns and fields without a number are not sent.
 func Run(ctx context.Context, log *runlog.Log, opt Options) (Summary, error) {
 	p, err := newPlayer(log, opt)
 	if err != nil {
@@ -202,7 +210,7 @@ func (p *player) run(ctx context.Context) error {
 	}
 	if p.tool >= 0 {
 		var err error
-		if p.port, err = openPort(p.opt.Serial); err != nil {
+		if p.port, err = openPort(p.opt.Serial, p.opt.SerialFormat.mark()); err != nil {
 			return err
 		}
 		defer p.port.close()
@@ -356,26 +364,45 @@ func (p *player) sentinel(column, i int) bool {
 	return p.log.Status[column][i].Reason == sensors.Sentinel
 }
 
-// serial writes the queued lines until the queue is closed and the reader has them all.
+// serial writes the queued lines until the queue is closed and the reader has them all. Between
+// lines it looks for a reader who comes or goes.
 func (p *player) serial(ctx context.Context) error {
-	for l := range p.queue {
-		ok, err := p.port.write(ctx, l.bytes, p.hold())
-		if err != nil {
-			return err
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if _, err := p.port.greet(); err != nil {
+				return err
+			}
+		case l, more := <-p.queue:
+			if !more {
+				return p.port.drain(ctx)
+			}
+			if err := p.line(ctx, l); err != nil {
+				return err
+			}
 		}
-		if !ok {
-			p.drop()
-			continue
-		}
-		p.mu.Lock()
-		p.sum.Messages++
-		p.sum.Samples[p.log.Columns[p.tool].Name]++
-		if l.sentinel {
-			p.sum.Sentinels++
-		}
-		p.mu.Unlock()
 	}
-	return p.port.drain(ctx)
+}
+
+func (p *player) line(ctx context.Context, l line) error {
+	ok, err := p.port.write(ctx, l.bytes, p.hold())
+	if err != nil {
+		return err
+	}
+	if !ok {
+		p.drop()
+		return nil
+	}
+	p.mu.Lock()
+	p.sum.Messages++
+	p.sum.Samples[p.log.Columns[p.tool].Name]++
+	if l.sentinel {
+		p.sum.Sentinels++
+	}
+	p.mu.Unlock()
+	return nil
 }
 
 func (p *player) connect() error {

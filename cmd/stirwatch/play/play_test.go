@@ -23,6 +23,7 @@ import (
 
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
+	"stirwatch/sensors/serialport"
 	"stirwatch/sensors/unit"
 	"stirwatch/sensors/wire"
 )
@@ -190,7 +191,7 @@ func TestRecordingArrivesOnceInOrderBitForBit(t *testing.T) {
 		sum := run(t, log, Options{Serial: link, MQTT: url, Topic: "cell"})
 
 		tool, _ := log.Find(sensors.ToolTemperature)
-		lines := strings.Split(strings.TrimSuffix(string(<-port), "\n"), "\n")
+		lines := strings.Split(strings.Trim(string(<-port), "\n"), "\n")
 		if len(lines) != len(log.Time) {
 			t.Fatalf("%s: %d serial lines of %d", name, len(lines), len(log.Time))
 		}
@@ -290,7 +291,7 @@ func TestSerialForms(t *testing.T) {
 		switch form {
 		case SerialDAQ:
 			d := wire.NewDAQ(wire.Options{Fields: []wire.Field{{Channel: 0, Key: "tool_temperature", Map: unit.Identity}}, DeviceClock: true})
-			for _, frame := range strings.Split(strings.TrimSuffix(string(all), "\x00"), "\x00") {
+			for _, frame := range strings.Split(strings.Trim(string(all), "\x00"), "\x00") {
 				s, err := d.Decode(nil, 1, []byte(frame))
 				if err != nil {
 					t.Fatalf("%s: %v", form, err)
@@ -300,7 +301,7 @@ func TestSerialForms(t *testing.T) {
 				}
 			}
 		default:
-			for sc := bufio.NewScanner(strings.NewReader(string(all))); sc.Scan(); {
+			for sc := bufio.NewScanner(strings.NewReader(strings.Trim(string(all), "\n"))); sc.Scan(); {
 				l := strings.NewReplacer("ts=", "", " tool_temperature=", ",", `{"ts":`, "", `,"tool_temperature":`, ",", "}", "").Replace(sc.Text())
 				stamp, value, _ := strings.Cut(l, ",")
 				at, err := strconv.ParseInt(stamp, 10, 64)
@@ -397,6 +398,7 @@ func TestLinesWithoutAReaderAreDroppedAndCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer p.Close()
+			n = -1 // the line end that greets
 			buf := make([]byte, 1)
 			for open() {
 				got, err := p.Read(buf)
@@ -418,6 +420,86 @@ func TestLinesWithoutAReaderAreDroppedAndCounted(t *testing.T) {
 		sum := <-sums
 		if got := sum.Samples["tool_temperature"]; got+sum.Dropped != len(log.Time) || hold != (sum.Dropped == 0) || first > got {
 			t.Errorf("hold %v: %d lines read; %+v", hold, first, sum)
+		}
+	}
+}
+
+// rows of a serial source, as the agent's journal would get them.
+type rows struct {
+	mu   sync.Mutex
+	time []int64
+	got  map[int64]float64
+}
+
+func (r *rows) Emit(s []sensors.Sample, _ sensors.Acker) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, x := range s {
+		r.time, r.got[x.Time] = append(r.time, x.Time), x.Value
+	}
+}
+
+func (r *rows) Event(sensors.Event) {}
+
+func (r *rows) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.time)
+}
+
+// The agent's own reader leaves out what comes before the first end of a message. It sees every
+// row from the first all the same, and after it has closed and reopened the port, in every form.
+func TestTheSerialSourceSeesEveryRowFromTheFirst(t *testing.T) {
+	log := Synthetic(8, 3)
+	field := func(key string) []wire.Field { return []wire.Field{{Key: key, Map: unit.Identity}} }
+	for form, o := range map[SerialFormat]serialport.Options{
+		SerialCSV:      {Decoder: wire.NewCSV(wire.Options{Fields: field("2"), TimeKey: "1", TimeUnit: wire.Nanoseconds, DeviceClock: true}, 0, nil)},
+		SerialKeyValue: {Decoder: wire.NewKeyValue(wire.Options{Fields: field("tool_temperature"), TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true})},
+		SerialJSON:     {Decoder: wire.NewJSON(wire.Options{Fields: field("tool_temperature"), TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true})},
+		SerialDAQ:      {Decoder: wire.NewDAQ(wire.Options{Fields: field("tool_temperature"), DeviceClock: true}), Format: serialport.COBS},
+	} {
+		link := filepath.Join(t.TempDir(), "tool")
+		o.Port, o.Clock = link, func() int64 { return time.Now().UnixNano() }
+		ended := make(chan Summary, 1)
+		go func() {
+			sum, err := Run(t.Context(), log, Options{Serial: link, SerialFormat: form, Speed: 200, Hold: true})
+			if err != nil {
+				t.Error(err)
+			}
+			ended <- sum
+		}()
+		wait(t, "the link", func() bool { return exists(link) })
+
+		got := &rows{got: map[int64]float64{}}
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		src := serialport.New(o)
+		go func() { left <- src.Run(ctx, got) }()
+		wait(t, "rows", func() bool { return got.len() >= 40 })
+		cancel()
+		if err := <-left; err != nil {
+			t.Error(err)
+		}
+		before := got.len()
+		src.Run(t.Context(), got) // until play ends
+		sum := <-ended
+
+		if form == SerialDAQ { // its stamps count from its start; the values tell
+			if got.time[0] == 0 || got.got[got.time[0]] != float64(float32(log.Value[0][0])) {
+				t.Errorf("%s: the first row came as %v", form, got.got[got.time[0]])
+			}
+		}
+		for k, at := range log.Time[:before] {
+			if form != SerialDAQ && (got.time[k] != at || got.got[at] != log.Value[0][k]) {
+				t.Fatalf("%s: row %d came as %v at %d, want %v at %d", form, k+1, got.got[got.time[k]], got.time[k], log.Value[0][k], at)
+			}
+		}
+		// What lay in the terminal when the reader left is lost: never more than a second of rows.
+		if n := got.len(); sum.Dropped != 0 || sum.Messages != len(log.Time) || n > len(log.Time) || n <= before {
+			t.Errorf("%s: %d rows before the reader left, %d in all of %d; %+v", form, before, n, len(log.Time), sum)
+		}
+		if h := src.Health().Snapshot(); h.Rejected != 0 {
+			t.Errorf("%s: %d messages rejected", form, h.Rejected)
 		}
 	}
 }

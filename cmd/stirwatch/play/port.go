@@ -14,11 +14,14 @@ import (
 
 // port is a serial port of our own: a pseudo-terminal whose other end stands under a link.
 type port struct {
-	master *os.File
-	fd     int
-	name   string // of the terminal, e.g. /dev/pts/4
-	link   string
-	deaf   bool // the reader has let a line wait too long and taken nothing since
+	master  *os.File
+	fd      int
+	name    string // of the terminal, e.g. /dev/pts/4
+	link    string
+	mark    byte      // ends a message
+	came    time.Time // when the reader was first seen; zero: nobody has the port open
+	greeted bool      // the reader has got its mark
+	deaf    bool      // the reader has let a line wait too long and taken nothing since
 }
 
 const (
@@ -33,8 +36,8 @@ const (
 )
 
 // openPort makes the pseudo-terminal and the link to it. A link that is there is replaced, any
-// other file is refused.
-func openPort(link string) (*port, error) {
+// other file is refused. Mark is the byte that ends a message.
+func openPort(link string, mark byte) (*port, error) {
 	if info, err := os.Lstat(link); err == nil && info.Mode()&os.ModeSymlink == 0 {
 		return nil, fmt.Errorf("serial link %s: a file that is no link stands there; remove it or choose another name", link)
 	}
@@ -42,7 +45,7 @@ func openPort(link string) (*port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no pseudo-terminal: %w", err)
 	}
-	p := &port{master: master, fd: int(master.Fd()), name: terminal.Name(), link: link}
+	p := &port{master: master, fd: int(master.Fd()), name: terminal.Name(), link: link, mark: mark}
 	_, err = term.MakeRaw(int(terminal.Fd()))
 	if err == nil {
 		err = unix.SetNonblock(p.fd, true)
@@ -82,20 +85,33 @@ func (p *port) ready(events int16, d time.Duration) (ok, hup bool, err error) {
 	return fds[0].Revents&events != 0, fds[0].Revents&unix.POLLHUP != 0, err
 }
 
+// greet tells whether a reader is there and ready. One who has just opened the port gets time to
+// set it up, and then a mark: readers leave out what comes before the first end of a message, as
+// its start may be missing.
+func (p *port) greet() (bool, error) {
+	_, hup, err := p.ready(0, 0)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("serial port %s: %w", p.name, err)
+	case hup:
+		p.came, p.greeted = time.Time{}, false
+	case p.came.IsZero():
+		p.came = time.Now()
+	case !p.greeted && time.Since(p.came) >= settling:
+		n, err := unix.Write(p.fd, []byte{p.mark})
+		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+			return false, fmt.Errorf("serial port %s: %w", p.name, err)
+		}
+		p.greeted = n == 1
+	}
+	return p.greeted, nil
+}
+
 // await waits until someone has opened the port and set it up.
 func (p *port) await(ctx context.Context) error {
 	for {
-		_, hup, err := p.ready(0, 0)
-		if err != nil {
-			return fmt.Errorf("serial port %s: %w", p.name, err)
-		}
-		if !hup {
-			if err := sleep(ctx, settling); err != nil {
-				return err
-			}
-			if _, hup, err = p.ready(0, 0); err == nil && !hup {
-				return nil
-			}
+		if there, err := p.greet(); there || err != nil {
+			return err
 		}
 		if err := sleep(ctx, lookAgain); err != nil {
 			return err
@@ -104,7 +120,7 @@ func (p *port) await(ctx context.Context) error {
 }
 
 // write sends one line. With hold it waits for a reader as long as it takes; otherwise a line
-// that nobody reads is dropped: false. A line that has begun is never cut short while the reader
+// for which nobody is ready is dropped: false. A line that has begun is never cut short while the reader
 // is there.
 func (p *port) write(ctx context.Context, b []byte, hold bool) (bool, error) {
 	whole, begun := b, false
@@ -116,17 +132,23 @@ func (p *port) write(ctx context.Context, b []byte, hold bool) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		ok, hup, err := p.ready(unix.POLLOUT, min(lookAgain, patience))
+		there, err := p.greet()
 		switch {
 		case err != nil:
-			return false, fmt.Errorf("serial port %s: %w", p.name, err)
-		case hup && !hold:
+			return false, err
+		case !there && !hold:
 			return false, nil
-		case hup:
+		case !there:
 			if err := p.await(ctx); err != nil {
 				return false, err
 			}
 			b, begun = whole, false // the new reader gets it from its start
+		}
+		ok, hup, err := p.ready(unix.POLLOUT, min(lookAgain, patience))
+		switch {
+		case err != nil:
+			return false, fmt.Errorf("serial port %s: %w", p.name, err)
+		case hup:
 			continue
 		case !ok && !hold && !begun && time.Since(began) >= patience:
 			p.deaf = true
