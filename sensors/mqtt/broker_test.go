@@ -288,11 +288,7 @@ func run(t testing.TB, o Options, to sensors.Sink) (*Source, func()) {
 // subscribed waits until the broker has granted the subscriptions.
 func subscribed(t testing.TB, s *Source) {
 	t.Helper()
-	eventually(t, "subscribed", func() bool {
-		s.upMu.Lock()
-		defer s.upMu.Unlock()
-		return s.up != 0
-	})
+	eventually(t, "subscribed", func() bool { return s.up.Load() != 0 })
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -81,9 +82,9 @@ type Source struct {
 
 	everUp   bool  // there was a session since Run began
 	gapFrom  int64 // the broker lost the session: last message before it did; 0: it did not
-	up       int64 // subscribed since, ns; 0: not. Guarded by upMu
-	upMu     sync.Mutex
-	reported bool // the present outage was recorded
+	reported bool  // the present outage was recorded
+
+	up atomic.Int64 // subscribed since, ns since the Unix epoch; 0: not
 }
 
 // New checks the options; it does not connect.
@@ -265,15 +266,14 @@ func (s *Source) session(ctx context.Context, to sensors.Sink) {
 	if ctx.Err() != nil {
 		l.leaving.Store(true)
 		s.mu.Lock() // an Emit under way comes to its end
+		rest := l.rest()
 		s.mu.Unlock()
 		select {
-		case <-l.rest():
+		case <-rest:
 		case <-time.After(farewell):
 		}
 	}
-	s.upMu.Lock()
-	s.up = 0
-	s.upMu.Unlock()
+	s.up.Store(0)
 	client.Disconnect(uint(2 * farewell.Milliseconds()))
 	l.fail(net.ErrClosed)
 	s.mu.Lock() // the link's reader is out
@@ -289,7 +289,7 @@ func (s *Source) session(ctx context.Context, to sensors.Sink) {
 func (s *Source) explain(err error) error {
 	switch {
 	case errors.Is(err, net.ErrClosed):
-		return fmt.Errorf("the broker did not answer within %v", max(s.o.KeepAlive, connectLimit))
+		return fmt.Errorf("no sign of life from the broker within %v, or the record was stuck for so long", max(s.o.KeepAlive, connectLimit))
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("closed by the broker (it stopped, or another client has the id %q)", s.o.ClientID)
 	}
@@ -299,8 +299,11 @@ func (s *Source) explain(err error) error {
 // outage records that there is no connection, once until there is one again.
 func (s *Source) outage(to sensors.Sink, why error) {
 	s.health.Fail(why)
-	if !s.reported {
-		s.reported = true
+	s.mu.Lock()
+	told := s.reported
+	s.reported = true
+	s.mu.Unlock()
+	if !told {
 		to.Event(sensors.Event{Time: s.o.Clock(), Source: s.o.Name, Kind: sensors.Disconnected, Text: why.Error()})
 	}
 }
@@ -355,7 +358,7 @@ func (s *Source) connected(sessionPresent bool) {
 		text += ", session resumed"
 	default:
 		text += ", new session"
-		if s.everUp && s.gapFrom == 0 {
+		if s.everUp && !s.o.CleanSession && s.gapFrom == 0 {
 			s.gapFrom = cmp.Or(s.last, s.o.Clock())
 		}
 	}
@@ -404,9 +407,7 @@ func (s *Source) subscribe(ctx context.Context, client paho.Client, l *link, to 
 		}
 	}
 	now := s.o.Clock()
-	s.upMu.Lock()
-	s.up = now
-	s.upMu.Unlock()
+	s.up.Store(now)
 	s.mu.Lock()
 	from := s.gapFrom
 	s.gapFrom = 0
@@ -555,9 +556,7 @@ func (s *Source) watch(ctx context.Context, to sensors.Sink) {
 			return
 		case <-tick.C:
 		}
-		s.upMu.Lock()
-		up := s.up
-		s.upMu.Unlock()
+		up := s.up.Load()
 		if up == 0 {
 			continue
 		}
