@@ -161,7 +161,7 @@ func Open(path string, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	st, err := openStore(path)
+	st, err := openStore(path, opts.Archive)
 	if err != nil {
 		lock.Close()
 		return nil, err

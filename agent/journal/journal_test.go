@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		childThatIsKilled(path)
 		return
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("modernc.org/libc.init.0.func1"))
+	goleak.VerifyTestMain(m)
 }
 
 func testRegistry(t testing.TB) *sensors.Registry {

@@ -75,7 +75,7 @@ func open(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	return db, nil
 }
 
-func openStore(path string) (*store, error) {
+func openStore(path string, archive bool) (*store, error) {
 	if err := checkHeader(path); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func openStore(path string) (*store, error) {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	s := &store{path: path, db: db}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(archive); err != nil {
 		db.Close()
 		return nil, explain(path, err)
 	}
@@ -94,7 +94,7 @@ func openStore(path string) (*store, error) {
 
 var errForeign = errors.New("a SQLite file of another program")
 
-func (s *store) prepare() error {
+func (s *store) prepare(archive bool) error {
 	var app, version, objects int
 	err := errors.Join(
 		s.db.QueryRow("PRAGMA application_id").Scan(&app),
@@ -124,6 +124,9 @@ func (s *store) prepare() error {
 		return err
 	}
 	s.next = max(s.sent, last) + 1
+	if archive {
+		return nil // nobody asks what is unsent, and counting reads the whole file
+	}
 	s.unsent, err = count(s.db, s.sent, last)
 	return err
 }
