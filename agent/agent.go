@@ -164,8 +164,11 @@ func (a *Agent) Event(e sensors.Event) {
 		level = slog.LevelWarn
 	}
 	a.opt.Log.Log(context.Background(), level, string(e.Kind), "source", e.Source, "count", e.Count, "text", e.Text)
-	a.opt.Journal.Line(journal.Events).Tag("source", e.Source).Tag("kind", string(e.Kind)).
-		Int("count", int64(e.Count)).Text("text", e.Text).End(e.Time)
+	line := a.opt.Journal.Line(journal.Events).Tag("source", e.Source).Tag("kind", string(e.Kind)).Text("text", e.Text)
+	if e.Count > 0 {
+		line.Int("count", int64(e.Count))
+	}
+	line.End(e.Time)
 }
 
 // tick is one step at the instant now (ns since the Unix epoch, arrival clock).

@@ -48,7 +48,8 @@ const maxBody = 4 << 20
 
 const (
 	backoffMin = 500 * time.Millisecond
-	backoffMax = 30 * time.Second
+	backoffMax = 30 * time.Second // for a server that answers: it may need the rest
+	awayMax    = 3 * time.Second  // for one that does not: a try costs nothing, and the backlog waits for it
 	slowMin    = 5 * time.Second // between tries when a person must act first
 	logEvery   = time.Minute
 	limitMin   = 100 // lines
@@ -442,7 +443,11 @@ func (e *journalError) Unwrap() error { return e.err }
 
 // judge says what a failure makes of the upload and how long to wait.
 func (u *Uploader) judge(err error, failures int) (Phase, time.Duration) {
-	wait := min(u.fast<<min(failures, 10), backoffMax)
+	limit := backoffMax
+	if statusOf(err) == 0 && !os.IsTimeout(err) {
+		limit = awayMax
+	}
+	wait := min(u.fast<<min(failures, 10), limit)
 	wait = wait/2 + rand.N(wait) // half to one and a half times, so that many agents do not come at once
 	var fault *journalError
 	if errors.As(err, &fault) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # stirwatch as the agent under test of an ingest bench: MQTT in, InfluxDB out, journal on.
 # Environment: BROKER INFLUX_URL INFLUX_BUCKET INFLUX_ORG INFLUX_TOKEN CLIENT_ID DATA_DIR
-# LOAD_MODE (flat | frame). STIRWATCH names the binary (default: bin/stirwatch of this project).
+# LOAD_MODE (flat | frame). The bench takes every number in the database for a sample, so anomalies
+# of missing values (max_age) and counters (health) are switched off. STIRWATCH names the binary (default: bin/stirwatch of this project).
 set -eu
 here=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 channels() { # name unit
@@ -31,7 +32,7 @@ END
 {
   echo "machine: cell1"
   echo "channels:"
-  channels | while read -r name unit; do echo "  ${name/\//_}: {unit: ${unit}}"; done
+  channels | while read -r name unit; do echo "  ${name/\//_}: {unit: ${unit}, max_age: 0 s}"; done
   cat <<END
 sources:
   load:
@@ -47,7 +48,7 @@ END
     echo "        - {topic: afsd/+/+/+, channel: \"{3}_{4}\", payload: json, value: value, unit_key: unit, time: {key: ts, unit: ns}}"
   fi
   cat <<END
-journal: {path: $DATA_DIR/journal.db}
+journal: {path: $DATA_DIR/journal.db, health: 1 d}
 influxdb:
   url: $INFLUX_URL
   org: "$INFLUX_ORG"
