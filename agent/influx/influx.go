@@ -50,7 +50,7 @@ const (
 	backoffMin = 500 * time.Millisecond
 	backoffMax = 30 * time.Second // for a server that answers: it may need the rest
 	awayMax    = 3 * time.Second  // for one that does not: a try costs nothing, and the backlog waits for it
-	slowMin    = 5 * time.Second // between tries when a person must act first
+	slowMin    = 5 * time.Second  // between tries when a person must act first
 	logEvery   = time.Minute
 	limitMin   = 100 // lines
 )

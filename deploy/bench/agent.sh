@@ -2,7 +2,8 @@
 # stirwatch as the agent under test of an ingest bench: MQTT in, InfluxDB out, journal on.
 # Environment: BROKER INFLUX_URL INFLUX_BUCKET INFLUX_ORG INFLUX_TOKEN CLIENT_ID DATA_DIR
 # LOAD_MODE (flat | frame). The bench takes every number in the database for a sample, so anomalies
-# of missing values (max_age) and counters (health) are switched off. STIRWATCH names the binary (default: bin/stirwatch of this project).
+# of missing values (max_age) and counters (health) are switched off. STIRWATCH names the binary
+# (default: bin/stirwatch of this project).
 set -eu
 here=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 channels() { # name unit

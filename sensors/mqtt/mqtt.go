@@ -61,7 +61,7 @@ const (
 	defaultPacket    = 1 << 20
 	connectLimit     = 10 * time.Second // for reaching the broker, and for each of its answers
 	firstRetry       = 250 * time.Millisecond
-	lastRetry        = time.Second // what is published before we are back may be lost with the broker's session
+	lastRetry        = time.Second            // what is published before we are back may be lost with the broker's session
 	farewell         = 500 * time.Millisecond // at the end, for acknowledgements on their way
 )
 
