@@ -208,7 +208,7 @@ func TestFailuresLoseNothing(t *testing.T) {
 		phase Phase
 	}{
 		"500":     {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "boom", 500) }, Waiting},
-		"502 web": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>", 502) }, Waiting},
+		"502 web": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, Waiting},
 		"bad json": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(500)
@@ -219,7 +219,7 @@ func TestFailuresLoseNothing(t *testing.T) {
 			w.Header().Set("Retry-After", time.Now().UTC().Format(http.TimeFormat))
 			w.WriteHeader(503)
 		}, Waiting},
-		"401":        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"code":"unauthorized"}`, 401) }, Unauthorized},
+		"401":        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"code":"unauthorized"}`, http.StatusUnauthorized) }, Unauthorized},
 		"403":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }, Unauthorized},
 		"404":        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "database not found", 404) }, NoBucket},
 		"418":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(418) }, Refused},

@@ -850,7 +850,7 @@ func FuzzReadBack(f *testing.F) {
 // FuzzLine writes arbitrary names and text and reads them back as one record.
 func FuzzLine(f *testing.F) {
 	f.Add("state", "a, b=c\\", "text\nwith \"quotes\" \\", 1.5, int64(10))
-	f.Add("\\", "\\ ", "\x00\xff", -0.0, int64(-1))
+	f.Add("\\", "\\ ", "\x00\xff", math.Copysign(0, -1), int64(-1))
 	f.Add("a\\,b", "\n", "", math.MaxFloat64, int64(math.MaxInt64))
 	f.Fuzz(func(t *testing.T, key, tag, text string, v float64, stamp int64) {
 		if key == "" {

@@ -40,7 +40,7 @@ func TestEqualUnitsPassValuesBitForBit(t *testing.T) {
 	if err != nil || m != Identity {
 		t.Fatalf("map %v, error %v", m, err)
 	}
-	for _, v := range []float64{0.1, -0.0, 474.9, math.MaxFloat64} {
+	for _, v := range []float64{0.1, math.Copysign(0, -1), 474.9, math.MaxFloat64} {
 		if math.Float64bits(m.Apply(v)) != math.Float64bits(v) {
 			t.Errorf("%g changed", v)
 		}

@@ -15,8 +15,7 @@ import (
 const now = int64(1760000000500000000)
 
 var (
-	sentinel   = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
-	notANumber = sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
+	sentinel = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
 )
 
 // fields maps each key to the channel of its position, values untouched.
