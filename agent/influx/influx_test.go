@@ -219,7 +219,9 @@ func TestFailuresLoseNothing(t *testing.T) {
 			w.Header().Set("Retry-After", time.Now().UTC().Format(http.TimeFormat))
 			w.WriteHeader(503)
 		}, Waiting},
-		"401":        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"code":"unauthorized"}`, http.StatusUnauthorized) }, Unauthorized},
+		"401": {func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, `{"code":"unauthorized"}`, http.StatusUnauthorized)
+		}, Unauthorized},
 		"403":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }, Unauthorized},
 		"404":        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "database not found", 404) }, NoBucket},
 		"418":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(418) }, Refused},
