@@ -1,0 +1,141 @@
+package twin
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Code is one command of the machine: an M-code, or in a program also a G-code.
+type Code struct {
+	Name string // "M41", "G1"
+	S    float64
+	HasS bool
+	F    float64 // G1: mm/min along the path
+	L    float64 // G1: laps
+	P    float64 // G4: s
+	Z    float64 // G0: mm over the deposit
+}
+
+// Timed is a code at a time: what an operator does during the build.
+type Timed struct {
+	At   float64 // s since start
+	Code Code
+}
+
+// codes are the known commands: what S means and its range. wait marks codes that are done only
+// once their condition holds.
+var codes = map[string]struct {
+	s        string
+	min, max float64
+	wait     bool
+}{
+	"M04": {"rpm", 0, 600, true}, "M06": {"rpm", 0, 600, false}, "M05": {},
+	"M24": {"mm/min", -2000, 2000, false}, "M25": {},
+	"M27": {}, "M28": {},
+	"M40": {"mode", 0, 3, false}, "M41": {"set-point", 0, 30000, false}, "M42": {"N·m", 0, 1000, true}, "M43": {"°C", 0, 700, true},
+	"M52": {"%", 1, 300, false},
+	"M60": {}, "M61": {}, "M62": {"Hz", 1, 20, false},
+	"M71": {"Kp×100", 0, 10000, false}, "M72": {"Tn×10", 0, 10000, false}, "M73": {"Tv×10", 0, 10000, false}, "M74": {"Td×10", 0, 10000, false},
+	"M75": {"rpm", 0, 600, false}, "M76": {"rpm", 0, 600, false},
+	"G0": {}, "G1": {}, "G4": {}, "M30": {},
+}
+
+// ParseCode reads one command such as "M41 S475" or "m41s475". Only a program may hold G-codes
+// and M30.
+func ParseCode(line string, program bool) (Code, error) {
+	var c Code
+	t := strings.ToUpper(strings.TrimSpace(line))
+	for len(t) > 0 {
+		letter := t[0]
+		n := 1
+		for n < len(t) && strings.IndexByte("+-.0123456789", t[n]) >= 0 {
+			n++
+		}
+		v, err := strconv.ParseFloat(t[1:n], 64)
+		if err != nil || math.IsInf(v, 0) {
+			return c, fmt.Errorf("%q is no word of a command", t[:n])
+		}
+		t = strings.TrimSpace(t[n:])
+		switch {
+		case c.Name == "" && (letter == 'M' || letter == 'G'):
+			if v != math.Trunc(v) || v < 0 || v > 999 {
+				return c, fmt.Errorf("%c%g is not known", letter, v)
+			}
+			c.Name = fmt.Sprintf("%c%02.0f", letter, v)
+			if letter == 'G' {
+				c.Name = fmt.Sprintf("G%.0f", v)
+			}
+		case c.Name == "":
+			return c, fmt.Errorf("%q does not begin with a code", line)
+		case letter == 'S' && !c.HasS:
+			c.S, c.HasS = v, true
+		case letter == 'F' && c.Name == "G1" && v > 0:
+			c.F = v
+		case letter == 'L' && c.Name == "G1" && v > 0:
+			c.L = v
+		case letter == 'P' && c.Name == "G4" && v >= 0:
+			c.P = v
+		case letter == 'Z' && c.Name == "G0" && v >= 0:
+			c.Z = v
+		default:
+			return c, fmt.Errorf("%s takes no %c%g", c.Name, letter, v)
+		}
+	}
+	known, ok := codes[c.Name]
+	switch {
+	case c.Name == "":
+		return c, errors.New("empty command")
+	case !ok || !program && (c.Name[0] == 'G' || c.Name == "M30"):
+		return c, fmt.Errorf("%s is not known", c.Name)
+	case known.s == "" && c.HasS:
+		return c, fmt.Errorf("%s takes no S", c.Name)
+	case known.s != "" && !c.HasS:
+		return c, fmt.Errorf("%s needs S<%s>", c.Name, known.s)
+	case known.s != "" && (c.S < known.min || c.S > known.max):
+		return c, fmt.Errorf("S%g: %s takes %g to %g %s", c.S, c.Name, known.min, known.max, known.s)
+	case c.Name == "M40" && c.S != math.Trunc(c.S):
+		return c, fmt.Errorf("M40 takes mode 0 torque, 1 force, 2 K-type, 3 tool temperature, not %g", c.S)
+	case c.Name == "G1" && (c.F == 0 || c.L == 0):
+		return c, errors.New("G1 needs F<mm/min> and L<laps>")
+	}
+	return c, nil
+}
+
+//go:embed materials/build.nc
+var standardBuild string
+
+// ParseProgram reads a program: one code a line, ; begins a comment. All mistakes are told.
+func ParseProgram(text string) ([]Code, error) {
+	var program []Code
+	var problems []error
+	for i, line := range strings.Split(text, "\n") {
+		line, _, _ = strings.Cut(line, ";")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		c, err := ParseCode(line, true)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("line %d: %w", i+1, err))
+			continue
+		}
+		program = append(program, c)
+	}
+	if len(problems) == 0 && len(program) == 0 {
+		problems = append(problems, errors.New("the program is empty"))
+	}
+	return program, errors.Join(problems...)
+}
+
+// StandardBuild is the program that the twin runs when none is given: start on the plate, two
+// bars with a reload between, end, cooling; about 14 minutes.
+func StandardBuild() []Code {
+	p, err := ParseProgram(standardBuild)
+	if err != nil {
+		panic("twin: " + err.Error())
+	}
+	return p
+}
