@@ -159,7 +159,8 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 			continue // nothing measured yet
 		}
 		j.Line(journal.Forecasts).Tag("state", state).Tag("horizon", e.tags[i]).
-			Float("value", e.forecast.Mean[i]).Float("sd", e.forecast.SD[i]).Int("made", t).
+			Float("value", e.forecast.Mean[i]).Float("sd", e.forecast.SD[i]).
+			Float("lower", e.forecast.Lower[i]).Float("upper", e.forecast.Upper[i]).Int("made", t).
 			End(t + int64(h*1e9))
 	}
 }

@@ -76,4 +76,6 @@ func copyForecast(dst, src *dynamics.Forecast) {
 	dst.Horizon = append(dst.Horizon[:0], src.Horizon...)
 	dst.Mean = append(dst.Mean[:0], src.Mean...)
 	dst.SD = append(dst.SD[:0], src.SD...)
+	dst.Lower = append(dst.Lower[:0], src.Lower...)
+	dst.Upper = append(dst.Upper[:0], src.Upper...)
 }

@@ -36,7 +36,7 @@ var Schema = []Table{
 		[][2]string{{"value", "float"}, {"sd", "standard deviation of value"}, {"innovation", "measured less predicted"}, {"innovation_sd", "standard deviation of the innovation"}, {"ratio", "innovation² over gate²·variance; above 1 it is rejected"}, {"rejected", "bool"}}},
 	{Forecasts, "what the model expects", "the instant that is forecast",
 		[][2]string{{"state", "name of the state"}, {"horizon", "how far ahead, e.g. 60s"}},
-		[][2]string{{"value", "float"}, {"sd", "standard deviation of value"}, {"made", "integer, ns: the tick that made it"}}},
+		[][2]string{{"value", "float"}, {"sd", "standard deviation of value"}, {"lower", "lower end of the 95 % interval"}, {"upper", "upper end of the 95 % interval"}, {"made", "integer, ns: the tick that made it"}}},
 	{Anomalies, "what the estimate cannot explain", "the tick of the change",
 		[][2]string{{"code", "kind of anomaly"}, {"channel", "where it shows"}},
 		[][2]string{{"score", "float"}, {"limit", "float; above it the anomaly stands"}, {"active", "bool"}, {"since", "integer, ns: when it began"}, {"text", "for people"}}},

@@ -73,7 +73,7 @@ func temperatureWords(c *cell, s *agent.Snapshot) string {
 		w = fmt.Sprintf("tool %.1f %s", s.Value[id], c.registry.Channel(id).Unit)
 	}
 	if n := len(s.Forecast.Mean); n > 0 && !math.IsNaN(s.Forecast.Mean[n-1]) {
-		w += fmt.Sprintf(", in %.0f s %.0f ± %.0f °C", s.Forecast.Horizon[n-1], s.Forecast.Mean[n-1], 1.96*s.Forecast.SD[n-1])
+		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], s.Forecast.Mean[n-1], s.Forecast.Lower[n-1], s.Forecast.Upper[n-1])
 	}
 	return w
 }
@@ -221,10 +221,9 @@ func (s *screen) chart(width, height int) string {
 		for k := 1; k < len(f.Horizon); k++ {
 			if h <= f.Horizon[k] {
 				w := (h - f.Horizon[k-1]) / (f.Horizon[k] - f.Horizon[k-1])
-				m := f.Mean[k-1] + w*(f.Mean[k]-f.Mean[k-1])
-				sd := 1.96 * (f.SD[k-1] + w*(f.SD[k]-f.SD[k-1]))
-				mean[c], upper[c], lower[c] = m, m+sd, m-sd
-				any = any || !math.IsNaN(m)
+				between := func(v []float64) float64 { return v[k-1] + w*(v[k]-v[k-1]) }
+				mean[c], upper[c], lower[c] = between(f.Mean), between(f.Upper), between(f.Lower)
+				any = any || !math.IsNaN(mean[c])
 				break
 			}
 		}
