@@ -1,0 +1,520 @@
+// Package bridge is the last gate before the machine.
+//
+// A [Command] is a lease on one [Target]: a quantity with its unit that is clamped to absolute
+// limits, approached no faster than the slew limit, acknowledged, read back, and given up for the
+// target's named safe state unless it is renewed in time. Two goroutines speak to the controller,
+// through a [Dialect] and one request at a time: the pilot carries out what was commanded, the
+// watchdog knows nothing of whoever commands, has its own timer, may interrupt the pilot, and
+// reverts. Limits come from [Options] and are fixed when the bridge is made.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"stirwatch/sensors/unit"
+)
+
+// Command asks for a value of one target, for a time.
+type Command struct {
+	Target string
+	Value  unit.Quantity // in any unit of the target's kind
+	For    time.Duration // the lease: renewed or gone after this; cut to the target's longest
+	Who    string        // who commands; another one is refused while the lease holds
+	Why    string        // for the record
+}
+
+// Target is one quantity of the machine that may be commanded, with its limits.
+type Target struct {
+	Name      string
+	Unit      unit.Unit     // in which the controller is spoken to; the numbers below are in it
+	Min, Max  float64       // absolute limits
+	Slew      float64       // most change per second, above 0
+	Tolerance float64       // by which a read-back may differ
+	Lease     time.Duration // longest lease; default 30 s
+	Safe      SafeState
+}
+
+// SafeState is what a target reverts to.
+type SafeState struct {
+	Name  string  // for people: "off", "hold"
+	Value float64 // in the target's unit; it may lie outside its limits, as 0 = off does
+	// Ramp walks there under the slew limit; otherwise the value is put on the wire at once.
+	// Only a value inside the limits can be walked to.
+	Ramp bool
+}
+
+// Options of a bridge; zero durations take the defaults named.
+type Options struct {
+	// Dialect makes the way to the controller, not yet connected. It is called again where a
+	// request did not come back although its context had ended.
+	Dialect func() Dialect
+	Targets []Target
+
+	Step     time.Duration // between two values of a ramp; default 1 s
+	Check    time.Duration // between two read-backs of a value that is held; default 2 s
+	Timeout  time.Duration // longest request; default 1 s
+	Retry    time.Duration // pause after a request that failed; default 250 ms
+	Patience time.Duration // a value not acknowledged and read back for so long ends its lease; default 5 s
+	Grace    time.Duration // for the pilot to let go of the wire when the watchdog wants it; default 100 ms
+
+	// State names a file that remembers which targets are under lease, so that a bridge that died
+	// reverts them when it runs again; "": nothing is remembered.
+	State    string
+	Recorder Recorder // nil: nothing is recorded
+}
+
+// Bridge guards one controller. Its methods may be called from several goroutines.
+type Bridge struct {
+	o       Options
+	targets []*gate
+	clerk   clerk
+	stateMu sync.Mutex
+
+	kickPilot, kickWatchdog chan struct{}
+
+	mu        sync.Mutex
+	running   bool
+	stopping  bool
+	session   *session
+	abandoned []Dialect          // given up, with a write that may still come through
+	inFlight  context.CancelFunc // of the pilot's or a reader's request
+	urgent    bool               // the watchdog wants the wire
+}
+
+// session is one dialect and the right to use it.
+type session struct {
+	dialect Dialect
+	free    chan struct{} // holds one token while nobody speaks
+}
+
+// Refusal says why a command was not taken.
+type Refusal struct {
+	Target, Reason string
+	Err            error // the kind, e.g. [ErrHeld]
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("command of %s refused: %s", r.Target, r.Reason) }
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Kinds of refusals and of the ends of a lease, for [errors.Is].
+var (
+	ErrHeld       = errors.New("another one holds the lease")
+	ErrReverting  = errors.New("the target is on its way to its safe state")
+	ErrNotRunning = errors.New("the bridge does not run")
+	ErrLimit      = errors.New("outside the limits")
+	ErrExpired    = errors.New("the lease was not renewed in time")
+	ErrReleased   = errors.New("the lease was given back")
+	ErrReplaced   = errors.New("a later command of the same commander took its place")
+	ErrFailed     = errors.New("the controller does not hold the value")
+)
+
+const (
+	defaultLease = 30 * time.Second
+	defaultGrace = 100 * time.Millisecond
+	maxLease     = 24 * time.Hour
+	maxText      = 1000 // bytes of who and why
+)
+
+// New checks the options and makes a bridge that does nothing until [Bridge.Run]. It fails where
+// limits contradict each other or the dialect's resolution.
+func New(o Options) (*Bridge, error) {
+	if o.Dialect == nil {
+		panic("bridge: Options need a Dialect")
+	}
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{
+		{&o.Step, time.Second}, {&o.Check, 2 * time.Second}, {&o.Timeout, time.Second},
+		{&o.Retry, 250 * time.Millisecond}, {&o.Patience, 5 * time.Second}, {&o.Grace, defaultGrace},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	o.Targets = slices.Clone(o.Targets)
+	b := &Bridge{
+		o: o, kickPilot: make(chan struct{}, 1), kickWatchdog: make(chan struct{}, 1),
+		session: newSession(o.Dialect()),
+	}
+	var errs []error
+	for i, t := range o.Targets {
+		if t.Lease <= 0 {
+			t.Lease = defaultLease
+		}
+		g, err := newGate(t, b.session.dialect.Resolution(t.Name), o.Step)
+		if err == nil && slices.ContainsFunc(o.Targets[:i], func(u Target) bool { return u.Name == t.Name }) {
+			err = fmt.Errorf("target %s stands twice", t.Name)
+		}
+		b.targets = append(b.targets, g)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	b.clerk.init(o.Recorder)
+	return b, nil
+}
+
+func newSession(d Dialect) *session {
+	s := &session{dialect: d, free: make(chan struct{}, 1)}
+	s.free <- struct{}{}
+	return s
+}
+
+// Run carries out commands until ctx ends; then it reverts what is under lease, for at most
+// three requests and the ramps, and closes the dialect. What the state file names is reverted
+// first. The error tells what could not be made safe. Run is called once.
+func (b *Bridge) Run(ctx context.Context) error {
+	left, err := b.remembered()
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.running = true
+	for _, g := range b.targets {
+		if slices.Contains(left, g.Name) {
+			g.touched = true
+			b.revertLocked(g, "", "the program ended while the lease held")
+		}
+	}
+	b.mu.Unlock()
+
+	var all, wheel sync.WaitGroup
+	all.Go(b.clerk.run)
+	pilotCtx, stopPilot := context.WithCancel(ctx)
+	defer stopPilot()
+	wheel.Go(func() { b.pilot(pilotCtx) })
+	err = b.watch(ctx) // in this goroutine: the last one to end
+
+	b.mu.Lock()
+	b.running = false
+	s := b.session
+	b.mu.Unlock()
+	stopPilot()
+	b.end(&wheel, s, &err)
+	b.clerk.stop()
+	all.Wait()
+	return err
+}
+
+// end closes the dialect and waits for the pilot, and for neither of them too long.
+func (b *Bridge) end(pilot *sync.WaitGroup, s *session, err *error) {
+	ended := make(chan struct{})
+	go func() {
+		s.dialect.Close()
+		pilot.Wait()
+		close(ended)
+	}()
+	limit := time.NewTimer(b.o.Grace + b.o.Timeout)
+	defer limit.Stop()
+	select {
+	case <-ended:
+	case <-limit.C:
+		*err = errors.Join(*err, errors.New("bridge: the connection to the controller did not close"))
+	}
+}
+
+// Command takes a lease on a target, or renews and changes the one that the same commander holds.
+// It returns at once; [Lease.Reached] tells when the machine has followed. A refusal is a
+// [*Refusal]; it is recorded like everything else.
+func (b *Bridge) Command(c Command) (*Lease, error) {
+	c.Who, c.Why = short(c.Who), short(c.Why)
+	g := b.target(c.Target)
+	refuse := func(kind error, format string, args ...any) (*Lease, error) {
+		r := &Refusal{c.Target, fmt.Sprintf(format, args...), kind}
+		rec := Record{Target: c.Target, Verdict: Refused, Asked: c.Value.Value, Given: math.NaN(), ReadBack: math.NaN(), Unit: c.Value.Unit, Who: c.Who, Why: c.Why, Note: r.Reason}
+		if g != nil && c.Value.Unit.Dim == g.Unit.Dim {
+			rec.Asked, rec.Unit = c.Value.In(g.Unit), g.Unit
+		}
+		b.clerk.tell(rec)
+		return nil, r
+	}
+	switch {
+	case g == nil:
+		return refuse(nil, "no such target; there are %s", b.names())
+	case c.Who == "" || c.Why == "":
+		return refuse(nil, "who and why must be told")
+	case c.For <= 0:
+		return refuse(nil, "a lease of %v ends before it begins; a time above 0 is wanted", c.For)
+	case c.Value.Unit.Dim != g.Unit.Dim:
+		return refuse(ErrLimit, "%s has the wrong kind of unit; allowed here: %s", c.Value, unit.Of(g.Unit.Dim))
+	}
+	asked := c.Value.In(g.Unit)
+	if math.IsNaN(asked) || math.IsInf(asked, 0) {
+		return refuse(ErrLimit, "%v is not a number", asked)
+	}
+	given := g.clamp(asked)
+
+	// The file first: a lease that would be forgotten by a crash is not given.
+	b.mu.Lock()
+	g.claims++
+	b.mu.Unlock()
+	err := b.remember(g.Name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	g.claims--
+	if err != nil {
+		return refuse(err, "the lease cannot be remembered: %v", err)
+	}
+	old := g.lease
+	switch {
+	case !b.running || b.stopping:
+		return refuse(ErrNotRunning, "the bridge does not run")
+	case g.reverting:
+		return refuse(ErrReverting, "it is being brought to its safe state %q", g.Safe.Name)
+	case old != nil && old.who != c.Who:
+		return refuse(ErrHeld, "%s holds it for another %v", old.who, time.Until(g.expires).Round(time.Millisecond))
+	}
+	now := time.Now()
+	l := &Lease{b: b, g: g, who: c.Who, why: c.Why, asked: asked, given: given, reached: make(chan struct{}), done: make(chan struct{})}
+	if old != nil {
+		old.end(ErrReplaced)
+	} else {
+		g.known, g.verified = false, false // someone may have turned the knob meanwhile
+		g.doubt = now
+	}
+	if old == nil || old.given != given {
+		g.next = now
+		if g.verified { // the pause between two values of a ramp runs on
+			g.next = later(now, g.lastAt.Add(g.step))
+		}
+	} else if g.verified && g.last == given {
+		l.reach()
+	}
+	g.lease = l
+	g.expires = now.Add(min(c.For, g.Lease))
+	rec := g.record(Accepted, "")
+	if asked < g.Min || asked > g.Max {
+		rec.Verdict, rec.Note = Clamped, fmt.Sprintf("the limits are %g to %g %s", g.Min, g.Max, g.Unit)
+	}
+	b.clerk.tell(rec)
+	signal(b.kickPilot)
+	signal(b.kickWatchdog)
+	return l, nil
+}
+
+func short(s string) string {
+	if len(s) > maxText {
+		return s[:maxText]
+	}
+	return s
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (b *Bridge) target(name string) *gate {
+	for _, g := range b.targets {
+		if g.Name == name {
+			return g
+		}
+	}
+	return nil
+}
+
+func (b *Bridge) names() []string {
+	var s []string
+	for _, g := range b.targets {
+		s = append(s, g.Name)
+	}
+	return s
+}
+
+// Targets lists what may be commanded, with the limits in effect.
+func (b *Bridge) Targets() []Target {
+	all := make([]Target, len(b.targets))
+	for i, g := range b.targets {
+		all[i] = g.Target
+	}
+	return all
+}
+
+// State is what is known of a target at one moment. Numbers are in its unit, NaN where unknown.
+type State struct {
+	Target
+	Who          string // holder of the lease; "": none
+	Asked, Given float64
+	Sent         float64 // last value put on the wire
+	ReadBack     float64 // last value the controller told
+	Verified     bool    // Sent was acknowledged and, where that can be, read back within tolerance
+	Reverting    bool
+	Expires      time.Time
+}
+
+// State of a target; false: there is none of this name.
+func (b *Bridge) State(target string) (State, bool) {
+	g := b.target(target)
+	if g == nil {
+		return State{}, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := State{Target: g.Target, Asked: math.NaN(), Given: math.NaN(), Sent: math.NaN(), ReadBack: g.readBack, Verified: g.verified, Reverting: g.reverting}
+	if g.touched {
+		s.Sent = g.last
+	}
+	if g.lease != nil {
+		s.Who, s.Asked, s.Given, s.Expires = g.lease.who, g.lease.asked, g.lease.given, g.expires
+	}
+	return s, true
+}
+
+// Lost counts records that could not be handed on because the recorder did not keep up.
+func (b *Bridge) Lost() uint64 { return b.clerk.lost.Load() }
+
+// Get reads a target's value from the controller, between the pilot's requests.
+func (b *Bridge) Get(ctx context.Context, target string) (q unit.Quantity, err error) {
+	g := b.target(target)
+	if g == nil {
+		return q, fmt.Errorf("no target %s; there are %s", target, b.names())
+	}
+	err = b.speak(ctx, func(ctx context.Context, d Dialect) error {
+		v, err := d.Get(ctx, target)
+		q = unit.Quantity{Value: v, Unit: g.Unit}
+		return err
+	})
+	return q, err
+}
+
+// Probe asks the controller who it is and how it does, as far as the dialect knows a question.
+func (b *Bridge) Probe(ctx context.Context) (answer string, err error) {
+	err = b.speak(ctx, func(ctx context.Context, d Dialect) error {
+		answer, err = d.Probe(ctx)
+		return err
+	})
+	return answer, err
+}
+
+// speak lends the wire for one request, which the watchdog may interrupt.
+func (b *Bridge) speak(ctx context.Context, request func(context.Context, Dialect) error) error {
+	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
+	defer cancel()
+	b.mu.Lock()
+	s := b.session
+	b.mu.Unlock()
+	select {
+	case <-s.free:
+	case <-ctx.Done():
+		return fmt.Errorf("the controller is busy with another request: %w", ctx.Err())
+	}
+	defer func() { s.free <- struct{}{} }()
+	b.mu.Lock()
+	if b.urgent || b.session != s {
+		b.mu.Unlock()
+		return errBusy
+	}
+	b.inFlight = cancel
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		b.inFlight = nil
+		b.mu.Unlock()
+	}()
+	return request(ctx, s.dialect)
+}
+
+var errBusy = errors.New("the watchdog has the wire")
+
+// Lease is a command in force.
+type Lease struct {
+	b             *Bridge
+	g             *gate
+	who, why      string
+	asked, given  float64
+	reached, done chan struct{}
+	isReached     bool
+	err           error
+}
+
+// Given is the value in force after limits and resolution.
+func (l *Lease) Given() unit.Quantity { return unit.Quantity{Value: l.given, Unit: l.g.Unit} }
+
+// Renew lets the lease run for d from now, at most the target's longest. It fails where the lease
+// has ended.
+func (l *Lease) Renew(d time.Duration) error {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	now := time.Now()
+	switch {
+	case l.g.lease != l || l.g.reverting:
+		return fmt.Errorf("the lease on %s cannot be renewed: %w", l.g.Name, l.err)
+	case d <= 0:
+		return fmt.Errorf("the lease on %s cannot be renewed for %v; a time above 0 is wanted", l.g.Name, d)
+	case !now.Before(l.g.expires): // the watchdog has not seen it yet; late is late
+		return fmt.Errorf("the lease on %s cannot be renewed: %w", l.g.Name, ErrExpired)
+	}
+	l.g.expires = now.Add(min(d, l.g.Lease))
+	signal(l.b.kickWatchdog)
+	return nil
+}
+
+// Release gives the lease back: the target reverts now.
+func (l *Lease) Release(why string) {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	if l.g.lease == l && !l.g.reverting {
+		l.b.clerk.tell(l.g.record(Released, short(why)))
+		l.end(ErrReleased)
+		l.b.revertLocked(l.g, l.who, "the lease was given back")
+	}
+}
+
+// Reached is closed when the value was acknowledged and read back within tolerance.
+func (l *Lease) Reached() <-chan struct{} { return l.reached }
+
+// Done is closed when the lease has ended; Err tells why. The target is then on its way to its
+// safe state, unless the reason is [ErrReplaced].
+func (l *Lease) Done() <-chan struct{} { return l.done }
+
+// Err is why the lease ended, nil while it holds.
+func (l *Lease) Err() error {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	return l.err
+}
+
+// reach and end are called with the bridge locked.
+func (l *Lease) reach() bool {
+	if l.isReached {
+		return false
+	}
+	l.isReached = true
+	close(l.reached)
+	return true
+}
+
+func (l *Lease) end(why error) {
+	if l.err == nil {
+		l.err = why
+		close(l.done)
+	}
+}
+
+// StateError is a state file that cannot be used.
+type StateError struct {
+	Path string
+	Err  error
+}
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("bridge: the state file %s: %v; make sure the machine is safe, then remove the file", e.Path, e.Err)
+}
+func (e *StateError) Unwrap() error { return e.Err }

@@ -1,0 +1,488 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stirwatch/sensors/unit"
+)
+
+var celsius = unit.MustParse("°C")
+
+// write is one value that reached the emulated machine.
+type write struct {
+	at    time.Time
+	value float64
+	safe  bool
+}
+
+// machine is an emulated controller behind a [Dialect], with faults on order.
+type machine struct {
+	mu         sync.Mutex
+	held       float64
+	writes     []write
+	res        float64
+	noReadBack bool
+	fault      func(op Op) (delay time.Duration, err error) // nil: prompt and right
+	hang       chan struct{}                                // a call waits for it, whatever its context says
+	made       int
+}
+
+type toMachine struct{ *machine }
+
+func (m *machine) dialect() Dialect {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.made++
+	return toMachine{m}
+}
+
+func (d toMachine) begin(ctx context.Context, op Op) error {
+	d.mu.Lock()
+	fault, hang := d.fault, d.hang
+	d.mu.Unlock()
+	if hang != nil && op != OpSafe {
+		<-hang
+	}
+	if fault == nil {
+		return ctx.Err()
+	}
+	delay, err := fault(op)
+	t := time.NewTimer(delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d toMachine) put(v float64, safe bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = v
+	d.writes = append(d.writes, write{time.Now(), v, safe})
+}
+
+func (d toMachine) Set(ctx context.Context, _ string, v float64) error {
+	d.put(v, false) // it is on the wire; what follows is the reply
+	return d.begin(ctx, OpSet)
+}
+
+func (d toMachine) Safe(ctx context.Context, _ string, v float64) error {
+	d.put(v, true)
+	return d.begin(ctx, OpSafe)
+}
+
+func (d toMachine) Get(ctx context.Context, _ string) (float64, error) {
+	if d.noReadBack {
+		return 0, ErrNoReadBack
+	}
+	if err := d.begin(ctx, OpGet); err != nil {
+		return 0, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.held, nil
+}
+
+func (d toMachine) Probe(context.Context) (string, error)           { return "emulated", nil }
+func (d toMachine) Show(op Op, t string, v float64) (string, error) { return fmt.Sprint(op, t, v), nil }
+func (d toMachine) Resolution(string) float64                       { return d.res }
+func (d toMachine) Unsettled() bool                                 { return false }
+func (d toMachine) Close() error                                    { return nil }
+
+func (m *machine) log() []write {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]write(nil), m.writes...)
+}
+
+// notes gathers records.
+type notes struct {
+	mu  sync.Mutex
+	all []Record
+}
+
+func (n *notes) Record(r Record) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, r)
+}
+
+func (n *notes) verdicts() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var s []string
+	for _, r := range n.all {
+		s = append(s, string(r.Verdict))
+	}
+	return strings.Join(s, " ")
+}
+
+func toolTemperature() Target {
+	return Target{Name: "set_point", Unit: celsius, Min: 300, Max: 480, Slew: 10, Tolerance: 0.5, Lease: time.Minute,
+		Safe: SafeState{Name: "hold low", Value: 300}}
+}
+
+// start runs a bridge inside a bubble of testing/synctest.
+func start(t *testing.T, o Options) (b *Bridge, stop func() error) {
+	t.Helper()
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	synctest.Wait()
+	return b, func() error { cancel(); return <-ended }
+}
+
+func ask(b *Bridge, v float64, d time.Duration) (*Lease, error) {
+	return b.Command(Command{Target: "set_point", Value: unit.Quantity{Value: v, Unit: celsius}, For: d, Who: "test", Why: "a test"})
+}
+
+func TestALeaseWalksHoldsAndReverts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, n := &machine{held: 400, res: 1}, &notes{}
+		b, stop := start(t, Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: n})
+		began := time.Now()
+		l, err := ask(b, 455, 20*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-l.Reached()
+		if took := time.Since(began); took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("55 °C at 10 °C/s took %v", took)
+		}
+		if err := l.Renew(30 * time.Second); err != nil {
+			t.Error(err)
+		}
+		renewed := time.Now()
+		<-l.Done()
+		synctest.Wait()
+		last := m.log()[len(m.log())-1]
+		if !errors.Is(l.Err(), ErrExpired) || time.Since(renewed) != 30*time.Second || !last.safe || last.value != 300 || !last.at.Equal(time.Now()) {
+			t.Errorf("%v after %v: %+v", l.Err(), time.Since(renewed), last)
+		}
+		if err := l.Renew(time.Second); !errors.Is(err, ErrExpired) {
+			t.Errorf("an ended lease was renewed: %v", err)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if got := n.verdicts(); got != "accepted reached expired reverted" {
+			t.Error(got)
+		}
+	})
+}
+
+func TestLimitsAndRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, n := &machine{held: 470}, &notes{}
+		b, stop := start(t, Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: n})
+		l, err := ask(b, 900, time.Minute)
+		if err != nil || l.Given().Value != 480 {
+			t.Fatalf("%v, %v", l, err)
+		}
+		for want, c := range map[string]Command{
+			"no such target":     {Target: "spindle", Value: unit.Quantity{Value: 400, Unit: celsius}, For: time.Second, Who: "a", Why: "b"},
+			"who and why":        {Target: "set_point", Value: unit.Quantity{Value: 400, Unit: celsius}, For: time.Second, Who: "a"},
+			"ends before":        {Target: "set_point", Value: unit.Quantity{Value: 400, Unit: celsius}, Who: "a", Why: "b"},
+			"wrong kind of unit": {Target: "set_point", Value: unit.Quantity{Value: 400, Unit: unit.MustParse("rpm")}, For: time.Second, Who: "a", Why: "b"},
+			"not a number":       {Target: "set_point", Value: unit.Quantity{Value: math.NaN(), Unit: celsius}, For: time.Second, Who: "a", Why: "b"},
+			"test holds it":      {Target: "set_point", Value: unit.Quantity{Value: 400, Unit: celsius}, For: time.Second, Who: "a", Why: "b"},
+		} {
+			var r *Refusal
+			if _, err := b.Command(c); !errors.As(err, &r) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", want, err)
+			}
+		}
+		<-l.Reached()
+		l.Release("enough")
+		time.Sleep(time.Second)
+		if w := m.log(); w[len(w)-1].value != 300 {
+			t.Errorf("%+v", w)
+		}
+		stop()
+		if got := n.verdicts(); got != "clamped refused refused refused refused refused refused reached released reverted" {
+			t.Error(got)
+		}
+		if _, err := ask(b, 400, time.Second); !errors.Is(err, ErrNotRunning) {
+			t.Error(err)
+		}
+	})
+}
+
+// A controller that takes every command and follows none is found out by reading back.
+func TestAValueThatIsNotHeldEndsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, n := &machine{held: 400}, &notes{}
+		b, stop := start(t, Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: n, Patience: 3 * time.Second})
+		l, _ := ask(b, 405, time.Minute)
+		<-l.Reached()
+		m.mu.Lock()
+		m.held = 440 // someone at the panel
+		m.mu.Unlock()
+		turned := time.Now()
+		<-l.Done()
+		if !errors.Is(l.Err(), ErrFailed) || time.Since(turned) > 6*time.Second {
+			t.Errorf("%v after %v", l.Err(), time.Since(turned))
+		}
+		stop()
+		if got := n.verdicts(); got != "accepted reached failed reverted" {
+			t.Error(got)
+		}
+	})
+}
+
+// The pilot hangs for ever inside the dialect; the safe state goes out in time through a new one.
+func TestTheWatchdogNeedsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{held: 400}
+		o := Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}}
+		b, stop := start(t, o)
+		l, _ := ask(b, 450, 10*time.Second)
+		time.Sleep(1500 * time.Millisecond)
+		m.mu.Lock()
+		m.hang = make(chan struct{})
+		m.mu.Unlock()
+		granted := time.Now().Add(-1500 * time.Millisecond)
+		<-l.Done()
+		time.Sleep(time.Second)
+		var safe write
+		for _, w := range m.log() {
+			if w.safe {
+				safe = w
+				break
+			}
+		}
+		// The pilot is stuck: patience ends the lease before its time.
+		if late := safe.at.Sub(granted); late == 0 || late > 10*time.Second+defaultGrace {
+			t.Errorf("safe after %v: %+v", late, safe)
+		}
+		close(m.hang)
+		m.mu.Lock()
+		m.hang = nil
+		m.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if w := m.log(); w[len(w)-1].value != 300 || m.made < 2 {
+			t.Errorf("%d dialects, %+v", m.made, w)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALeaseSurvivesNoCrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.json")
+	m := &machine{held: 400}
+	o := Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, State: path}
+	b, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.running = true // the program dies before Run has done anything
+	if _, err := ask(b, 450, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := start(t, o)
+		time.Sleep(time.Second)
+		if w := m.log(); len(w) != 1 || w[0].value != 300 {
+			t.Errorf("%+v", w)
+		}
+		stop()
+		if left, err := b.remembered(); len(left) != 0 || err != nil {
+			t.Errorf("%v, %v", left, err)
+		}
+	})
+	if w := m.log(); len(w) != 1 {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestOptionsThatContradictThemselves(t *testing.T) {
+	for want, change := range map[string]func(*Target){
+		"no interval":           func(t *Target) { t.Min = 500 },
+		"not above 0":           func(t *Target) { t.Slew = 0 },
+		"tolerance":             func(t *Target) { t.Tolerance = math.NaN() },
+		"cannot be walked to":   func(t *Target) { t.Safe = SafeState{"off", 0, true} },
+		"needs a name":          func(t *Target) { t.Safe.Name = "" },
+		"steps of 7":            func(t *Target) { t.Min, t.Max = 302, 307 },
+		"safe value 302 cannot": func(t *Target) { t.Safe.Value = 302 },
+		"longest lease":         func(t *Target) { t.Lease = 48 * time.Hour },
+	} {
+		target := toolTemperature()
+		target.Safe.Value = 302 - 301.0 + 294
+		change(&target)
+		if _, err := New(Options{Dialect: (&machine{res: 7}).dialect, Targets: []Target{target}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+}
+
+// story is one random life of a bridge: who asks what when, and what the machine does meanwhile.
+// It returns how many requests, faults and writes there were.
+func story(t *testing.T, seed uint64) (requests, writes int) {
+	rng := rand.New(rand.NewPCG(seed, 4))
+	pick := func(ds ...time.Duration) time.Duration { return ds[rng.IntN(len(ds))] }
+	target := toolTemperature()
+	target.Slew = []float64{0.3, 5, 10, 200}[rng.IntN(4)]
+	switch rng.IntN(3) {
+	case 0:
+		target.Safe = SafeState{"off", 0, false}
+	case 1:
+		target.Safe = SafeState{"hold", 350, true}
+	}
+	m := &machine{held: []float64{0, 300, 411.3, 480, 600}[rng.IntN(5)], res: []float64{0, 1, 0.1}[rng.IntN(3)], noReadBack: rng.IntN(4) == 0}
+	o := Options{Dialect: m.dialect, Targets: []Target{target}, Patience: pick(3*time.Second, 6*time.Second), Step: pick(200*time.Millisecond, time.Second)}
+	faulty := rng.Float64() * 0.5
+	var frng sync.Mutex
+	m.fault = func(Op) (time.Duration, error) {
+		frng.Lock()
+		defer frng.Unlock()
+		if rng.Float64() > faulty {
+			return time.Duration(rng.IntN(20)) * time.Millisecond, nil
+		}
+		switch rng.IntN(4) {
+		case 0:
+			return time.Hour, nil // never answers
+		case 1:
+			return 0, errors.New("unplugged")
+		case 2:
+			return time.Duration(rng.IntN(900)) * time.Millisecond, errors.New("garbage")
+		}
+		return time.Duration(rng.IntN(3)) * time.Millisecond, &DeviceError{"", "error: no"}
+	}
+	_ = pick
+	started := m.held
+	b, stop := start(t, o)
+	type span struct{ from, to time.Time }
+	var alive []span // when a lease could have been in force, as the commander sees it
+	for range 5 + rng.IntN(20) {
+		frng.Lock()
+		v := []float64{300, 480, 350 + 100*rng.Float64(), -1e9, 1e9, math.NaN(), math.Inf(1), 0}[rng.IntN(8)]
+		d := time.Duration(rng.IntN(8000)) * time.Millisecond
+		pause := time.Duration(rng.IntN(6000)) * time.Millisecond
+		who := []string{"test", "other"}[rng.IntN(2)]
+		release := rng.IntN(6) == 0
+		turn := rng.IntN(12) == 0
+		frng.Unlock()
+		requests++
+		l, err := b.Command(Command{Target: "set_point", Value: unit.Quantity{Value: v, Unit: celsius}, For: d, Who: who, Why: "story"})
+		if err == nil {
+			alive = append(alive, span{time.Now(), time.Now().Add(d)})
+		}
+		if release && l != nil {
+			l.Release("story")
+		}
+		if turn && !m.noReadBack {
+			_ = turn
+		}
+		time.Sleep(pause)
+	}
+	frng.Lock()
+	faulty = 0
+	frng.Unlock()
+	time.Sleep(time.Minute + 15*time.Minute) // silence, and a machine that answers
+	// Silence has led to the safe state, if anything was commanded at all.
+	log := m.log()
+	if len(log) > 0 && log[len(log)-1].value != target.Safe.Value {
+		t.Errorf("seed %d: silence ended at %g, the safe value is %g", seed, log[len(log)-1].value, target.Safe.Value)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("seed %d: %v", seed, err)
+	}
+	// Every write is inside limits and slew, or the safe value itself.
+	step := max(o.Step, time.Duration(m.res/target.Slew*1e9))
+	last, at := started, time.Time{}
+	for _, w := range log {
+		const tiny = 1e-6
+		inside := w.value >= target.Min-tiny && w.value <= target.Max+tiny
+		isSafe := w.safe && math.Abs(w.value-target.Safe.Value) < tiny
+		if !inside && !isSafe {
+			t.Errorf("seed %d: %g is outside the limits", seed, w.value)
+		}
+		from := math.Min(math.Max(last, target.Min), target.Max)
+		reach := target.Slew * min(w.at.Sub(at), step).Seconds()
+		if at.IsZero() {
+			reach = target.Slew * step.Seconds()
+		}
+		blind := m.noReadBack && at.IsZero() // nobody knows where it starts
+		if jump := isSafe && (!target.Safe.Ramp || blind); !jump && math.Abs(w.value-from) > reach+tiny && !(from != last && w.value == from) {
+			t.Errorf("seed %d: from %g to %g in %v with %g a second", seed, last, w.value, w.at.Sub(at), target.Slew)
+		}
+		// Whatever moves away from the safe state has a lease.
+		if !w.safe {
+			covered := false
+			for _, s := range alive {
+				covered = covered || !w.at.Before(s.from) && w.at.Before(s.to.Add(time.Millisecond))
+			}
+			if !covered {
+				t.Errorf("seed %d: %g was written without a lease", seed, w.value)
+			}
+		}
+		last, at = w.value, w.at
+	}
+	// Silence is answered in time: after the end of every lease that was not followed by another,
+	// the safe state, or the first step to it, is on the wire within the grace.
+	for i, s := range alive {
+		end := s.to
+		if i+1 < len(alive) && !alive[i+1].from.After(end.Add(defaultGrace)) {
+			continue
+		}
+		var before *write
+		answered := false
+		for j := range log {
+			w := &log[j]
+			if !w.at.After(end) {
+				before = w
+			}
+			if w.safe && !w.at.Before(s.from) && !w.at.After(end.Add(defaultGrace+2*time.Millisecond)) {
+				answered = true
+			}
+		}
+		if before != nil && !before.safe && !answered {
+			t.Errorf("seed %d: nothing safe on the wire within %v of the end of a lease", seed, defaultGrace)
+		}
+	}
+	return requests, len(log)
+}
+
+func TestStories(t *testing.T) {
+	cases := 3000
+	if testing.Short() {
+		cases = 300
+	}
+	requests, writes := 0, 0
+	for seed := range uint64(cases) {
+		synctest.Test(t, func(t *testing.T) {
+			r, w := story(t, seed)
+			requests, writes = requests+r, writes+w
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%d stories, %d commands, %d writes", cases, requests, writes)
+}
+
+func FuzzStory(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) { story(t, seed) })
+	})
+}
