@@ -101,6 +101,7 @@ func def(d *time.Duration, v time.Duration) {
 
 // Run reads all sources and ticks until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
+	a.returned()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.opt.Sources {
 		g.Go(func() error { a.supervise(ctx, s); return nil })
@@ -113,6 +114,22 @@ func (a *Agent) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// returned puts on record that nobody watched since the last record: what a device without
+// acknowledgement sent meanwhile is missing, and after a kill what was not yet committed.
+func (a *Agent) returned() {
+	now := a.opt.Clock.Now()
+	last, err := a.opt.Journal.LastCommit()
+	if err != nil {
+		a.opt.Log.Error("the end of the record cannot be found", "error", err)
+	}
+	if last == 0 || err != nil {
+		return
+	}
+	a.Event(sensors.Event{Time: now, Source: "journal", Kind: sensors.Gap,
+		Text: fmt.Sprintf("the agent was away since %s: of devices that do not wait for an acknowledgement nothing is here from then on",
+			time.Unix(0, last).UTC().Format(time.RFC3339Nano))})
 }
 
 // beat ticks in real time and follows steps of the wall clock.

@@ -55,6 +55,18 @@ func (r *Reader) committedAfter(id int64) (ns int64, err error) {
 	return ns, err
 }
 
+// LastCommit is when the newest batch was committed, ns since the Unix epoch; 0 if there is none.
+func (r *Reader) LastCommit() (ns int64, err error) {
+	err = r.db.QueryRow("SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1").Scan(&ns)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		err = explain(r.path, err)
+	}
+	return ns, err
+}
+
 // Unsent reads the batches after the one with the given id, in order, until maxLines lines or
 // maxBytes compressed bytes are reached; it gives at least one if there is one. It appends to dst
 // and reuses the buffers of the batches in dst's spare capacity.
