@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -138,7 +139,7 @@ type backlogCount struct {
 	bytes          int64
 }
 
-// Open opens the journal at path and makes it if it is not there. A file that is something else,
+// Open opens the journal at path and makes it, and its folder, if it is not there. A file that is something else,
 // damaged, or in use by another process is an error that says so; [MoveAside] puts such a file
 // out of the way.
 func Open(path string, opts Options) (*Journal, error) {
@@ -156,6 +157,9 @@ func Open(path string, opts Options) (*Journal, error) {
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	lock, err := lockFile(path + ".lock")
 	if err != nil {

@@ -182,9 +182,21 @@ func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Regi
 	case h.LastError != "":
 		d.say(false, what, "%s", h.LastError)
 	case h.Connects > 0:
-		d.say(false, what, "open, but nothing came within %v; is the device sending, and are names and topics right?", d.patience)
+		d.say(false, what, "%s is open, but nothing came within %v; is the device sending, and are names and topics right?", place(s), d.patience)
 	default:
-		d.say(false, what, "could not be opened within %v", d.patience)
+		d.say(false, what, "%s is not there within %v", place(s), d.patience)
+	}
+}
+
+// place is what a source reads, as the configuration names it.
+func place(s *config.Source) string {
+	switch {
+	case s.Serial != nil:
+		return string(s.Serial.Port)
+	case s.MQTT != nil:
+		return string(s.MQTT.Broker)
+	default:
+		return string(s.Log.Path)
 	}
 }
 

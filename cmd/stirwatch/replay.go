@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,11 @@ journal of its own, so that the record of the machine stays as it is.`,
 			if speed < 0 {
 				return coded{fmt.Errorf("--speed %g: use 0 (as fast as possible) or more", speed), exitUsage}
 			}
-			conf.Journal.Path = config.Path(into)
+			own, err := filepath.Abs(into) // seen from here, not from the configuration's folder
+			if err != nil {
+				return err
+			}
+			conf.Journal.Path = config.Path(own)
 			conf.InfluxDB = nil
 			return replay(cmd, conf, args[0], speed)
 		},
