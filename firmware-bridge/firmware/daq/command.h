@@ -1,6 +1,6 @@
 // What the board is told, byte by byte:
 //
-//     ?                                          describe yourself
+//     ?                                          describe yourself; at the start of a line
 //     O <number> <duty> <relay> <lease>*<CRC>    set the output, ended by LF or CR
 //
 // number 0..65535 is repeated in the answer; duty in per mille; relay 0 or 1; lease in ms; CRC is
@@ -62,7 +62,7 @@ static Reply obey() {
 // poll takes what has come. A refused command changes nothing and renews nothing.
 static void poll() {
     for (int16_t c; (c = uart::get()) >= 0;) {
-        if (c == '?') {
+        if (c == '?' && length == 0) {
             describe = true;
         } else if (c != '\n' && c != '\r') {
             if (length < sizeof line) line[length++] = c;

@@ -16,7 +16,7 @@ constexpr uint16_t STATUS_MS = 100;       // read-back, answer and lasting fault
 constexpr uint16_t DESCRIBE_MS = 1000;    // one channel in turn, and a heartbeat
 constexpr uint16_t THERMOCOUPLE_MS = 250; // without a conversion (one takes 0.1 s): ask why
 constexpr uint16_t LOAD_CELL_MS = 500;    // without a conversion (0.1 s at its slowest): a fault
-constexpr uint32_t TOGETHER_US = 1000;    // conversions so close share a frame
+constexpr uint32_t TOGETHER_US = 200;     // conversions so close share a frame
 constexpr uint8_t ANALOG_MIN = 8;         // conversions in a mean
 
 static Max31856 thermocouple[2] = {Max31856(0), Max31856(1)};

@@ -16,6 +16,7 @@ static volatile bool leaseEnded;  // since it was last looked at
 // drop makes the output safe: PWM pin and relay low. Interrupts are off.
 static inline void drop() {
     TCCR1A = _BV(WGM11); // disconnects the pin from the timer (table 16-2)
+    OCR1A = 0;           // a later command does not begin with this one's duty
     PORTB &= ~(_BV(PWM_PB) | _BV(RELAY_PB));
     leaseMs = 0;
 }
@@ -41,6 +42,7 @@ static void lend(uint16_t duty, bool relay, uint16_t ms) {
         TCCR1A = _BV(WGM11) | _BV(COM1A1);
     } else {
         TCCR1A = _BV(WGM11);
+        OCR1A = 0;
     }
     PORTB = relay ? PORTB | _BV(RELAY_PB) : PORTB & ~_BV(RELAY_PB);
     leaseMs = ms;
@@ -50,8 +52,11 @@ static void lend(uint16_t duty, bool relay, uint16_t ms) {
 
 // percent is read back from the timer.
 static float percent() {
-    if (!(TCCR1A & _BV(COM1A1))) return 0;
-    return (OCR1A + 1UL) * (100.0f / (TOP + 1UL));
+    uint8_t keep = SREG;
+    cli(); // two bytes by way of one register that drop uses too (section 16.3)
+    uint16_t on = TCCR1A & _BV(COM1A1) ? OCR1A + 1 : 0;
+    SREG = keep;
+    return on * (100.0f / (TOP + 1UL));
 }
 
 // tick is called each millisecond by the interrupt.

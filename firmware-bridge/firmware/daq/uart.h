@@ -1,6 +1,5 @@
 // The serial line: both directions through rings that interrupts empty and fill. Nothing here waits.
-// ATmega328P data sheet (DS40002061), section 20: USART0; baud rate error of 115200 at 16 MHz with
-// U2X0: 2.1 % (table 20-7), inside the +-3.5 % that a receiver of 8N1 frames takes.
+// ATmega328P data sheet (DS40002061), section 20: USART0.
 #pragma once
 #include <avr/interrupt.h>
 #include <avr/io.h>

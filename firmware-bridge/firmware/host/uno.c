@@ -36,7 +36,7 @@
 #include <sim_avr.h>
 #include <sim_elf.h>
 
-enum { MHZ = 16, MS = 1000 * MHZ };
+enum { MHZ = 16, MS = 1000 * MHZ, BAUD = 250000 };
 
 static avr_t *avr;
 static unsigned resets;
@@ -53,8 +53,13 @@ static void say(const char *format, ...) {
     fflush(stdout);
 }
 
-static void pin(char port, int bit, int level) {
-    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ(port), bit), level);
+// ready_line drives PD2 to PD5. The level is told as external as well: at each write to its port the
+// emulator puts a pin with a pull-up back to high.
+static void ready_line(int bit, int level) {
+    static avr_ioport_external_t outside = {.name = 'D', .mask = 0x3C, .value = 0x3C};
+    outside.value = level ? outside.value | 1 << bit : outside.value & ~(1 << bit);
+    avr_ioctl(avr, AVR_IOCTL_IOPORT_SET_EXTERNAL('D'), &outside);
+    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), bit), level);
 }
 
 // MAX31856: SPI registers, a conversion each 98 or 82 ms, DRDY low until the result is read.
@@ -79,7 +84,7 @@ static void converter_power(struct converter *c) {
     c->ready = 0;
 }
 
-static void converter_drive(int i) { pin('D', 2 + i, converter[i].gone || !converter[i].ready); }
+static void converter_drive(int i) { ready_line(2 + i, converter[i].gone || !converter[i].ready); }
 
 static void converter_run(int i) {
     struct converter *c = &converter[i];
@@ -150,7 +155,7 @@ static struct cell {
     avr_cycle_count_t period, next;
 } cell[2] = {{.level = 1, .period = 12500 * MHZ}, {.level = 1, .period = 12563 * MHZ}};
 
-static void cell_drive(int i) { pin('D', 4 + i, !cell[i].held && (cell[i].gone || cell[i].level)); }
+static void cell_drive(int i) { ready_line(4 + i, !cell[i].held && (cell[i].gone || cell[i].level)); }
 
 static void cell_run(int i) {
     struct cell *c = &cell[i];
@@ -229,7 +234,7 @@ static void line_in(void) {
     if (in_length == 0 || !xon || avr->cycle < next_in) return;
     avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT), in[0]);
     memmove(in, in + 1, --in_length);
-    next_in = avr->cycle + 10 * MHZ * 1000000 / 115200;
+    next_in = avr->cycle + 10 * MHZ * 1000000 / BAUD;
 }
 
 static void feed(const char *b, size_t n) {
@@ -284,8 +289,8 @@ static void after_reset(void) {
     patched = 0;
     avr_cycle_timer_register(avr, MHZ, models, NULL); // the reset has dropped it
     for (int i = 0; i < 2; i++) {
-        pin('D', 2 + i, 0), pin('D', 2 + i, 1), converter_drive(i);
-        pin('D', 4 + i, 0), pin('D', 4 + i, 1), cell_drive(i);
+        ready_line(2 + i, 0), ready_line(2 + i, 1), converter_drive(i);
+        ready_line(4 + i, 0), ready_line(4 + i, 1), cell_drive(i);
     }
     xon = 1;
     say("%.0f reset %u", micros(), ++resets);
