@@ -154,33 +154,58 @@ var (
 	red    = lipgloss.NewStyle().Foreground(lipgloss.Color("1")).Bold(true)
 )
 
-// View implements tea.Model.
+const (
+	labels     = 13 // columns of the words in front of the lines below the chart
+	axis       = 6  // columns of the chart's scale
+	leastChart = 24 // columns; where there is less room, there is no chart
+	leastRows  = 4
+	mostRows   = 24
+	mostListed = 4 // anomalies
+)
+
+// View implements tea.Model. No line is wider than the screen, and there are no more than fit.
 func (s *screen) View() string {
 	if s.snap.Tick == 0 {
-		return bold.Render(s.title) + "\n\nwaiting for the first samples … q quits\n"
+		return bold.Render(s.title) + "\n\nwaiting for the first samples …  q quits"
 	}
-	left := s.channels()
-	chart := s.chart(max(30, s.width-lipgloss.Width(left)-14), max(6, min(16, s.height-16)))
 	state := faint.Render("no run")
 	if s.snap.Running {
 		state = green.Render("run")
 	}
-	return strings.Join([]string{
-		bold.Render(s.title) + "  " + time.Unix(0, s.snap.Time).Format("2006-01-02 15:04:05") + "  " + state + "  " + faint.Render("q quits"),
-		"",
-		lipgloss.JoinHorizontal(lipgloss.Top, left, "   ", chart),
-		"",
-		bold.Render("Temperature  ") + temperatureWords(s.cell, &s.snap),
-		bold.Render("Advice       ") + s.advice(),
-		bold.Render("Anomalies    ") + s.anomalies(),
-		bold.Render("Sources      ") + s.sources(),
-		bold.Render("Journal      ") + s.journal(),
-	}, "\n")
+	head := s.clip(bold.Render(s.title) + "  " + time.Unix(0, s.snap.Time).Format("15:04:05") + "  " + state + "  " + faint.Render("q quits"))
+	foot := lipgloss.JoinVertical(lipgloss.Left,
+		s.line("Temperature", temperatureWords(s.cell, &s.snap)),
+		s.line("Advice", s.advice()),
+		s.line("Anomalies", s.anomalies()),
+		s.line("Sources", s.sources()),
+		s.line("Journal", s.journal()),
+	)
+	rows := s.height - lipgloss.Height(foot) - 3 // for the two sides between
+	left := s.channels(rows)
+	middle := left
+	if width := s.width - lipgloss.Width(left) - 3 - axis; width >= leastChart && rows >= leastRows+3 {
+		middle = lipgloss.JoinHorizontal(lipgloss.Top, left, "   ", s.chart(width, min(mostRows, rows)))
+	}
+	all := strings.Split(strings.Join([]string{head, "", middle, "", foot}, "\n"), "\n")
+	return strings.Join(all[:min(len(all), max(1, s.height))], "\n")
 }
 
-func (s *screen) channels() string {
+// clip cuts a line to the screen.
+func (s *screen) clip(line string) string { return lipgloss.NewStyle().MaxWidth(s.width).Render(line) }
+
+// line is a word in front and a text that is wrapped behind it.
+func (s *screen) line(word, text string) string {
+	return lipgloss.JoinHorizontal(lipgloss.Top, bold.Width(labels).Render(word), lipgloss.NewStyle().Width(max(20, s.width-labels)).Render(text))
+}
+
+// channels lists as many channels as there are rows.
+func (s *screen) channels(rows int) string {
 	var b strings.Builder
-	for i := range s.cell.registry.Len() {
+	for i, n := 0, s.cell.registry.Len(); i < n; i++ {
+		if i == rows-1 && i < n-1 {
+			b.WriteString(faint.Render(fmt.Sprintf("and %d more", n-i)))
+			break
+		}
 		c := s.cell.registry.Channel(sensors.ChannelID(i))
 		value := red.Render(fmt.Sprintf("%10s", "–"))
 		switch st := s.snap.Status[i]; {
@@ -194,8 +219,8 @@ func (s *screen) channels() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// chart draws the past and the forecast fan on one time axis.
-func (s *screen) chart(width, height int) string {
+// chart draws the past and the forecast on one time axis, in rows lines.
+func (s *screen) chart(width, rows int) string {
 	columns := func() []float64 {
 		v := make([]float64, width)
 		for i := range v {
@@ -204,37 +229,83 @@ func (s *screen) chart(width, height int) string {
 		return v
 	}
 	measured, mean, upper, lower := columns(), columns(), columns(), columns()
-	at := func(t int64) int {
-		return int(float64(width-1) * float64(t-s.snap.Time+int64(pastSpan)) / float64(pastSpan+futureSpan))
+	at := func(d time.Duration) int {
+		return int(math.Round(float64(width-1) * float64(d+pastSpan) / float64(pastSpan+futureSpan)))
 	}
-	any := false
 	for i, p := range s.past {
-		for c := at(p.t); i > 0 && c > 0 && c > at(s.past[i-1].t)+1; c-- { // fill columns between two looks
-			measured[min(c-1, width-1)] = p.temp
+		c := min(max(at(time.Duration(p.t-s.snap.Time)), 0), width-1)
+		measured[c] = p.temp
+		if i == 0 {
+			continue
 		}
-		measured[min(max(at(p.t), 0), width-1)] = p.temp
-		any = any || !math.IsNaN(p.temp)
+		for k := max(at(time.Duration(s.past[i-1].t-s.snap.Time)), 0) + 1; k < c; k++ { // between two looks
+			measured[k] = p.temp
+		}
 	}
+	now := at(0)
 	f := &s.snap.Forecast
-	for c := at(s.snap.Time) + 1; c < width && len(f.Mean) > 1; c++ {
-		h := float64(c)*float64(pastSpan+futureSpan)/float64(width-1)/1e9 - pastSpan.Seconds()
+	for c := now + 1; c < width && len(f.Mean) > 1; c++ {
+		h := float64(c-now) / float64(width-1-now) * futureSpan.Seconds()
 		for k := 1; k < len(f.Horizon); k++ {
 			if h <= f.Horizon[k] {
-				w := (h - f.Horizon[k-1]) / (f.Horizon[k] - f.Horizon[k-1])
+				w := max(0, (h-f.Horizon[k-1])/(f.Horizon[k]-f.Horizon[k-1]))
 				between := func(v []float64) float64 { return v[k-1] + w*(v[k]-v[k-1]) }
 				mean[c], upper[c], lower[c] = between(f.Mean), between(f.Upper), between(f.Lower)
-				any = any || !math.IsNaN(mean[c])
 				break
 			}
 		}
 	}
-	if !any {
+	// The scale belongs to what is measured and expected; the interval may leave the chart.
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i := range width {
+		for _, v := range []float64{measured[i], mean[i]} {
+			if !math.IsNaN(v) {
+				lo, hi = min(lo, v), max(hi, v)
+			}
+		}
+	}
+	if lo > hi {
 		return faint.Render("no temperature to draw")
 	}
-	return asciigraph.PlotMany([][]float64{lower, upper, mean, measured},
-		asciigraph.Height(height), asciigraph.Precision(0),
-		asciigraph.SeriesColors(asciigraph.DarkGray, asciigraph.DarkGray, asciigraph.Yellow, asciigraph.Green),
-		asciigraph.Caption("tool temperature, °C: the last 3 minutes, and the next with its 95 % interval"))
+	lo, hi = scale(lo, hi, rows-3)
+	for i := range width {
+		for _, v := range [][]float64{upper, lower} {
+			if v[i] < lo || v[i] > hi {
+				v[i] = math.NaN()
+			}
+		}
+	}
+	legend := lipgloss.NewStyle().MaxWidth(axis + width).Render("tool temperature, °C  " + green.Render("measured") + "  " + yellow.Render("forecast") + "  " + faint.Render("95 % interval"))
+	plot := asciigraph.PlotMany([][]float64{lower, upper, mean, measured},
+		asciigraph.Height(rows-3), asciigraph.LowerBound(lo), asciigraph.UpperBound(hi), asciigraph.Precision(0),
+		asciigraph.SeriesColors(asciigraph.Gray, asciigraph.Gray, asciigraph.Yellow, asciigraph.Green))
+	// The time axis: a word every minute.
+	ticks := []rune(strings.Repeat(" ", axis+width))
+	for m := -pastSpan; m <= futureSpan; m += time.Minute {
+		word := []rune(fmt.Sprintf("%+.0f min", m.Minutes()))
+		if m == 0 {
+			word = []rune("now")
+		}
+		copy(ticks[max(0, min(axis+at(m)-len(word)/2, len(ticks)-len(word))):], word)
+	}
+	return legend + "\n" + plot + "\n" + faint.Render(string(ticks))
+}
+
+// scale widens lo to hi, °C, to rows steps of a round size.
+func scale(lo, hi float64, rows int) (float64, float64) {
+	step, low, high := 5.0, 0, 0
+	for ; ; step *= 2 {
+		low, high = int(math.Floor(lo/step)), int(math.Ceil(hi/step))
+		if high = max(high, int(math.Ceil(100/step))); high-low <= rows {
+			break
+		}
+	}
+	for high-low < rows {
+		if high++; high-low < rows && low > 0 {
+			low--
+		}
+	}
+	return float64(low) * step, float64(high) * step
 }
 
 func (s *screen) advice() string {
@@ -256,10 +327,14 @@ func (s *screen) anomalies() string {
 		return green.Render("none")
 	}
 	var w []string
-	for _, a := range s.snap.Anomalies {
+	for i, a := range s.snap.Anomalies {
+		if i == mostListed {
+			w = append(w, red.Render(fmt.Sprintf("and %d more", len(s.snap.Anomalies)-i)))
+			break
+		}
 		w = append(w, red.Render(anomalyWords(s.cell, a)))
 	}
-	return strings.Join(w, "\n             ")
+	return strings.Join(w, "\n")
 }
 
 func (s *screen) sources() string {
@@ -272,7 +347,7 @@ func (s *screen) sources() string {
 		}
 		w = append(w, fmt.Sprintf("%s %s, %d messages, %d rejected, %d gaps", src.Name(), state, h.Messages, h.Rejected, h.Gaps))
 	}
-	return strings.Join(w, "\n             ")
+	return strings.Join(w, "\n")
 }
 
 func (s *screen) journal() string {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"stirwatch/config"
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+)
+
+// Whatever the size of the terminal and however much there is to say, nothing is wider or higher.
+func TestTheScreenFits(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "model.json"), demoModel, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	conf, err := config.Parse(filepath.Join(dir, "agent.yaml"), demoConfig(dir, "127.0.0.1:1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCell(conf, slog.New(slog.DiscardHandler), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.journal.Close()
+	for _, size := range [][2]int{{100, 30}, {140, 40}, {80, 24}, {60, 12}, {220, 80}, {40, 5}} {
+		s := &screen{cell: c, title: "stirwatch demo: a synthetic machine at 10× real time", width: size[0], height: size[1]}
+		for k := range 200 {
+			s.snap.Time = int64(k) * 1e9
+			s.past = append(s.past, point{s.snap.Time, 20 + 3*float64(k)})
+		}
+		n := c.registry.Len()
+		s.snap.Tick, s.snap.Value, s.snap.Status = 1, make([]float64, n), make([]sensors.Status, n)
+		s.snap.Forecast = dynamics.Forecast{Horizon: []float64{1, 60}, Mean: []float64{475, math.NaN()}, Lower: []float64{400, -800}, Upper: []float64{500, 9000}}
+		s.snap.Advice.Reason = "unreachable: the spindle is at its upper limit of 450 rpm and the temperature 18 K below the set-point of 475 °C; it will be at 460 °C in 60 s"
+		for range 12 {
+			s.snap.Anomalies = append(s.snap.Anomalies, dynamics.Anomaly{Code: dynamics.Innovation, Index: 0, Since: 1e4})
+		}
+		v := s.View()
+		if w, h := lipgloss.Width(v), lipgloss.Height(v); w > size[0] && size[0] >= 60 || h > size[1] {
+			t.Errorf("%v: the view takes %d × %d:\n%s", size, w, h, v)
+		}
+	}
+}
+
+func TestScale(t *testing.T) {
+	for _, c := range [][4]float64{{470, 480, 10, 5}, {20, 480, 19, 40}, {22, 22, 10, 10}, {-2, 700, 4, 320}} {
+		lo, hi := scale(c[0], c[1], int(c[2]))
+		if step := (hi - lo) / c[2]; lo > c[0] || hi < c[1] || hi < 100 || math.Mod(lo, step) != 0 || step != c[3] {
+			t.Errorf("%g to %g in %g rows: %g to %g", c[0], c[1], c[2], lo, hi)
+		}
+	}
+}
