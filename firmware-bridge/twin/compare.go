@@ -14,7 +14,7 @@ import (
 // Trace is a run as equally named columns, one value a row; lengths in mm, speeds mm/min, torque
 // N·m, power W, temperatures °C, time s since the first row.
 type Trace struct {
-	Name                                                                     string
+	Name                                                                      string
 	At, Temp, RPM, Torque, Power, SetPoint, Feed, FeedTrq, Path, X, Y, Z, Low []float64
 }
 

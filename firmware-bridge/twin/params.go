@@ -65,6 +65,7 @@ type Tool struct {
 	AirSpeed     float64 `yaml:"air_speed" unit:"1"` // rise of it from rest to 400 rpm
 	Bore         float64 `yaml:"bore" unit:"W/K"`    // tool to the bar inside
 	Stick        float64 `yaml:"stick" unit:"1"`     // share of the shoulder that shears the metal
+	Press        float64 `yaml:"press" unit:"1"`     // rise of that share from no feed to 500 mm/min
 	Gap          float64 `yaml:"gap" unit:"m"`       // under the shoulder
 	Shear        float64 `yaml:"shear_depth" unit:"m"`
 	ShearHeat    float64 `yaml:"shear_capacity" unit:"J/K"`

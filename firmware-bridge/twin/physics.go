@@ -15,15 +15,16 @@ const (
 // cell is the thermal state of tool, deposit, plate and spindle. Heat is counted from ambient,
 // and what enters, leaves and stays is kept in a ledger, so that conservation can be tested.
 type cell struct {
-	p       *Params
-	shear   float64        // °C, metal sheared between shoulder and deposit
-	gap     float64        // m³ of metal under the shoulder
-	tool    [shank]float64 // °C, face to holder
-	bearing float64        // °C
-	coolant float64        // °C, outlet
-	surface [segments]float64
-	stack   []layer // plate from the bottom, then the deposit
-	fresh   float64 // J/K of deposit still counted with the topmost plate layer
+	p        *Params
+	shear    float64        // °C, metal sheared between shoulder and deposit
+	gap      float64        // m³ of metal under the shoulder
+	pressing float64        // m/s, the feed as pressure under the shoulder follows it
+	tool     [shank]float64 // °C, face to holder
+	bearing  float64        // °C
+	coolant  float64        // °C, outlet
+	surface  [segments]float64
+	stack    []layer // plate from the bottom, then the deposit
+	fresh    float64 // J/K of deposit still counted with the topmost plate layer
 
 	toolCap, toolG [shank]float64 // J/K; W/K from node i to i+1
 	segCap, segDown, segSide, segAir,
@@ -116,10 +117,11 @@ func (c *cell) load(d *drive) load {
 		slip := p.Metal.Friction * l.pressure
 		bar = shear * slip / math.Sqrt(math.Sqrt(pow4(shear)+pow4(slip)+1)) // the weaker of sticking and slipping
 	}
+	pressed := 1 + p.Tool.Press*(min(c.pressing*60/0.5, 1.6)-1)
 	rb, rs := cube(p.Tool.BarRadius), cube(p.Tool.Radius)
 	turn := 2 * math.Pi * d.at
 	press := 1 + p.Build.LapPress*math.Sin(turn+0.6) + p.Build.HalfPress*math.Sin(2*turn+2.2)
-	l.torque = 2 * math.Pi / 3 * (bar*rb + p.Tool.Stick*press*d.heat*shear*l.fill*(rs-rb)) * math.Tanh(d.omega)
+	l.torque = 2 * math.Pi / 3 * (bar*rb + p.Tool.Stick*pressed*press*d.heat*shear*l.fill*(rs-rb)) * math.Tanh(d.omega)
 	l.heat = l.torque * d.omega
 	l.axial = l.pressure*p.Tool.BarArea*1e-6 + 0.12*l.stress*press*l.fill*math.Pi*p.Tool.Radius*p.Tool.Radius
 	return l
@@ -170,6 +172,7 @@ func (c *cell) step(d *drive, l *load) {
 		flash = c.gap / 0.5
 	}
 
+	c.pressing += (d.feed - c.pressing) * dt / 3
 	toTool := p.Tool.Contact * (c.shear - c.tool[0])
 	toDeposit := 0.0
 	i := int(d.at*segments) % segments
