@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -47,6 +48,9 @@ was sent to InfluxDB.`,
 				return listRuns(cmd, r)
 			}
 			f := export.Format(format)
+			if !slices.Contains(export.Formats(), f) {
+				return coded{fmt.Errorf("--format %s: use one of %v", format, export.Formats()), exitUsage}
+			}
 			q := journal.Query{Measurement: journal.Measurement(measurement)}
 			if q.From, q.To, err = span(r, run, from, to); err != nil {
 				return err

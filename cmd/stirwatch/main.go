@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -88,12 +89,16 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 		learnCommand(), equationCommand(), forecastCommand(), scoreCommand(),
 		replayCommand(), playCommand(), exportCommand(), versionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root
 }
 
 // usageErrors gives wrong arguments of every command the usage exit code and a way out.
 func usageErrors(c *cobra.Command) {
+	if c.HasSubCommands() && !c.Runnable() {
+		c.Args, c.RunE, c.DisableFlagsInUseLine = cobra.ArbitraryArgs, group, true
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -105,4 +110,18 @@ func usageErrors(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		usageErrors(sub)
 	}
+}
+
+// group shows what commands a command has, or says that it does not have the one given: cobra
+// itself would show help and succeed.
+func group(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	c.SuggestionsMinimumDistance = 2
+	way := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		way = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+	}
+	return coded{fmt.Errorf("unknown command %q%s (see '%s --help')", args[0], way, c.CommandPath()), exitUsage}
 }

@@ -37,6 +37,9 @@ the sources of agent.yaml at both.
 			if synthetic == (len(args) == 1) {
 				return coded{fmt.Errorf("give either a run log or --synthetic (see 'stirwatch play --help')"), exitUsage}
 			}
+			if !(o.Speed >= 0) {
+				return coded{fmt.Errorf("--speed %g: use 1 for real time, 0 for as fast as possible, or any positive factor", o.Speed), exitUsage}
+			}
 			log := play.Synthetic(1, 25)
 			if !synthetic {
 				ro, err := unitsOption(units)
