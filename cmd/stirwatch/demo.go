@@ -33,7 +33,7 @@ func demoCommand() *cobra.Command {
 terminal, forces and telemetry over an MQTT broker inside the program. With an equation learned
 from other synthetic runs it shows the agent at work: channels, temperature, forecast, anomalies,
 advice. The journal is its store; everything is in a temporary folder and removed at the end.
-Where the output is no terminal, it prints a line every two seconds.`,
+Where the output is no terminal, it prints a line every two seconds and one for each anomaly.`,
 		Example: `  stirwatch demo
   stirwatch demo --for 30s
   stirwatch demo --speed 1`,

@@ -22,7 +22,7 @@ import (
 )
 
 // show shows a running cell until ctx ends or the viewer quits: as a live screen on a terminal,
-// else as a line every two seconds.
+// else as lines.
 func show(ctx context.Context, c *cell, title string, out io.Writer) error {
 	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return tell(ctx, c, out)
@@ -35,11 +35,12 @@ func show(ctx context.Context, c *cell, title string, out io.Writer) error {
 	return err
 }
 
-// tell prints one line every two seconds.
+// tell prints one line every two seconds, and one when an anomaly comes or goes.
 func tell(ctx context.Context, c *cell, out io.Writer) error {
-	t := time.NewTicker(2 * time.Second)
+	t := time.NewTicker(redraw)
 	defer t.Stop()
 	var s agent.Snapshot
+	standing, said := 0, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,6 +48,10 @@ func tell(ctx context.Context, c *cell, out io.Writer) error {
 		case <-t.C:
 		}
 		c.agent.Snapshot(&s)
+		if len(s.Anomalies) == standing && time.Since(said) < tellEvery {
+			continue
+		}
+		standing, said = len(s.Anomalies), time.Now()
 		if s.Tick == 0 {
 			fmt.Fprintln(out, "waiting for the first samples")
 			continue
@@ -104,6 +109,7 @@ const (
 	pastSpan   = 3 * time.Minute
 	futureSpan = time.Minute
 	redraw     = 250 * time.Millisecond
+	tellEvery  = 2 * time.Second
 )
 
 type redrawMsg struct{}
