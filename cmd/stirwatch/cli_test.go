@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/config"
+	"stirwatch/sensors"
+)
+
+// command runs the program in a folder and gives its exit code and what it said.
+func command(t testing.TB, dir string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	c := exec.Command(program(t), args...)
+	c.Dir, c.Stdout, c.Stderr = dir, &out, &err
+	if e := c.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
+		t.Fatal(e)
+	}
+	return c.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "wrong.yaml"), "machine: cell-1\n")
+	write(t, filepath.Join(dir, "unplugged.yaml"), `machine: cell-1
+channels:
+  tool_temperature: {is: tool temperature, unit: °C}
+sources:
+  thermocouple: {serial: {port: no-such-port}}
+`)
+	for _, c := range []struct {
+		args string
+		code int
+		says string // on standard error, or on standard output where the code is 0
+	}{
+		{"", 0, "Available Commands"},
+		{"version", 0, "stirwatch"},
+		{"config", 0, "Available Commands"},
+		{"config schema", 0, "$schema"},
+		{"equation no-such-model.json", 1, "no-such-model.json"},
+		{"learn no-such-run.csv", 1, "no-such-run.csv"},
+		{"run -c no-such.yaml", 1, "stirwatch config init"},
+		{"export --journal no-such.db", 1, "no-such.db"},
+		{"ports --listen no-such-port", 1, "no-such-port"},
+		{"nonsense", 2, `unknown command "nonsense"`},
+		{"rnu", 2, "did you mean run?"},
+		{"config chek", 2, "did you mean check?"},
+		{"run --nonsense", 2, "stirwatch run --help"},
+		{"run nonsense", 2, "stirwatch run --help"},
+		{"equation", 2, "stirwatch equation --help"},
+		{"play", 2, "--serial"},
+		{"play --synthetic --mqtt tcp://127.0.0.1:1 --speed -1", 2, "--speed"},
+		{"play --synthetic --mqtt tcp://127.0.0.1:1 --rows x", 2, "--rows"},
+		{"replay --speed x run.csv", 2, "--speed"},
+		{"demo --for soon", 2, "--for"},
+		{"run -c wrong.yaml", 3, "channels"},
+		{"config check wrong.yaml", 3, "channels"},
+		{"config show -c wrong.yaml", 3, "channels"},
+		{"replay -c wrong.yaml run.csv", 3, "channels"},
+		{"doctor -c unplugged.yaml --patience 1s", 4, "to be mended"},
+	} {
+		code, stdout, stderr := command(t, dir, strings.Fields(c.args)...)
+		said := stderr
+		if c.code == 0 {
+			said = stdout
+		}
+		if code != c.code || !strings.Contains(said, c.says) {
+			t.Errorf("stirwatch %s: exit code %d, want %d, with %q:\n%s%s", c.args, code, c.code, c.says, stdout, stderr)
+		}
+		if code != 0 && strings.Contains(stderr, "panic") {
+			t.Errorf("stirwatch %s panics:\n%s", c.args, stderr)
+		}
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Name() == "completion" || c.Name() == "help" {
+			return // cobra's own
+		}
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s: help without an example or without a short text", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			if text := strings.TrimSpace(line); !strings.HasPrefix(text, "stirwatch ") && !strings.HasPrefix(text, "#") {
+				t.Errorf("%s: example %q does not begin with the command", c.CommandPath(), text)
+			}
+		}
+		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		if code, stdout, _ := command(t, "", args...); code != 0 || !strings.Contains(stdout, "Examples:\n") || !strings.Contains(stdout, "Usage:\n") {
+			t.Errorf("stirwatch %s: exit code %d\n%s", strings.Join(args, " "), code, stdout)
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(rootCommand())
+}
+
+func TestCompletion(t *testing.T) {
+	code, stdout, stderr := command(t, "", "completion", "bash")
+	if code != 0 || !strings.Contains(stdout, "__start_stirwatch") {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	script := filepath.Join(t.TempDir(), "completion.bash")
+	write(t, script, stdout)
+	if out, err := exec.Command("bash", "-n", script).CombinedOutput(); err != nil {
+		t.Errorf("bash does not take the script: %v\n%s", err, out)
+	}
+	// What the script asks when the user presses the tabulator.
+	if _, stdout, _ := command(t, "", "__complete", "config", ""); !strings.Contains(stdout, "check\t") || !strings.Contains(stdout, "init\t") {
+		t.Errorf("completions of config: %s", stdout)
+	}
+}
+
+// TestConfigCheckPrintsAllProblems: the command prints every problem that the room config finds,
+// to the letter, and nothing else.
+func TestConfigCheckPrintsAllProblems(t *testing.T) {
+	dir := filepath.Join("..", "..", "config")
+	wrong, err := filepath.Glob(filepath.Join(dir, "testdata", "*.bad.yaml"))
+	if err != nil || len(wrong) == 0 {
+		t.Fatalf("no wrong files: %v", err)
+	}
+	for _, file := range wrong {
+		want, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := command(t, dir, "config", "check", filepath.Join("testdata", filepath.Base(file)))
+		if code != exitConfig || stdout != "" || strings.TrimSpace(stderr) != strings.TrimSpace(string(want)) {
+			t.Errorf("%s: exit code %d\n%s%s\nwant\n%s", file, code, stdout, stderr, want)
+		}
+	}
+}
+
+func TestConfigInitCheckShow(t *testing.T) {
+	dir := t.TempDir()
+	for _, step := range []struct {
+		args string
+		code int
+	}{
+		{"config init agent.yaml", 0},
+		{"config init agent.yaml", 1}, // is there, and stays
+		{"config init --force agent.yaml", 0},
+		{"config check agent.yaml", 0},
+		{"config check", 0},
+	} {
+		if code, stdout, stderr := command(t, dir, strings.Fields(step.args)...); code != step.code {
+			t.Fatalf("stirwatch %s: exit code %d, want %d\n%s%s", step.args, code, step.code, stdout, stderr)
+		}
+	}
+	printed, err := os.ReadFile(filepath.Join(dir, "agent.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, stdout, _ := command(t, dir, "config", "init"); stdout != string(printed) {
+		t.Error("config init prints another file than it writes")
+	}
+	_, shown, _ := command(t, dir, "config", "show")
+	write(t, filepath.Join(dir, "shown.yaml"), shown)
+	if code, _, stderr := command(t, dir, "config", "check", "shown.yaml"); code != 0 {
+		t.Errorf("what config show prints is no configuration: %s", stderr)
+	}
+}
+
+// table reads a forecast CSV and checks its header.
+func table(t *testing.T, text string) [][]string {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) == 0 || strings.Join(rows[0], ",") != "log,t_index,horizon,forecast,lower,upper" {
+		t.Fatalf("header %v", rows[:min(1, len(rows))])
+	}
+	return rows[1:]
+}
+
+func TestForecastTable(t *testing.T) {
+	path, log, dir, model := recording(t, watched), readLog(t, watched), t.TempDir(), learnFrom(t, learned)
+	const from, to = 300, 420
+	base := []string{"forecast", "-m", model, "--rows", watched + "=300:420", "--horizons", "1s,10s,60s"}
+	code, stdout, stderr := command(t, dir, append(base, path)...)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	tool, _ := log.Column("tool_temperature")
+	origins := map[string][]int{}
+	for _, r := range table(t, stdout) {
+		at, err := strconv.Atoi(r[1])
+		if err != nil || r[0] != watched {
+			t.Fatalf("row %v", r)
+		}
+		origins[r[2]] = append(origins[r[2]], at)
+		forecast, lower, upper := number(t, r[3]), number(t, r[4]), number(t, r[5])
+		if !(lower < forecast && forecast < upper) || forecast < 0 || forecast > 700 {
+			t.Errorf("row %v: no forecast within its interval", r)
+		}
+		if log.Value[tool][at] <= 200 {
+			t.Errorf("row %v starts below 200 °C", r)
+		}
+	}
+	// 0-based data rows, end exclusive; the instant forecast lies in the segment too. The log has
+	// about a row a second.
+	for horizon, seconds := range map[string]int{"1": 1, "10": 10, "60": 60} {
+		o := origins[horizon]
+		if len(o) == 0 || o[0] != from || o[len(o)-1] >= to-seconds || o[len(o)-1] < to-seconds-3 || !slices.IsSorted(o) {
+			t.Errorf("horizon %s: %d origins, %v", horizon, len(o), o)
+		}
+	}
+	if len(origins) != 3 {
+		t.Errorf("%d horizons", len(origins))
+	}
+
+	// -o writes the same to a file.
+	if code, out, stderr := command(t, dir, append(base, "-o", "f.csv", path)...); code != 0 || out != "" {
+		t.Fatalf("exit code %d: %s%s", code, out, stderr)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "f.csv")); err != nil || string(b) != stdout {
+		t.Errorf("-o writes something else: %v", err)
+	}
+
+	// No temperature after the origin is used: with another end of the run, the forecasts that
+	// start before it stay as they are. Nor does the open loop use any after its first.
+	const cut = 360
+	changed := filepath.Join(dir, watched+".csv")
+	write(t, changed, otherTemperatures(t, path, cut))
+	for _, extra := range [][]string{nil, {"--inputs", "held"}, {"--open-loop"}} {
+		_, a, _ := command(t, dir, slices.Concat(base, extra, []string{path})...)
+		_, b, _ := command(t, dir, slices.Concat(base, extra, []string{changed})...)
+		before, after := map[[2]string]string{}, 0
+		for _, r := range table(t, a) {
+			before[[2]string{r[1], r[2]}] = r[3]
+		}
+		open := []int{}
+		for _, r := range table(t, b) {
+			at, _ := strconv.Atoi(r[1])
+			same := before[[2]string{r[1], r[2]}] == r[3]
+			switch {
+			case r[2] == "0":
+				open = append(open, at)
+				if !same {
+					t.Errorf("%v: the open loop uses temperatures: row %v, before %v", extra, r, before[[2]string{r[1], r[2]}])
+				}
+			case at < cut && !same:
+				t.Fatalf("%v: a forecast uses temperatures after its origin: %v, before %v", extra, r, before[[2]string{r[1], r[2]}])
+			case at >= cut && !same:
+				after++
+			}
+		}
+		if after == 0 {
+			t.Errorf("%v: the forecasts do not depend on the temperature", extra)
+		}
+		if want := slices.Contains(extra, "--open-loop"); want && (len(open) != to-from || open[0] != from || open[len(open)-1] != to-1) || !want && len(open) != 0 {
+			t.Errorf("%v: %d rows of horizon 0", extra, len(open))
+		}
+	}
+
+	for _, wrong := range [][]string{{"--rows", "other=1:2"}, {"--rows", watched + "=9:3"}, {"--horizons", "5"}, {"--inputs", "guessed"}} {
+		if code, _, stderr := command(t, dir, slices.Concat([]string{"forecast", "-m", model}, wrong, []string{path})...); code != exitUsage || !strings.Contains(stderr, wrong[0]) {
+			t.Errorf("forecast %v: exit code %d: %s", wrong, code, stderr)
+		}
+	}
+}
+
+func number(t *testing.T, s string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// otherTemperatures is a recording whose tool is at 300 °C from a 0-based data row on.
+func otherTemperatures(t *testing.T, path string, from int) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := slices.Index(rows[0], "ToolTemp")
+	for _, r := range rows[1+from:] {
+		r[column] = "300.0"
+	}
+	var b strings.Builder
+	if err := csv.NewWriter(&b).WriteAll(rows); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestScoreTellsWhatTheModelKnows(t *testing.T) {
+	model := learnFrom(t, learned)
+	for name, marks := range map[string][2]string{
+		watched: {"not learned from", ""},
+		learned: {"in sample", "proves nothing"},
+	} {
+		code, stdout, stderr := command(t, "", "score", "-m", model, recording(t, name))
+		if code != 0 || !strings.Contains(stdout, marks[0]) || !strings.Contains(stderr, marks[1]) {
+			t.Errorf("%s: exit code %d\n%s%s", name, code, stdout, stderr)
+		}
+		for _, part := range []string{name, "inputs known", "all rows", "one phase", "RMSE", "persistence", "inside 95 %", "   60 s"} {
+			if !strings.Contains(stdout, part) {
+				t.Errorf("%s: no %q in\n%s", name, part, stdout)
+			}
+		}
+	}
+}
+
+// TestRolesAgree: what agent.yaml may say after "is" is what the sensors know, in one order.
+func TestRolesAgree(t *testing.T) {
+	var known []string
+	for _, r := range sensors.Roles() {
+		known = append(known, string(r))
+	}
+	if !slices.Equal(known, config.Roles()) {
+		t.Errorf("sensors: %q\nconfig: %q", known, config.Roles())
+	}
+}
