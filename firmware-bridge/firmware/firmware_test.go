@@ -598,10 +598,10 @@ func TestCommands(t *testing.T) {
 		return func() bool { return b.last(number).Value == n && b.last(reply).Value == r }
 	}
 	var slowest, sum time.Duration
-	const commands = 30
+	const commands, leaseMs = 30, 2000
 	for n := 1; n <= commands; n++ {
 		sent := time.Now()
-		b.send(order(n, 10*n, 1, 1000))
+		b.send(order(n, 10*n, 1, leaseMs))
 		until(t, "an answer", answered(float64(n), accepted))
 		slowest, sum = max(slowest, time.Since(sent)), sum+time.Since(sent)
 		if got := b.last(output).Value; !near(got, float64(n), .01) {
@@ -611,19 +611,17 @@ func TestCommands(t *testing.T) {
 	silent := time.Now()
 	until(t, "the lease's end", answered(commands, leaseEnded))
 	took := time.Since(silent)
-	if took < 700*time.Millisecond || took > 1300*time.Millisecond {
-		t.Errorf("a lease of 1 s ended after %v", took)
-	}
 	if got := b.last(output).Value; got != 0 {
 		t.Errorf("output %g after the lease", got)
 	}
+	until(t, "the pins' changes", func() bool { return len(b.outputs()) >= commands+2 })
 	o := b.outputs()
 	if last := o[len(o)-1]; last.text != "output 0 relay 0" || len(o) != commands+2 {
 		t.Errorf("pins: %v", o)
-	} else if ms := (last.us - o[len(o)-2].us) / 1e3; !near(ms, 1000, 3) {
+	} else if ms := (last.us - o[len(o)-2].us) / 1e3; !near(ms, leaseMs, 3) {
 		t.Errorf("pins were safe after %.1f simulated ms", ms)
 	}
-	t.Logf("%d answers, after %v on average, %v at most; a lease of 1 s ended after %v", commands, sum/commands, slowest, took)
+	t.Logf("%d answers, after %v on average, %v at most; a lease of %d ms ended after %v", commands, sum/commands, slowest, leaseMs, took)
 
 	b.send(strings.Replace(order(77, 500, 1, 1000), "7", "6", 1))
 	until(t, "the refusal", answered(commands, damaged))
@@ -633,6 +631,17 @@ func TestCommands(t *testing.T) {
 	until(t, "the refusal", answered(79, leaseRefused))
 	if got := b.outputs(); len(got) != len(o) {
 		t.Errorf("a refused command moved the output: %v", got[len(o):])
+	}
+}
+
+// The example of docs/firmware.md is a command as the board takes it.
+func TestDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/firmware.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "`" + order(1, 420, 1, 500) + "`"; !bytes.Contains(doc, []byte(want)) {
+		t.Errorf("docs/firmware.md has no example %s", want)
 	}
 }
 

@@ -194,8 +194,8 @@ static avr_cycle_count_t models(avr_t *a, avr_cycle_count_t when, void *unused) 
 
 static int terminal = -1;
 static FILE *file;
-static uint8_t frame[512], in[4096];
-static size_t frame_length, in_length;
+static uint8_t frame[512], in[4096], waiting[1 << 16];
+static size_t frame_length, in_length, waiting_length;
 static int to_drop, to_flip, xon = 1;
 static unsigned frames, dropped, flipped, unread;
 static avr_cycle_count_t next_in;
@@ -220,9 +220,17 @@ static void line_out(avr_irq_t *irq, uint32_t byte, void *unused) {
     }
     if (file) {
         fwrite(frame, 1, n, file);
-    } else if (write(terminal, frame, n) != (ssize_t)n) {
-        unread++; // as an adapter whose port nobody reads
+    } else if (n > sizeof waiting - waiting_length) {
+        unread++; // as at an adapter whose port nobody reads
+    } else {
+        memcpy(waiting + waiting_length, frame, n);
+        waiting_length += n;
     }
+}
+
+static void line_flush(void) {
+    ssize_t n = waiting_length ? write(terminal, waiting, waiting_length) : 0;
+    if (n > 0) memmove(waiting, waiting + n, waiting_length -= n);
 }
 
 static void line_xon(avr_irq_t *irq, uint32_t level, void *on) {
@@ -484,6 +492,7 @@ int main(int argc, char **argv) {
         watch_output();
         for (; later_done < later_count && avr->cycle >= later[later_done].at; later_done++) obey(later[later_done].line);
         if (file) continue;
+        line_flush();
         double ahead = origin + micros() * 1e-6 / speed - wall();
         if (ahead < -0.1) origin -= ahead; // held up: go on from here
         if (!listen_for(ahead)) break;
