@@ -292,3 +292,182 @@ func peaks(at, v []float64) ([]float64, float64) {
 
 // HeldFrom and HeldTo bound the twelve minutes held near 475 °C in the recording, s.
 const HeldFrom, HeldTo = 340, 1045
+
+// Trials are the figures of machine states that a held build does not show.
+type Trials struct {
+	FreeSpin float64 // W at 450 rpm, warm bearing
+	Contact  float64 // s, cooling constant standing on the deposit, over 40 s towards 25 °C
+	Spinning float64 // s, spinning in air
+	Lifted   float64 // s, lifted and standing
+	Tail     float64 // s, the same from 120 to 300 s after the lift
+}
+
+// Try holds a build at 475 °C for six minutes and then cools it in three ways.
+func Try(p *Params) (Trials, error) {
+	var out Trials
+	for _, c := range []struct {
+		stop, lift bool
+		tau        *float64
+	}{{true, false, &out.Contact}, {false, true, &out.Spinning}, {true, true, &out.Lifted}} {
+		m, err := New(Config{Params: p, Seed: 1, Program: []Code{{Name: "M42", S: 1e9, HasS: true}}, Limit: 1e9})
+		if err != nil {
+			return out, err
+		}
+		m.feedCommand, m.speedCommand = 300/60.0, 0
+		if err := m.Do(Code{Name: "M41", S: 475, HasS: true}); err != nil {
+			return out, err
+		}
+		for m.Time() < 360 {
+			if m.Time() > 25 {
+				m.feedCommand, m.speedCommand = 381/60.0, 800/60.0
+			}
+			m.step()
+		}
+		m.feedCommand, m.speedCommand = 0, 0
+		m.pid = false
+		m.command = 450
+		if c.stop {
+			m.command = 0
+		}
+		if c.lift {
+			m.liftGoal = 100
+		}
+		after := func(s float64) float64 {
+			for m.Time() < 360+s {
+				m.step()
+			}
+			return m.reading - 25
+		}
+		a := after(5)
+		b := after(45)
+		*c.tau = 40 / math.Log(a/b)
+		if c.lift && c.stop {
+			a, b := after(120), after(300)
+			out.Tail = 180 / math.Log(a/b)
+		} else if c.lift {
+			out.FreeSpin = p.Spindle.Meter * m.torque * m.rpm * math.Pi / 30
+		}
+	}
+	return out, nil
+}
+
+// Figure is one line of a comparison.
+type Figure struct {
+	Name, Unit     string
+	Recorded, Twin float64
+	Low, High      float64 // the twin should be between
+	Source         string  // of the recorded figure, if not the recording
+}
+
+// OK tells whether the twin is inside its band.
+func (f Figure) OK() bool { return f.Twin >= f.Low && f.Twin <= f.High }
+
+// Comparison is twin and recording side by side.
+type Comparison struct {
+	Recorded, Twin   *Trace
+	Figures          []Figure
+	PeaksRec, PeaksT []float64
+}
+
+// Compare replays the plan of a recorded build on the twin and measures both.
+func Compare(p *Params, seed uint64, path string) (*Comparison, error) {
+	rec, err := ReadTrace(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Replay(p, seed, rec)
+	if err != nil {
+		return nil, err
+	}
+	trials, err := Try(p)
+	if err != nil {
+		return nil, err
+	}
+	a, b := Measure(rec, HeldFrom, HeldTo), Measure(t, HeldFrom, HeldTo)
+	lap := func(peaks []float64, low, high float64) float64 {
+		for _, p := range peaks {
+			if p >= low && p <= high {
+				return p
+			}
+		}
+		return math.NaN()
+	}
+	c := &Comparison{Recorded: rec, Twin: t, PeaksRec: a.Peaks, PeaksT: b.Peaks}
+	add := func(name, unit string, x, y, low, high float64) {
+		c.Figures = append(c.Figures, Figure{Name: name, Unit: unit, Recorded: x, Twin: y, Low: low, High: high})
+	}
+	known := func(name, unit string, x, y, low, high float64, source string) {
+		c.Figures = append(c.Figures, Figure{name, unit, x, y, low, high, source})
+	}
+	add("contact to 60 °C", "s", a.TakeOff, b.TakeOff, 7, 14)
+	add("fastest heating", "°C/s", a.HeatRate, b.HeatRate, 40, 70)
+	add("60 to 400 °C", "s", a.To400, b.To400, 6, 13)
+	add("held: mean", "°C", a.Mean, b.Mean, 473, 478)
+	add("held: standard deviation", "°C", a.Std, b.Std, 3.6, 5.6)
+	add("held: mean absolute error", "°C", a.MAE, b.MAE, 2.8, 4.8)
+	add("held: change in a second, std", "°C", a.Slope, b.Slope, 1, 2)
+	add("held: half-lap line, period", "s", lap(a.Peaks, 21, 26), lap(b.Peaks, 21, 26), 21, 26)
+	add("held: half-lap line, amplitude", "°C", a.Amplitude, b.Amplitude, 1.5, 4)
+	add("held: lap line, period", "s", lap(a.Peaks, 36, 52), lap(b.Peaks, 36, 52), 36, 52)
+	add("held: power", "W", a.Power, b.Power, 7000, 8400)
+	add("held: torque", "N·m", a.Torque, b.Torque, 190, 240)
+	add("held: speed", "rpm", a.Speed, b.Speed, 310, 370)
+	add("held: speed, std", "rpm", a.SpeedStd, b.SpeedStd, 15, 40)
+	known("held: torque over speed, exponent", "1", a.Exponent, b.Exponent, -1.3, -0.5, "elsewhere −0.94")
+	add("held: feed torque", "1", a.Feed, b.Feed, 25, 40)
+	add("lifted at the end: cooling constant", "s", a.CoolTau, b.CoolTau, 36, 58)
+	known("free spin at 450 rpm", "W", 1580, trials.FreeSpin, 1400, 1800, "1460 to 1700")
+	known("cooling on the deposit", "s", 44, trials.Contact, 25, 60, "about 44")
+	known("cooling spinning in air", "s", 52, trials.Spinning, 38, 66, "42 to 62")
+	known("cooling lifted", "s", 53, trials.Lifted, 42, 66, "49 to 58")
+	known("cooling lifted, tail", "s", 190, trials.Tail, 80, 260, "46 + 190, two exponentials")
+	return c, nil
+}
+
+// Mismatch is the root mean square of the difference of one-minute means over the deposition, °C
+// and rpm: how far the twin's slow course is from the recorded one.
+func (c *Comparison) Mismatch() (temp, rpm float64) {
+	n := 0.0
+	for i := 90; i+60 < 1050 && i+60 < len(c.Twin.At); i += 30 {
+		a, _ := meanStd(c.Recorded.Temp[i : i+60])
+		b, _ := meanStd(c.Twin.Temp[i : i+60])
+		temp += (a - b) * (a - b)
+		a, _ = meanStd(c.Recorded.RPM[i : i+60])
+		b, _ = meanStd(c.Twin.RPM[i : i+60])
+		rpm += (a - b) * (a - b)
+		n++
+	}
+	return math.Sqrt(temp / n), math.Sqrt(rpm / n)
+}
+
+// Table writes the comparison as a Markdown table.
+func (c *Comparison) Table(w io.Writer) error {
+	fmt.Fprintln(w, "| figure | unit | recorded | twin | band | |\n|---|---|---|---|---|---|")
+	for _, f := range c.Figures {
+		recorded := number(f.Recorded)
+		if f.Source != "" {
+			recorded += " (" + f.Source + ")"
+		}
+		mark := "ok"
+		if !f.OK() {
+			mark = "OUTSIDE"
+		}
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s to %s | %s |\n", f.Name, f.Unit, recorded, number(f.Twin), number(f.Low), number(f.High), mark)
+	}
+	t, n := c.Mismatch()
+	_, err := fmt.Fprintf(w, "\nOne-minute means differ by %.1f °C and %.0f rpm (root mean square, from 90 s on).\n", t, n)
+	return err
+}
+
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case math.IsNaN(v):
+		return "none"
+	case a >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case a >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	default:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/firmware-bridge/twin"
+)
+
+func twinCommand() *cobra.Command {
+	var o twin.Options
+	var material, program, begin string
+	var faults, operator []string
+	c := &cobra.Command{
+		Use:   "twin --serial LINK --controller LINK --mqtt URL --log-dir DIR",
+		Short: "Run a simulated machine that speaks the real protocols, with faults on command",
+		Long: `Twin simulates a deposition machine: its physics, its own controller, feed and path, operator
+and faults. Each device that is named is offered as the real one would be:
+
+  --serial      tool thermocouple ("<ns>,<value>" lines and others) or, with --serial-format daq,
+                a board with thermocouples and forces
+  --controller  takes M-codes ("M41 S475", "?"), answers "ok" or "error: …"
+  --mqtt        <topic>/frame {"ts":…,"spindle_speed":…,…}; what really happens in <topic>/truth;
+                <topic>/fault takes faults while it runs: "jam+30s:0.8", "clear"
+  --log-dir     the machine's growing CSV log
+  --truth       what really happens, JSON lines
+
+A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
+		Example: `  stirwatch twin --serial /tmp/daq --serial-format daq --mqtt tcp://127.0.0.1:1883 --speed 10
+  stirwatch twin --controller /tmp/machine --log-dir logs --fault jam@300s+30s:0.8 --truth truth.jsonl
+  stirwatch twin --log-dir logs --speed 0`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Serial == "" && o.Controller == "" && o.MQTT == "" && o.LogDir == "" && o.Truth == "" {
+				return coded{errors.New("give --serial, --controller, --mqtt, --log-dir or --truth (see 'stirwatch twin --help')"), exitUsage}
+			}
+			var err error
+			if o.Params, err = twin.Load(material); err != nil {
+				return coded{err, exitUsage}
+			}
+			for _, s := range faults {
+				f, err := twin.ParseFault(s)
+				if err != nil {
+					return coded{err, exitUsage}
+				}
+				o.Faults = append(o.Faults, f)
+			}
+			for _, s := range operator {
+				t, err := parseTimed(s)
+				if err != nil {
+					return coded{err, exitUsage}
+				}
+				o.Operator = append(o.Operator, t)
+			}
+			if program != "" {
+				text, err := os.ReadFile(program)
+				if err != nil {
+					return err
+				}
+				if o.Program, err = twin.ParseProgram(string(text)); err != nil {
+					return fmt.Errorf("program %s: %w", program, err)
+				}
+			}
+			if begin != "" {
+				if o.Begin, err = time.Parse(time.RFC3339, begin); err != nil {
+					return coded{fmt.Errorf("--begin %q: write a time such as 2025-07-08T10:43:15Z", begin), exitUsage}
+				}
+			}
+			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			p := progress{w: cmd.ErrOrStderr()}
+			o.Progress = func(r *twin.Row) {
+				active := ""
+				for _, f := range r.True.Active {
+					active += " " + string(f.Kind)
+				}
+				p.say("%5.0f s  %-8s %5.1f °C  %3.0f rpm  %5.0f W %s", r.At, r.True.Phase, r.ToolTemp, r.RPM, r.Power, active)
+			}
+			sum, err := twin.Run(cmd.Context(), o)
+			p.done()
+			fmt.Fprintf(cmd.OutOrStdout(), "simulated %v in %v: %d builds ended, %d rows; %d serial messages, %d published, %d logged, %d commands answered, %d dropped\n",
+				sum.Simulated.Round(time.Second), sum.Duration.Round(time.Millisecond), sum.Builds, sum.Rows, sum.Serial, sum.Published, sum.Logged, sum.Commands, sum.Dropped)
+			return err
+		},
+	}
+	f := c.Flags()
+	c.PersistentFlags().StringVar(&material, "material", "6061", "shipped material ("+strings.Join(twin.Materials(), ", ")+") or a parameter file")
+	c.PersistentFlags().Uint64Var(&o.Seed, "seed", 1, "equal seeds give equal runs")
+	f.StringVar(&o.Serial, "serial", "", "link to make to the thermocouple's pseudo terminal")
+	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(twin.SerialCSV), "csv, keyvalue, json or daq")
+	f.Float64Var(&o.SerialRate, "serial-rate", 0, "messages a second, to 50 (default 1, daq 10)")
+	f.StringVar(&o.Controller, "controller", "", "link to make to the controller's pseudo terminal")
+	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
+	f.StringVar(&o.Topic, "topic", "afsd/cell1", "topic in front")
+	f.StringVar(&o.LogDir, "log-dir", "", "folder for the machine's log")
+	f.StringVar(&o.Truth, "truth", "", "file for what really happens")
+	f.StringVar(&program, "program", "", "file of M- and G-codes (default: a build of two bars)")
+	f.StringArrayVar(&operator, "operator", nil, "code at a time, e.g. '300s M52 S150'; in order, may repeat")
+	f.StringArrayVar(&faults, "fault", nil, "e.g. jam@120s+30s:0.8; may repeat")
+	f.Float64Var(&o.Speed, "speed", 1, "times real time; 0: as fast as the peers take it")
+	f.StringVar(&begin, "begin", "", "time stamp of the start (default: now)")
+	f.BoolVar(&o.Now, "now", false, "stamp messages with the time of sending")
+	f.BoolVar(&o.Loop, "loop", false, "build after build, until Ctrl-C")
+	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads instead of dropping")
+	f.BoolVar(&o.Vary, "vary", false, "let the cell differ a little by the seed")
+	c.AddCommand(twinBatchCommand(&material, &o.Seed), twinCompareCommand(&material, &o.Seed))
+	return c
+}
+
+// parseTimed reads "300s M52 S150".
+func parseTimed(s string) (twin.Timed, error) {
+	at, code, _ := strings.Cut(strings.TrimSpace(s), " ")
+	d, err := time.ParseDuration(at)
+	if err != nil || d < 0 {
+		return twin.Timed{}, fmt.Errorf("--operator %q: write for example '300s M52 S150'", s)
+	}
+	c, err := twin.ParseCode(code, false)
+	if err != nil {
+		return twin.Timed{}, fmt.Errorf("--operator %q: %w", s, err)
+	}
+	return twin.Timed{At: d.Seconds(), Code: c}, nil
+}
+
+func twinBatchCommand(material *string, seed *uint64) *cobra.Command {
+	var builds int
+	c := &cobra.Command{
+		Use:   "batch",
+		Short: "Simulate many different builds flat out, every second one with a fault, and sum up",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if builds < 1 {
+				return coded{errors.New("--builds: at least 1"), exitUsage}
+			}
+			p, err := twin.Load(*material)
+			if err != nil {
+				return coded{err, exitUsage}
+			}
+			s, err := twin.Batch(cmd.Context(), p, builds, *seed, nil)
+			if err != nil {
+				return err
+			}
+			w := cmd.OutOrStdout()
+			fmt.Fprintf(w, "%d builds, %d with a fault, seeds %d to %d, material %s\n", s.Builds, s.Faulty, *seed, *seed+uint64(builds)-1, *material)
+			fmt.Fprintf(w, "simulated %.1f h in %v: %.0f build-hours an hour\n", s.Simulated.Hours(), s.Took.Round(time.Millisecond), s.Simulated.Hours()/s.Took.Hours())
+			fmt.Fprintf(w, "rows %d, checksum %016x\n", s.Rows, s.Checksum)
+			fmt.Fprintf(w, "without fault, steady deposition: standard deviation %.2f °C, mean absolute error %.2f °C\n", s.Held, s.Error)
+			fmt.Fprintf(w, "all: spindle at a limit in %s %% of deposition, hottest tool face %.0f °C\n", strconv.FormatFloat(100*s.AtLimit, 'f', 1, 64), s.Hottest)
+			return nil
+		},
+	}
+	c.Flags().IntVar(&builds, "builds", 1000, "how many")
+	return c
+}
+
+func twinCompareCommand(material *string, seed *uint64) *cobra.Command {
+	var svg, page string
+	c := &cobra.Command{
+		Use:   "compare RUN.csv",
+		Short: "Replay a recorded build's plan on the twin and compare both",
+		Long: `Compare gives the twin the set-point, feed and traverse of a recorded build (a MELD log in inch
+mode) and lets its own controller and physics do the rest. It prints the figures of both and the
+band that the twin should be in; exit code 4 if it is not.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := twin.Load(*material)
+			if err != nil {
+				return coded{err, exitUsage}
+			}
+			comparison, err := twin.Compare(p, *seed, args[0])
+			if err != nil {
+				return err
+			}
+			for _, out := range []struct {
+				path  string
+				write func(io.Writer) error
+			}{{svg, comparison.SVG}, {page, comparison.HTML}} {
+				if out.path == "" {
+					continue
+				}
+				f, err := os.Create(out.path)
+				if err != nil {
+					return err
+				}
+				if err := errors.Join(out.write(f), f.Close()); err != nil {
+					return err
+				}
+			}
+			if err := comparison.Table(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			for _, f := range comparison.Figures {
+				if !f.OK() {
+					return coded{fmt.Errorf("the twin is outside a band: %s", f.Name), exitFound}
+				}
+			}
+			return context.Cause(cmd.Context())
+		},
+	}
+	c.Flags().StringVar(&svg, "svg", "", "file for the plot")
+	c.Flags().StringVar(&page, "html", "", "file for plot and table as a page")
+	return c
+}
