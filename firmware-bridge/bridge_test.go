@@ -196,6 +196,7 @@ func TestLimitsAndRefusals(t *testing.T) {
 		if err != nil || l.Given().Value != 480 {
 			t.Fatalf("%v, %v", l, err)
 		}
+		<-l.Reached()
 		for want, c := range map[string]Command{
 			"no such target":     {Target: "spindle", Value: unit.Quantity{Value: 400, Unit: celsius}, For: time.Second, Who: "a", Why: "b"},
 			"who and why":        {Target: "set_point", Value: unit.Quantity{Value: 400, Unit: celsius}, For: time.Second, Who: "a"},
@@ -209,14 +210,13 @@ func TestLimitsAndRefusals(t *testing.T) {
 				t.Errorf("%q: %v", want, err)
 			}
 		}
-		<-l.Reached()
 		l.Release("enough")
 		time.Sleep(time.Second)
 		if w := m.log(); w[len(w)-1].value != 300 {
 			t.Errorf("%+v", w)
 		}
 		stop()
-		if got := n.verdicts(); got != "clamped refused refused refused refused refused refused reached released reverted" {
+		if got := n.verdicts(); got != "clamped reached refused refused refused refused refused refused released reverted" {
 			t.Error(got)
 		}
 		if _, err := ask(b, 400, time.Second); !errors.Is(err, ErrNotRunning) {

@@ -112,16 +112,13 @@ func (b *Bridge) revert(ctx context.Context, g *gate) {
 	b.mu.Unlock()
 
 	err := b.bounded(ctx, d, func() error {
-		if err := d.Safe(ctx, g.Name, v); err != nil && !errors.Is(err, ErrUnsure) {
-			return err
-		} else if unsure := err; unsure != nil {
-			if _, err := d.Get(ctx, g.Name); errors.Is(err, ErrNoReadBack) {
-				return unsure
-			}
+		sent := d.Safe(ctx, g.Name, v)
+		if sent != nil && !errors.Is(sent, ErrUnsure) {
+			return sent
 		}
-		back, err := d.Get(ctx, g.Name)
+		back, err := d.Get(ctx, g.Name) // decides where the acknowledgement is unsure
 		if errors.Is(err, ErrNoReadBack) {
-			return nil
+			return sent
 		}
 		if err != nil {
 			return err
