@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/agent"
 	"stirwatch/config"
 )
 
@@ -78,7 +80,7 @@ func configCheckCommand() *cobra.Command {
 			// Beyond the file's own rules: do channels, sources and model fit together?
 			reg, err := newRegistry(conf)
 			if err == nil {
-				_, err = newSources(conf, reg, nil)
+				_, err = newSources(conf, reg, agent.NewClock(time.Now).Now)
 			}
 			if err == nil {
 				_, err = loadModel(conf)

@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"stirwatch/cmd/stirwatch/play"
@@ -10,6 +12,20 @@ import (
 )
 
 var update = flag.Bool("update", false, "learn the demo's model again")
+
+// Check accepts the demo's configuration, which has a source of each live kind.
+func TestCheckOfSources(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agent.yaml")
+	for name, b := range map[string][]byte{path: demoConfig(dir, "127.0.0.1:1"), filepath.Join(dir, "model.json"): demoModel} {
+		if err := os.WriteFile(name, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := execute(t.Context(), []string{"config", "check", path}); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
 
 // The demo's model can be loaded and was learned from runs that the demo does not play.
 func TestDemoModel(t *testing.T) {

@@ -44,7 +44,7 @@ Exit code 4: something is to be mended; each line says what.`,
 			d.say(true, "configuration", "%s: machine %s, %d channels, %d sources", path, conf.Machine, len(conf.Channels), len(conf.Sources))
 			d.examine(cmd.Context())
 			if d.found > 0 {
-				return coded{fmt.Errorf("%d things are to be mended", d.found), exitFound}
+				return coded{fmt.Errorf("to be mended: %d", d.found), exitFound}
 			}
 			return nil
 		},
