@@ -99,10 +99,12 @@ func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator) {
 	}
 	for i, ratio := range e.estimate.Ratio {
 		w.outputs[i] += s
-		step(w.outputs[i], ratio) // NaN while nothing new is measured
-		if !math.IsNaN(ratio) {
-			w.outputs[i] = 0
+		if math.IsNaN(ratio) { // nothing new is measured
+			k++
+			continue
 		}
+		step(w.outputs[i], ratio)
+		w.outputs[i] = 0
 	}
 	step(s, score(len(e.estimate.Outside) > 0))
 	step(s, score(e.estimate.Blind && w.lived > firstWait))

@@ -61,6 +61,7 @@ const (
 	crossFor      = 2.0  // s that the forecast must cross the ceiling
 	clearFor      = 10.0 // s that it must stay clear of it, by clearBy, before the advice ends
 	clearBy       = 3.0  // K
+	stayWithin    = 8.0  // K that the reachable temperature must move before another set-point is advised
 	steadyFor     = 2.0  // s that "no advice" must have lost its cause before advice returns
 	rebuildAfter  = 1.0  // K; a number in a reason is renewed when it has moved by this
 	roundTo       = 1.0  // K; advice is given in whole degrees
@@ -230,8 +231,12 @@ func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
 }
 
 func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean, far float64) {
-	*dst = Recommendation{Kind: Unreachable, SetPoint: r.clamp(mean), Predicted: mean}
-	if math.Abs(dst.SetPoint-mean) > farOff { // no set-point within the limits can be reached either
+	reach := r.clamp(mean)
+	if r.last.Kind == Unreachable && math.Abs(reach-r.last.SetPoint) < stayWithin {
+		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
+	}
+	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean}
+	if math.Abs(r.clamp(mean)-mean) > farOff { // no set-point within the limits can be reached either
 		dst.SetPoint = math.NaN()
 	}
 	if r.changed(r.limit, s.SetPoint, s.SetPoint-s.Temperature, mean) {
