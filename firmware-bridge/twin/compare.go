@@ -296,7 +296,7 @@ const HeldFrom, HeldTo = 340, 1045
 // Trials are the figures of machine states that a held build does not show.
 type Trials struct {
 	FreeSpin float64 // W at 450 rpm, warm bearing
-	Contact  float64 // s, cooling constant standing on the deposit, over 40 s towards 25 °C
+	Contact  float64 // s, cooling constant standing on the deposit, over 40 s towards ambient
 	Spinning float64 // s, spinning in air
 	Lifted   float64 // s, lifted and standing
 	Tail     float64 // s, the same from 120 to 300 s after the lift
@@ -336,7 +336,7 @@ func Try(p *Params) (Trials, error) {
 			for m.Time() < 360+s {
 				m.step()
 			}
-			return m.reading - 25
+			return m.reading - m.p.Build.Ambient
 		}
 		a := after(5)
 		b := after(45)

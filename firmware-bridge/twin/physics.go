@@ -113,7 +113,9 @@ func (c *cell) load(d *drive) load {
 	shear := l.stress / math.Sqrt(3)
 	bar := 0.0
 	if d.bar {
-		l.pressure = p.Feed.Pressure*1e6*d.feed/10e-3 + p.Feed.Hard*l.stress
+		// A bar that stands still keeps its pressure for a few seconds.
+		behind := max(d.feed, c.pressing)
+		l.pressure = p.Feed.Pressure*1e6*behind/10e-3 + p.Feed.Hard*l.stress*math.Tanh(behind/1e-3)
 		slip := p.Metal.Friction * l.pressure
 		bar = shear * slip / math.Sqrt(math.Sqrt(pow4(shear)+pow4(slip)+1)) // the weaker of sticking and slipping
 	}
