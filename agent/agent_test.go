@@ -284,3 +284,36 @@ func BenchmarkTick32(b *testing.B) {
 		a.tick(now)
 	}
 }
+
+// TestBeingAwayIsAGap: the first start has nothing to tell; a later one says since when nothing
+// was recorded.
+func TestBeingAwayIsAGap(t *testing.T) {
+	reg := cell(t)
+	path := filepath.Join(t.TempDir(), "journal.db")
+	var last recorded
+	for now := range int64(2) {
+		now = (1 + 100*now) * 1_000_000_000_000
+		j, err := journal.Open(path, journal.Options{Machine: "m1", Registry: reg, Archive: true, Clock: func() int64 { return now }, Log: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := New(Options{Registry: reg, Journal: j, Log: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = recorded{a, path}
+		ctx, cancel := context.WithCancel(t.Context())
+		put(last, now, 1, 2, 3, 4, 5, 6)
+		cancel()
+		if err := a.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gaps := lines(t, last, journal.Events)
+	if len(gaps) != 1 || !strings.Contains(gaps[0], "kind=gap") || !strings.Contains(gaps[0], "source=journal") || !strings.Contains(gaps[0], "since 1970-01-01T00:16:40Z") {
+		t.Errorf("events: %q", gaps)
+	}
+}

@@ -44,6 +44,8 @@ var built struct {
 	err  error
 }
 
+var buildFlags []string // of the program
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if built.dir != "" {
@@ -59,7 +61,8 @@ func program(t testing.TB) string {
 		if built.dir, built.err = os.MkdirTemp("", "stirwatch-test-"); built.err != nil {
 			return
 		}
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(built.dir, "stirwatch"), ".").CombinedOutput(); err != nil {
+		args := append(append([]string{"build"}, buildFlags...), "-o", filepath.Join(built.dir, "stirwatch"), ".")
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
