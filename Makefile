@@ -47,13 +47,16 @@ fuzz: ## every fuzz target for FUZZTIME each
 generate: ## schema, configuration reference and example, from the configuration's types
 	go generate ./...
 
-tools: $(INFLUXD) ## what the tests need: mosquitto (Debian package) and influxd 1.8.10
-	@if ! command -v mosquitto >/dev/null && [ ! -x /usr/sbin/mosquitto ]; then \
-	  as=; [ "$$(id -u)" = 0 ] || as=sudo; \
-	  if command -v apt-get >/dev/null && { [ -z "$$as" ] || command -v sudo >/dev/null; }; then \
-	    echo "installing mosquitto"; $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; \
-	  else echo "mosquitto is missing and cannot be installed here: tests that need it will be skipped"; fi; \
-	fi
+PACKAGES    := mosquitto gcc libc6-dev libsimavr-dev arduino-core-avr
+
+tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, gcc, simavr, arduino-core-avr
+	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	as=; [ "$$(id -u)" = 0 ] || as=sudo; \
+	if command -v apt-get >/dev/null && { [ -z "$$as" ] || command -v sudo >/dev/null; }; then \
+	  echo "installing$$missing"; \
+	  $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "missing and not to be installed here:$$missing; tests that need them are skipped"; fi
 
 $(INFLUXD):
 	@echo "building influxd 1.8.10 into .tools (about a minute, once)"
