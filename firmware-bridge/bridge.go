@@ -45,7 +45,8 @@ type SafeState struct {
 	Name  string  // for people: "off", "hold"
 	Value float64 // in the target's unit; it may lie outside its limits, as 0 = off does
 	// Ramp walks there under the slew limit; otherwise the value is put on the wire at once.
-	// Only a value inside the limits can be walked to.
+	// Only a value inside the limits can be walked to, and not where the dialect has a command of its
+	// own for the safe state.
 	Ramp bool
 }
 

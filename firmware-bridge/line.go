@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -187,6 +188,9 @@ func (l *Line) Set(ctx context.Context, target string, v float64) error {
 	if err := l.resync(ctx); err != nil {
 		return err
 	}
+	if err := l.inStep(); err != nil {
+		return err
+	}
 	w := l.words[target]
 	return l.command(ctx, s, w.reply, v*w.Scale, w.format)
 }
@@ -254,6 +258,16 @@ func (l *Line) resync(ctx context.Context) error {
 	return nil
 }
 
+// inStep makes sure that the device has said no more than it was asked: with a doubled line, the
+// last answer may have been another one's.
+func (l *Line) inStep() error {
+	if extra := l.drain(); len(bytes.TrimSpace(extra)) > 0 {
+		l.stale = true
+		return fmt.Errorf("%s: out of step: nobody asked for %.80q", l.port.Name, extra)
+	}
+	return nil
+}
+
 // Safe implements [Dialect].
 func (l *Line) Safe(ctx context.Context, target string, v float64) error {
 	s, err := l.text(OpSafe, target, v)
@@ -312,7 +326,9 @@ func (l *Line) question(ctx context.Context, s string, q LineQuestion) (answer s
 	if err := l.resync(ctx); err != nil {
 		return "", err
 	}
-	l.drain()
+	if err := l.inStep(); err != nil {
+		return "", err
+	}
 	if err := l.write(ctx, []byte(s+l.o.End)); err != nil {
 		return "", err
 	}

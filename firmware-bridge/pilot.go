@@ -108,17 +108,29 @@ func (b *Bridge) advance(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 	g.last, g.lastAt = v, now
 	b.mu.Unlock()
 
-	if err := d.Set(ctx, g.Name, v); err != nil {
+	err := d.Set(ctx, g.Name, v)
+	b.mu.Lock()
+	if g.last == v {
+		g.lastAt = time.Now() // it may have got through no earlier than now
+		g.acknowledged = err == nil
+	}
+	b.mu.Unlock()
+	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	g.acknowledged = true
-	b.mu.Unlock()
 	return b.confirm(ctx, d, g, l)
 }
 
-// learn finds out what the controller holds before the first write of a lease. Two readings must
-// agree, so that one damaged reply moves nothing. Without a read-back the target starts from its
+// Readings at the start of a lease. The pause between them lets a line that nobody asked for arrive
+// and be noticed, instead of standing for the first line of the next answer; the third one notices
+// what the second brought.
+const (
+	readings        = 3
+	betweenReadings = 50 * time.Millisecond
+)
+
+// learn finds out what the controller holds before the first write of a lease. Three readings
+// must agree, so that a damaged reply moves nothing. Without a read-back the target starts from its
 // safe state, which is put on the wire for that.
 func (b *Bridge) learn(ctx context.Context, d Dialect, g *gate, l *Lease) error {
 	first, err := d.Get(ctx, g.Name)
@@ -143,19 +155,28 @@ func (b *Bridge) learn(ctx context.Context, d Dialect, g *gate, l *Lease) error 
 	case err != nil:
 		return err
 	}
-	second, err := d.Get(ctx, g.Name)
-	if err != nil {
-		return err
-	}
-	if !(math.Abs(first-second) <= g.Tolerance+slack*math.Max(1, math.Abs(first))) {
-		return fmt.Errorf("two readings of %s differ: %g and %g %s", g.Name, first, second, g.Unit)
+	for range readings - 1 {
+		pause := time.NewTimer(betweenReadings)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+		again, err := d.Get(ctx, g.Name)
+		if err != nil {
+			return err
+		}
+		if !(math.Abs(first-again) <= g.Tolerance+slack*math.Max(1, math.Abs(first))) {
+			return fmt.Errorf("readings of %s differ: %g and %g %s", g.Name, first, again, g.Unit)
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if g.lease != l || g.reverting {
 		return ErrReplaced
 	}
-	g.known, g.last, g.readBack = true, second, second
+	g.known, g.last, g.readBack = true, first, first
 	g.lastAt = later(g.lastAt, time.Now().Add(-g.step)) // it has stood there for a while
 	return nil
 }

@@ -355,17 +355,18 @@ func (l *link) line(ctx context.Context) (string, error) {
 	}
 }
 
-// drain throws away what has come so far.
-func (l *link) drain() {
-	l.buf = nil
+// drain takes away what has come so far.
+func (l *link) drain() (extra []byte) {
+	extra, l.buf = l.buf, nil
 	if l.conn == nil {
-		return
+		return extra
 	}
 	for {
 		select {
-		case <-l.conn.in:
+		case b := <-l.conn.in:
+			extra = append(extra, b...)
 		default:
-			return
+			return extra
 		}
 	}
 }

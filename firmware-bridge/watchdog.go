@@ -113,6 +113,9 @@ func (b *Bridge) revert(ctx context.Context, g *gate) {
 
 	err := b.bounded(ctx, d, func() error {
 		sent := d.Safe(ctx, g.Name, v)
+		b.mu.Lock()
+		g.lastAt = time.Now() // it may have got through no earlier than now
+		b.mu.Unlock()
 		if sent != nil && !errors.Is(sent, ErrUnsure) {
 			return sent
 		}
