@@ -470,15 +470,15 @@ func channelSection() string {
 	return b.String()
 }
 
-// with writes the configuration once more with a part of it replaced, and gives its path.
-func (s *site) with(old, new string) string {
+// with writes the configuration once more with parts of it replaced, and gives its path.
+func (s *site) with(oldnew ...string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(s.conf)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	path := filepath.Join(filepath.Dir(s.conf), "changed.yaml")
-	write(s.t, path, strings.Replace(string(text), old, new, 1))
+	write(s.t, path, strings.NewReplacer(oldnew...).Replace(string(text)))
 	return path
 }
 

@@ -66,7 +66,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 	// What the agent says of an instant of the build does not depend on how it came by it: a replay
 	// knows the same at the next tenth of a second.
 	replayed := filepath.Join(t.TempDir(), "replay.db")
-	fine := s.with("health: 1 s", "estimates: 100 ms")
+	fine := s.with("health: 1 s", "estimates: 100 ms", "rate: 100 Hz", "rate: 10 Hz")
 	stirwatch(t, "replay", "-c", fine, "--into", replayed, recording(t, watched))
 	span := float64(log.Time[len(log.Time)-1]-log.Time[0]) / 1e9
 
