@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -52,6 +53,9 @@ func (d *decoder) check(c *Config) {
 	}
 	if c.Process != nil {
 		x.process(c.Process)
+	}
+	if c.Bridge != nil {
+		x.bridge(c.Bridge, ports)
 	}
 	if c.InfluxDB != nil {
 		x.tls(c.InfluxDB.TLS, "influxdb", string(c.InfluxDB.URL), "https")
@@ -358,5 +362,159 @@ func (x *crosscheck) process(p *Process) {
 	}
 	if sound("spindle.min") && sound("spindle.max") && p.Spindle.Min.SI() >= p.Spindle.Max.SI() {
 		x.at("process.spindle.max", complaint{message: "not above min, which is " + p.Spindle.Min.String()})
+	}
+}
+
+// bridge checks that limits make sense, that there is one dialect, and that its words are those of
+// the targets and readings.
+func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
+	x.some("bridge.targets", len(b.Targets), "no target is declared", "one \"name: {unit: …, min: …, max: …, slew: …, safe: …}\" a line")
+	names := make(map[string]*Target)
+	for i := range b.Targets {
+		names[b.Targets[i].Name] = &b.Targets[i]
+		x.target(&b.Targets[i])
+	}
+	for _, r := range b.Readings {
+		if _, twice := names[r.Name]; twice {
+			x.at("bridge.readings."+r.Name, complaint{message: "a target has this name already"})
+		}
+		names[r.Name] = nil
+	}
+	type word struct {
+		name, path string
+		sets       bool   // it can be commanded
+		safe       string // key of a command of its own for the safe state, if written
+	}
+	var words []word
+	dialects := 0
+	add := func(dialect, name string, sets bool, safe string) {
+		path := "bridge." + dialect + ".words." + name
+		if safe != "" {
+			safe = path + "." + safe
+		}
+		words = append(words, word{name, path, sets, safe})
+	}
+	key := func(value, name string) string {
+		if value == "" {
+			return ""
+		}
+		return name
+	}
+	if b.MELD != nil {
+		dialects++
+		for _, w := range b.MELD.Words {
+			add("meld", w.Name, w.Code != "", key(w.Safe, "safe"))
+		}
+	}
+	if b.Line != nil {
+		dialects++
+		for _, w := range b.Line.Words {
+			add("line", w.Name, w.Set != "", key(w.Safe, "safe"))
+			at := "bridge.line.words." + w.Name
+			if w.Get.Line > w.Get.Lines {
+				x.at(at+".get.line", complaint{message: "this line does not come back", allowed: "1 to lines, which is " + strconv.Itoa(w.Get.Lines)})
+			}
+			if w.Scale == 0 {
+				x.at(at+".scale", complaint{message: "a scale of 0 makes every value 0"})
+			}
+		}
+	}
+	if b.Printer != nil {
+		dialects++
+		for _, w := range b.Printer.Words {
+			add("printer", w.Name, w.Code != "", "")
+		}
+	}
+	if b.Modbus != nil {
+		dialects++
+		for _, w := range b.Modbus.Words {
+			add("modbus", w.Name, true, "")
+			if w.Scale == 0 {
+				x.at("bridge.modbus.words."+w.Name+".scale", complaint{message: "a scale of 0 makes every value 0"})
+			}
+		}
+	}
+	if b.MQTT != nil {
+		dialects++
+		for _, w := range b.MQTT.Words {
+			add("mqtt", w.Name, true, "")
+		}
+		if b.MQTT.Password.IsSet() && b.MQTT.Username == "" {
+			x.at("bridge.mqtt.password", complaint{message: "a password without a user", allowed: "username beside it"})
+		}
+		x.tls(b.MQTT.TLS, "bridge.mqtt", string(b.MQTT.Broker), "tls", "ssl", "mqtts")
+	}
+	if dialects != 1 {
+		if dialects > 0 || x.sound("bridge") {
+			x.at("bridge", complaint{message: fmt.Sprintf("a bridge has exactly one dialect, this one has %d", dialects), allowed: "meld, line, printer, modbus, mqtt"})
+		}
+		return
+	}
+	switch {
+	case b.MQTT != nil:
+		x.useless("bridge.serial", b.Serial != nil, "the broker is the way to the controller")
+	case b.Serial == nil:
+		if x.sound("bridge.serial") {
+			x.at("bridge.serial", complaint{message: "this key is missing: the dialect needs a port", allowed: "{port: …, baud: …}"})
+		}
+	default:
+		if first, taken := ports[b.Serial.Port]; taken && b.Serial.Port != "" {
+			x.at("bridge.serial.port", complaint{message: "the port is already read by the source " + first, allowed: "a port of its own"})
+		}
+	}
+	spoken := make(map[string]bool)
+	for _, w := range words {
+		spoken[w.name] = true
+		t, declared := names[w.name]
+		switch {
+		case !declared:
+			x.at(w.path, complaint{"neither a target nor a reading has this name", listed(slices.Sorted(maps.Keys(names))), nearest(w.name, slices.Sorted(maps.Keys(names)))})
+		case t == nil:
+		case !w.sets && x.sound(w.path):
+			x.at(w.path, complaint{message: "a target needs words to command it by", allowed: "set or code beside get or key; or declare it under readings"})
+		case w.safe != "" && t.Safe.Ramp:
+			x.at(w.safe, complaint{message: "a command of its own cannot be walked to", allowed: "ramp: false in the target's safe state, or no command of its own"})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if !spoken[name] && x.sound("bridge") {
+			x.at("bridge", complaint{message: "the dialect has no words for " + name, allowed: "an entry " + name + " under its words"})
+		}
+	}
+}
+
+// target checks the limits of one target against each other.
+func (x *crosscheck) target(t *Target) {
+	path := "bridge.targets." + t.Name
+	u := t.Unit
+	if u.Symbol == "" {
+		return // reported when it was read
+	}
+	fits := func(q *unit.Quantity, key string) bool {
+		if q == nil || !x.written(path+"."+key) || (q.Unit == unit.Unit{}) {
+			return false
+		}
+		if q.Unit.Dim == u.Dim {
+			return true
+		}
+		c := complaint{message: "the unit does not measure what the target's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")}
+		if q.Unit.Symbol == "1" {
+			c.message, c.nearest = "the unit is missing", number(q.Value)+" "+u.Symbol
+		}
+		x.at(path+"."+key, c)
+		return false
+	}
+	lo, hi, safe := fits(t.Min, "min"), fits(t.Max, "max"), fits(t.Safe.Value, "safe.value")
+	if lo && hi && t.Min.SI() > t.Max.SI() {
+		x.at(path+".max", complaint{message: "below min, which is " + t.Min.String()})
+		return
+	}
+	if lo && hi && safe && t.Safe.Ramp && (t.Safe.Value.SI() < t.Min.SI() || t.Safe.Value.SI() > t.Max.SI()) {
+		x.at(path+".safe.value", complaint{message: "outside the limits, so that it cannot be walked to", allowed: t.Min.String() + " to " + t.Max.String() + ", or ramp: false"})
+	}
+	if r := t.Slew; r != nil && r.Unit != "" {
+		if _, ok := r.in(u); !ok {
+			x.at(path+".slew", complaint{message: "not a rate of change of a value in " + u.Symbol, allowed: perTime(u)})
+		}
 	}
 }

@@ -35,6 +35,8 @@ type Config struct {
 	Sources []Source `yaml:"sources" required:"true"`
 	// What advice may ask of the machine; without this section no advice is given.
 	Process *Process `yaml:"process"`
+	// What may be commanded of the machine, and its limits, which nothing changes while the program runs; without this section nothing is ever commanded.
+	Bridge *Bridge `yaml:"bridge"`
 	// The learned equation.
 	Model Model `yaml:"model"`
 	// The durable record on this machine; everything goes there first.
@@ -254,6 +256,223 @@ type Process struct {
 	Ceiling Temperature `yaml:"ceiling" required:"true" min:"0 °C" max:"2000 °C"`
 	// How long a recommendation holds.
 	Expires time.Duration `yaml:"expires" default:"30 s" min:"1 s" max:"1 h"`
+}
+
+// Bridge is the way to a controller; exactly one dialect is set.
+type Bridge struct {
+	// Quantities that may be commanded, each with the limits that hold for whoever commands.
+	Targets []Target `yaml:"targets" required:"true"`
+	// Quantities that are only read, for `stirwatch bridge get`.
+	Readings []Reading `yaml:"readings"`
+	// Longest time that one request may take.
+	Timeout time.Duration `yaml:"timeout" default:"1 s" min:"10 ms" max:"1 min"`
+	// Time between two values on the way to the one commanded.
+	Step time.Duration `yaml:"step" default:"1 s" min:"10 ms" max:"1 min"`
+	// Time between two read-backs of a value that is held.
+	Check time.Duration `yaml:"check" default:"2 s" min:"100 ms" max:"10 min"`
+	// A value that is not acknowledged and read back for so long ends its lease.
+	Patience time.Duration `yaml:"patience" default:"5 s" min:"100 ms" max:"10 min"`
+	// File that remembers what is under lease, so that it is reverted after a crash.
+	State Path `yaml:"state" default:"stirwatch-data/bridge.json"`
+	// Serial port of the controller; every dialect but mqtt needs it.
+	Serial *BridgePort `yaml:"serial"`
+	// The controller speaks MELD handshake M-codes.
+	MELD *BridgeMELD `yaml:"meld"`
+	// The controller answers lines of text with lines of text; what is said stands in templates.
+	Line *BridgeLine `yaml:"line"`
+	// The controller is 3-D printer firmware.
+	Printer *BridgePrinter `yaml:"printer"`
+	// The controller speaks Modbus RTU.
+	Modbus *BridgeModbus `yaml:"modbus"`
+	// The controller is commanded over an MQTT broker.
+	MQTT *BridgeMQTT `yaml:"mqtt"`
+}
+
+// Target is one quantity that may be commanded.
+type Target struct {
+	Name string `yaml:",key" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// Unit in which the controller takes it.
+	Unit unit.Unit `yaml:"unit" required:"true"`
+	// Smallest value that may be commanded, in any unit of the same kind.
+	Min *unit.Quantity `yaml:"min" required:"true"`
+	// Largest value that may be commanded.
+	Max *unit.Quantity `yaml:"max" required:"true"`
+	// Fastest change that may be commanded.
+	Slew *Rate `yaml:"slew" required:"true"`
+	// Difference that a read-back may have, in the target's unit.
+	Tolerance float64 `yaml:"tolerance" default:"0" min:"0" max:"1000000"`
+	// Longest time that a command holds without being renewed.
+	Lease time.Duration `yaml:"lease" default:"30 s" min:"100 ms" max:"1 d"`
+	// What the target reverts to when its lease ends.
+	Safe SafeState `yaml:"safe,flow" required:"true"`
+}
+
+// SafeState is where a target goes when nobody commands it any more.
+type SafeState struct {
+	// Name of the state, for people, such as off or hold.
+	Name string `yaml:"name" required:"true"`
+	// Value of the state; it may lie outside min and max, as 0 = off often does.
+	Value *unit.Quantity `yaml:"value" required:"true"`
+	// true walks there under the slew limit, false goes there at once.
+	Ramp bool `yaml:"ramp" default:"false"`
+}
+
+// Reading is one quantity that is only read.
+type Reading struct {
+	Name string `yaml:",key" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// Unit in which the controller tells it.
+	Unit unit.Unit `yaml:"unit,scalar" required:"true"`
+}
+
+// BridgePort is the serial port of a controller.
+type BridgePort struct {
+	// Device file; /dev/serial/by-id/… stays the same when the plug moves.
+	Port Path `yaml:"port" required:"true"`
+	// Speed of the line in bit/s.
+	Baud int `yaml:"baud" default:"115200" min:"50" max:"12000000"`
+	// Parity bit.
+	Parity string `yaml:"parity" default:"none" enum:"none,even,odd"`
+	// Stop bits.
+	Stop int `yaml:"stop" default:"1" min:"1" max:"2"`
+	// Pause after opening, for boards that restart when the port opens.
+	Settle time.Duration `yaml:"settle" default:"0 s" min:"0 s" max:"1 min"`
+}
+
+// BridgeMELD are the words of the MELD dialect.
+type BridgeMELD struct {
+	// How each target and reading is spoken of.
+	Words []MELDWord `yaml:"words,flow" required:"true"`
+}
+
+// MELDWord is how one target is spoken of in M-codes.
+type MELDWord struct {
+	Name string `yaml:",key"`
+	// M-code that takes the value as S; a reading has none.
+	Code string `yaml:"code" pattern:"^M(06|24|41|52|7[1-6])$" allowed:"M06, M24, M41, M52, M71 to M76"`
+	// Key of the answer to ? that tells the value; left out, it cannot be read back.
+	Key string `yaml:"key"`
+	// M-code that stands for the safe state, instead of code with the safe value.
+	Safe string `yaml:"safe" pattern:"^M(05|25)$" allowed:"M05, M25"`
+	// Decimals of the number after S.
+	Decimals int `yaml:"decimals" default:"0" min:"0" max:"6"`
+}
+
+// BridgeLine are the words of the line dialect.
+type BridgeLine struct {
+	// How each target and reading is spoken of.
+	Words []LineWord `yaml:"words" required:"true"`
+	// What ends every line that is sent.
+	End string `yaml:"end" default:"crlf" enum:"crlf,lf,cr"`
+	// Question that tells who answers, for `stirwatch bridge probe`.
+	Probe LineQuestion `yaml:"probe,flow"`
+	// Pattern of a reply that refuses, such as ERR{any}.
+	Refusal string `yaml:"refusal"`
+	// Something harmless to say after a reply was lost; left out, only silence is waited for.
+	Sync string `yaml:"sync"`
+	// How long the device must be silent before it counts as having finished.
+	Quiet time.Duration `yaml:"quiet" default:"100 ms" min:"1 ms" max:"10 s"`
+}
+
+// LineWord is how one target is spoken of in lines.
+type LineWord struct {
+	Name string `yaml:",key"`
+	// Line that commands the value, with {value}, {value:.1f} or {value:d} in it; a reading has none.
+	Set string `yaml:"set"`
+	// Pattern of the reply to set: {value} must be the number sent, {any} is any text; left out, it answers nothing.
+	Reply string `yaml:"reply"`
+	// Question that reads the value back.
+	Get LineQuestion `yaml:"get,flow"`
+	// Line that stands for the safe state, instead of set with the safe value.
+	Safe string `yaml:"safe"`
+	// Pattern of the reply to safe; left out, it answers nothing.
+	SafeReply string `yaml:"safe_reply"`
+	// The number on the wire is the value times this.
+	Scale float64 `yaml:"scale" default:"1" min:"-1000000" max:"1000000"`
+}
+
+// LineQuestion is a line and where its answer stands.
+type LineQuestion struct {
+	// Line to send.
+	Send string `yaml:"send,scalar"`
+	// Pattern of the line that answers; {value} is the number, {any} any text; left out, {value} alone.
+	Reply string `yaml:"reply"`
+	// Number of lines that come back.
+	Lines int `yaml:"lines" default:"1" min:"1" max:"1000"`
+	// The one of them that answers, counted from 1.
+	Line int `yaml:"line" default:"1" min:"1" max:"1000"`
+}
+
+// BridgePrinter are the words of the 3-D printer dialect.
+type BridgePrinter struct {
+	// How each target and reading is spoken of.
+	Words []PrinterWord `yaml:"words,flow" required:"true"`
+	// How often the firmware reports temperatures by itself, in whole seconds; 0 s = never.
+	Report time.Duration `yaml:"report" default:"0 s" min:"0 s" max:"60 s"`
+}
+
+// PrinterWord is how one heater is spoken of.
+type PrinterWord struct {
+	Name string `yaml:",key"`
+	// Command that takes the temperature: M104 nozzle, M140 bed, M141 chamber; a reading has none.
+	Code string `yaml:"code" enum:"M104,M140,M141"`
+	// Number of the nozzle for M104; -1 = the active one.
+	Tool int `yaml:"tool" default:"-1" min:"-1" max:"99"`
+	// Key in the report; left out, T, T and the tool's number, B or C.
+	Key string `yaml:"key"`
+	// Read the measured temperature instead of the set-point.
+	Measured bool `yaml:"measured" default:"false"`
+	// Decimals of the number after S.
+	Decimals int `yaml:"decimals" default:"0" min:"0" max:"3"`
+}
+
+// BridgeModbus are the words of the Modbus dialect.
+type BridgeModbus struct {
+	// Address of the device on the line.
+	Slave int `yaml:"slave" required:"true" min:"1" max:"247"`
+	// Where each target and reading stands.
+	Words []ModbusWord `yaml:"words,flow" required:"true"`
+}
+
+// ModbusWord is where one value stands in holding registers.
+type ModbusWord struct {
+	Name string `yaml:",key"`
+	// Register that is written, counted from 0 as on the wire (40001 of many manuals is 0).
+	Register int `yaml:"register" required:"true" min:"0" max:"65535"`
+	// Register that is read back; -1 = the same.
+	Read int `yaml:"read" default:"-1" min:"-1" max:"65535"`
+	// Type of the number; those of 32 bits take two registers.
+	Type string `yaml:"type" default:"int16" enum:"int16,uint16,int32,uint32,float32"`
+	// The low word of two comes first.
+	Swapped bool `yaml:"swapped" default:"false"`
+	// Write a single register with function 16 instead of 6.
+	Multiple bool `yaml:"multiple" default:"false"`
+	// The number in the register is the value times this; 10 where it holds tenths.
+	Scale float64 `yaml:"scale" default:"1" min:"-1000000" max:"1000000"`
+}
+
+// BridgeMQTT are the words of the MQTT dialect.
+type BridgeMQTT struct {
+	// Address of the broker, e.g. tcp://127.0.0.1:1883, or tls://broker:8883 for an encrypted connection.
+	Broker URL `yaml:"broker" required:"true" enum:"tcp,mqtt,tls,ssl,mqtts"`
+	// User name.
+	Username string `yaml:"username"`
+	// Password of that user.
+	Password Secret `yaml:"password,flow"`
+	// Certificates, for tls, ssl and mqtts.
+	TLS *TLS `yaml:"tls"`
+	// How long a command may be under way before the device must ignore it.
+	Expires time.Duration `yaml:"expires" default:"5 s" min:"100 ms" max:"1 min"`
+	// Topics of each target and reading.
+	Words []MQTTWord `yaml:"words,flow" required:"true"`
+}
+
+// MQTTWord is how one target is spoken of over MQTT.
+type MQTTWord struct {
+	Name string `yaml:",key"`
+	// Topic that commands and questions go to.
+	Command string `yaml:"command" required:"true"`
+	// Topic that their answers come from.
+	Ack string `yaml:"ack" required:"true"`
 }
 
 // TemperatureRange is an interval of temperatures.
