@@ -18,7 +18,7 @@ const (
 	Flash       Kind = "flash"       // more metal fed than laid
 	ColdStart   Kind = "cold-start"  // pressed hard on cold metal
 	Coolant     Kind = "coolant"     // coolant flow lost
-	Unreachable Kind = "unreachable" // feed and traverse ask for more heat than the spindle has
+	Unreachable Kind = "unreachable" // traverse and deposit take more heat than the spindle has
 	Wear        Kind = "wear"        // the shoulder heats less and less
 	Open        Kind = "open"        // thermocouple broken: −2.0
 	Spike       Kind = "spike"       // single wild readings

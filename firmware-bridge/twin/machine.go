@@ -317,9 +317,6 @@ func (m *Machine) step() {
 		want *= 0.5
 	}
 	want *= 1 + 1.5*e.flash
-	if want > 0 {
-		want *= 1 + 1.2*e.unreachable
-	}
 	want *= 1 - 0.9*e.jam
 	step := p.Feed.Accel * dt
 	m.feed += max(-step, min(step, want-m.feed))
@@ -338,11 +335,11 @@ func (m *Machine) step() {
 	*d = drive{
 		omega: m.rpm * math.Pi / 30, feed: max(0, m.feed) * 1e-3, speed: m.speed * 1e-3, at: m.lap - math.Floor(m.lap),
 		engaged: m.lift < 0.3 && e.lift == 0, bar: e.feedstock == 0,
-		fast: max(-0.6, min(0.6, m.fast)), slow: max(-0.5, m.slow+ripple), heat: 1 - 0.35*e.wear, coolant: 1 - e.coolant,
+		fast: max(-0.6, min(0.6, m.fast)), slow: max(-0.5, m.slow+ripple), heat: 1 - 0.35*e.wear, coolant: 1 - e.coolant, sink: 1 + 0.9*e.unreachable,
 	}
 	m.touched = m.touched || d.engaged && m.load.torque > 1
 	if e.cold > 0 && d.engaged && m.cell.shear < 200 {
-		m.cell.press((0.3 + 0.5*e.cold) * m.cell.full)
+		m.cell.press((0.3+0.6*e.cold)*m.cell.full, e.cold*13e-3)
 	}
 	m.load = m.cell.load(d)
 	m.cell.step(d, &m.load)
@@ -353,8 +350,10 @@ func (m *Machine) step() {
 	m.steps++
 }
 
-// press puts metal under the shoulder, at the temperature of what is there.
-func (c *cell) press(volume float64) {
+// press puts metal under the shoulder, at the temperature of what is there, and presses as a feed
+// would.
+func (c *cell) press(volume, feed float64) {
+	c.pressing = max(c.pressing, feed)
 	if volume > c.gap {
 		c.entered += c.p.Metal.Density * c.p.Metal.Heat * (volume - c.gap) * (c.shear - c.p.Build.Ambient)
 		c.gap = volume
@@ -394,7 +393,7 @@ func (m *Machine) control(h float64) {
 func (m *Machine) move(e *effects) {
 	const accel = 60.0 // mm/s²
 	_, _, dx, dy, pace := m.path.at(m.lap - math.Floor(m.lap))
-	want := m.speedCommand * m.override / 100 * pace * (1 + 0.8*e.unreachable)
+	want := m.speedCommand * m.override / 100 * pace * (1 + 0.4*e.unreachable)
 	m.speed += max(-accel*dt, min(accel*dt, want-m.speed))
 	along := m.speed * dt / (m.path.length * 1e3)
 	m.lap += along

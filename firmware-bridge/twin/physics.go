@@ -48,6 +48,7 @@ type drive struct {
 	slow    float64 // relative disturbance of strength
 	heat    float64 // factor of shoulder heat (wear)
 	coolant float64 // factor of coolant flow
+	sink    float64 // factor of what the deposit takes
 }
 
 // load is the cell's answer.
@@ -183,7 +184,8 @@ func (c *cell) step(d *drive, l *load) {
 		lap := 1 + p.Build.LapHeat*math.Sin(turn) + p.Build.HalfLapHeat*math.Sin(2*turn)
 		toTool *= (0.02 + 0.98*l.fill) * (1 + d.fast)
 		g := p.Build.Rest + p.Build.Moving*math.Sqrt(d.speed*60)
-		toDeposit = g * (0.12 + 0.88*l.fill) * lap * (1 - d.fast) * (c.shear - c.surface[i])
+		g *= 0.35 + 0.65*min(1, c.pressing/4e-3) // a tool that no feed presses touches less
+		toDeposit = g * (0.12 + 0.88*l.fill) * lap * (1 - d.fast) * d.sink * (c.shear - c.surface[i])
 	}
 	gain[0] += toTool
 

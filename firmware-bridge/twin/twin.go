@@ -134,7 +134,7 @@ func open(opt *Options) (*station, error) {
 		return nil, errors.New("nobody would see the machine: name a serial link, a controller link, an MQTT broker, a log folder or a truth file")
 	case !slices.Contains([]SerialFormat{SerialCSV, SerialKeyValue, SerialJSON, SerialDAQ}, opt.SerialFormat):
 		return nil, fmt.Errorf("serial format %q: use csv, keyvalue, json or daq", opt.SerialFormat)
-	case !(opt.SerialRate > 0 && opt.SerialRate <= 1/dt):
+	case opt.Serial != "" && !(opt.SerialRate > 0 && opt.SerialRate <= 1/dt):
 		return nil, fmt.Errorf("serial rate %g Hz: use more than 0 and at most %g Hz", opt.SerialRate, 1/dt)
 	case !(opt.Speed >= 0) || math.IsInf(opt.Speed, 0):
 		return nil, fmt.Errorf("speed %g: use 1 for real time, 0 for as fast as possible, or any positive factor", opt.Speed)
