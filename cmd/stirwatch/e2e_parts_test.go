@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,7 @@ func start(t testing.TB, name, bin string, args ...string) *process {
 
 func (p *process) run() {
 	p.t.Helper()
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // should the tests be killed
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)
 	}
@@ -313,10 +315,11 @@ func startInfluxd(t testing.TB) *influxd {
 	if bin == "" {
 		bin = filepath.Join("..", "..", ".tools", "bin", "influxd")
 		if _, err := os.Stat(bin); err != nil {
-			if bin, err = exec.LookPath("influxd"); err != nil {
-				t.Skip("no influxd 1.8: set INFLUXD to one, or let `make test` install it")
-			}
+			bin, _ = exec.LookPath("influxd")
 		}
+	}
+	if _, err := os.Stat(bin); err != nil {
+		t.Skip("no influxd 1.8: set INFLUXD to one, or let `make test` install it")
 	}
 	dir, addr := t.TempDir(), loopback(t, 2)
 	d := &influxd{t: t, bin: bin, conf: filepath.Join(dir, "influxdb.conf"), URL: "http://" + addr[0]}
