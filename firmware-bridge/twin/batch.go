@@ -17,10 +17,7 @@ import (
 func RandomBuild(p *Params, seed uint64, fault bool) Config {
 	r := rand.New(rand.NewPCG(seed, 'b'))
 	between := func(a, b float64) float64 { return a + (b-a)*r.Float64() }
-	setPoint := math.Round(between(455, 480))
-	if p.Metal.Solidus < 520 { // 7075: solidus 477 °C
-		setPoint = math.Round(between(395, 430))
-	}
+	setPoint := math.Round(p.Build.SetPoint + between(-15, 5))
 	feed := between(350, 500)
 	path := feed * between(1.85, 2.2)
 	laps := math.Round(between(4, 9))

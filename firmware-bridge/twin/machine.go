@@ -107,7 +107,7 @@ func New(cfg Config) (*Machine, error) {
 		cfg.Limit = 7200
 	}
 	if cfg.Program == nil {
-		cfg.Program = StandardBuild()
+		cfg.Program = StandardBuild(cfg.Params)
 	}
 	if !(cfg.Interval >= dt) {
 		return nil, fmt.Errorf("interval of %g s: the shortest is %g s", cfg.Interval, dt)

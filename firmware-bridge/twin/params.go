@@ -83,6 +83,7 @@ type Build struct {
 	Moving      float64 `yaml:"contact_moving" unit:"W/K"` // added at 1 m/min, as the root of speed
 	Surface     float64 `yaml:"surface_depth" unit:"m"`
 	Ambient     float64 `yaml:"ambient" unit:"°C"`
+	SetPoint    float64 `yaml:"set_point" unit:"°C"`  // of the tool in steady deposition
 	LapHeat     float64 `yaml:"lap_contact" unit:"1"` // share by which contact varies once a lap
 	HalfLapHeat float64 `yaml:"half_lap_contact" unit:"1"`
 	LapPress    float64 `yaml:"lap_pressure" unit:"1"`
@@ -292,6 +293,7 @@ func (p *Params) check() error {
 		need(c.v > 0, "%s must be more than 0", c.name)
 	}
 	need(p.Metal.Flow < p.Metal.Solidus, "metal.flow_temperature must be below metal.solidus")
+	need(p.Build.SetPoint < p.Metal.Solidus && p.Build.SetPoint > p.Metal.Flow, "build.set_point must be between metal.flow_temperature and metal.solidus")
 	need(p.Tool.BarRadius < p.Tool.Radius, "tool.bar_radius must be less than tool.radius")
 	need(p.Controller.Min <= p.Controller.Max, "controller.min must not be above controller.max")
 	need(p.Controller.Rate <= 1/dt, "controller.rate: at most %g Hz", 1/dt)

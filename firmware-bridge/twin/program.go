@@ -131,11 +131,17 @@ func ParseProgram(text string) ([]Code, error) {
 }
 
 // StandardBuild is the program that the twin runs when none is given: start on the plate, two
-// bars with a reload between, end, cooling; about 14 minutes.
-func StandardBuild() []Code {
-	p, err := ParseProgram(standardBuild)
+// bars with a reload between, end, cooling; about 11 minutes. Its temperatures are written for
+// 475 °C and move with the material's set-point.
+func StandardBuild(p *Params) []Code {
+	codes, err := ParseProgram(standardBuild)
 	if err != nil {
 		panic("twin: " + err.Error())
 	}
-	return p
+	for i := range codes {
+		if c := &codes[i]; (c.Name == "M41" || c.Name == "M43") && c.S > 0 {
+			c.S += math.Round(p.Build.SetPoint - 475)
+		}
+	}
+	return codes
 }

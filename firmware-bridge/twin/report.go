@@ -65,7 +65,7 @@ func (c *Comparison) SVG(w io.Writer) error {
 	fmt.Fprint(&s, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1190 980" font-family="system-ui, sans-serif" font-size="12" fill="#1f2937">`)
 	fmt.Fprint(&s, `<rect width="1190" height="980" fill="#ffffff"/><text x="60" y="28" font-size="17" font-weight="600">Twin and recorded build</text>`)
 	for i, l := range [][2]string{{recordedInk, "recorded"}, {twinInk, "twin, same plan, own controller"}, {setInk, "set-point"}} {
-		fmt.Fprintf(&s, `<rect x="%d" y="19" width="18" height="4" fill="%s"/><text x="%d" y="26">%s</text>`, 330+i*230, l[0], 354+i*230, l[1])
+		fmt.Fprintf(&s, `<rect x="%d" y="21" width="18" height="4" fill="%s"/><text x="%d" y="27">%s</text>`, []int{330, 430, 660}[i], l[0], []int{354, 454, 684}[i], l[1])
 	}
 	for _, p := range plots {
 		p.draw(&s)
@@ -87,13 +87,13 @@ func (p *panelPlot) draw(s *strings.Builder) {
 	px := func(x float64) float64 { return p.left + (x-p.x0)/(p.x1-p.x0)*p.width }
 	py := func(y float64) float64 { return p.top + p.depth - (y-p.y0)/(p.y1-p.y0)*p.depth }
 	fmt.Fprintf(s, `<text x="%.0f" y="%.0f" font-weight="600">%s <tspan fill="#6b7280" font-weight="400">%s</tspan></text>`, p.left, p.top-8, html.EscapeString(p.title), p.unit)
-	for _, y := range ticks(p.y0, p.y1, p.depth/35) {
+	for _, y := range ticks(p.y0, p.y1, p.depth/28) {
 		fmt.Fprintf(s, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="#e5e7eb"/><text x="%.1f" y="%.1f" text-anchor="end" fill="#6b7280">%g</text>`, p.left, p.left+p.width, py(y), py(y), p.left-6, py(y)+4, y)
 	}
 	for _, x := range ticks(p.x0, p.x1, p.width/60) {
 		fmt.Fprintf(s, `<text x="%.1f" y="%.1f" text-anchor="middle" fill="#6b7280">%g</text>`, px(x), p.top+p.depth+15, x)
 	}
-	fmt.Fprintf(s, `<text x="%.1f" y="%.1f" text-anchor="end" fill="#9ca3af">s</text>`, p.left+p.width+14, p.top+p.depth+15)
+	fmt.Fprintf(s, `<text x="%.1f" y="%.1f" text-anchor="end" fill="#9ca3af">s</text>`, p.left+p.width+22, p.top+p.depth+15)
 	for _, c := range p.curves {
 		fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="%g" stroke-linejoin="round"`, c.colour, c.width)
 		if c.dash != "" {
@@ -120,7 +120,7 @@ func ticks(lo, hi, n float64) []float64 {
 	}
 	var out []float64
 	for x := math.Ceil(lo/step-1e-9) * step; x <= hi+step*1e-9; x += step {
-		out = append(out, math.Round(x/step)*step)
+		out = append(out, math.Round(x/step)*step+0)
 	}
 	return out
 }

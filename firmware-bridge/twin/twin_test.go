@@ -180,9 +180,6 @@ func TestStandardBuildGoesThroughAllPhases(t *testing.T) {
 	for _, name := range Materials() {
 		p := loaded(t, name)
 		cfg := Config{Params: p, Seed: 2}
-		if name == "7075" {
-			cfg = RandomBuild(p, 2, false)
-		}
 		seen := map[Phase]int{}
 		var n, square, hottest float64
 		steady := 0
