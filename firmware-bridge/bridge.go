@@ -56,6 +56,8 @@ type Options struct {
 	// request did not come back although its context had ended.
 	Dialect func() Dialect
 	Targets []Target
+	// Readings are quantities that [Bridge.Get] reads besides the targets.
+	Readings []Reading
 
 	Step     time.Duration // between two values of a ramp; default 1 s
 	Check    time.Duration // between two read-backs of a value that is held; default 2 s
@@ -70,10 +72,17 @@ type Options struct {
 	Recorder Recorder // nil: nothing is recorded
 }
 
+// Reading is one quantity that is only read.
+type Reading struct {
+	Name string
+	Unit unit.Unit // in which the controller tells it
+}
+
 // Bridge guards one controller. Its methods may be called from several goroutines.
 type Bridge struct {
 	o       Options
 	targets []*gate
+	started chan struct{}
 	clerk   clerk
 	stateMu sync.Mutex
 
@@ -142,7 +151,7 @@ func New(o Options) (*Bridge, error) {
 	o.Targets = slices.Clone(o.Targets)
 	b := &Bridge{
 		o: o, kickPilot: make(chan struct{}, 1), kickWatchdog: make(chan struct{}, 1),
-		session: newSession(o.Dialect()),
+		session: newSession(o.Dialect()), started: make(chan struct{}),
 	}
 	var errs []error
 	for i, t := range o.Targets {
@@ -186,6 +195,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		}
 	}
 	b.mu.Unlock()
+	close(b.started)
 
 	var all, wheel sync.WaitGroup
 	all.Go(b.clerk.run)
@@ -220,6 +230,26 @@ func (b *Bridge) end(pilot *sync.WaitGroup, s *session, err *error) {
 	case <-limit.C:
 		*err = errors.Join(*err, errors.New("bridge: the connection to the controller did not close"))
 	}
+}
+
+// Started is closed when [Bridge.Run] takes commands.
+func (b *Bridge) Started() <-chan struct{} { return b.started }
+
+// Given is the value that a command for q would lead to: within the limits, and one that the
+// dialect can express.
+func (b *Bridge) Given(target string, q unit.Quantity) (unit.Quantity, error) {
+	g := b.target(target)
+	if g == nil {
+		return q, fmt.Errorf("no target %s; there are %s", target, b.names())
+	}
+	m, err := unit.Between(q.Unit, g.Unit)
+	if err == nil && (math.IsNaN(q.Value) || math.IsInf(q.Value, 0)) {
+		err = fmt.Errorf("%w: %v is not a number", ErrLimit, q.Value)
+	}
+	if err != nil {
+		return q, err
+	}
+	return unit.Quantity{Value: g.clamp(m.Apply(q.Value)), Unit: g.Unit}, nil
 }
 
 // Command takes a lease on a target, or renews and changes the one that the same commander holds.
@@ -381,15 +411,17 @@ func (b *Bridge) State(target string) (State, bool) {
 // Lost counts records that could not be handed on because the recorder did not keep up.
 func (b *Bridge) Lost() uint64 { return b.clerk.lost.Load() }
 
-// Get reads a target's value from the controller, between the pilot's requests.
-func (b *Bridge) Get(ctx context.Context, target string) (q unit.Quantity, err error) {
-	g := b.target(target)
-	if g == nil {
-		return q, fmt.Errorf("no target %s; there are %s", target, b.names())
+// Get reads the value of a target or a reading from the controller, between the pilot's requests.
+func (b *Bridge) Get(ctx context.Context, name string) (q unit.Quantity, err error) {
+	if g := b.target(name); g != nil {
+		q.Unit = g.Unit
+	} else if i := slices.IndexFunc(b.o.Readings, func(r Reading) bool { return r.Name == name }); i >= 0 {
+		q.Unit = b.o.Readings[i].Unit
+	} else {
+		return q, fmt.Errorf("neither a target nor a reading has the name %s", name)
 	}
 	err = b.speak(ctx, func(ctx context.Context, d Dialect) error {
-		v, err := d.Get(ctx, target)
-		q = unit.Quantity{Value: v, Unit: g.Unit}
+		q.Value, err = d.Get(ctx, name)
 		return err
 	})
 	return q, err
@@ -402,6 +434,14 @@ func (b *Bridge) Probe(ctx context.Context) (answer string, err error) {
 		return err
 	})
 	return answer, err
+}
+
+// Close ends the connection of a bridge that is not run. [Bridge.Run] closes it by itself.
+func (b *Bridge) Close() error {
+	b.mu.Lock()
+	d := b.session.dialect
+	b.mu.Unlock()
+	return d.Close()
 }
 
 // speak lends the wire for one request, which the watchdog may interrupt.
