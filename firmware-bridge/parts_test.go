@@ -1,0 +1,650 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"go.uber.org/goleak"
+
+	"stirwatch/sensors/unit"
+)
+
+// The worked examples of the specifications: MODBUS Application Protocol V1.1b3, chapters 6.3, 6.6
+// and 6.12 (requests and responses without address and checksum), and the checksum of MODBUS over
+// Serial Line V1.02, appendix B: 0x1241 for the bytes 02 07, sent as 41 12.
+func TestModbusPublishedVectors(t *testing.T) {
+	if got := crc16([]byte{0x02, 0x07}); got != 0x1241 {
+		t.Errorf("crc %04X", got)
+	}
+	// The check value of CRC-16/MODBUS in the catalogue of parametrised CRC algorithms.
+	if got := crc16([]byte("123456789")); got != 0x4B37 {
+		t.Errorf("crc %04X", got)
+	}
+	read := uint16(107) // 6.3: registers 108 to 110, of which two make a number here
+	m, err := NewModbus(&Port{}, 17, 9600, map[string]ModbusWord{
+		"6.6":  {Register: 1, Type: "uint16"},
+		"6.12": {Register: 1, Type: "uint32"},
+		"6.3":  {Register: 0, Read: &read, Type: "uint32"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		op     Op
+		target string
+		v      float64
+		pdu    string
+	}{
+		{OpSet, "6.6", 3, "0600010003"},
+		{OpSet, "6.12", 0x000A0102, "100001000204000A0102"},
+		{OpGet, "6.3", 0, "03006B0002"},
+	} {
+		b, err := m.request(c.op, c.target, c.v)
+		if got := strings.ToUpper(hex.EncodeToString(b[1 : len(b)-2])); err != nil || got != c.pdu || b[0] != 17 {
+			t.Errorf("%s %s: %s, %v", c.op, c.target, got, err)
+		}
+	}
+	w := ModbusWord{Type: "uint32", Scale: 1}
+	if v, err := w.decode([]byte{0x02, 0x2B, 0x00, 0x00}); v != 0x022B0000 || err != nil { // 6.3's response
+		t.Errorf("%g, %v", v, err)
+	}
+}
+
+func TestModbusNumbers(t *testing.T) {
+	for _, typ := range []string{"int16", "uint16", "int32", "uint32", "float32"} {
+		for _, swapped := range []bool{false, true} {
+			w := ModbusWord{Type: typ, Swapped: swapped, Scale: 10}
+			for _, v := range []float64{0, 47.5, 3000.1, -12.3, 1e9, math.Inf(1)} {
+				b, err := w.encode(v)
+				if err != nil {
+					if !errors.Is(err, ErrLimit) || typ == "float32" {
+						t.Errorf("%s %g: %v", typ, v, err)
+					}
+					continue
+				}
+				if back, err := w.decode(b); math.Abs(back-v) > 1e-4+1e-7*v && !(err != nil && math.IsInf(v, 0)) {
+					t.Errorf("%s %g: %g, %v", typ, v, back, err)
+				}
+			}
+		}
+	}
+	for _, slave := range []int{0, 248, -1} {
+		if _, err := NewModbus(&Port{}, slave, 9600, nil); err == nil {
+			t.Errorf("slave %d", slave)
+		}
+	}
+	if _, err := NewModbus(&Port{}, 1, 9600, map[string]ModbusWord{"x": {Type: "int24"}}); err == nil {
+		t.Error("int24")
+	}
+}
+
+// The line is the classic example of the checksum: N3 T0*57.
+func TestPrinterChecksum(t *testing.T) {
+	if got := numbered(3, "T0"); got != "N3 T0*57\n" {
+		t.Error(got)
+	}
+}
+
+func TestPrinterReports(t *testing.T) {
+	for _, c := range []struct {
+		reply, key string
+		measured   bool
+		want       float64
+		bad        bool
+	}{
+		{"ok T:20.1 /0.0 B:22.0 /60.0 @:0", "T", false, 0, false},
+		{"ok T:20.1 /0.0 B:22.0 /60.0 @:0", "T", true, 20.1, false},
+		{"ok T:20.1 /0.0 B:22.0 /60.0 @:0", "B", false, 60, false},
+		{"ok T:20.1/210 T1:19/150.5", "T1", false, 150.5, false},
+		{"ok T:20.1 B:22", "T", false, 0, true},
+		{"ok T:nan /nan", "T", false, 0, true},
+		{"ok", "T", false, 0, true},
+	} {
+		v, err := reported(c.reply, c.key, c.measured)
+		if (err != nil) != c.bad || v != c.want {
+			t.Errorf("%q %s: %g, %v", c.reply, c.key, v, err)
+		}
+	}
+}
+
+// Every third line arrives damaged, heaters chatter, the firmware is busy: all commands come
+// through, once and unharmed.
+func TestPrinterResendsDamagedLines(t *testing.T) {
+	n := 0
+	d := &printerBox{target: 100, chatter: true, damage: func() bool { n++; return n%3 == 0 }}
+	port, err := Serial(SerialOptions{Path: onPty(t, d)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := NewPrinter(port, map[string]PrinterWord{"x": {Code: "M104", Tool: -1}}, 2*time.Second)
+	defer p.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for v := range 50 {
+		for try := 0; ; try++ {
+			one, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+			err := p.Set(one, "x", float64(100+v))
+			stop()
+			if err == nil {
+				break
+			}
+			if try > 5 {
+				t.Fatal(err)
+			}
+		}
+		if got, err := p.Get(ctx, "x"); err == nil && got != float64(100+v) {
+			t.Fatalf("%g instead of %d", got, 100+v)
+		}
+	}
+	for _, w := range d.log() {
+		if w.value < 100 || w.value > 149 {
+			t.Errorf("%g", w.value)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.reported || d.damaged < 20 {
+		t.Errorf("M155 %v, %d lines damaged", d.reported, d.damaged)
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	for s, want := range map[string]string{
+		"Q1 {value:.1f}": "Q1 47.3", "Q1 {value}": "Q1 47.26", "SP={value:d};": "SP=47;",
+		"W {value:07.2f}": "W 0047.26", "W {value:+.0f}": "W +47", "{value:f}": "47.260000",
+	} {
+		p, err := newTemplate(s)
+		if err != nil || p.text(47.26) != want {
+			t.Errorf("%q: %v, %v", s, p, err)
+		}
+	}
+	for _, s := range []string{"", "Q1", "{value} {value}", "{x}", "{value:.1x}", "{value:.2g}", "{value:%s}", "{value", "{value:.99f}"} {
+		if _, err := newTemplate(s); err == nil {
+			t.Errorf("%q was taken", s)
+		}
+	}
+	for _, c := range []struct {
+		pattern, line string
+		want          float64
+		ok            bool
+	}{
+		{"{value}", "  47.3 ", 47.3, true}, {"{value}", "47.3 C", 0, false}, {"T={value}{any}", "T= -1e2 degC", -100, true},
+		{"ok", "ok", 0, true}, {"ok", "okay", 0, false}, {"ok{any}", "okay", 0, true}, {"{value}", "0x10", 0, false}, {"a.c", "abc", 0, false},
+	} {
+		p, err := newPattern(c.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, ok := p.match(c.line); v != c.want || ok != c.ok {
+			t.Errorf("%q on %q: %g, %v", c.pattern, c.line, v, ok)
+		}
+	}
+	for want, o := range map[string]LineOptions{
+		"has no {value}": {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T", Reply: "ok"}}}},
+		"neither set":    {Words: map[string]LineWord{"x": {}}},
+		"does not exist": {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T", Lines: 2, Line: 3}}}},
+		"line end":       {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T\nX"}}}},
+		"means nothing":  {Refusal: "{value} {value}"},
+	} {
+		if _, err := NewLine(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+}
+
+func TestMELDWordsThatCannotBe(t *testing.T) {
+	for _, w := range []MELDWord{{Code: "M43"}, {Code: "M41", Safe: "M00"}, {Code: "M41", Decimals: 12}, {}} {
+		if _, err := NewMELD(&Port{}, map[string]MELDWord{"x": w}); err == nil {
+			t.Errorf("%+v was taken", w)
+		}
+	}
+}
+
+// A controller that refuses ends the lease at once, with its own words.
+func TestTheControllersRefusalIsTold(t *testing.T) {
+	d := &meldBox{sp: 400}
+	port, err := Serial(SerialOptions{Path: onPty(t, d)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M52", Key: "sp"}})
+	defer m.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var refused *DeviceError
+	if err := m.Set(ctx, "x", 100); !errors.As(err, &refused) || refused.Reply != "error: no such code" {
+		t.Errorf("%v", err)
+	}
+	if s, _ := m.Show(OpSet, "x", 100); s != `"M52 S100\r\n"` {
+		t.Error(s)
+	}
+}
+
+// stalled is a port whose other end takes nothing once its buffer is full.
+func stalled(t *testing.T) (path string, master io.ReadWriteCloser) {
+	t.Helper()
+	m, s, err := pty.Open()
+	if err != nil {
+		t.Skipf("no pseudo terminals here: %v", err)
+	}
+	t.Cleanup(func() { m.Close(); s.Close() })
+	return s.Name(), m
+}
+
+// A write into a port that takes nothing comes back with its context; the port is given up, opened
+// again, and works once the device listens.
+func TestAStuckWriteHoldsNobodyUp(t *testing.T) {
+	path, master := stalled(t)
+	port, err := Serial(SerialOptions{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{port: port}
+	defer l.Close()
+	chunk := bytes.Repeat([]byte("x"), 1<<16)
+	stuck := 0
+	for range 3 {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		began := time.Now()
+		err := l.write(ctx, chunk)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			stuck++
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("came back after %v", took)
+		}
+	}
+	if stuck == 0 {
+		t.Fatal("the port took everything")
+	}
+	d := &meldBox{sp: 400}
+	go serve(master, d)
+	m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+	defer m.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for {
+		one, stop := context.WithTimeout(ctx, 500*time.Millisecond)
+		err := m.Set(one, "x", 410)
+		stop()
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the port never came back: %v", err)
+		}
+	}
+}
+
+// Unplugged and plugged in again under the same name: the pilot goes on where the limits let it.
+func TestReplug(t *testing.T) {
+	dir := t.TempDir()
+	path := dir + "/controller"
+	d := &meldBox{sp: 400}
+	plug := func() io.Closer {
+		master, slave, err := pty.Open()
+		if err != nil {
+			t.Skipf("no pseudo terminals here: %v", err)
+		}
+		os.Remove(path)
+		if err := os.Symlink(slave.Name(), path); err != nil {
+			t.Fatal(err)
+		}
+		go serve(master, d)
+		return closers{master, slave}
+	}
+	first := plug()
+	port, err := Serial(SerialOptions{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := counterparts[0].target
+	target.Slew = 1000
+	b, stop := running(t, Options{Targets: []Target{target}, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond, Timeout: 200 * time.Millisecond,
+		Retry: 20 * time.Millisecond, Patience: 15 * time.Second, Dialect: func() Dialect {
+			m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+			return m
+		}})
+	l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 450, Unit: celsius}, For: time.Minute, Who: "test", Why: "replug"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "reaching 450", l.Reached())
+	first.Close()
+	second := plug()
+	defer second.Close()
+	l2, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 470, Unit: celsius}, For: time.Minute, Who: "test", Why: "replug"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "reaching 470 after the replug", l2.Reached())
+	stop()
+	if log := d.log(); log[len(log)-1].value != 0 {
+		t.Errorf("%+v", log)
+	}
+}
+
+type closers []io.Closer
+
+func (c closers) Close() error {
+	for _, each := range c {
+		each.Close()
+	}
+	return nil
+}
+
+// broker starts mosquitto on a free port.
+func broker(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if path = "/usr/sbin/mosquitto"; exec.Command(path, "-h").Run() != nil && !isThere(path) {
+			t.Skip("mosquitto is not installed")
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address)
+	conf := t.TempDir() + "/mosquitto.conf"
+	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "-c", conf)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			return "tcp://" + address
+		}
+	}
+	t.Fatal("mosquitto does not listen")
+	return ""
+}
+
+func isThere(path string) bool { _, err := os.Stat(path); return err == nil }
+
+// mqttBox is a device on a real broker that doubles every answer and adds garbage.
+func mqttBox(t testing.TB, url string, b *box) {
+	held := 300.0
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("device").SetOrderMatters(true))
+	if tok := c.Connect(); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	t.Cleanup(func() { c.Disconnect(50) })
+	tok := c.Subscribe("cell/set", 1, func(_ mqtt.Client, m mqtt.Message) {
+		var o order
+		if json.Unmarshal(m.Payload(), &o) != nil || o.Expires < time.Now().UnixMilli() {
+			return
+		}
+		b.mu.Lock()
+		a := map[string]any{"id": o.ID, "ok": true}
+		if o.Value != nil && *o.Value > 470 {
+			a = map[string]any{"id": o.ID, "ok": false, "error": "too hot for me"}
+		} else if o.Value != nil {
+			held = *o.Value
+			b.put(held)
+		}
+		a["value"] = held
+		b.mu.Unlock()
+		text, _ := json.Marshal(a)
+		c.Publish("cell/ack", 1, false, "garbage{")
+		c.Publish("cell/ack", 1, false, `{"id":"someone else's","ok":true,"value":1}`)
+		c.Publish("cell/ack", 1, false, text)
+		c.Publish("cell/ack", 1, false, text)
+	})
+	if !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+}
+
+func TestMQTTOverMosquitto(t *testing.T) {
+	url := broker(t)
+	var device box
+	mqttBox(t, url, &device)
+	n, target := &notes{}, counterparts[0].target
+	target.Slew, target.Safe = 1000, SafeState{"hold", 300, true}
+	b, stop := running(t, Options{Targets: []Target{target}, Recorder: n, Step: 10 * time.Millisecond, Dialect: func() Dialect {
+		m, err := NewMQTT(MQTTOptions{Broker: url, Words: map[string]MQTTWord{"x": {Command: "cell/set", Ack: "cell/ack", Unit: "°C"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}})
+	l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 455.5, Unit: celsius}, For: time.Minute, Who: "test", Why: "broker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "reaching 455.5", l.Reached())
+	if q, err := b.Get(context.Background(), "x"); err != nil || q.Value != 455.5 {
+		t.Errorf("%v, %v", q, err)
+	}
+	l, err = b.Command(Command{Target: "x", Value: unit.Quantity{Value: 480, Unit: celsius}, For: time.Minute, Who: "test", Why: "too hot"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the refusal", l.Done())
+	if err := l.Err(); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "too hot for me") {
+		t.Error(err)
+	}
+	stop()
+	log := device.log()
+	if log[len(log)-1].value != 300 {
+		t.Errorf("%+v", log)
+	}
+	last := 300.0
+	for _, w := range log {
+		if math.Abs(w.value-last) > 10.001 || w.value > 470 {
+			t.Errorf("from %g to %g", last, w.value)
+		}
+		last = w.value
+	}
+	if got := n.verdicts(); got != "accepted reached accepted failed reverted" {
+		t.Error(got)
+	}
+	for _, w := range []MQTTWord{{}, {Command: "a"}, {Command: "a/#", Ack: "b"}, {Command: "a", Ack: "a"}} {
+		if _, err := NewMQTT(MQTTOptions{Words: map[string]MQTTWord{"x": w}}); err == nil {
+			t.Errorf("%+v was taken", w)
+		}
+	}
+}
+
+// A broker that is not there, and one that dies, cost time and nothing else.
+func TestMQTTWithoutBroker(t *testing.T) {
+	m, err := NewMQTT(MQTTOptions{Broker: "tcp://127.0.0.1:1", Words: map[string]MQTTWord{"x": {Command: "a", Ack: "b"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := m.Set(ctx, "x", 1); err == nil {
+		t.Error("sent to nobody")
+	}
+	m.Close()
+}
+
+// A recorder that hangs loses records, counted, and holds nothing up.
+func TestARecorderThatHangs(t *testing.T) {
+	block := make(chan struct{})
+	m := &machine{held: 400}
+	b, err := New(Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: recorderFunc(func(Record) { <-block })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxRecords + 100 {
+		ask(b, 400, time.Second) // refused: the bridge does not run
+	}
+	if b.Lost() != 100 {
+		t.Errorf("%d lost", b.Lost())
+	}
+	close(block)
+}
+
+type recorderFunc func(Record)
+
+func (f recorderFunc) Record(r Record) { f(r) }
+
+func TestDamagedStateFileStopsTheBridge(t *testing.T) {
+	path := t.TempDir() + "/bridge.json"
+	for _, text := range []string{"", "{", `{"leased":["gone"]}`} {
+		os.WriteFile(path, []byte(text), 0o644)
+		b, err := New(Options{Dialect: (&machine{}).dialect, Targets: []Target{toolTemperature()}, State: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var se *StateError
+		if err := b.Run(context.Background()); !errors.As(err, &se) || !strings.Contains(err.Error(), "make sure the machine is safe") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func FuzzReplies(f *testing.F) {
+	for _, s := range []string{"ok\r\n", "error: no\r\n", "state=RUN sp=475.0\r\n", "47.3\r\n", "ok T:20.1 /0.0\n", "Resend: 2\nok\n", "\x11\x03\x02\x01\xdb\xb8\x4c", "\x11\x86\x02\xc3\xa1"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		for i := range counterparts {
+			c := &counterparts[i]
+			ours, theirs := net.Pipe()
+			go func() {
+				buf := make([]byte, 256)
+				for {
+					if _, err := theirs.Read(buf); err != nil {
+						return
+					}
+					if _, err := theirs.Write(reply); err != nil {
+						return
+					}
+				}
+			}()
+			d, err := c.dialect(&Port{Open: func() (io.ReadWriteCloser, error) { return ours, nil }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Millisecond)
+			if v, err := d.Get(ctx, "x"); err == nil && v-v != 0 {
+				t.Errorf("%s read %g from %q", c.name, v, reply)
+			}
+			d.Set(ctx, "x", 42)
+			cancel()
+			d.Close()
+			theirs.Close()
+		}
+	})
+}
+
+// Budget: p50 under 150 µs and p99 under 1 ms over a pseudo terminal, which itself takes 46 and
+// 135 µs; a serial line of 115200 baud takes 2 ms for the same bytes.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, c := range counterparts {
+		b.Run(c.name, func(b *testing.B) {
+			port, err := Serial(SerialOptions{Path: onPty(b, c.device(c.target.Min))})
+			if err != nil {
+				b.Fatal(err)
+			}
+			d, err := c.dialect(port)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer d.Close()
+			if err := d.Set(context.Background(), "x", 42); err != nil {
+				b.Fatal(err)
+			}
+			took := make([]time.Duration, 0, b.N)
+			b.ResetTimer()
+			for range b.N {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				began := time.Now()
+				err := d.Set(ctx, "x", 42)
+				took = append(took, time.Since(began))
+				cancel()
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			percentiles(b, took)
+		})
+	}
+}
+
+func percentiles(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
+
+// Time from the end of a lease to the safe state's bytes at the device, over a pseudo terminal,
+// while the pilot hangs in a request that is never answered. Budget: p99 under 10 ms; the
+// guaranteed limit is Options.Grace, 100 ms.
+func BenchmarkWatchdog(b *testing.B) {
+	var took []time.Duration
+	for range b.N {
+		d := &deafBox{meldBox: meldBox{sp: 400}, heard: make(chan time.Time, 1)}
+		port, err := Serial(SerialOptions{Path: onPty(b, d)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		br, stop := running(b, Options{Targets: []Target{counterparts[0].target}, Dialect: func() Dialect {
+			m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+			return m
+		}})
+		l, err := br.Command(Command{Target: "x", Value: unit.Quantity{Value: 400, Unit: celsius}, For: 250 * time.Millisecond, Who: "benchmark", Why: "reaction"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		select {
+		case <-l.Done():
+		case <-time.After(5 * time.Second):
+			b.Fatal("the lease does not end")
+		}
+		at := <-d.heard
+		took = append(took, at.Sub(began)-250*time.Millisecond)
+		stop()
+	}
+	percentiles(b, took)
+}
+
+// deafBox takes set-points without answering, until it is told the safe one.
+type deafBox struct {
+	meldBox
+	heard chan time.Time
+}
+
+func (d *deafBox) feed(in []byte) [][]byte {
+	replies := d.meldBox.feed(in)
+	if bytes.Contains(in, []byte("M41 S0\r")) {
+		select {
+		case d.heard <- time.Now():
+		default:
+		}
+	}
+	if bytes.Contains(in, []byte("M41 S4")) {
+		return nil
+	}
+	return replies
+}
