@@ -181,8 +181,15 @@ func TestOutageKillStockMosquitto(t *testing.T) {
 	if code := run.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("run ends with code %d", code)
 	}
-	c := compare(want, db.found())
-	t.Logf("killed at row %d: %v", killed, c)
+	found := db.found()
+	c := compare(want, found)
+	var lost []int // rows of the thermocouple
+	for i, at := range log.Time {
+		if len(found[instant{"tool_temperature", at}]) == 0 {
+			lost = append(lost, i+1)
+		}
+	}
+	t.Logf("killed at row %d: %v; lines lost: rows %v", killed, c, lost)
 	if c.twice+c.wrong+c.unsent != 0 {
 		t.Errorf("wrong: %v", c)
 	}
