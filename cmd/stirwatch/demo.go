@@ -152,20 +152,21 @@ func startBroker() (*mochi.Server, string, error) {
 	return s, l.Addr().String(), nil
 }
 
-// demoConfig is what a user would write for the devices of [play].
+// demoConfig is what a user would write for the devices of [play]. The maximum age is generous: at ten
+// times real time 20 s are two, and a busy computer may keep a device waiting for one.
 func demoConfig(dir, broker string) []byte {
 	return []byte(strings.NewReplacer("@DIR", dir, "@BROKER", broker).Replace(`
 machine: demo
 tick: {rate: 20 Hz, clock: device}
 channels:
-  tool_temperature: {is: tool temperature, unit: °C, min: 0 °C, max: 700 °C, max_age: 5 s, max_rate: 150 K/s}
-  set_point: {is: set-point, unit: °C, max_age: 5 s}
-  spindle_speed: {is: spindle speed, unit: rpm, max_age: 5 s}
-  spindle_torque: {is: spindle torque, unit: N·m, max_age: 5 s}
-  spindle_power: {is: spindle power, unit: W, max_age: 5 s}
-  feed_velocity: {is: feed velocity, unit: mm/min, max_age: 5 s}
-  feed_torque: {is: feed torque, unit: "%", max_age: 5 s}
-  path_velocity: {is: path velocity, unit: mm/min, max_age: 5 s}
+  tool_temperature: {is: tool temperature, unit: °C, min: 0 °C, max: 700 °C, max_age: 20 s, max_rate: 150 K/s}
+  set_point: {is: set-point, unit: °C, max_age: 20 s}
+  spindle_speed: {is: spindle speed, unit: rpm, max_age: 20 s}
+  spindle_torque: {is: spindle torque, unit: N·m, max_age: 20 s}
+  spindle_power: {is: spindle power, unit: W, max_age: 20 s}
+  feed_velocity: {is: feed velocity, unit: mm/min, max_age: 20 s}
+  feed_torque: {is: feed torque, unit: "%", max_age: 20 s}
+  path_velocity: {is: path velocity, unit: mm/min, max_age: 20 s}
 sources:
   thermocouple:
     serial:
