@@ -146,8 +146,9 @@ func TestPlayToInfluxDB(t *testing.T) {
 // TestOutageKillStockMosquitto stops InfluxDB for the middle third of a build and kills the
 // agent in that outage. The broker keeps what is not acknowledged, so nothing of MQTT may be
 // lost. A serial line has no acknowledgement: what the agent had read and not yet committed when
-// it was killed is lost, and what stood in the terminal's buffer. That is at most one commit
-// interval (100 ms) of lines and 4096 bytes.
+// it was killed is lost, and what stood in the terminal's buffer: lines of one commit interval
+// (100 ms) and of the commit under way, a handful here, and never more than the interval and a
+// full buffer of 4096 bytes.
 func TestOutageKillStockMosquitto(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays a build for 22 s")
