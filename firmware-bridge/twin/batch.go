@@ -23,7 +23,7 @@ func RandomBuild(p *Params, seed uint64, fault bool) Config {
 	laps := math.Round(between(4, 9))
 	code := func(name string, s float64) Code { return Code{Name: name, S: math.Round(s), HasS: true} }
 	program := []Code{
-		code("M40", 3), code("M75", 300), code("M76", 450), {Name: "M60"}, code("M24", 241), code("M06", 200),
+		code("M40", 3), code("M75", 250), code("M76", 450), {Name: "M60"}, code("M24", 241), code("M06", 200),
 		code("M41", setPoint-10), code("M43", setPoint-30), {Name: "G1", F: 381, L: 2}, code("M24", 305), code("M41", setPoint), {Name: "G1", F: math.Round(path * 0.6), L: 1},
 		code("M24", feed), {Name: "G1", F: math.Round(path), L: laps},
 		{Name: "M25"}, {Name: "G4", P: math.Round(between(25, 60))}, code("M24", 241), {Name: "G4", P: 12},

@@ -1,6 +1,9 @@
 package twin
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // outline is a closed tool path: a rounded rectangle whose short sides are drawn in, as on the
 // recorded build. It is kept as points at equal distances.
@@ -12,9 +15,12 @@ type outline struct {
 
 const pathPoints = 384
 
-// defaultPath passes through a quarter's points and their mirror images, joined by Catmull-Rom
+// defaultPath is shared: nobody changes it.
+var defaultPath = sync.OnceValue(drawPath)
+
+// drawPath passes through a quarter's points and their mirror images, joined by Catmull-Rom
 // curves; 165 mm by 164 mm.
-func defaultPath() *outline {
+func drawPath() *outline {
 	quarter := [][2]float64{{82.5, 0}, {82.5, 20}, {82.3, 38}, {79.5, 56}, {71, 71}, {59, 79.5}, {45.5, 82}, {30, 78.5}, {15, 72}, {0, 69.1}}
 	var all [][2]float64
 	n := len(quarter) - 1
