@@ -173,7 +173,7 @@ func TestExampleNamesTheSchema(t *testing.T) {
 // The parts of the example that stand in comments must work once the comment marks are taken away.
 func TestCommentedPartsOfTheExampleWork(t *testing.T) {
 	text := string(Example())
-	for _, start := range []string{"  # thermocouple:", "  # telemetry:", "# influxdb:"} {
+	for _, start := range []string{"  # thermocouple:", "  # telemetry:", "# bridge:", "# influxdb:"} {
 		i := strings.Index(text, start)
 		if i < 0 {
 			t.Fatalf("no part starts with %q", start)
@@ -195,7 +195,7 @@ func TestCommentedPartsOfTheExampleWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Sources) != 3 || c.InfluxDB == nil || c.Model.File == "" {
+	if len(c.Sources) != 3 || c.InfluxDB == nil || c.Bridge == nil || c.Model.File == "" {
 		t.Errorf("%d sources, InfluxDB %v, model %q", len(c.Sources), c.InfluxDB, c.Model.File)
 	}
 }

@@ -21,7 +21,7 @@ type MELD struct {
 
 // MELDWord is how one target is spoken of.
 type MELDWord struct {
-	Code     string // M-code that takes the value as S
+	Code     string // M-code that takes the value as S; "": it is only read
 	Key      string // key of the "?" line that tells the value; "": it cannot be read back
 	Safe     string // code without a value that stands for the safe state, such as M05; "": Code with the safe value
 	Decimals int    // of the number after S
@@ -44,6 +44,9 @@ var meldStops = map[string]string{"M05": "spindle stop", "M25": "actuator stop"}
 // NewMELD makes the dialect; it fails for codes that it does not know.
 func NewMELD(p *Port, words map[string]MELDWord) (*MELD, error) {
 	for name, w := range words {
+		if w.Code == "" && w.Key != "" {
+			continue // only read
+		}
 		if MELDCodes[w.Code] == "" {
 			return nil, fmt.Errorf("target %s: %q cannot be commanded under a lease; there are %s", name, w.Code, strings.Join(slices.Sorted(maps.Keys(MELDCodes)), ", "))
 		}
@@ -70,6 +73,8 @@ func (m *MELD) text(op Op, target string, v float64) (string, error) {
 		return "", ErrNoReadBack
 	case op == OpGet:
 		return "?", nil
+	case w.Code == "":
+		return "", fmt.Errorf("%s is only read", target)
 	case op == OpSafe && w.Safe != "":
 		return w.Safe, nil
 	}

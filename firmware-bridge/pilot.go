@@ -72,7 +72,10 @@ func (b *Bridge) fly(ctx context.Context, g *gate) {
 
 // advance is one turn of a lease: at most one write, then a read-back.
 func (b *Bridge) advance(ctx context.Context, d Dialect, g *gate, l *Lease) error {
-	if !g.known { // the pilot alone sets it, Command alone clears it
+	b.mu.Lock()
+	known := g.known
+	b.mu.Unlock()
+	if !known {
 		if err := b.learn(ctx, d, g, l); err != nil {
 			return err
 		}

@@ -291,21 +291,30 @@ func (l *link) write(ctx context.Context, b []byte) error {
 		l.port.stuck.Add(-1)
 		done <- err
 	}()
+	var err error
 	select {
-	case err := <-done:
-		if err == nil {
-			l.torn = false
-			return nil
+	case err = <-done:
+	case <-ctx.Done():
+		// A request that is interrupted while it is written costs no connection: a board may restart
+		// when its port is opened again.
+		grace := time.NewTimer(writeGrace)
+		defer grace.Stop()
+		select {
+		case err = <-done:
+		case <-grace.C:
+			err = fmt.Errorf("it takes no bytes: %w", ctx.Err())
 		}
-		l.torn = true
+	}
+	if l.torn = err != nil; l.torn {
 		l.drop()
 		return fmt.Errorf("%s: %w", l.port.Name, err)
-	case <-ctx.Done():
-		l.torn = true
-		l.drop()
-		return fmt.Errorf("%s: it takes no bytes: %w", l.port.Name, ctx.Err())
 	}
+	return nil
 }
+
+// writeGrace is what a write may take beyond its context: a line goes into a buffer that has room
+// for it in microseconds.
+const writeGrace = 20 * time.Millisecond
 
 // take waits until accept finds what it wants at the start of what was received and tells its
 // length; 0: not yet.

@@ -21,12 +21,12 @@ func (b *Bridge) watch(ctx context.Context) error {
 		case <-b.kickWatchdog:
 		case <-timer.C:
 		}
-		timer.Reset(b.watchOnce(ctx))
+		timer.Reset(b.watchOnce())
 	}
 }
 
 // watchOnce does what is due and returns how long nothing more will be.
-func (b *Bridge) watchOnce(ctx context.Context) time.Duration {
+func (b *Bridge) watchOnce() time.Duration {
 	b.mu.Lock()
 	for _, g := range b.targets {
 		if g.lease == nil || g.reverting {
@@ -48,7 +48,7 @@ func (b *Bridge) watchOnce(ctx context.Context) time.Duration {
 		due := g.reverting && !time.Now().Before(g.retry)
 		b.mu.Unlock()
 		if due {
-			b.revert(ctx, g)
+			b.revert(g)
 		}
 	}
 
@@ -82,13 +82,17 @@ func (b *Bridge) revertLocked(g *gate, who, cause string) {
 }
 
 // revert puts the safe state, or the next step to it, on the wire and checks it.
-func (b *Bridge) revert(ctx context.Context, g *gate) {
+func (b *Bridge) revert(g *gate) {
 	d, release := b.takeWire()
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
+	// A bridge that is told to stop does not interrupt its own way to safety.
+	ctx, cancel := context.WithTimeout(context.Background(), b.o.Timeout)
 	defer cancel()
 
-	if g.Safe.Ramp && !g.known {
+	b.mu.Lock()
+	lost := g.Safe.Ramp && !g.known
+	b.mu.Unlock()
+	if lost {
 		b.bounded(ctx, d, func() error { // where it cannot be told, it does not walk
 			v, err := d.Get(ctx, g.Name)
 			if err == nil {
@@ -249,7 +253,7 @@ func (b *Bridge) shutDown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*b.o.Timeout+walk)
 	defer cancel()
 	for {
-		wait := b.watchOnce(ctx)
+		wait := b.watchOnce()
 		var open []error
 		b.mu.Lock()
 		for _, g := range b.targets {
