@@ -90,7 +90,7 @@ func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator) {
 		st := f.Status[i]
 		missing := st.Signal == sensors.Missing && (st.Reason != sensors.NeverSeen || w.lived > firstWait)
 		step(s, score(missing))
-		step(s, score(st.Signal == sensors.Failure))
+		step(s, score(st.Signal == sensors.Failure && st.Reason != sensors.Unwired)) // nobody expects a value there
 		step(s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.OutOfRange))
 		step(s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.RateOfChange))
 	}

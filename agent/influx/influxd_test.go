@@ -234,7 +234,7 @@ func TestDocumentedQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg, err := sensors.NewRegistry([]sensors.Channel{{Name: "tool temperature", Unit: celsius}})
+	reg, err := sensors.NewRegistry([]sensors.Channel{{Name: "tool_temperature", Unit: celsius}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestDocumentedQueries(t *testing.T) {
 	}
 	at := start.Add(time.Minute).UnixNano()
 	j.AppendSamples([]sensors.Sample{{Time: at + 1, Value: -2, Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}}}, nil)
-	j.Line(journal.Anomalies).Tag("channel", "tool temperature").Tag("code", "innovation").Float("score", 7).Float("limit", 5).
+	j.Line(journal.Anomalies).Tag("channel", "tool_temperature").Tag("code", "innovation").Float("score", 7).Float("limit", 5).
 		Bool("active", true).Text("text", "warmer than the model explains").Int("since", at).End(at)
 	j.Line(journal.Recommendations).Tag("kind", "set_point").Float("set_point", 425).Float("predicted", 424.5).
 		Text("reason", "to hold 425 °C").Int("expires", at+int64(30*time.Second)).End(at)

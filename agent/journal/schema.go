@@ -44,7 +44,7 @@ var Schema = []Table{
 		[][2]string{{"code", "kind of alarm"}, {"state", "of its life cycle"}},
 		[][2]string{{"active", "bool"}, {"priority", "integer"}, {"who", "operator, if one acted"}, {"text", "for people"}}},
 	{Recommendations, "advice", "the tick it rests on",
-		[][2]string{{"kind", "set_point, unreachable or no_advice"}},
+		[][2]string{{"kind", "hold, change, unreachable or none"}},
 		[][2]string{{"set_point", "float, in the set-point channel's unit"}, {"predicted", "float: what it should lead to"}, {"expires", "integer, ns"}, {"reason", "for people"}}},
 	{Commands, "what was asked of the machine", "the decision",
 		[][2]string{{"target", "what is commanded"}, {"verdict", "accepted, clamped, refused, expired or reverted"}},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,10 +89,18 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: machine %s, %d channels, %d sources\n", path, conf.Machine, len(conf.Channels), len(conf.Sources))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: machine %s, %d channels, sources %s\n", path, conf.Machine, len(conf.Channels), sourceNames(conf))
 			return nil
 		},
 	}
+}
+
+func sourceNames(conf *config.Config) string {
+	names := make([]string, len(conf.Sources))
+	for i := range conf.Sources {
+		names[i] = conf.Sources[i].Name
+	}
+	return strings.Join(names, ", ")
 }
 
 func configShowCommand() *cobra.Command {

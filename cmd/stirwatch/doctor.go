@@ -41,7 +41,7 @@ Exit code 4: something is to be mended; each line says what.`,
 				return err
 			}
 			d := &doctor{w: cmd.OutOrStdout(), conf: conf, patience: patience}
-			d.say(true, "configuration", "%s: machine %s, %d channels, %d sources", path, conf.Machine, len(conf.Channels), len(conf.Sources))
+			d.say(true, "configuration", "%s: machine %s, %d channels, sources %s", path, conf.Machine, len(conf.Channels), sourceNames(conf))
 			d.examine(cmd.Context())
 			if d.found > 0 {
 				return coded{fmt.Errorf("to be mended: %d", d.found), exitFound}
