@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	bridge "stirwatch/firmware-bridge"
+	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
@@ -98,5 +102,71 @@ func TestTwinRefusesWithTheWayOut(t *testing.T) {
 		if _, err := twinRun(t, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}
+	}
+}
+
+// The bridge's dialect and the twin's controller understand each other.
+func TestTwinAnswersTheBridge(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "controller")
+	program, err := twin.ParseProgram("M24 S241\nM06 S200\nG4 P100000\nM30")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := twin.Run(ctx, twin.Options{Config: twin.Config{Seed: 1, Program: program, Limit: 1e6}, Controller: link, Speed: 20})
+		ended <- err
+	}()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	for {
+		if _, err := os.Lstat(link); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("no controller")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	port, err := bridge.Serial(bridge.SerialOptions{Path: link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := bridge.NewMELD(port, map[string]bridge.MELDWord{
+		"set_point": {Code: "M41", Key: "sp", Decimals: 1},
+		"override":  {Code: "M52", Key: "override"},
+		"spindle":   {Code: "M06", Key: "rpm", Safe: "M05"},
+		"tool":      {Key: "temp"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for target, v := range map[string]float64{"set_point": 455, "override": 120} {
+		if err := d.Set(ctx, target, v); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Get(ctx, target); err != nil || got != v {
+			t.Errorf("%s: %g, %v, want %g", target, got, err, v)
+		}
+	}
+	if err := d.Set(ctx, "set_point", 9000); err == nil || !strings.Contains(err.Error(), "above 700") {
+		t.Errorf("a refusal reads %v", err)
+	}
+	for warm := 0.0; warm < 300; {
+		if warm, err = d.Get(ctx, "tool"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Safe(ctx, "spindle", 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.Get(ctx, "set_point"); err != nil || got != 0 {
+		t.Errorf("after M05: set-point %g, %v", got, err)
 	}
 }

@@ -248,7 +248,7 @@ func (s *station) work(ctx context.Context, start time.Time) error {
 			}
 			if s.opt.Speed > 0 {
 				at := start.Add(time.Duration((s.build + m.Time()) / s.opt.Speed * float64(time.Second)))
-				if err := sleep(ctx, time.Until(at)); err != nil {
+				if err := s.pause(ctx, time.Until(at)); err != nil {
 					return err
 				}
 			} else if err := ctx.Err(); err != nil {
@@ -327,26 +327,48 @@ func (s *station) stamp(at float64) time.Time {
 	return s.begin.Add(time.Duration((s.build + at) * float64(time.Second)))
 }
 
-// command lets the controller answer what has come in.
+// command lets the controller answer what has come in and what was waiting for its condition.
 func (s *station) command(ctx context.Context) error {
 	for {
 		select {
 		case err := <-s.fail:
 			return err
 		case c := <-s.lines:
-			if fault, is := strings.CutPrefix(c.text, faultPrefix); is {
-				s.fault(fault)
-				continue
-			}
-			reply := "error: "
-			if c.err != nil {
-				reply += c.err.Error() + "\r\n"
-			} else {
-				reply = s.panel.line(s.machine, c.text)
-			}
-			s.answer(reply)
+			s.take(c)
 		default:
 			s.answer(s.panel.poll(s.machine))
+			return ctx.Err()
+		}
+	}
+}
+
+// take answers one line.
+func (s *station) take(c command) {
+	if fault, is := strings.CutPrefix(c.text, faultPrefix); is {
+		s.fault(fault)
+		return
+	}
+	if c.err != nil {
+		s.answer("error: " + c.err.Error() + "\r\n")
+		return
+	}
+	s.answer(s.panel.line(s.machine, c.text))
+}
+
+// pause waits; the controller answers at once meanwhile.
+func (s *station) pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return nil
+		case c := <-s.lines:
+			s.take(c)
+		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
@@ -424,18 +446,4 @@ func (s *station) close(ctx context.Context) error {
 		err = errors.Join(err, s.truth.close())
 	}
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
