@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -348,8 +349,13 @@ func (c closers) Close() error {
 	return nil
 }
 
-// broker starts mosquitto on a free port.
 func broker(t testing.TB) string {
+	url, _ := brokerAt(t, "")
+	return url
+}
+
+// brokerAt starts mosquitto at an address, "" for a free port.
+func brokerAt(t testing.TB, address string) (url string, kill func()) {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -357,12 +363,14 @@ func broker(t testing.TB) string {
 			t.Skip("mosquitto is not installed")
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	if address == "" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = l.Addr().String()
+		l.Close()
 	}
-	address := l.Addr().String()
-	l.Close()
 	_, port, _ := net.SplitHostPort(address)
 	conf := t.TempDir() + "/mosquitto.conf"
 	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\n"), 0o644); err != nil {
@@ -372,15 +380,17 @@ func broker(t testing.TB) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	var once sync.Once
+	kill = func() { once.Do(func() { cmd.Process.Kill(); cmd.Wait() }) }
+	t.Cleanup(kill)
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", address); err == nil {
 			c.Close()
-			return "tcp://" + address
+			return "tcp://" + address, kill
 		}
 	}
 	t.Fatal("mosquitto does not listen")
-	return ""
+	return "", nil
 }
 
 func isThere(path string) bool { _, err := os.Stat(path); return err == nil }
@@ -388,7 +398,8 @@ func isThere(path string) bool { _, err := os.Stat(path); return err == nil }
 // mqttBox is a device on a real broker that doubles every answer and adds garbage.
 func mqttBox(t testing.TB, url string, b *box) {
 	held := 300.0
-	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("device").SetOrderMatters(true))
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("device").
+		SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(100 * time.Millisecond).SetOnConnectHandler(func(c mqtt.Client) { go c.Subscribe("cell/set", 1, nil) }))
 	if tok := c.Connect(); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
@@ -470,7 +481,51 @@ func TestMQTTOverMosquitto(t *testing.T) {
 	}
 }
 
-// A broker that is not there, and one that dies, cost time and nothing else.
+// The broker dies under a lease and comes back: the lease ends, the safe state gets through, and
+// nothing that was under way is sent again.
+func TestBrokerRestart(t *testing.T) {
+	url, kill := brokerAt(t, "")
+	var device box
+	mqttBox(t, url, &device)
+	n, target := &notes{}, counterparts[0].target
+	target.Slew, target.Safe = 1000, SafeState{"hold", 300, false}
+	b, stop := running(t, Options{Targets: []Target{target}, Recorder: n, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond,
+		Timeout: 300 * time.Millisecond, Retry: 20 * time.Millisecond, Patience: 500 * time.Millisecond, Dialect: func() Dialect {
+			m, err := NewMQTT(MQTTOptions{Broker: url, Words: map[string]MQTTWord{"x": {Command: "cell/set", Ack: "cell/ack", Unit: "°C"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}})
+	l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 420, Unit: celsius}, For: time.Minute, Who: "test", Why: "broker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, "reaching 420", l.Reached())
+	kill()
+	within(t, "the end of the lease", l.Done())
+	before := len(device.log())
+	brokerAt(t, strings.TrimPrefix(url, "tcp://"))
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if s, _ := b.State("x"); !s.Reverting {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatal("the safe state did not get through")
+		}
+	}
+	for _, w := range device.log()[before:] {
+		if w.value != 300 {
+			t.Errorf("%g after the restart", w.value)
+		}
+	}
+	stop()
+	if got := n.verdicts(); got != "accepted reached failed reverted" {
+		t.Error(got)
+	}
+}
+
+// A broker that is not there costs time and nothing else.
 func TestMQTTWithoutBroker(t *testing.T) {
 	m, err := NewMQTT(MQTTOptions{Broker: "tcp://127.0.0.1:1", Words: map[string]MQTTWord{"x": {Command: "a", Ack: "b"}}})
 	if err != nil {

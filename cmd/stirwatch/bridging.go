@@ -186,10 +186,11 @@ Exit code 4: something did not answer.`,
 func probe(ctx context.Context, o bridge.Options, dry bool, w io.Writer) error {
 	d := o.Dialect()
 	defer d.Close()
-	names := o.Readings
+	var names []bridge.Reading
 	for _, t := range o.Targets {
 		names = append(names, bridge.Reading{Name: t.Name, Unit: t.Unit})
 	}
+	names = append(names, o.Readings...)
 	if dry {
 		if s, err := d.Show(bridge.OpProbe, "", 0); err == nil {
 			fmt.Fprintf(w, "would ask   %s   who are you?\n", s)
@@ -431,28 +432,23 @@ func set(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Co
 		ended <- nil
 		return err
 	}
-	until := time.Now().Add(c.For)
+	end := time.NewTimer(c.For)
+	defer end.Stop()
+	c.For += time.Second // the end is told, not waited for
 	l, err := b.Command(c)
 	if err != nil {
 		return err
 	}
-	end := time.NewTimer(c.For)
-	defer end.Stop()
 	renew := time.NewTicker(longest(o, c.Target) / 3)
 	defer renew.Stop()
 	for {
 		select {
 		case <-renew.C:
-			if left := time.Until(until); left > 0 {
-				l.Renew(left)
-			}
+			l.Renew(c.For)
 		case <-end.C:
 			l.Release("its time is over")
 			return nil
 		case <-l.Done():
-			if errors.Is(l.Err(), bridge.ErrExpired) && !time.Now().Before(until) {
-				return nil
-			}
 			return l.Err()
 		case <-ctx.Done():
 			l.Release("interrupted")
