@@ -197,8 +197,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	close(b.started)
 
-	var all, wheel sync.WaitGroup
-	all.Go(b.clerk.run)
+	var wheel sync.WaitGroup
+	go b.clerk.run()
 	pilotCtx, stopPilot := context.WithCancel(ctx)
 	defer stopPilot()
 	wheel.Go(func() { b.pilot(pilotCtx) })
@@ -210,8 +210,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	stopPilot()
 	b.end(&wheel, s, &err)
-	b.clerk.stop()
-	all.Wait()
+	if !b.clerk.stop() {
+		err = errors.Join(err, fmt.Errorf("bridge: the recorder did not take the last records within %v", lastRecords))
+	}
 	return err
 }
 
@@ -304,6 +305,9 @@ func (b *Bridge) Command(c Command) (*Lease, error) {
 		return refuse(ErrHeld, "%s holds it for another %v", old.who, time.Until(g.expires).Round(time.Millisecond))
 	}
 	now := time.Now()
+	if old != nil && !now.Before(g.expires) { // the watchdog has not seen it yet; late is late
+		return refuse(ErrExpired, "the lease that it would renew has ended")
+	}
 	l := &Lease{b: b, g: g, who: c.Who, why: c.Why, asked: asked, given: given, reached: make(chan struct{}), done: make(chan struct{})}
 	if old != nil {
 		old.end(ErrReplaced)

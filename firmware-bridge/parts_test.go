@@ -560,6 +560,45 @@ type recorderFunc func(Record)
 
 func (f recorderFunc) Record(r Record) { f(r) }
 
+// Closing wakes a request that hangs; what comes after is an error.
+func TestCloseDuringARequest(t *testing.T) {
+	for _, c := range counterparts {
+		master, slave, err := pty.Open()
+		if err != nil {
+			t.Skipf("no pseudo terminals here: %v", err)
+		}
+		port, err := Serial(SerialOptions{Path: slave.Name()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := c.dialect(port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan struct{})
+		go func() { master.Read(make([]byte, 64)); close(asked) }()
+		failed := make(chan struct{})
+		go func() {
+			defer close(failed)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if _, err := d.Get(ctx, "x"); err == nil {
+				t.Errorf("%s: an answer from nobody", c.name)
+			}
+		}()
+		within(t, "a question", asked)
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		within(t, "the end of the request", failed)
+		if err := d.Set(context.Background(), "x", 42); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		master.Close()
+		slave.Close()
+	}
+}
+
 func TestDamagedStateFileStopsTheBridge(t *testing.T) {
 	path := t.TempDir() + "/bridge.json"
 	for _, text := range []string{"", "{", `{"leased":["gone"]}`} {

@@ -156,11 +156,16 @@ type link struct {
 	// stale: a reply may still come that nobody waits for, since a request was given up or the
 	// connection is new. torn: half a request may lie on the wire.
 	stale, torn bool
-	mu          sync.Mutex // conn, for Close while a request runs
+
+	// Close may be called while a request hangs, and touches nothing else of the link.
+	mu     sync.Mutex // setting conn and closed
+	closed bool
 }
 
 type conn struct {
 	rwc   io.ReadWriteCloser
+	close func()        // rwc, once
+	shut  chan struct{} // it is closed
 	ready time.Time
 	in    chan []byte
 	gone  chan struct{} // the reader has ended, with err
@@ -172,7 +177,14 @@ const (
 	maxChunks = 256
 )
 
+// connect makes sure that there is a connection and that the device has started.
 func (l *link) connect(ctx context.Context) error {
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return fmt.Errorf("%s: %w", l.port.Name, io.ErrClosedPipe)
+	}
 	if l.conn != nil {
 		select {
 		case <-l.conn.gone:
@@ -214,11 +226,21 @@ func (l *link) connect(ctx context.Context) error {
 	if o.err != nil {
 		return fmt.Errorf("%s: %w", l.port.Name, o.err)
 	}
-	c := &conn{rwc: o.rwc, ready: time.Now().Add(l.port.Settle), in: make(chan []byte, maxChunks), gone: make(chan struct{})}
+	c := &conn{rwc: o.rwc, ready: time.Now().Add(l.port.Settle), in: make(chan []byte, maxChunks), gone: make(chan struct{}), shut: make(chan struct{})}
+	c.close = sync.OnceFunc(func() {
+		c.rwc.Close()
+		close(c.shut)
+	})
 	go c.read()
 	l.mu.Lock()
-	l.conn = c
+	if closed = l.closed; !closed {
+		l.conn = c
+	}
 	l.mu.Unlock()
+	if closed {
+		go c.close()
+		return fmt.Errorf("%s: %w", l.port.Name, io.ErrClosedPipe)
+	}
 	l.stale = true
 	return l.settle(ctx)
 }
@@ -264,17 +286,15 @@ func (c *conn) read() {
 
 // drop gives the connection up; closing goes on in the background.
 func (l *link) drop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn == nil {
+	c := l.conn
+	if c == nil {
 		return
 	}
-	c, shut := l.conn, make(chan struct{})
-	l.conn, l.shut, l.buf = nil, shut, nil
-	go func() {
-		c.rwc.Close()
-		close(shut)
-	}()
+	l.mu.Lock()
+	l.conn = nil
+	l.mu.Unlock()
+	l.shut, l.buf = c.shut, nil
+	go c.close()
 }
 
 // write sends b. Where the port does not take it in time, or not all of it, the connection is given
@@ -403,17 +423,18 @@ func (l *link) quiet(ctx context.Context, d time.Duration) error {
 func (l *link) Unsettled() bool { return l.port.stuck.Load() > 0 }
 
 func (l *link) Close() error {
-	l.drop()
 	l.mu.Lock()
-	shut := l.shut
+	c := l.conn
+	l.closed = true
 	l.mu.Unlock()
-	if shut == nil {
+	if c == nil {
 		return nil
 	}
+	go c.close()
 	t := time.NewTimer(10 * readPause)
 	defer t.Stop()
 	select {
-	case <-shut:
+	case <-c.shut:
 		return nil
 	case <-t.C:
 		return fmt.Errorf("%s: it does not close: a write hangs in it", l.port.Name)

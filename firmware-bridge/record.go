@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,12 +54,13 @@ type clerk struct {
 	to    Recorder
 	queue chan func()
 	quit  chan struct{}
-	once  sync.Once
+	done  chan struct{}
 	lost  atomic.Uint64
 }
 
 func (c *clerk) init(to Recorder) {
-	c.to, c.queue, c.quit = to, make(chan func(), maxRecords), make(chan struct{})
+	c.to, c.queue = to, make(chan func(), maxRecords)
+	c.quit, c.done = make(chan struct{}), make(chan struct{})
 }
 
 func (c *clerk) tell(r Record) {
@@ -83,6 +83,7 @@ func (c *clerk) do(f func()) bool {
 }
 
 func (c *clerk) run() {
+	defer close(c.done)
 	for {
 		select {
 		case f := <-c.queue:
@@ -100,7 +101,21 @@ func (c *clerk) run() {
 	}
 }
 
-func (c *clerk) stop() { c.once.Do(func() { close(c.quit) }) }
+// lastRecords is how long the end waits for a slow recorder.
+const lastRecords = 10 * time.Second
+
+// stop lets the clerk finish and tells whether it did.
+func (c *clerk) stop() bool {
+	close(c.quit)
+	t := time.NewTimer(lastRecords)
+	defer t.Stop()
+	select {
+	case <-c.done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
 
 // stateFile is the content of [Options.State].
 type stateFile struct {
