@@ -19,8 +19,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"stirwatch/cmd/stirwatch/play"
 	"stirwatch/config"
+	"stirwatch/firmware-bridge/twin"
 )
 
 func demoCommand() *cobra.Command {
@@ -28,10 +28,10 @@ func demoCommand() *cobra.Command {
 	var speed float64
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch a synthetic machine: no configuration, no server, nothing to install",
-		Long: `Demo plays a synthetic deposition through real devices: the thermocouple over a pseudo
+		Short: "Watch a simulated machine: no configuration, no server, nothing to install",
+		Long: `Demo runs a simulated machine with real devices: the thermocouple over a pseudo
 terminal, forces and telemetry over an MQTT broker inside the program. With an equation learned
-from other synthetic runs it shows the agent at work: channels, temperature, forecast, anomalies,
+from other builds of it, it shows the agent at work: channels, temperature, forecast, anomalies,
 advice. The journal is its store; everything is in a temporary folder and removed at the end.
 Where the output is no terminal, it prints a line every two seconds and one for each anomaly.`,
 		Example: `  stirwatch demo
@@ -81,15 +81,16 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 	}
 	defer logFile.Close()
 	log := slog.New(slog.NewTextHandler(logFile, nil))
-	title := fmt.Sprintf("stirwatch demo: a synthetic machine at %g× real time", speed)
+	title := fmt.Sprintf("stirwatch demo: a simulated machine at %g× real time", speed)
 	var last string
 	err = watch(ctx, conf, log, func(ctx context.Context, c *cell) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error {
-			_, err := play.Run(ctx, play.Synthetic(demoSeed, demoMinutes), play.Options{
-				Serial: filepath.Join(dir, "thermocouple"), MQTT: "tcp://" + address, Speed: speed, Stamps: play.Recorded, Loop: true, Log: log,
+			_, err := twin.Run(ctx, twin.Options{
+				Config: twin.Config{Seed: demoSeed, Faults: demoFaults},
+				Serial: filepath.Join(dir, "thermocouple"), MQTT: "tcp://" + address, Speed: speed, Loop: true, Log: log,
 			})
 			if errors.Is(err, context.Canceled) {
 				err = nil
@@ -110,12 +111,19 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 	return err
 }
 
-// The run that is played. At ten times real time its ten minutes show warm-up, a lost
-// thermocouple, a spike and a set-point that cannot be reached within half a minute.
-const demoSeed, demoMinutes = 7, 10
+// The build that the machine makes. At ten times real time its start, steady deposition, a lost
+// thermocouple, a spike and heat that the spindle cannot give pass within half a minute.
+const demoSeed = 7
 
-// demoModel is learned from synthetic runs other than the one that is played, ahead of time, so that
-// the demo starts at once. 'go test ./cmd/stirwatch -run DemoModel -update' learns it again.
+var demoFaults = []twin.Fault{
+	{Kind: twin.Open, At: 100, For: 20, Severity: 1},
+	{Kind: twin.Spike, At: 150, For: 5, Severity: 1},
+	{Kind: twin.Unreachable, At: 190, For: 60, Severity: 1},
+	{Kind: twin.LiftOff, At: 330, For: 15, Severity: 1},
+}
+
+// demoModel is learned from other builds of the simulated machine, ahead of time, so that the
+// demo starts at once. 'go test ./cmd/stirwatch -run DemoModel -update' learns it again.
 //
 //go:embed demo_model.json
 var demoModel []byte
@@ -152,7 +160,7 @@ func startBroker() (*mochi.Server, string, error) {
 	return s, l.Addr().String(), nil
 }
 
-// demoConfig is what a user would write for the devices of [play]. The maximum age is generous: at ten
+// demoConfig is what a user would write for the devices of the twin. The maximum age is generous: at ten
 // times real time 20 s are two, and a busy computer may keep a device waiting for one.
 func demoConfig(dir, broker string) []byte {
 	return []byte(strings.NewReplacer("@DIR", dir, "@BROKER", broker).Replace(`
@@ -187,7 +195,7 @@ sources:
 process:
   set_point: {min: 300 °C, max: 480 °C}
   spindle: {min: 300 rpm, max: 450 rpm}
-  ceiling: 560 °C
+  ceiling: 577 °C
 model: {file: model.json}
 journal: {path: journal.db}
 `))
