@@ -21,7 +21,7 @@ const (
 	Unreachable Kind = "unreachable" // traverse and deposit take more heat than the spindle has
 	Wear        Kind = "wear"        // the shoulder heats less and less
 	Open        Kind = "open"        // thermocouple broken: −2.0
-	Spike       Kind = "spike"       // single wild readings
+	Spike       Kind = "spike"       // readings far off for a second, at the onset and every 20 s or so
 	Drift       Kind = "drift"       // reading creeps away
 	Frozen      Kind = "frozen"      // reading stands still
 	Late        Kind = "late"        // messages of the thermocouple are held back

@@ -87,6 +87,8 @@ type Machine struct {
 	plateReading float64
 	history      [64]float64 // readings at 10 Hz, for late messages
 	random       struct{ process, sensor, row *rand.Rand }
+	spiking      bool
+	spikeEnd     float64 // s
 	feedForce    float64
 	feedTorque   float64
 }
@@ -437,7 +439,13 @@ func (m *Machine) sense(t float64, e *effects) {
 	v += th.Std * m.random.sensor.NormFloat64()
 	chance := m.random.sensor.Float64()
 	v += 0.5 * e.drift * e.driftFor
-	if e.spike > 0 && chance < 0.02 {
+	switch {
+	case e.spike == 0:
+		m.spiking = false
+	case !m.spiking || chance < 0.005:
+		m.spiking, m.spikeEnd = true, max(m.spikeEnd, t+1-dt)
+	}
+	if t < m.spikeEnd {
 		v += 180 * e.spike
 	}
 	v = math.Round(v/th.Step) * th.Step

@@ -282,12 +282,12 @@ func TestEachFaultHasItsSignature(t *testing.T) {
 
 	r = run(t, Fault{Spike, 200, 100, 1})
 	jumps := 0
-	for i := 201; i < 300; i++ {
+	for i := 200; i < 300; i++ {
 		if r[i].ToolTemp-r[i].True.Face > 120 {
 			jumps++
 		}
 	}
-	check(jumps >= 1 && jumps < 20, "spike: %d in 100 rows", jumps)
+	check(jumps >= 2 && jumps < 15 && r[200].ToolTemp-r[200].True.Face > 120 && r[201].ToolTemp-r[201].True.Face < 60, "spike: %d in 100 rows", jumps)
 
 	r = with(Drift, 200, 100, 0.6)
 	check(math.Abs(mean(r, 285, 300, func(r *Row) float64 { return r.ToolTemp - r.True.Face })-0.3*92) < 8, "drift: reading is %.1f °C off after 92 s", mean(r, 285, 300, func(r *Row) float64 { return r.ToolTemp - r.True.Face }))

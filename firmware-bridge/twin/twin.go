@@ -415,10 +415,8 @@ func (s *station) close(ctx context.Context) error {
 	var err error
 	if s.serial != nil {
 		close(s.serial.queue)
-		if s.stop == nil || ctx.Err() != nil {
-			// nobody waits for the rest
-		} else if s.hold() {
-			s.serial.finished(ctx)
+		if s.stop != nil {
+			s.serial.finished(ctx) // unless ctx has ended: then nobody waits for the rest
 		}
 	}
 	if s.stop != nil {
