@@ -235,6 +235,138 @@ func TestTheControllersRefusalIsTold(t *testing.T) {
 	}
 }
 
+// scripted is a port behind which answer is called with every line that arrives.
+func scripted(t *testing.T, answer func(line string, say func(string))) *Port {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { theirs.Close() })
+	out := make(chan string, 100)
+	go func() {
+		for s := range out {
+			if _, err := theirs.Write([]byte(s)); err != nil {
+				return
+			}
+		}
+	}()
+	go func() {
+		defer close(out)
+		var b box
+		buf := make([]byte, 64)
+		for {
+			n, err := theirs.Read(buf)
+			if err != nil {
+				return
+			}
+			for _, line := range b.lines(buf[:n]) {
+				answer(line, func(s string) { out <- s })
+			}
+		}
+	}()
+	return &Port{Name: "script", Open: func() (io.ReadWriteCloser, error) { return ours, nil }}
+}
+
+// The answer to a command that was given up comes just in time for the next one, which is refused:
+// it must not count as that one's acknowledgement.
+func TestALateAcknowledgementIsNobodys(t *testing.T) {
+	set := func(ctx context.Context, d Dialect, v float64) error {
+		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		return d.Set(ctx, "x", v)
+	}
+	ctx := context.Background()
+	t.Run("MELD", func(t *testing.T) {
+		var late bool
+		d, _ := NewMELD(scripted(t, func(line string, say func(string)) {
+			if line == "M41 S401" {
+				late = true // its ok comes with whatever is said next
+				return
+			}
+			if late {
+				late = false
+				say("ok\r\n")
+			}
+			if line == "M41 S402" {
+				say("error: busy\r\n")
+				return
+			}
+			if line == "?" {
+				say("sp=400.0\r\n")
+			} else {
+				say("ok\r\n")
+			}
+		}), map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+		defer d.Close()
+		if err := set(ctx, d, 400); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(ctx, d, 401); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		var refused *DeviceError
+		if err := set(ctx, d, 402); !errors.As(err, &refused) {
+			t.Errorf("the refusal was lost: %v", err)
+		}
+	})
+	t.Run("line", func(t *testing.T) {
+		d, err := NewLine(LineOptions{Quiet: 50 * time.Millisecond, Refusal: "ERR", Words: map[string]LineWord{"x": {Set: "S{value:d}", Reply: "OK"}},
+			Port: scripted(t, func(line string, say func(string)) {
+				switch line {
+				case "S401":
+					time.AfterFunc(120*time.Millisecond, func() { say("OK\r\n") })
+				case "S402":
+					say("ERR\r\n")
+				default:
+					say("OK\r\n")
+				}
+			})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if err := set(ctx, d, 400); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(ctx, d, 401); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		var refused *DeviceError
+		if err := set(ctx, d, 402); !errors.As(err, &refused) {
+			t.Errorf("the refusal was lost: %v", err)
+		}
+	})
+}
+
+// Half a command lies on the wire when the connection breaks; the safe state that follows must not
+// be swallowed by it, nor the half be taken for a command.
+func TestHalfACommandDoesNoHarm(t *testing.T) {
+	heard := make(chan string, 10)
+	d, _ := NewMELD(scripted(t, func(line string, say func(string)) {
+		heard <- line
+		switch {
+		case line == "?":
+			say("sp=0.0\r\n")
+		case line == "M41 S0":
+			say("ok\r\n")
+		default:
+			say("error: " + line + "\r\n")
+		}
+	}), map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+	defer d.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := d.write(ctx, []byte("M41 S47")); err != nil { // of 475
+		t.Fatal(err)
+	}
+	d.torn = true
+	if err := d.Safe(ctx, "x", 0); !errors.Is(err, ErrUnsure) {
+		t.Error(err)
+	}
+	for _, want := range []string{"M41 S47?", "M41 S0", "?"} {
+		if got := <-heard; got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
+	}
+}
+
 // stalled is a port whose other end takes nothing once its buffer is full.
 func stalled(t *testing.T) (path string, master io.ReadWriteCloser) {
 	t.Helper()
