@@ -18,6 +18,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"stirwatch/firmware-bridge/twin/terminal"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
@@ -120,7 +121,7 @@ type player struct {
 	other []int // columns of the gateway
 	sum   Summary
 
-	port  *port
+	port  *terminal.Port
 	queue chan line
 	mu    sync.Mutex // of sum, while the serial writer runs
 	wrote chan error // how the serial writer ended
@@ -210,12 +211,12 @@ func (p *player) run(ctx context.Context) error {
 	}
 	if p.tool >= 0 {
 		var err error
-		if p.port, err = openPort(p.opt.Serial, p.opt.SerialFormat.mark()); err != nil {
+		if p.port, err = terminal.Open(p.opt.Serial, string(p.opt.SerialFormat.mark())); err != nil {
 			return err
 		}
-		defer p.port.close()
-		p.opt.Log.Info("waiting for someone to open the serial port", "link", p.opt.Serial, "device", p.port.name)
-		if err := p.port.await(ctx); err != nil {
+		defer p.port.Close()
+		p.opt.Log.Info("waiting for someone to open the serial port", "link", p.opt.Serial, "device", p.port.Name())
+		if err := p.port.Await(ctx); err != nil {
 			return err
 		}
 		p.queue, p.wrote = make(chan line, maxQueued), make(chan error, 1)
@@ -367,17 +368,17 @@ func (p *player) sentinel(column, i int) bool {
 // serial writes the queued lines until the queue is closed and the reader has them all. Between
 // lines it looks for a reader who comes or goes.
 func (p *player) serial(ctx context.Context) error {
-	look := time.NewTicker(lookAgain)
+	look := time.NewTicker(terminal.LookAgain)
 	defer look.Stop()
 	for {
 		select {
 		case <-look.C:
-			if _, err := p.port.greet(); err != nil {
+			if _, err := p.port.Greet(); err != nil {
 				return err
 			}
 		case l, more := <-p.queue:
 			if !more {
-				return p.port.drain(ctx)
+				return p.port.Drain(ctx)
 			}
 			if err := p.line(ctx, l); err != nil {
 				return err
@@ -387,7 +388,7 @@ func (p *player) serial(ctx context.Context) error {
 }
 
 func (p *player) line(ctx context.Context, l line) error {
-	ok, err := p.port.write(ctx, l.bytes, p.hold())
+	ok, err := p.port.Write(ctx, l.bytes, p.hold())
 	if err != nil {
 		return err
 	}

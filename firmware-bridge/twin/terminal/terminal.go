@@ -26,7 +26,8 @@ type Port struct {
 }
 
 const (
-	lookAgain = 20 * time.Millisecond
+	// LookAgain is how often a port without traffic should be looked at for readers.
+	LookAgain = 20 * time.Millisecond
 	// settling is what a program gets to set up the port it has just opened; what came in
 	// before may be flushed.
 	settling = 250 * time.Millisecond
@@ -114,7 +115,7 @@ func (p *Port) Await(ctx context.Context) error {
 		if there, err := p.Greet(); there || err != nil {
 			return err
 		}
-		if err := sleep(ctx, lookAgain); err != nil {
+		if err := sleep(ctx, LookAgain); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func (p *Port) Write(ctx context.Context, b []byte, hold bool) (bool, error) {
 			}
 			b, begun = whole, false // the new reader gets it from its start
 		}
-		ok, hup, err := p.ready(unix.POLLOUT, min(lookAgain, patience))
+		ok, hup, err := p.ready(unix.POLLOUT, min(LookAgain, patience))
 		switch {
 		case err != nil:
 			return false, fmt.Errorf("serial port %s: %w", p.name, err)
@@ -155,7 +156,7 @@ func (p *Port) Write(ctx context.Context, b []byte, hold bool) (bool, error) {
 			p.deaf = true
 			return false, nil
 		case !ok:
-			patience = max(patience, lookAgain) // no busy loop over a line that has begun
+			patience = max(patience, LookAgain) // no busy loop over a line that has begun
 			continue
 		}
 		n, err := unix.Write(p.fd, b)
@@ -171,7 +172,7 @@ func (p *Port) Write(ctx context.Context, b []byte, hold bool) (bool, error) {
 				p.deaf = true
 				return false, nil
 			}
-			if err := sleep(ctx, lookAgain); err != nil {
+			if err := sleep(ctx, LookAgain); err != nil {
 				return false, err
 			}
 		}
@@ -200,7 +201,7 @@ func (p *Port) Drain(ctx context.Context) error {
 		if empty++; n > 0 {
 			empty = 0
 		}
-		if err := sleep(ctx, lookAgain); err != nil {
+		if err := sleep(ctx, LookAgain); err != nil {
 			return err
 		}
 	}
@@ -219,7 +220,7 @@ func (p *Port) Read(ctx context.Context, b []byte, d time.Duration) (int, error)
 	}
 	if !ok {
 		if hup {
-			return 0, sleep(ctx, min(d, lookAgain))
+			return 0, sleep(ctx, min(d, LookAgain))
 		}
 		return 0, ctx.Err()
 	}
