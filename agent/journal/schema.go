@@ -47,7 +47,7 @@ var Schema = []Table{
 		[][2]string{{"kind", "hold, change, unreachable or none"}},
 		[][2]string{{"set_point", "float, in the set-point channel's unit"}, {"predicted", "float: what it should lead to"}, {"expires", "integer, ns"}, {"reason", "for people"}}},
 	{Commands, "what was asked of the machine", "the decision",
-		[][2]string{{"target", "what is commanded"}, {"verdict", "accepted, clamped, refused, expired or reverted"}},
+		[][2]string{{"target", "what is commanded"}, {"verdict", "accepted, clamped, refused, reached, failed, expired, released or reverted"}},
 		[][2]string{{"asked", "float"}, {"given", "float: after limits"}, {"read_back", "float"}, {"who", "who asked"}, {"reason", "for people"}}},
 	{Events, "what happened to a source or to the record itself", "when it happened",
 		[][2]string{{"source", "name as in agent.yaml, or journal"}, {"kind", "connected, disconnected, gap, rejected, silent, resumed, detected, clock_step"}},

@@ -11,6 +11,7 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/config"
+	bridge "stirwatch/firmware-bridge"
 )
 
 func configCommand() *cobra.Command {
@@ -78,13 +79,19 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// Beyond the file's own rules: do channels, sources and model fit together?
+			// Beyond the file's own rules: do channels, sources, model and bridge fit together?
 			reg, err := newRegistry(conf)
 			if err == nil {
 				_, err = newSources(conf, reg, agent.NewClock(time.Now).Now)
 			}
 			if err == nil {
 				_, err = loadModel(conf)
+			}
+			if err == nil && conf.Bridge != nil {
+				var o bridge.Options
+				if o, err = bridgeOptions(conf); err == nil {
+					_, err = bridge.New(o) // opens nothing before it runs
+				}
 			}
 			if err != nil {
 				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}

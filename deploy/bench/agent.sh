@@ -54,6 +54,7 @@ influxdb:
   url: $INFLUX_URL
   org: "$INFLUX_ORG"
   bucket: $INFLUX_BUCKET
+  batch: 20000
   token: {env: INFLUX_TOKEN}
 END
 } > "$DATA_DIR/agent.yaml"
