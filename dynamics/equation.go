@@ -7,52 +7,70 @@ import (
 	"strings"
 )
 
-// Equation writes the model for people: the governing equation with each coefficient ± its
+// Equation writes the model for people: the rate of every state with each coefficient ± its
 // standard error, what the symbols mean, and how far to trust it.
 func Equation(m *Model) string {
 	var b strings.Builder
-	e := m.compile()
-	fill := strings.NewReplacer("{Tm}", degrees(e.p[pSoftening]), "{Ta}", degrees(e.p[pAmbient]))
-	b.WriteString("dT/dt =")
-	for i, t := range m.Terms {
-		k, ok := termByExpression(t.Expression)
-		if !ok {
-			continue
-		}
-		sign := "+"
-		if t.Sign < 0 {
-			sign = "−"
-		}
-		if i > 0 {
-			b.WriteString("\n       ")
-		}
-		value, stdErr, exp := scaled(t.Coefficient, t.StdErr)
-		fmt.Fprintf(&b, " %s (%s ± %s)e%d %s · %s", sign, value, stdErr, exp, t.Unit, fill.Replace(library[k].text))
-		if t.Mode != "always" {
-			fmt.Fprintf(&b, "   [%s]", t.Mode)
+	for _, x := range m.States {
+		head := "d" + x.Symbol + "/dt ="
+		n := 0
+		for _, t := range m.Terms {
+			if t.State != x.Symbol {
+				continue
+			}
+			sign := "+"
+			if t.Sign < 0 {
+				sign = "−"
+			}
+			if n++; n == 1 {
+				b.WriteString(head)
+			} else {
+				b.WriteString(strings.Repeat(" ", len([]rune(head))))
+			}
+			if t.Fixed {
+				fmt.Fprintf(&b, " %s %s", sign, pretty(t.Expression))
+			} else {
+				value, stdErr, exp := scaled(t.Coefficient, t.StdErr)
+				fmt.Fprintf(&b, " %s (%s ± %s)e%d %s · (%s)", sign, value, stdErr, exp, t.Unit, pretty(t.Expression))
+			}
+			if t.Mode != "" && t.Mode != "always" {
+				fmt.Fprintf(&b, "   [%s]", t.Mode)
+			}
+			b.WriteByte('\n')
 		}
 	}
-	b.WriteString("   in K/s\n\nwhere\n")
-	fmt.Fprintf(&b, "  T          tool temperature, °C\n")
+	b.WriteString("\nwhere\n")
+	for _, x := range m.States {
+		fmt.Fprintf(&b, "  %-8s %s, %s\n", x.Symbol, x.Name, x.Unit)
+	}
 	for _, in := range m.Inputs {
-		s := &inputSlots[inputSlot(in.Name)]
-		fmt.Fprintf(&b, "  %-10s %s, %s; learned between %.4g and %.4g\n", s.symbol, in.Name, in.Unit, in.Min+0, in.Max+0) // +0 turns −0 into 0
+		fmt.Fprintf(&b, "  %-8s %s, %s; learned between %.4g and %.4g\n", in.Symbol, in.Name, in.Unit, in.Min+0, in.Max+0) // +0 turns −0 into 0
 	}
-	fmt.Fprintf(&b, "  P_free     %.4g N·m · ω, power of a free spin (heat P − P_free is never negative)\n", e.p[pDrag])
-	fmt.Fprintf(&b, "  gate(T)    0.1 at %s rising to 1 within %.4g K: a cold contact slides before it heats\n", degrees(e.p[pAmbient]), e.p[pGate])
-	for _, t := range m.Terms {
-		k, _ := termByExpression(t.Expression)
-		if k == lossContact || k == lossPath || k == lossFeed {
-			fmt.Fprintf(&b, "  c          contact, 0 to 1 around P − P_free = %.4g W\n", e.p[pContact])
-			break
+	for _, d := range m.Definitions {
+		text := ""
+		if d.Text != "" {
+			text = ": " + d.Text
 		}
+		fmt.Fprintf(&b, "  %-8s = %s%s\n", d.Name, pretty(d.Expression), text)
 	}
-	if e.coef[lossBody] != 0 {
-		fmt.Fprintf(&b, "  T_body     follows T with a time constant of %.4g s\n", e.p[pBody])
+	for _, p := range m.Parameters {
+		value := fmt.Sprintf("%.4g ± %.2g %s", p.Value, p.StdErr, p.Unit)
+		switch {
+		case p.Fixed:
+			value = fmt.Sprintf("%.4g %s, given", p.Value, p.Unit)
+		case p.Value <= p.Min || p.Value >= p.Max:
+			value = fmt.Sprintf("%.4g %s, at its bound", p.Value, p.Unit)
+		}
+		if p.Text != "" {
+			value += ": " + p.Text
+		}
+		fmt.Fprintf(&b, "  %-8s = %s\n", p.Name, value)
 	}
-	fmt.Fprintf(&b, "\nThe inputs act after %.3g s; the thermocouple lags by %.3g s.\n", m.DeadTime, m.SensorLag)
+	if p := m.parameter(m.DeadTime); p != nil {
+		fmt.Fprintf(&b, "\nThe inputs act after %.3g s.\n", p.Value)
+	}
 	for _, out := range m.Outputs {
-		fmt.Fprintf(&b, "Learned between %s and %s", degrees(out.Min), degrees(out.Max))
+		fmt.Fprintf(&b, "Learned between %.4g and %.4g %s of %s", out.Min, out.Max, out.Unit, out.Name)
 	}
 	for i, r := range m.Provenance.Runs {
 		sep := ", "
@@ -68,30 +86,126 @@ func Equation(m *Model) string {
 	return b.String()
 }
 
-// LaTeX writes the governing equation for a paper.
+// pretty writes an expression with the signs of print.
+func pretty(expression string) string {
+	return strings.NewReplacer("*", "·", " - ", " − ").Replace(expression)
+}
+
+// LaTeX writes the governing equations for a paper, one line per state.
 func LaTeX(m *Model) string {
-	e := m.compile()
-	num := func(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) + `\,^\circ\mathrm{C}` }
-	fill := strings.NewReplacer("{Tm}", num(e.p[pSoftening]), "{Ta}", num(e.p[pAmbient]))
-	units := strings.NewReplacer("·", `\,`)
-	var b strings.Builder
-	b.WriteString(`\frac{\mathrm{d}T}{\mathrm{d}t} =`)
-	for i, t := range m.Terms {
-		k, ok := termByExpression(t.Expression)
-		if !ok {
-			continue
+	units := strings.NewReplacer("·", `\,`, "°", `^\circ `, "%", `\%`)
+	var lines []string
+	for _, x := range m.States {
+		var b strings.Builder
+		fmt.Fprintf(&b, `\frac{\mathrm{d}%s}{\mathrm{d}t} &=`, latexName(x.Symbol))
+		n := 0
+		for _, t := range m.Terms {
+			if t.State != x.Symbol {
+				continue
+			}
+			sign := " + "
+			switch {
+			case t.Sign < 0:
+				sign = " - "
+			case n == 0:
+				sign = " "
+			}
+			n++
+			b.WriteString(sign)
+			if !t.Fixed {
+				c, s, exp := scaled(t.Coefficient, t.StdErr)
+				fmt.Fprintf(&b, `(%s \pm %s)\cdot 10^{%d}\,\mathrm{%s}\;`, c, s, exp, units.Replace(t.Unit))
+			}
+			e, err := parseExpr(t.Expression)
+			if err != nil {
+				continue
+			}
+			text := e.latex()
+			if e.op == opAdd || e.op == opSub {
+				text = `\left(` + text + `\right)`
+			}
+			b.WriteString(text)
 		}
-		sign := " + "
-		switch {
-		case t.Sign < 0:
-			sign = " - "
-		case i == 0:
-			sign = " "
-		}
-		c, s, exp := scaled(t.Coefficient, t.StdErr)
-		fmt.Fprintf(&b, `%s(%s \pm %s)\cdot 10^{%d}\,\mathrm{%s}\;%s`, sign, c, s, exp, units.Replace(t.Unit), fill.Replace(library[k].latex))
+		lines = append(lines, b.String())
 	}
-	return b.String()
+	return "\\begin{aligned}\n" + strings.Join(lines, " \\\\\n") + "\n\\end{aligned}"
+}
+
+// latexName writes a symbol: what follows the first letter stands below it.
+func latexName(name string) string {
+	r := []rune(name)
+	if len(r) == 1 {
+		return name
+	}
+	if i := strings.IndexByte(name, '_'); i > 0 && i+1 < len(name) {
+		greek := name[:i]
+		if greek == "tau" {
+			greek = `\tau`
+		}
+		return greek + `_{\mathrm{` + strings.ReplaceAll(name[i+1:], "_", `\_`) + `}}`
+	}
+	if len(r) <= 3 && r[0] < 'a' {
+		return string(r[0]) + `_{\mathrm{` + string(r[1:]) + `}}`
+	}
+	return `\mathrm{` + name + `}`
+}
+
+// latex writes an expression.
+func (n *node) latex() string {
+	bracket := func(m *node, least int) string {
+		level := 4
+		switch m.op {
+		case opAdd, opSub:
+			level = 0
+		case opMul:
+			level = 1
+		case opNeg:
+			level = 2
+		}
+		if level < least {
+			return `\left(` + m.latex() + `\right)`
+		}
+		return m.latex()
+	}
+	switch n.op {
+	case opLeaf:
+		return latexName(n.name)
+	case opConst:
+		return strconv.FormatFloat(n.val, 'g', -1, 64)
+	case opAdd:
+		return bracket(n.a, 0) + " + " + bracket(n.b, 1)
+	case opSub:
+		return bracket(n.a, 0) + " - " + bracket(n.b, 1)
+	case opMul:
+		return bracket(n.a, 1) + `\,` + bracket(n.b, 2)
+	case opDiv:
+		return `\frac{` + n.a.latex() + `}{` + n.b.latex() + `}`
+	case opNeg:
+		return "-" + bracket(n.a, 2)
+	case opPow:
+		return bracket(n.a, 4) + "^{" + strconv.FormatFloat(n.val, 'g', -1, 64) + "}"
+	case opAbs:
+		return `\left|` + n.a.latex() + `\right|`
+	case opSqrt:
+		return `\sqrt{` + n.a.latex() + `}`
+	}
+	name := ""
+	for _, f := range sortedKeys(functions) {
+		if functions[f].op == n.op {
+			name = f
+		}
+	}
+	args := n.a.latex()
+	if n.b != nil {
+		args += ",\\, " + n.b.latex()
+	}
+	switch name {
+	case "ramp":
+		name = `\operatorname{ramp}`
+	default:
+		name = `\` + name
+	}
+	return name + `\left(` + args + `\right)`
 }
 
 // SkillTable prints a table of skill: RMSE beside both baselines, and what the rest says.
@@ -137,8 +251,6 @@ func skillOver(rmse, baseline float64) float64 {
 	}
 	return 1 - rmse/baseline
 }
-
-func degrees(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " °C" }
 
 // scaled writes value and standard error with a common power of ten, three digits of the value.
 func scaled(v, se float64) (value, stdErr string, exp int) {

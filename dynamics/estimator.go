@@ -4,23 +4,30 @@ import "math"
 
 // How the filter steps and when it gives up.
 const (
-	maxStep     = 0.5  // s; the longest sub-step
 	maxGap      = 60.0 // s; a longer dt is a new start
 	holdFor     = 5.0  // s; an input that is missing keeps its last value this long
 	blindAfter  = 30.0 // s without an accepted measurement
-	gateSigma   = 5.0  // a measurement further out than this many SD is rejected
-	rejectFor   = 3.0  // s of rejected measurements in a row after which the filter starts anew
+	gateSigma   = 5.0  // a measurement further out than this many SD is rejected: it hardly counts
+	rejectFor   = 3.0  // s of rejected measurements in a row after which the filter believes them
 	rangeMargin = 0.10 // share of the training range that counts as inside beyond its ends
+	belowRange  = 5.0  // intervals end this far below the lowest reading of the training
+	sigma95     = 1.959964
 )
+
+// StateTool is the first state of a model; with the built-in hypotheses, the tool temperature.
+const StateTool = 0
+
+// Horizons at which forecasts are scored, s.
+var Horizons = []float64{1, 5, 10, 30, 60}
 
 // Estimate explains a frame. Slices are made by the Estimator on first use and then reused.
 type Estimate struct {
-	X, SD []float64 // by state, see StateTool and its neighbours
+	X, SD []float64 // by state, as Model.States
 
 	// One entry per measurement (Model.Outputs), for the last Step. A missing measurement has
 	// NaN in all of them and is not rejected.
-	Innov    []float64 // measured less expected, °C
-	InnovSD  []float64 // its standard deviation, °C
+	Innov    []float64 // measured less expected, in the output's unit
+	InnovSD  []float64 // its standard deviation
 	Ratio    []float64 // (Innov/InnovSD)²/gate²: above 1 is rejected
 	Rejected []bool
 
@@ -29,21 +36,32 @@ type Estimate struct {
 	Missing []string // inputs that are missing now, held or not
 }
 
-// Estimator is an extended Kalman filter over the states of a model: the tool temperature, the
-// body behind it, the thermocouple's lagging reading and a slow disturbance. Measurements are
-// fused one after another, each with its own gate. Not for use by several goroutines at once.
-type Estimator struct {
-	m  *Model
-	eq *equation
+// Forecast is what an Estimator expects at each of Horizon (s, rising), in the unit of the first
+// output. The interval of 95 % need not be symmetric; SD is a quarter of its width, nearly.
+type Forecast struct {
+	Horizon      []float64
+	Mean, SD     []float64
+	Lower, Upper []float64
+}
 
-	x       [stateCount]float64
-	p       [stateCount][stateCount]float64
+// Estimator is an extended Kalman filter over the states of a model. Measurements are fused one
+// after another, each with its own gate. Not for use by several goroutines at once.
+type Estimator struct {
+	m *Model
+	s *system
+
+	x, p    []float64 // SI
 	started bool
+	v, sv   []float64 // registers of the system and of its start
+	w       *scratch
+	fx, fp  []float64 // of a forecast
 
 	u, held []float64 // last good inputs; scratch of Forecast
 	age     []float64 // s since each was good, +Inf if never
-	drive   drive     // of u
+	now     []float64 // drives of u
+	last    []float64 // scratch
 	past    delayLine
+	dead    float64
 	unseen  float64 // s since a measurement was accepted
 	refused float64 // s of rejected measurements in a row
 }
@@ -53,10 +71,28 @@ func NewEstimator(m *Model) *Estimator {
 	if err := m.Check(); err != nil {
 		panic("dynamics: estimator: " + err.Error())
 	}
-	e := &Estimator{m: m, eq: m.compile(), u: make([]float64, len(m.Inputs)), held: make([]float64, len(m.Inputs)), age: make([]float64, len(m.Inputs))}
-	e.past.init(m.DeadTime)
+	return newEstimator(m.compile())
+}
+
+func newEstimator(s *system) *Estimator {
+	n := s.nx
+	e := &Estimator{
+		m: s.m, s: s, x: make([]float64, n), p: make([]float64, n*n), v: s.registers(), sv: make([]float64, s.start.regs), w: s.scratch(),
+		fx: make([]float64, n), fp: make([]float64, n*n),
+		u: make([]float64, s.nu), held: make([]float64, s.nu), age: make([]float64, s.nu),
+		now: make([]float64, len(s.drives)), last: make([]float64, len(s.drives)), dead: s.deadTime(),
+	}
+	e.past.init(e.dead, len(s.drives))
 	e.Reset()
 	return e
+}
+
+// deadTime is that of the document, s.
+func (s *system) deadTime() float64 {
+	if s.dead < 0 {
+		return 0
+	}
+	return s.theta[s.dead]
 }
 
 // Reset forgets everything but the model.
@@ -65,53 +101,65 @@ func (e *Estimator) Reset() {
 	for i := range e.age {
 		e.u[i], e.age[i] = 0, math.Inf(1)
 	}
-	e.past.clear()
+	e.past.n = 0
 }
 
 // delayLine keeps the drives of the last seconds, so that they act after the dead time. It holds
 // at most delaySlots of them: at high rates those between are merged into the newest.
 type delayLine struct {
-	delay float64
-	grain float64 // s; the finest spacing kept
-	age   [delaySlots]float64
-	d     [delaySlots]drive
-	n     int // used; entry 0 is the oldest
+	delay, grain float64 // s; grain is the finest spacing kept
+	age          [delaySlots]float64
+	d            []float64 // delaySlots × drives
+	nd, n        int       // drives; entries used, entry 0 is the oldest
 }
 
 const delaySlots = 32
 
-func (l *delayLine) init(delay float64) { l.delay, l.grain = delay, delay/(delaySlots-2) }
-func (l *delayLine) clear()             { l.n = 0 }
+func (l *delayLine) init(delay float64, nd int) {
+	l.delay, l.grain, l.nd, l.d = delay, delay/(delaySlots-4), nd, make([]float64, nd*delaySlots)
+}
 
-// advance lets dt seconds pass.
-func (l *delayLine) advance(dt float64) {
+// push lets dt seconds pass and adds the drives that hold at their end. back is for how long
+// before now drives will still be asked for.
+func (l *delayLine) push(dt float64, d []float64, back float64) {
 	for i := range l.n {
 		l.age[i] += dt
 	}
-	for l.n > 1 && l.age[1] > l.delay { // the entry after it has taken over
-		copy(l.age[:], l.age[1:l.n])
-		copy(l.d[:], l.d[1:l.n])
+	drop := 0
+	for drop+1 < l.n && l.age[drop+1] > l.delay+back {
+		drop++
+	}
+	if drop > 0 {
+		copy(l.age[:], l.age[drop:l.n])
+		copy(l.d, l.d[drop*l.nd:l.n*l.nd])
+		l.n -= drop
+	}
+	if l.n == delaySlots || l.n > 1 && l.age[l.n-2] < l.grain {
 		l.n--
 	}
-}
-
-// push adds the drive that holds from now on.
-func (l *delayLine) push(d drive) {
-	if l.n > 1 && l.age[l.n-1] == 0 || l.n == delaySlots || l.n > 1 && l.age[l.n-2] < l.grain {
-		l.d[l.n-1] = d
-		return
-	}
-	l.age[l.n], l.d[l.n] = 0, d
+	l.age[l.n] = 0
+	copy(l.d[l.n*l.nd:(l.n+1)*l.nd], d)
 	l.n++
 }
 
-// at is the drive that acts at an instant ahead seconds from now.
-func (l *delayLine) at(ahead float64) *drive {
-	i := 0
-	for i+1 < l.n && l.age[i+1]+ahead >= l.delay {
-		i++
+// at gives the drives that act at an instant ahead seconds from now: those of the dead time before,
+// between two entries in proportion.
+func (l *delayLine) at(dst []float64, ahead float64) {
+	age := l.delay - ahead
+	i := l.n - 1
+	for i > 0 && l.age[i] < age {
+		i--
 	}
-	return &l.d[i]
+	a := l.d[i*l.nd : (i+1)*l.nd]
+	if i+1 >= l.n || l.age[i] <= age {
+		copy(dst, a)
+		return
+	}
+	b := l.d[(i+1)*l.nd : (i+2)*l.nd]
+	w := (l.age[i] - age) / (l.age[i] - l.age[i+1])
+	for k := range dst {
+		dst[k] = a[k] + w*(b[k]-a[k])
+	}
 }
 
 func resize(s []float64, n int) []float64 {
@@ -121,14 +169,17 @@ func resize(s []float64, n int) []float64 {
 	return s[:n]
 }
 
-// Step lets dt seconds pass under the inputs held so far, takes over inputs u (as Model.Inputs),
-// fuses measurements z (as Model.Outputs) and fills dst. NaN is missing. A measurement should come
-// once: one that repeats an old reading counts as new evidence.
+// maxInput bounds what an input may be: beyond it a value is no measurement.
+const maxInput = 1e9
+
+// Step takes over inputs u (as Model.Inputs), lets dt seconds pass, fuses measurements z (as
+// Model.Outputs) and fills dst. Inputs are taken to change evenly between steps. NaN is missing. A
+// measurement should come once: one that repeats an old reading counts as new evidence.
 //
 // An input that is missing is held for 5 s; after that, or without a measurement for 30 s, the
 // estimate is blind, and the next measurement is a new start. After 3 s of rejected measurements
-// the filter takes the measured value for the new truth. Step does not allocate once dst has been
-// used. u and z are not kept; wrong lengths panic.
+// the filter believes them. Step does not allocate once dst has been used. u and z are not kept;
+// wrong lengths panic.
 func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	if len(u) != len(e.u) || len(z) != len(e.m.Outputs) {
 		panic("dynamics: step: inputs or measurements do not match the model")
@@ -140,16 +191,12 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 		e.Reset()
 		dt = 0
 	}
-	if e.started {
-		e.predict(dt)
-	}
 	e.unseen += dt
-
 	blind := false
 	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
 	for i, v := range u {
 		in := &e.m.Inputs[i]
-		if finite(v) {
+		if finite(v) && math.Abs(v) <= maxInput {
 			e.u[i], e.age[i] = v, 0
 		} else {
 			e.age[i] += dt
@@ -160,20 +207,23 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 			dst.Outside = append(dst.Outside, in.Name)
 		}
 	}
-	e.drive = e.eq.drive(e.u)
-	e.past.push(e.drive)
-
+	e.s.drive(e.now, e.v, e.u)
+	e.past.push(dt, e.now, dt)
+	if e.started {
+		e.predict(dt)
+	}
 	e.fuse(dst, dt, z)
 
-	dst.X, dst.SD = resize(dst.X, stateCount), resize(dst.SD, stateCount)
-	for i := range stateCount {
-		dst.X[i], dst.SD[i] = e.x[i], math.Sqrt(e.p[i][i])
+	n := e.s.nx
+	dst.X, dst.SD = resize(dst.X, n), resize(dst.SD, n)
+	for i := range n {
+		dst.X[i], dst.SD[i] = (e.x[i]-e.s.xOff[i])/e.s.xScale[i], math.Sqrt(e.p[i*n+i])/e.s.xScale[i]
 		if !e.started {
 			dst.X[i], dst.SD[i] = math.NaN(), math.Inf(1)
 		}
 	}
 	for i := range e.m.Outputs {
-		if out := &e.m.Outputs[i]; e.started && outside(e.x[StateTool], out.Min, out.Max) {
+		if out := &e.m.Outputs[i]; e.started && outside(dst.X[e.s.out[i]], out.Min, out.Max) {
 			dst.Outside = append(dst.Outside, out.Name)
 			break
 		}
@@ -186,6 +236,23 @@ func outside(v, lo, hi float64) bool {
 	return v < lo-margin || v > hi+margin
 }
 
+// predict lets the last dt seconds pass.
+func (e *Estimator) predict(dt float64) {
+	if dt == 0 {
+		return
+	}
+	n := steps(dt)
+	h := dt / float64(n)
+	for k := range n {
+		e.past.at(e.last, (float64(k)+0.5)*h-dt)
+		e.s.act(e.v, e.last)
+		e.s.stepCov(e.w, e.v, e.x, e.p, h)
+	}
+	if !finite(e.x...) || !finite(e.p...) { // what the model makes of absurd inputs is no estimate
+		e.started = false
+	}
+}
+
 // fuse takes in the measurements one by one (scalar updates, as the innovations of uncorrelated
 // sensors allow).
 func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
@@ -195,205 +262,106 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		dst.Rejected = make([]bool, n)
 	}
 	dst.Rejected = dst.Rejected[:n]
-	accepted, rejected := false, false
-	restart := math.NaN()
+	accepted, rejected := false, -1
+	nx := e.s.nx
 	for i, v := range z {
 		dst.Innov[i], dst.InnovSD[i], dst.Ratio[i], dst.Rejected[i] = math.NaN(), math.NaN(), math.NaN(), false
-		if !finite(v) {
+		if !finite(v) || math.Abs(v) > maxInput {
 			continue
 		}
+		o := e.s.out[i]
+		scale := e.s.xScale[o]
+		reading := v*scale + e.s.xOff[o]
 		if !e.started || e.unseen > blindAfter && !accepted { // after so long the reading knows better
-			e.start(v)
+			e.begin(reading)
 		}
-		sd := e.m.Outputs[i].SD
-		r := sd * sd
-		s := e.p[StateReading][StateReading] + r
-		innov := v - e.x[StateReading]
-		dst.Innov[i], dst.InnovSD[i] = innov, math.Sqrt(s)
+		sd := e.m.Outputs[i].SD * scale
+		s := e.p[o*nx+o] + sd*sd
+		innov := reading - e.x[o]
+		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
 		dst.Ratio[i] = innov * innov / (s * gateSigma * gateSigma)
 		if !(dst.Ratio[i] <= 1) {
+			// Not believed, but not ignored: it counts as if its noise were what makes it just
+			// pass, so that a spike hardly moves the estimate and a hard start does.
 			dst.Rejected[i] = true
-			rejected = true
-			restart = v
+			rejected = i
+			update(e.p, e.x, nx, o, innov, innov*innov/(gateSigma*gateSigma), nil, nil)
 			continue
 		}
 		accepted = true
-		e.update(innov, s)
+		update(e.p, e.x, nx, o, innov, s, nil, nil)
 	}
 	switch {
 	case accepted:
 		e.unseen, e.refused = 0, 0
-	case rejected:
-		e.refused += dt
-		if e.refused > rejectFor { // the world has moved on, not the sensor: believe it
-			e.start(restart)
+	case rejected >= 0:
+		if e.refused += dt; e.refused > rejectFor { // the world has moved on, not the sensor
+			e.believe(rejected, z[rejected])
 			e.unseen, e.refused = 0, 0
 		}
 	}
 }
 
-// start sets the state to a first reading v, °C, with what little is known about the rest.
-func (e *Estimator) start(v float64) {
-	e.x = [stateCount]float64{StateTool: v, StateBody: v, StateReading: v}
-	e.p = [stateCount][stateCount]float64{}
-	e.p[StateTool][StateTool] = 25
-	e.p[StateBody][StateBody] = 400
-	e.p[StateReading][StateReading] = 1
-	e.p[StateDisturbance][StateDisturbance] = 0.25
+// believe takes measurement i for true although it was rejected: the uncertainty grows until it
+// is no surprise. What the filter knows of hidden states is kept.
+func (e *Estimator) believe(i int, v float64) {
+	nx, o := e.s.nx, e.s.out[i]
+	innov := v*e.s.xScale[o] + e.s.xOff[o] - e.x[o]
+	sd := e.m.Outputs[i].SD * e.s.xScale[o]
+	grow := innov * innov / max(e.p[o*nx+o], sd*sd)
+	for k := range e.p {
+		e.p[k] *= grow
+	}
+	update(e.p, e.x, nx, o, innov, e.p[o*nx+o]+sd*sd, nil, nil)
+	for k := range nx {
+		e.p[k*nx+k] = min(e.p[k*nx+k], 100*e.s.startVar[k]) + e.s.startVar[k]
+		for j := range nx {
+			if j != k {
+				e.p[k*nx+j] = 0
+			}
+		}
+	}
+}
+
+// begin sets the states to those of a first reading.
+func (e *Estimator) begin(reading float64) {
+	s := e.s
+	copy(e.sv, s.start.start)
+	copy(e.sv, s.theta)
+	e.sv[s.np] = reading
+	for l := range s.start.code {
+		eval(s.start.code[l], e.sv)
+	}
+	clear(e.p)
+	for i, r := range s.first {
+		e.x[i] = e.sv[r]
+		e.p[i*s.nx+i] = s.startVar[i]
+	}
 	e.started = true
 }
 
-// update is the scalar Kalman update for a measurement of the reading with innovation innov and
-// innovation variance s.
-func (e *Estimator) update(innov, s float64) {
-	var k, row [stateCount]float64
-	for i := range stateCount {
-		k[i] = e.p[i][StateReading] / s
-		row[i] = e.p[StateReading][i]
-	}
-	for i := range stateCount {
-		e.x[i] += k[i] * innov
-		for j := range stateCount {
-			e.p[i][j] -= k[i] * row[j]
-		}
-	}
-	for i := range stateCount { // keep it symmetric and positive in spite of rounding
-		for j := range i {
-			v := (e.p[i][j] + e.p[j][i]) / 2
-			e.p[i][j], e.p[j][i] = v, v
-		}
-		e.p[i][i] = max(e.p[i][i], 1e-12)
-	}
-}
-
-// predict lets dt seconds pass.
-func (e *Estimator) predict(dt float64) {
-	for dt > 0 {
-		h := min(dt, maxStep)
-		e.advance(h, e.past.at(h/2))
-		e.past.advance(h)
-		dt -= h
-	}
-}
-
-// advance moves state and covariance by h ≤ maxStep seconds under drive d.
-func (e *Estimator) advance(h float64, d *drive) {
-	propagate(&e.x, &e.p, e.m, e.eq, h, d)
-}
-
-// propagate is one step of h seconds: Heun's rule for the tool, exact relaxation for body,
-// reading and disturbance towards the mean of the step; the covariance follows the Jacobian of
-// just that, p = Φ·p·Φᵀ + Q·h. With p nil only x moves.
-func propagate(x *[stateCount]float64, p *[stateCount][stateCount]float64, m *Model, eq *equation, h float64, d *drive) {
-	t, body, dist := x[StateTool], x[StateBody], x[StateDisturbance]
-	k1 := eq.rate(d, t, body)
-	k1 += dist
-	k2 := eq.rate(d, t+h*k1, body)
-	k2 += dist
-	t1 := t + h/2*(k1+k2)
-	mean := (t + t1) / 2
-	aBody := h / (eq.p[pBody] + h/2)
-	aRead := 1.0
-	if m.SensorLag > 0 {
-		aRead = -math.Expm1(-h / m.SensorLag)
-	}
-	keep := math.Exp(-h / eq.p[pMemory])
-	x[StateTool] = t1
-	x[StateBody] = body + aBody*(mean-body)
-	if m.SensorLag > 0 {
-		x[StateReading] += aRead * (mean - x[StateReading])
-	} else {
-		x[StateReading] = t1
-	}
-	x[StateDisturbance] = dist * keep
-	if p == nil {
-		return
-	}
-
-	// Slopes of the rate, by differences: it is all but linear in both.
-	const step = 0.1 // K
-	kt := eq.rate(d, t+step, body)
-	ft := (kt + dist - k1) / step
-	fb := -eq.coef[lossBody]
-	tt := 1 + h*ft*(1+h*ft/2)
-	tb := h * fb * (1 + h*ft/2)
-	td := h * (1 + h*ft/2)
-	var phi [stateCount][stateCount]float64
-	phi[StateTool] = [stateCount]float64{tt, tb, 0, td}
-	phi[StateBody] = [stateCount]float64{aBody * (1 + tt) / 2, 1 - aBody + aBody*tb/2, 0, aBody * td / 2}
-	if m.SensorLag > 0 {
-		phi[StateReading] = [stateCount]float64{aRead * (1 + tt) / 2, aRead * tb / 2, 1 - aRead, aRead * td / 2}
-	} else {
-		phi[StateReading] = phi[StateTool]
-	}
-	phi[StateDisturbance][StateDisturbance] = keep
-
-	var a [stateCount][stateCount]float64
-	for i := range stateCount {
-		for j := range stateCount {
-			a[i][j] = phi[i][0]*p[0][j] + phi[i][1]*p[1][j] + phi[i][2]*p[2][j] + phi[i][3]*p[3][j]
-		}
-	}
-	for i := range stateCount {
-		for j := range i + 1 {
-			v := a[i][0]*phi[j][0] + a[i][1]*phi[j][1] + a[i][2]*phi[j][2] + a[i][3]*phi[j][3]
-			p[i][j], p[j][i] = v, v
-		}
-	}
-	share := m.Noise.Rate * k1
-	q := (m.Noise.Tool*m.Noise.Tool + share*share) * h
-	p[StateTool][StateTool] += q
-	if m.SensorLag <= 0 {
-		p[StateReading][StateReading] += q
-		p[StateReading][StateTool] += q
-		p[StateTool][StateReading] += q
-	}
-	p[StateBody][StateBody] += bodyNoise * bodyNoise * h
-	p[StateDisturbance][StateDisturbance] += m.Noise.Disturbance * m.Noise.Disturbance * h
-}
-
-// bodyNoise is the random walk assumed for the body, K/√s: it has no sensor to learn it from.
-const bodyNoise = 0.1
-
-// Forecast is the reading expected at each horizon. Set Horizon (s, rising) before use; the rest
-// (°C) is made by the Estimator and reused. All are NaN before the first measurement.
-type Forecast struct {
-	Horizon      []float64
-	Mean         []float64
-	Lower, Upper []float64 // 95 % interval
-	SD           []float64 // (Upper − Lower)/(2·1.96)
-}
-
-// belowAmbient is how far below the model's ambient temperature an interval may reach, K.
-const belowAmbient = 10.0
-
-// sigma95 is half the width of a normal 95 % interval in standard deviations.
-const sigma95 = 1.96
-
-// Horizons are those that the project forecasts and scores, s.
-var Horizons = []float64{1, 5, 10, 30, 60}
-
-// Forecast fills dst for inputs u (as Model.Inputs) held from now on; NaN takes the last known
-// value, and nil takes all of them. It changes nothing that Step relies on and does not allocate
+// Forecast fills dst with what is expected at dst.Horizon if the inputs stay at u (nil: as they
+// were at the last Step). Before the first measurement everything is NaN. It does not allocate
 // once dst has been used.
 func (e *Estimator) Forecast(dst *Forecast, u []float64) {
 	copy(e.held, e.u)
-	for i, v := range u {
-		if finite(v) {
-			e.held[i] = v
+	for i := range u {
+		if finite(u[i]) && math.Abs(u[i]) <= maxInput {
+			e.held[i] = u[i]
 		}
 	}
-	d := e.eq.drive(e.held)
-	e.forecast(dst, func(ahead float64) *drive {
+	e.s.drive(e.now, e.v, e.held)
+	e.forecast(dst, func(d []float64, ahead float64) {
 		if ahead < e.past.delay {
-			return e.past.at(ahead)
+			e.past.at(d, ahead)
+		} else {
+			copy(d, e.now)
 		}
-		return &d
 	}, Held, true)
 }
 
-// forecast runs ahead under the drive that acts at each instant; without intervals those are NaN.
-func (e *Estimator) forecast(dst *Forecast, at func(ahead float64) *drive, way Way, intervals bool) {
+// forecast runs ahead under the drives that act at each instant; without intervals those are NaN.
+func (e *Estimator) forecast(dst *Forecast, at func(d []float64, ahead float64), way Way, intervals bool) {
 	n := len(dst.Horizon)
 	dst.Mean, dst.SD = resize(dst.Mean, n), resize(dst.SD, n)
 	dst.Lower, dst.Upper = resize(dst.Lower, n), resize(dst.Upper, n)
@@ -404,26 +372,39 @@ func (e *Estimator) forecast(dst *Forecast, at func(ahead float64) *drive, way W
 	if !e.started {
 		return
 	}
-	x, cov := e.x, e.p
-	p := &cov
-	if !intervals {
-		p = nil
-	}
-	r := e.m.Outputs[0].SD
+	s := e.s
+	copy(e.fx, e.x)
+	copy(e.fp, e.p)
+	out := &e.m.Outputs[0]
+	o, nx := s.out[0], s.nx
+	scale, off := s.xScale[o], s.xOff[o]
+	r := out.SD * scale
 	now := 0.0
 	for i, horizon := range dst.Horizon {
-		for now < horizon {
-			h := min(maxStep, horizon-now)
-			propagate(&x, p, e.m, e.eq, h, at(now+h/2))
-			now += h
+		if horizon > now {
+			k := steps(horizon - now)
+			h := (horizon - now) / float64(k)
+			for j := range k {
+				at(e.last, now+(float64(j)+0.5)*h)
+				s.act(e.v, e.last)
+				if intervals {
+					s.stepCov(e.w, e.v, e.fx, e.fp, h)
+				} else {
+					s.step(e.w, e.v, e.fx, h)
+				}
+			}
+			now = horizon
 		}
-		dst.Mean[i] = x[StateReading]
+		if !finite(e.fx[o]) {
+			return
+		}
+		dst.Mean[i] = (e.fx[o] - off) / scale
 		if intervals {
-			half := sigma95 * math.Sqrt(cov[StateReading][StateReading]+r*r)
-			k := spread(e.m.Noise.Spread, horizon, way)
-			floor := min(x[StateReading], e.eq.p[pAmbient]) - belowAmbient // nothing cools further
-			dst.Lower[i] = max(x[StateReading]-k.Lower*half, floor)
-			dst.Upper[i] = x[StateReading] + k.Upper*half
+			half := sigma95 * math.Sqrt(e.fp[o*nx+o]+r*r) / scale
+			k := spread(e.m.Spread, horizon, way)
+			floor := min(dst.Mean[i], out.Min) - belowRange
+			dst.Lower[i] = max(dst.Mean[i]-k.Lower*half, floor)
+			dst.Upper[i] = dst.Mean[i] + k.Upper*half
 			dst.SD[i] = (dst.Upper[i] - dst.Lower[i]) / (2 * sigma95)
 		}
 	}
@@ -432,8 +413,11 @@ func (e *Estimator) forecast(dst *Forecast, at func(ahead float64) *drive, way W
 // spread interpolates the factors at a horizon over the logarithm of time; 1 where none is known.
 func spread(table []Spread, horizon float64, way Way) SideScale {
 	value := func(s *Spread) SideScale {
-		if way == Held {
+		switch way {
+		case Held:
 			return s.Held
+		case Planned:
+			return s.Plan
 		}
 		return s.Known
 	}

@@ -8,25 +8,43 @@ import (
 
 // sample is a plausible model: heat that fades towards 566 °C, one loss, lag and dead time.
 func sample() *Model {
-	m := &Model{
-		Format: Format, Version: Version,
+	return &Model{
+		Format: Format, Version: Version, Process: "test",
 		Inputs: []Input{
-			{SpindlePower, "W", 0, 12000}, {SpindleSpeed, "rpm", 0, 450}, {PathVelocity, "mm/min", 0, 1000}, {FeedVelocity, "mm/min", 0, 500},
+			{SpindlePower, "P", "W", 0, 12000}, {SpindleSpeed, "n", "rpm", 0, 450}, {PathVelocity, "v", "mm/min", 0, 1000}, {FeedVelocity, "f", "mm/min", 0, 500},
 		},
-		Outputs:   []Output{{ToolTemperature, "°C", 0.1, 18, 500}},
-		States:    slices.Clone(stateTable[:]),
-		SensorLag: 1.5, DeadTime: 1,
+		Outputs: []Output{{ToolTemperature, "R", "°C", 0.1, 18, 500, 200}},
+		Parameters: []Parameter{
+			{Name: "Ta", Value: 20, Unit: "°C", Min: 20, Max: 20, Fixed: true},
+			{Name: "Tm", Value: 566, Unit: "°C", Min: 500, Max: 600},
+			{Name: "drag", Value: 33.5, Unit: "N·m", Min: 0, Max: 100},
+			{Name: "lag", Value: 1.5, Unit: "s", Min: 0.4, Max: 5},
+			{Name: "dead", Value: 1, Unit: "s", Min: 0, Max: 5},
+		},
+		DeadTime: "dead",
+		Definitions: []Definition{
+			{Name: "heat", Expression: "max(P - drag*abs(n), 0)"},
+			{Name: "contact", Expression: "min(1, heat/max(abs(P), abs(P) + heat)*4)"},
+		},
+		States: []State{
+			{"tool temperature", "T", "°C", "reading", 5, 1, 0.5}, {"thermocouple reading", "R", "°C", "reading", 1, 0, 0}, {"disturbance", "d", "K/s", "0", 0.5, 0.5, 0},
+		},
 		Terms: []Term{
-			{ToolTemperature, "gate*heat*(Tm - T)", "contact", +1, 2e-5, 1e-6, "1/J"},
-			{ToolTemperature, "(T - Ta)", "always", -1, 0.015, 1e-3, "1/s"},
+			{State: "T", Name: "heat", Expression: "heat*(Tm - T)", Mode: "contact", Sign: 1, Coefficient: 2e-5, StdErr: 1e-6, Unit: "1/J"},
+			{State: "T", Name: "loss", Expression: "T - Ta", Sign: -1, Coefficient: 0.015, StdErr: 1e-3, Unit: "1/s"},
+			{State: "T", Name: "unexplained", Expression: "d", Sign: 1, Coefficient: 1, Unit: "1", Fixed: true},
+			{State: "R", Name: "lag", Expression: "(T - R)/lag", Sign: 1, Coefficient: 1, Unit: "1", Fixed: true},
+			{State: "d", Name: "memory", Expression: "d/(20*lag)", Sign: -1, Coefficient: 1, Unit: "1", Fixed: true},
 		},
-		Noise: Noise{Tool: 1, Rate: 0.5, Disturbance: 0.5},
 	}
-	for i, v := range [pCount]float64{pSoftening: 566, pAmbient: 20, pDrag: 33.5, pContact: 1000, pGate: 20, pBody: 60, pMemory: 20} {
-		m.Parameters = append(m.Parameters, Parameter{paramSlots[i].name, v, paramSlots[i].unit, paramSlots[i].text})
-	}
-	return m
 }
+
+// Places of the sample's states.
+const (
+	sampleTool = iota
+	sampleReading
+	sampleDisturbance
+)
 
 // at is where the sample model comes to rest under heat q, W.
 func rest(q float64) float64 { return (2e-5*q*566 + 0.015*20) / (2e-5*q + 0.015) }
@@ -36,35 +54,34 @@ var steady = []float64{6000 + 33.5*350*math.Pi/30, 350, 500, 300}
 func TestScalarUpdate(t *testing.T) {
 	// Prior variance 3, measurement variance 1: gain 3/4, posterior 3/4. A state correlated by 2
 	// with the reading moves by 2/4 of the innovation and keeps 5 − 2·2/4 = 4.
-	e := NewEstimator(sample())
-	e.start(100)
-	e.p = [stateCount][stateCount]float64{}
-	e.p[StateReading][StateReading] = 3
-	e.p[StateTool][StateTool] = 5
-	e.p[StateTool][StateReading], e.p[StateReading][StateTool] = 2, 2
-	e.update(8, 3+1)
-	if e.x[StateReading] != 106 || e.x[StateTool] != 104 || e.p[StateReading][StateReading] != 0.75 || e.p[StateTool][StateTool] != 4 {
-		t.Errorf("x %v, p %v", e.x, e.p)
+	x := []float64{100, 100}
+	p := []float64{5, 2, 2, 3}
+	update(p, x, 2, 1, 8, 3+1, nil, nil)
+	if x[1] != 106 || x[0] != 104 || p[3] != 0.75 || p[0] != 4 || p[1] != 0.5 || p[2] != 0.5 {
+		t.Errorf("x %v, p %v", x, p)
 	}
 }
 
 // A random walk with process variance q per step and measurement variance r has the steady
 // posterior variance (−q + √(q² + 4·q·r))/2.
 func TestSteadyVarianceIsRiccati(t *testing.T) {
-	m := sample()
-	m.SensorLag = 0
-	m.Noise = Noise{Tool: 0.6, Rate: 0, Disturbance: 0}
-	m.Outputs[0].SD = 0.8
-	m.Terms = []Term{{ToolTemperature, "(T - Ta)", "always", -1, 1e-12, 0, "1/s"}}
+	m := &Model{
+		Format: Format, Version: Version,
+		Inputs:     []Input{{"x", "x", "1", 0, 1}},
+		Outputs:    []Output{{"y", "y", "1", 0.8, 0, 200, 0}},
+		Parameters: []Parameter{{Name: "one", Value: 1, Unit: "1/s", Min: 1, Max: 1, Fixed: true}},
+		States:     []State{{"y", "y", "1", "reading", 1, 0.6, 0}},
+		Terms:      []Term{{State: "y", Name: "in", Expression: "one*x", Sign: 1, Coefficient: 1, Unit: "1", Fixed: true}},
+	}
 	e := NewEstimator(m)
 	var est Estimate
 	for range 2000 {
-		e.Step(&est, 0.5, steady, []float64{100})
+		e.Step(&est, 0.5, []float64{0}, []float64{100})
 	}
 	q, r := 0.36*0.5, 0.64
 	want := math.Sqrt((-q + math.Sqrt(q*q+4*q*r)) / 2)
-	if math.Abs(est.SD[StateTool]-want) > 1e-6 {
-		t.Errorf("sd %g, want %g", est.SD[StateTool], want)
+	if math.Abs(est.SD[0]-want) > 1e-6 {
+		t.Errorf("sd %g, want %g", est.SD[0], want)
 	}
 }
 
@@ -74,10 +91,10 @@ func TestRestsWhereHeatAndLossBalance(t *testing.T) {
 	want := rest(6000)
 	e.Step(&est, 0, steady, []float64{300})
 	for range 1200 {
-		e.predict(1)
+		e.Step(&est, 1, steady, []float64{math.NaN()})
 	}
-	if math.Abs(e.x[StateTool]-want) > 0.01 || math.Abs(e.x[StateReading]-want) > 0.01 {
-		t.Errorf("rests at %.3f and reads %.3f, want %.3f", e.x[StateTool], e.x[StateReading], want)
+	if math.Abs(est.X[sampleTool]-want) > 0.01 || math.Abs(est.X[sampleReading]-want) > 0.01 {
+		t.Errorf("rests at %.3f and reads %.3f, want %.3f", est.X[sampleTool], est.X[sampleReading], want)
 	}
 }
 
@@ -107,7 +124,7 @@ func TestDeadTime(t *testing.T) {
 		var est Estimate
 		idle := []float64{0, 0, 0, 0}
 		e.Step(&est, 0, idle, []float64{20})
-		e.p = [stateCount][stateCount]float64{}
+		clear(e.p)
 		moved := math.NaN()
 		nan := []float64{math.NaN()}
 		e.Step(&est, 5, idle, nan)
@@ -149,8 +166,8 @@ func TestGateRejectsASpikeAndFollowsAStep(t *testing.T) {
 			t.Error("a step of 150 °C in one second is taken at once")
 		}
 	}
-	if est.Rejected[0] || math.Abs(est.X[StateReading]-(level-150)) > 10 {
-		t.Errorf("5 s after a real step: %.1f, rejected %v, want about %.1f", est.X[StateReading], est.Rejected[0], level-150)
+	if est.Rejected[0] || math.Abs(est.X[sampleReading]-(level-150)) > 10 {
+		t.Errorf("5 s after a real step: %.1f, rejected %v, want about %.1f", est.X[sampleReading], est.Rejected[0], level-150)
 	}
 }
 
@@ -270,11 +287,10 @@ func TestForecast(t *testing.T) {
 		t.Errorf("power off: %v", fc.Mean)
 	}
 	narrow := fc.SD[2]
-	e.m.Noise.Spread = []Spread{
-		{1, SideScale{1, 1}, SideScale{1, 1}}, {10, SideScale{1, 1}, SideScale{4, 2}}, {60, SideScale{1, 1}, SideScale{5, 2}},
-	}
+	one := SideScale{1, 1}
+	e.m.Spread = []Spread{{1, one, one, one}, {10, one, SideScale{4, 2}, one}, {60, one, SideScale{5, 2}, one}}
 	e.Forecast(&fc, []float64{0, 0, 0, 0})
-	if half := 1.96 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
+	if half := sigma95 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
 		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])
 	}
 }

@@ -5,404 +5,181 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"gonum.org/v1/gonum/mat"
 )
 
 // Options of Learn.
 type Options struct {
-	Inputs []string // names of the columns of Run.U, e.g. SpindlePower, in the units of the document
-	Date   string   // goes into the provenance, RFC 3339
-}
-
-// shape is everything that is not linear in dT/dt; Learn chooses it by multi-step forecasts.
-type shape struct {
-	p         [pCount]float64
-	lag, dead float64         // s
-	window    float64         // s over which derivatives are averaged: longer is less noise, more bias
-	allowed   [termCount]bool // candidates of the regression
-	noise     Noise
-}
-
-// firstShape is where the search starts: published or plain values.
-func firstShape() shape {
-	return shape{
-		p:      [pCount]float64{pSoftening: 566, pAmbient: 20, pDrag: 33.5, pContact: 1000, pGate: 20, pBody: 60, pMemory: 20},
-		lag:    1.5,
-		dead:   0.5,
-		window: 10,
-		noise:  Noise{Tool: 1, Rate: 1, Disturbance: 0.5},
-	}
-}
-
-// knobs are what the search turns, each with the values it may take.
-var knobs = []struct {
-	at   func(*shape) *float64
-	grid []float64
-}{
-	{func(s *shape) *float64 { return &s.p[pSoftening] }, []float64{480, 500, 520, 540, 553, 566, 580, 600, 630, 660}},
-	{func(s *shape) *float64 { return &s.p[pDrag] }, []float64{0, 10, 20, 25, 28, 31, 33.5, 36, 40}},
-	{func(s *shape) *float64 { return &s.p[pContact] }, []float64{500, 1000, 2000}},
-	{func(s *shape) *float64 { return &s.p[pGate] }, []float64{10, 20, 40, 80}},
-	{func(s *shape) *float64 { return &s.p[pBody] }, []float64{15, 30, 60, 120, 240}},
-	{func(s *shape) *float64 { return &s.lag }, []float64{1, 1.5, 2}},
-	{func(s *shape) *float64 { return &s.dead }, []float64{0, 0.5, 1, 1.5, 2}},
-	{func(s *shape) *float64 { return &s.window }, []float64{5, 10, 20, 30}},
-	{func(s *shape) *float64 { return &s.noise.Tool }, []float64{0.3, 0.5, 1, 2}},
-	{func(s *shape) *float64 { return &s.noise.Rate }, []float64{0.5, 1, 2}},
-	{func(s *shape) *float64 { return &s.noise.Disturbance }, []float64{0.1, 0.2, 0.5, 1, 2}},
-	{func(s *shape) *float64 { return &s.p[pMemory] }, []float64{5, 10, 20, 40}},
+	Inputs     []string    // names of the columns of Run.U, e.g. SpindlePower, in the units of the hypotheses
+	Date       string      // goes into the provenance, RFC 3339
+	Hypotheses *Hypotheses // nil: those for additive friction stir deposition
 }
 
 const (
-	quarters   = 4    // points at which inputs are looked up in a step
-	savgolSpan = 1.0  // s to each side, at least one sample
-	minRows    = 60   // of regression, over all runs
-	minSegment = 8    // samples without a gap
-	dropShare  = 0.02 // a term is dropped that explains less than this share of |dT/dt|
-	surely     = 3.0  // or whose coefficient is less than this many standard errors
-	sampling   = 0.01 // share of a coefficient that derivatives of 1 Hz samples get wrong at sharp starts
-	excited    = 60.0 // s for which a term must have been at work to be a candidate
-	worthwhile = 0.02 // log error that a change of shape must gain to be made
-	sweeps     = 3    // of the search over the knobs
-	originStep = 5.0  // s between the origins of forecasts in the search
+	minRows    = 60   // of usable readings, over all runs
+	surely     = 3.0  // standard errors that a coefficient must be from zero
+	worthwhile = 5e-3 // and share of the cost that its term must save
+	fullSteps  = 25   // iterations of a fit from the starting values
+	warmSteps  = 8    // and of one from values that are nearly right
+	foldSteps  = 12
 )
 
-// piece is a stretch of a run without gaps.
-type piece struct {
-	t, z  []float64
-	drive []drive
-	step  float64 // s, median of the run
-}
-
-// pieces cuts a track where the temperature is missing or the time jumps.
-func (t *track) pieces() []piece {
-	var out []piece
-	z := t.run.Z[0]
-	start := 0
-	cut := func(end int) {
-		if end-start >= minSegment {
-			out = append(out, piece{t.run.Time[start:end], z[start:end], t.drive[start:end], t.step})
-		}
-	}
-	for i := range z {
-		switch {
-		case !finite(z[i]):
-			cut(i)
-			start = i + 1
-		case i > start && t.run.Time[i]-t.run.Time[i-1] > 3*t.step:
-			cut(i)
-			start = i
-		}
-	}
-	cut(len(z))
-	return out
-}
-
-// system is the regression b ≈ Σ sign·coefficient·a over the library, one row per window.
-type system struct {
-	a [][termCount]float64
-	b []float64
-}
-
-// rows appends what piece p says about dT/dt. The reading lags the temperature, T = z + lag·dz/dt,
-// with dz/dt by Savitzky and Golay, and the inputs act after the dead time. Both sides are averaged
-// over windows, which makes the noise of dT/dt fall while what is integrated stays (the weak form
-// of the equation).
-func (s *system) rows(eq *equation, sh *shape, p *piece) {
-	n := len(p.t)
-	y0, y1, y2 := make([]float64, n), make([]float64, n), make([]float64, n)
-	savgol(p.t, p.z, max(1, int(savgolSpan/p.step)), y0, y1, y2)
-	type sum struct {
-		phi     [termCount]float64
-		b, time float64
-	}
-	run := make([]sum, n) // running integrals
-	var phi [termCount]float64
-	body, k := y0[0], 0
-	for i := 1; i < n; i++ {
-		h := p.t[i] - p.t[i-1]
-		t0, t1 := y0[i-1]+sh.lag*y1[i-1], y0[i]+sh.lag*y1[i]
-		run[i] = run[i-1]
-		for q := range quarters { // inputs may change within the step, where the dead time puts it
-			part := (float64(q) + 0.5) / quarters
-			for k+1 < n && p.t[k+1] <= p.t[i-1]+part*h-sh.dead {
-				k++
-			}
-			t := t0 + part*(t1-t0)
-			body += h / quarters / sh.p[pBody] * (t - body)
-			eq.basis(&phi, &p.drive[k], t, body)
-			for c, v := range phi {
-				run[i].phi[c] += h / quarters * v
-			}
-		}
-		run[i].b += t1 - t0
-		run[i].time += h
-	}
-	for i, j := 0, 0; i < n; i++ {
-		for j < n && run[j].time-run[i].time < sh.window {
-			j++
-		}
-		if j == n {
-			break
-		}
-		length := run[j].time - run[i].time
-		var a [termCount]float64
-		for k := range a {
-			a[k] = (run[j].phi[k] - run[i].phi[k]) / length
-		}
-		b := (run[j].b - run[i].b) / length
-		s.a, s.b = append(s.a, a), append(s.b, b)
-	}
-}
-
-// fit solves the regression for shape sh over tracks: non-negative least squares, after which
-// terms that explain little, or whose coefficient is not known from zero, are dropped and the rest
-// is solved again until all stay. It returns the equation and its standard errors.
-func fit(eq *equation, sh *shape, tracks []*track) (*equation, [termCount]float64, error) {
-	out := *eq
-	out.p = sh.p
-	var se [termCount]float64
-	var sys system
-	for _, t := range tracks {
-		for _, p := range t.pieces() {
-			sys.rows(&out, sh, &p)
-		}
-	}
-	m := len(sys.b)
-	if m < minRows {
-		return nil, se, fmt.Errorf("too little data: %d usable rows of tool temperature, at least %d are needed", m, minRows)
-	}
-	b := sys.b
-	var total float64
-	for _, v := range b {
-		total += math.Abs(v)
-	}
-	var support []termKind
-	for k, ok := range sh.allowed {
-		if ok {
-			support = append(support, termKind(k))
-		}
-	}
-	for len(support) > 0 {
-		// Columns are scaled to length 1, so that the regression is well conditioned.
-		a := mat.NewDense(m, len(support), nil)
-		norm := make([]float64, len(support))
-		for c, k := range support {
-			for i := range m {
-				v := float64(library[k].sign) * sys.a[i][k]
-				a.Set(i, c, v)
-				norm[c] = math.Hypot(norm[c], v)
-			}
-			if norm[c] == 0 {
-				norm[c] = 1
-			}
-			for i := range m {
-				a.Set(i, c, a.At(i, c)/norm[c])
-			}
-		}
-		x, ok := nnls(a, b)
-		if !ok {
-			return nil, se, errors.New("the regression did not converge")
-		}
-		residual := append([]float64(nil), b...)
-		moved := make([]float64, len(support)) // how much of the movement each term accounts for
-		var cols []int
-		for c := range support {
-			for i := range m {
-				v := a.At(i, c) * x[c]
-				residual[i] -= v
-				moved[c] += math.Abs(v)
-			}
-			if x[c] > 0 {
-				cols = append(cols, c)
-			}
-		}
-		errs := stdErrs(a, cols, effectiveVariance(residual, len(cols)))
-		// Drop what the constraint has pushed out, or else the one term that is least sure: the
-		// others gain from its going.
-		keep := make([]termKind, len(cols))
-		least, worst := math.Inf(1), -1
-		for i, c := range cols {
-			keep[i] = support[c]
-			sure := x[c] / errs[i]
-			if moved[c] < dropShare*total {
-				sure = 0
-			}
-			if sure < least {
-				least, worst = sure, i
-			}
-		}
-		if len(keep) == len(support) {
-			if least >= surely {
-				out.coef = [termCount]float64{}
-				for c, k := range support {
-					out.coef[k] = float64(library[k].sign) * x[c] / norm[c]
-					se[k] = math.Hypot(errs[c], sampling*x[c]) / norm[c]
-				}
-				break
-			}
-			keep = slices.Delete(keep, worst, worst+1)
-		}
-		support = keep
-	}
-	if out.coef[heatFading] == 0 {
-		return nil, se, errors.New("no heating term survives: spindle power does not explain the tool temperature in these runs")
-	}
-	return &out, se, nil
-}
-
-// effectiveVariance is the residual variance times (1+ρ)/(1−ρ), ρ their lag-1 correlation:
-// overlapping windows repeat each other, and so tell less than their number says.
-func effectiveVariance(residual []float64, k int) float64 {
-	var s, c float64
-	for i, r := range residual {
-		s += r * r
-		if i > 0 {
-			c += r * residual[i-1]
-		}
-	}
-	if s == 0 {
-		return 0
-	}
-	rho := min(0.99, max(0, c/s))
-	return s / float64(max(1, len(residual)-k)) * (1 + rho) / (1 - rho)
-}
-
-// learner holds what all shapes tried on the same runs share.
-type learner struct {
-	base   equation
-	inputs []Input
-	runs   []*Run // active rows only
-}
-
-// Learn fits a model to runs: a sign-constrained sparse regression of dT/dt, whose remaining
-// choices (see knobs) are made by forecasts 1 to 60 s ahead, on halves of runs left out in turn. The skill table is of runs left out of all learning in turn; with one run it is in
-// sample and says so. Columns of Run.U are as Options.Inputs, Run.Z has one column. Only the rows
-// of [ActiveRows] are used. Learn is deterministic. Data that cannot carry a model is an error.
+// Learn fits the hypotheses to runs, which must have the columns of o.Inputs, and gives the model.
+// A run is cut to its active rows first. Terms that the data do not bear out are dropped. Errors
+// say what is wrong with the data: too little of it, a process that never gets going, inputs that
+// do not move, columns that are missing.
 func Learn(runs []Run, o Options) (*Model, error) {
 	l, err := newLearner(runs, o)
 	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	m, err := l.learn()
-	if err != nil {
-		return nil, fmt.Errorf("learn: %w", err)
-	}
-	m.Provenance.Learned = o.Date
-	if len(runs) > 1 {
-		for i, r := range l.runs {
-			left := *l
-			left.runs = slices.Delete(slices.Clone(l.runs), i, i+1)
-			held, err := left.learn()
-			if err != nil {
-				return nil, fmt.Errorf("learn: without run %s: %w", r.Name, err)
-			}
-			if err := m.addSkill(held, r); err != nil {
-				return nil, err
-			}
-		}
-	} else if err := m.addSkill(m, l.runs[0]); err != nil {
 		return nil, err
 	}
-	return m, m.Check()
-}
-
-// addSkill adds the scores of by on run to m's table.
-func (m *Model) addSkill(by *Model, run *Run) error {
-	for _, way := range []Way{Known, Held} {
-		table, err := Score(by, run, way, Horizons, 0, len(run.Time))
-		if err != nil {
-			return err
-		}
-		m.Skill = append(m.Skill, table...)
+	if err := l.learn(); err != nil {
+		return nil, err
 	}
-	return nil
+	return l.m, nil
 }
 
-// newLearner checks the data and cuts the runs to their active rows.
+// learner holds what Learn has made so far.
+type learner struct {
+	h       *Hypotheses
+	o       Options
+	runs    []*Run // active rows, columns of the draft
+	m       *Model
+	theta   []float64 // SI, of m
+	cost    float64
+	dropped []string
+}
+
 func newLearner(runs []Run, o Options) (*learner, error) {
-	l := new(learner)
-	for i := range l.base.in {
-		l.base.in[i] = slices.Index(o.Inputs, inputSlots[i].name)
+	h := o.Hypotheses
+	if h == nil {
+		h = DefaultHypotheses()
 	}
-	for _, name := range o.Inputs {
-		slot := inputSlot(name)
-		if slot < 0 {
-			return nil, fmt.Errorf("input %q is unknown", name)
-		}
-		l.inputs = append(l.inputs, Input{Name: name, Unit: inputSlots[slot].unit, Min: math.Inf(1), Max: math.Inf(-1)})
-	}
-	for _, need := range []int{inPower, inSpeed} {
-		if l.base.in[need] < 0 {
-			return nil, fmt.Errorf("input %q is needed", inputSlots[need].name)
-		}
+	if err := h.check(); err != nil {
+		return nil, err
 	}
 	if len(runs) == 0 {
-		return nil, errors.New("no runs")
+		return nil, errors.New("no runs to learn from")
 	}
-	l.base.p = firstShape().p
+	for _, name := range o.Inputs {
+		if !slices.ContainsFunc(h.Inputs, func(in HypothesisInput) bool { return in.Is == name }) {
+			return nil, fmt.Errorf("input %q is unknown to the hypotheses", name)
+		}
+	}
+	l := &learner{h: h, o: o}
+	var active []*Run
+	usable := 0
 	for i := range runs {
-		r := &runs[i]
-		if err := r.check(len(o.Inputs), 1); err != nil {
+		r := runs[i]
+		r.Inputs = o.Inputs
+		if err := r.check(len(o.Inputs), len(h.Outputs)); err != nil {
 			return nil, err
 		}
-		from, to, err := activeRows(&l.base, r)
+		var speed []float64
+		if k := slices.Index(o.Inputs, SpindleSpeed); k >= 0 {
+			speed = r.U[k]
+		}
+		from, to, err := activeRows(&r, speed)
 		if err != nil {
 			return nil, err
 		}
-		l.runs = append(l.runs, r.rows(from, to))
-	}
-	rows := 0
-	for _, r := range l.runs {
-		rows += len(r.Time)
-	}
-	if rows < minRows {
-		return nil, fmt.Errorf("too little data: the process is active with a live tool temperature in %d rows, at least %d are needed", rows, minRows)
-	}
-	hottest := math.Inf(-1)
-	for k := range l.inputs {
-		in := &l.inputs[k]
-		for _, r := range l.runs {
-			lo, hi := extent(r.U[k])
-			if lo > hi {
-				return nil, fmt.Errorf("run %s: input %q is missing in every row: leave it out or mend the run", r.Name, in.Name)
+		a := r.rows(from, to)
+		for _, z := range a.Z[0] {
+			if finite(z) {
+				usable++
 			}
-			in.Min, in.Max = min(in.Min, lo), max(in.Max, hi)
+		}
+		active = append(active, a)
+	}
+	if usable < minRows {
+		return nil, fmt.Errorf("too little data: %d usable rows of %s, at least %d are needed", usable, h.Outputs[0].Is, minRows)
+	}
+	if err := l.warmEnough(active); err != nil {
+		return nil, err
+	}
+	// Terms whose inputs nobody measured, or that never move, are no candidates.
+	without := map[string]string{} // by input: why not
+	for _, in := range h.Inputs {
+		k := slices.Index(o.Inputs, in.Is)
+		if k < 0 {
+			without[in.Symbol] = fmt.Sprintf("input %q is needed", in.Is)
+			continue
+		}
+		lo, hi := math.Inf(1), math.Inf(-1)
+		for _, r := range active {
+			l, h := span(r.U[k])
+			lo, hi = min(lo, l), max(hi, h)
+		}
+		switch {
+		case lo > hi:
+			without[in.Symbol] = fmt.Sprintf("input %q is missing in every row", in.Is)
+		case hi-lo <= 1e-6*max(math.Abs(lo), math.Abs(hi)):
+			without[in.Symbol] = fmt.Sprintf("input %q is constant (%g to %g %s)", in.Is, lo, hi, in.Unit)
 		}
 	}
-	for _, r := range l.runs {
-		_, hi := extent(r.Z[0])
-		hottest = max(hottest, hi)
+	let := map[string]*node{}
+	for _, d := range h.Definitions {
+		let[d.Name] = mustParse(d.Expression)
 	}
-	if in := l.inputs[l.base.in[inPower]]; in.Max-in.Min <= 0.02*math.Abs(in.Max) {
-		return nil, fmt.Errorf("input %q is constant (%g to %g %s): nothing can be learned from it", in.Name, in.Min, in.Max, in.Unit)
+	var lacking error
+	why := func(t *HypothesisTerm) string {
+		found := ""
+		var look func(string)
+		look = func(name string) {
+			if w := without[name]; w != "" && found == "" {
+				found = w
+			}
+			if n := let[name]; n != nil {
+				n.symbols(look)
+			}
+		}
+		mustParse(t.Expression).symbols(look)
+		return found
 	}
-	if hottest <= OriginAbove {
-		return nil, fmt.Errorf("the tool never exceeds %g °C (hottest %g °C): there is no hot process to learn", OriginAbove, hottest)
+	l.m = h.draft(func(t *HypothesisTerm) bool {
+		if t.Opinion == Forbid {
+			return false
+		}
+		w := why(t)
+		if w == "" {
+			return true
+		}
+		if t.Opinion == Require && lacking == nil {
+			lacking = fmt.Errorf("%s by the term %q: no equation can be learned without it", w, t.Name)
+		}
+		return t.Fixed && t.Opinion != Propose
+	})
+	if lacking != nil {
+		return nil, lacking
+	}
+	l.m.prune()
+	for _, r := range active {
+		c, err := r.columns(l.m)
+		if err != nil {
+			return nil, err
+		}
+		l.runs = append(l.runs, c)
 	}
 	return l, nil
 }
 
-// rows is the run from ≤ i < to; columns are shared.
-func (r *Run) rows(from, to int) *Run {
-	c := *r
-	c.Time = r.Time[from:to]
-	c.U, c.Z = make([][]float64, len(r.U)), make([][]float64, len(r.Z))
-	for i := range r.U {
-		c.U[i] = r.U[i][from:to]
+// warmEnough asks for rows that forecasts are scored on.
+func (l *learner) warmEnough(runs []*Run) error {
+	top := math.Inf(-1)
+	for _, r := range runs {
+		_, hi := span(r.Z[0])
+		top = max(top, hi)
 	}
-	for i := range r.Z {
-		c.Z[i] = r.Z[i][from:to]
+	if above := l.h.Outputs[0].ScoreAbove; above != 0 && top <= above {
+		return fmt.Errorf("the tool never exceeds %g °C (highest reading %.0f): nothing can be learned from a process that never gets hot", above, top)
 	}
-	if r.SetPoint != nil {
-		c.SetPoint = r.SetPoint[from:to]
-	}
-	return &c
+	return nil
 }
 
-// extent is the range of the numbers in v that are there; lo > hi if there are none.
-func extent(v []float64) (lo, hi float64) {
+// span is the range of the finite values, turned round where there are none.
+func span(v []float64) (lo, hi float64) {
 	lo, hi = math.Inf(1), math.Inf(-1)
 	for _, x := range v {
 		if finite(x) {
@@ -412,214 +189,395 @@ func extent(v []float64) (lo, hi float64) {
 	return lo, hi
 }
 
-// candidates are the terms that the data excite: at work for a minute or more.
-func (l *learner) candidates(sh *shape) (ok [termCount]bool) {
-	var seconds [termCount]float64
-	eq := l.base
-	eq.p = sh.p
-	for _, r := range l.runs {
-		t := newTrack(&eq, r)
-		for i := range t.drive {
-			d := &t.drive[i]
-			if !(r.Z[0][i] > eq.p[pAmbient]+100) {
-				continue
+// fitted makes a fitter of m over runs; masks says which rows count, nil all.
+func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error) {
+	var rs []*fitRun
+	for i, r := range runs {
+		c := *r
+		if len(m.Inputs) != len(l.m.Inputs) {
+			c.Inputs = nil
+			for _, in := range l.m.Inputs {
+				c.Inputs = append(c.Inputs, in.Name)
 			}
-			for k, at := range [termCount]bool{
-				heatFading: d.contact > 0, lossAir: true, lossBody: true, lossSpin: d.speed > spinsAbove,
-				lossContact: d.contact > 0.5, lossPath: d.contact > 0.5 && d.path > travelAbove,
-				lossFeed: d.contact > 0.5 && d.feed > travelAbove,
-			} {
-				if at {
-					seconds[k] += t.step
-				}
+			d, err := c.columns(m)
+			if err != nil {
+				return nil, err
 			}
+			c = *d
 		}
-	}
-	for k := range ok {
-		ok[k] = seconds[k] >= excited
-		for _, slot := range library[k].needs {
-			ok[k] = ok[k] && l.base.in[slot] >= 0
+		f := newFitRun(m, &c)
+		if masks != nil {
+			f.mask = masks[i]
 		}
+		rs = append(rs, f)
 	}
-	return ok
+	return newFitter(m.compile(), rs), nil
 }
 
-// folds are the pairs of what to fit and what to judge by: the halves of all runs, each left out
-// in turn.
-func (l *learner) folds() (fits, judges [][]*Run) {
-	var halves []*Run
-	for _, r := range l.runs {
-		n := len(r.Time)
-		halves = append(halves, r.rows(0, n/2), r.rows(n/2, n))
+// learn is fit and, on top of it, judge.
+func (l *learner) learn() error {
+	if err := l.fit(); err != nil {
+		return err
 	}
-	for i := range halves {
-		fits = append(fits, slices.Delete(slices.Clone(halves), i, i+1))
-		judges = append(judges, halves[i:i+1])
-	}
-	return fits, judges
+	return l.judge()
 }
 
-func (l *learner) fit(sh *shape, runs []*Run) (*equation, [termCount]float64, error) {
-	eq := l.base
-	eq.p = sh.p
-	var tracks []*track
-	for _, r := range runs {
-		tracks = append(tracks, newTrack(&eq, r))
+// fit finds the terms and their parameters.
+func (l *learner) fit() error {
+	f, err := l.fitter(l.m, l.runs, nil)
+	if err != nil {
+		return err
 	}
-	return fit(&eq, sh, tracks)
-}
-
-// cost is the mean over folds and horizons of the logarithm of the forecasts' RMSE.
-func (l *learner) cost(sh *shape) float64 {
-	fits, judges := l.folds()
-	var sum float64
-	var n int
-	for f := range fits {
-		eq, se, err := l.fit(sh, fits[f])
-		if err != nil {
-			return math.Inf(1)
+	theta := slices.Clone(f.s.theta)
+	l.cost = f.solve(theta, fullSteps)
+	f.s.store(l.m, theta)
+	for {
+		q := f.evaluate(theta, true) // with the weight of the starting values that solve ended with
+		se := f.stdErrs(q)
+		for lane, p := range f.free {
+			f.s.storeErr(l.m, p, se[lane])
 		}
-		m := l.document(sh, eq, &se)
-		for _, r := range judges[f] {
-			sq, count := make([]float64, len(Horizons)), make([]float64, len(Horizons))
-			t := newTrack(eq, r)
-			stride := max(1, int(math.Round(originStep/t.step)))
-			forecastTrack(m, eq, t, Known, Horizons, 0, len(r.Time), stride, false, func(row Row) {
-				if z := r.Z[0][row.Target]; finite(z) {
-					k := slices.Index(Horizons, row.Horizon)
-					sq[k] += (row.Forecast - z) * (row.Forecast - z)
-					count[k]++
-				}
-			})
-			for k := range sq {
-				if count[k] > 0 {
-					sum += math.Log(math.Sqrt(sq[k]/count[k]) + 0.01)
-					n++
-				}
-			}
-		}
-	}
-	if n == 0 || math.IsNaN(sum) {
-		return math.Inf(1)
-	}
-	return sum / float64(n)
-}
-
-// learn searches the shape, fits it to all runs and calibrates the intervals.
-func (l *learner) learn() (*Model, error) {
-	sh := firstShape()
-	sh.allowed = l.candidates(&sh)
-	if _, _, err := l.fit(&sh, l.runs); err != nil {
-		return nil, err
-	}
-	best := l.cost(&sh)
-	try := func(next shape) {
-		if c := l.cost(&next); c < best-worthwhile || math.IsInf(best, 1) && !math.IsInf(c, 1) {
-			sh, best = next, c
-		}
-	}
-	for range sweeps {
-		before := best
-		for _, k := range knobs {
-			from := sh // all values of a knob start from the same place
-			for _, v := range k.grid {
-				if next := from; *k.at(&next) != v {
-					*k.at(&next) = v
-					// The other knobs keep their places; only the best of this grid is taken.
-					try(next)
-				}
-			}
-		}
-		for k := range sh.allowed { // a term that forecasts do not miss is left out
-			if sh.allowed[k] {
-				next := sh
-				next.allowed[k] = false
-				if c := l.cost(&next); c < best+worthwhile/2 {
-					sh, best = next, c
-				}
-			}
-		}
-		if before-best < worthwhile {
+		k := l.weakest(f, q, theta, se)
+		if k < 0 {
 			break
 		}
-	}
-	if math.IsInf(best, 1) {
-		return nil, errors.New("no equation that was fitted to some of the runs forecasts the others")
-	}
-	eq, se, err := l.fit(&sh, l.runs)
-	if err != nil {
-		return nil, err
-	}
-	m := l.document(&sh, eq, &se)
-	if err := l.calibrate(m, &sh); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// document writes the equation down.
-func (l *learner) document(sh *shape, eq *equation, se *[termCount]float64) *Model {
-	m := &Model{
-		Format: Format, Version: Version, Inputs: l.inputs, States: slices.Clone(stateTable[:]),
-		SensorLag: sh.lag, DeadTime: sh.dead, Noise: sh.noise,
-	}
-	out := Output{Name: ToolTemperature, Unit: "°C", SD: readingSD, Min: math.Inf(1), Max: math.Inf(-1)}
-	for _, r := range l.runs {
-		lo, hi := extent(r.Z[0])
-		out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
-		m.Provenance.Runs = append(m.Provenance.Runs, RunSource{r.Name, r.SHA256, len(r.Time)})
-	}
-	m.Outputs = []Output{out}
-	for i, s := range paramSlots {
-		m.Parameters = append(m.Parameters, Parameter{s.name, eq.p[i], s.unit, s.text})
-	}
-	for k, lib := range library {
-		if c := math.Abs(eq.coef[k]); c > 0 {
-			m.Terms = append(m.Terms, Term{ToolTemperature, lib.expression, lib.mode, lib.sign, c, se[k], lib.unit})
+		t := l.m.Terms[k]
+		if l.required(&t) {
+			return fmt.Errorf("the data do not bear out the term %q (%s), which is required: its coefficient is %.2g ± %.2g %s", t.Name, t.Expression, t.Coefficient, t.StdErr, t.Unit)
 		}
-	}
-	return m
-}
-
-// readingSD is the noise of a machine's thermocouple channel: 0.1 °C steps and 0.03 °C of noise.
-const readingSD = 0.1 // °C
-
-// calibrate sets the spread so that 95 % of the errors lie within the 95 % interval, on the halves
-// of runs that were left out of the fit in turn.
-func (l *learner) calibrate(m *Model, sh *shape) error {
-	fits, judges := l.folds()
-	ratios := [2][][]float64{make([][]float64, len(Horizons)), make([][]float64, len(Horizons))}
-	for f := range fits {
-		eq, se, err := l.fit(sh, fits[f])
+		m := *l.m
+		m.Terms = slices.Delete(slices.Clone(m.Terms), k, k+1)
+		m.Parameters = slices.Clone(m.Parameters)
+		m.prune()
+		f, err = l.fitter(&m, l.runs, nil)
 		if err != nil {
 			return err
 		}
-		by := l.document(sh, eq, &se)
-		for _, r := range judges[f] {
-			t := newTrack(eq, r)
-			for _, way := range []Way{Known, Held} {
-				forecastTrack(by, eq, t, way, Horizons, 0, len(r.Time), 1, true, func(row Row) {
-					if z := r.Z[0][row.Target]; finite(z) {
-						k := slices.Index(Horizons, row.Horizon)
-						side := row.Upper - row.Forecast // before calibration both sides are the same
-						ratios[way][k] = append(ratios[way][k], (z-row.Forecast)/side)
-					}
-				})
-			}
+		l.take(&m)
+		l.dropped = append(l.dropped, t.Name)
+		theta = slices.Clone(f.s.theta)
+		l.cost = f.solve(theta, warmSteps)
+		f.s.store(l.m, theta)
+	}
+	l.theta = theta
+	for i := range l.m.Inputs {
+		in := &l.m.Inputs[i]
+		in.Min, in.Max = math.Inf(1), math.Inf(-1)
+		for _, r := range l.runs {
+			lo, hi := span(r.U[i])
+			in.Min, in.Max = min(in.Min, lo), max(in.Max, hi)
 		}
 	}
-	for k, h := range Horizons {
-		if len(ratios[Known][k]) > 0 {
-			m.Noise.Spread = append(m.Noise.Spread, Spread{h, sides(ratios[Known][k]), sides(ratios[Held][k])})
+	for i := range l.m.Outputs {
+		out := &l.m.Outputs[i]
+		out.Min, out.Max = math.Inf(1), math.Inf(-1)
+		for _, r := range l.runs {
+			lo, hi := span(r.Z[i])
+			out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
 		}
+	}
+	l.m.Provenance.Learned = l.o.Date
+	for _, r := range l.runs {
+		l.m.Provenance.Runs = append(l.m.Provenance.Runs, RunSource{r.Name, r.SHA256, len(r.Time)})
+	}
+	if err := l.m.Check(); err != nil {
+		return fmt.Errorf("what was learned makes no model: %w", err)
 	}
 	return nil
 }
 
-// sides are the factors that leave 2.5 % of the errors v, in half intervals, out on either side.
-func sides(v []float64) SideScale {
-	slices.Sort(v)
-	n := len(v)
-	out := int(0.025 * float64(n))
-	return SideScale{max(0.1, -v[out]), max(0.1, v[n-1-out])}
+// take makes m the present model and gives runs its columns.
+func (l *learner) take(m *Model) {
+	if len(m.Inputs) != len(l.m.Inputs) {
+		var names []string
+		for _, in := range l.m.Inputs {
+			names = append(names, in.Name)
+		}
+		for i, r := range l.runs {
+			c := *r
+			c.Inputs = names
+			if d, err := c.columns(m); err == nil {
+				l.runs[i] = d
+			}
+		}
+	}
+	l.m = m
+}
+
+func (l *learner) required(t *Term) bool {
+	return slices.ContainsFunc(l.h.Terms, func(h HypothesisTerm) bool {
+		return h.Name == t.Name && h.Of == t.State && h.Opinion == Require
+	})
+}
+
+// weakest is the term to drop next, -1 if all should stay: the one that is least sure, or saves
+// too little. Terms that people require stay, but a source without effect is an error. What dropping costs is told by the quadratic model around the fit, the other
+// parameters following (Wald).
+func (l *learner) weakest(f *fitter, q *normal, theta, se []float64) int {
+	inverse := f.inverse(q)
+	worst, least := -1, 1.0
+	for lane, p := range f.free {
+		k := p - len(l.m.Parameters)
+		if k < 0 {
+			continue
+		}
+		v := theta[p]
+		score := 0.0 // at least 1 to stay
+		if v > 0 && inverse != nil && inverse.At(lane, lane) > 0 {
+			saves := v * v / inverse.At(lane, lane) / q.cost
+			sure := math.Inf(1)
+			if se[lane] > 0 {
+				sure = v / se[lane]
+			}
+			score = min(saves/worthwhile, sure/surely)
+		}
+		if l.required(&l.m.Terms[k]) {
+			if v > 0 || l.m.Terms[k].Sign < 0 {
+				continue
+			}
+			score = -1
+		}
+		if score < least {
+			worst, least = k, score
+		}
+	}
+	return worst
+}
+
+// inverse is that of the normal equations, nil if they have none.
+func (f *fitter) inverse(q *normal) *mat.SymDense {
+	n := len(f.free)
+	scale := make([]float64, n)
+	for i := range n {
+		scale[i] = math.Sqrt(q.a[i*n+i])
+	}
+	a := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := range i + 1 {
+			a.SetSym(i, j, q.a[i*n+j]/(scale[i]*scale[j])) // scaled to a diagonal of 1, so that it is well conditioned
+		}
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(a) {
+		return nil
+	}
+	inv := mat.NewSymDense(n, nil)
+	if chol.InverseTo(inv) != nil {
+		return nil
+	}
+	for i := range n {
+		for j := range i + 1 {
+			inv.SetSym(i, j, inv.At(i, j)/(scale[i]*scale[j]))
+		}
+	}
+	return inv
+}
+
+// stdErrs are the standard errors of the free parameters: the sandwich over blocks of time,
+// within which residuals hang together.
+func (f *fitter) stdErrs(q *normal) []float64 {
+	n := len(f.free)
+	out := make([]float64, n)
+	inv := f.inverse(q)
+	if inv == nil {
+		for i := range out {
+			out[i] = math.Inf(1)
+		}
+		return out
+	}
+	blocks := map[int][]float64{}
+	var order []int
+	for i, r := range q.r {
+		g := blocks[q.at[i]]
+		if g == nil {
+			g = make([]float64, n)
+			blocks[q.at[i]] = g
+			order = append(order, q.at[i])
+		}
+		for k, x := range q.j[i*n : (i+1)*n] {
+			g[k] += x * r
+		}
+	}
+	meat, naive := mat.NewSymDense(n, nil), mat.NewSymDense(n, nil)
+	for _, b := range order {
+		meat.SymRankOne(meat, 1, mat.NewVecDense(n, blocks[b]))
+	}
+	for i, r := range q.r {
+		naive.SymRankOne(naive, r*r, mat.NewVecDense(n, q.j[i*n:(i+1)*n]))
+	}
+	// A few blocks tell little about each parameter by itself: how much residuals hang together is
+	// pooled over all of them.
+	pooled := 0.0
+	for i := range n {
+		if v := naive.At(i, i); v > 0 {
+			pooled += meat.At(i, i) / v / float64(n)
+		}
+	}
+	var half, cov, plain mat.Dense
+	half.Mul(inv, meat)
+	cov.Mul(&half, inv)
+	half.Mul(inv, naive)
+	plain.Mul(&half, inv)
+	small := 1.0
+	if b := float64(len(order)); b > 1 {
+		small = b / (b - 1) * max(1, b/max(1, b-float64(n)))
+	}
+	for i := range out {
+		out[i] = math.Sqrt(max(0, small*cov.At(i, i), small*pooled*plain.At(i, i)))
+	}
+	return out
+}
+
+// storeErr writes the standard error of parameter i into the document.
+func (s *system) storeErr(m *Model, i int, se float64) {
+	if !finite(se) {
+		se = 0
+	}
+	if i < len(m.Parameters) {
+		m.Parameters[i].StdErr = se / mustUnit(m.Parameters[i].Unit).Scale
+		return
+	}
+	t := &m.Terms[i-len(m.Parameters)]
+	t.StdErr = se / mustUnit(t.Unit).Scale
+}
+
+// refit fits the parameters of m again, without the rows that masks leave out, and gives that model.
+func (l *learner) refit(m *Model, runs []*Run, masks [][]bool, iterations int) (*Model, float64, error) {
+	c := *m
+	c.Parameters, c.Terms = slices.Clone(m.Parameters), slices.Clone(m.Terms)
+	f, err := l.fitter(&c, runs, masks)
+	if err != nil {
+		return nil, 0, err
+	}
+	theta := slices.Clone(f.s.theta)
+	cost := f.solve(theta, iterations)
+	f.s.store(&c, theta)
+	return &c, cost, nil
+}
+
+// fresh is m with every parameter back at its starting value: what is learned without a run must
+// not begin with what was learned from it.
+func (l *learner) fresh(m *Model) *Model {
+	c := *m
+	c.Parameters, c.Terms = slices.Clone(m.Parameters), slices.Clone(m.Terms)
+	for i := range c.Parameters {
+		for _, p := range l.h.Parameters {
+			if p.Name == c.Parameters[i].Name {
+				c.Parameters[i].Value = p.Value
+			}
+		}
+	}
+	for i := range c.Terms {
+		for _, t := range l.h.Terms {
+			if t.Name == c.Terms[i].Name && t.Of == c.Terms[i].State && !t.Fixed {
+				c.Terms[i].Coefficient = t.Start
+			}
+		}
+	}
+	return &c
+}
+
+// errorsOf gathers, by way and horizon, the errors of held-out forecasts in units of the half-width.
+type spreadData [3][][]float64
+
+// judge fills in what can only be told by forecasts of rows that were not learned from: the
+// spread of the intervals and the table of skill.
+func (l *learner) judge() error {
+	ways := []Way{Known, Held}
+	if l.m.Plan != nil {
+		ways = append(ways, Planned)
+	}
+	// Halves of the runs, left out in turn.
+	folds := make([]*Model, 2)
+	masks := make([][][]bool, 2)
+	var wg sync.WaitGroup
+	var errs [2]error
+	for half := range folds {
+		for _, r := range l.runs {
+			n := len(r.Time)
+			mask := make([]bool, n)
+			for i := range mask {
+				mask[i] = (i < n/2) == (half == 0)
+			}
+			masks[half] = append(masks[half], mask)
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			folds[half], _, errs[half] = l.refit(l.fresh(l.m), l.runs, masks[half], foldSteps)
+		}()
+	}
+	wg.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	var ratios spreadData
+	for _, w := range ways {
+		ratios[w] = make([][]float64, len(Horizons))
+	}
+	for half, m := range folds {
+		s := m.compile()
+		for i, r := range l.runs {
+			t := newTrack(s, r)
+			for _, w := range ways {
+				err := forecastTrack(t, w, Horizons, 0, len(r.Time), 1, true, func(row Row) {
+					z := r.Z[0][row.Target]
+					if masks[half][i][row.Target] || !finite(z, row.Forecast) {
+						return
+					}
+					k := slices.Index(Horizons, row.Horizon)
+					width := row.Upper - row.Forecast
+					ratios[w][k] = append(ratios[w][k], (z-row.Forecast)/width)
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for k, h := range Horizons {
+		sides := func(w Way) SideScale {
+			if ratios[w] == nil || len(ratios[w][k]) < 20 {
+				return SideScale{1, 1}
+			}
+			v := ratios[w][k]
+			slices.Sort(v)
+			n := float64(len(v))
+			at := func(p float64) float64 { return v[min(len(v)-1, max(0, int(p*n)))] }
+			return SideScale{Lower: max(0.3, -at(0.025)), Upper: max(0.3, at(0.975))}
+		}
+		l.m.Spread = append(l.m.Spread, Spread{Horizon: h, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
+	}
+	// Skill, on every run by a model of the others.
+	rows := make([][]Skill, len(l.runs))
+	skillErrs := make([]error, len(l.runs))
+	for i, r := range l.runs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			m := l.m
+			if len(l.runs) > 1 {
+				others := slices.Delete(slices.Clone(l.runs), i, i+1)
+				var err error
+				if m, _, err = l.refit(l.fresh(l.m), others, nil, foldSteps); err != nil {
+					skillErrs[i] = err
+					return
+				}
+				m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
+			}
+			for _, w := range ways {
+				s, err := Score(m, r, w, Horizons, 0, len(r.Time))
+				if err != nil {
+					skillErrs[i] = err
+					return
+				}
+				rows[i] = append(rows[i], s...)
+			}
+		}()
+	}
+	wg.Wait()
+	for _, s := range rows {
+		l.m.Skill = append(l.m.Skill, s...)
+	}
+	return errors.Join(skillErrs...)
 }

@@ -1,9 +1,10 @@
-// Package dynamics learns how a tool's temperature moves, and uses what it learned: numbers in,
-// numbers out. It knows slices and time steps, no channels, clocks or logs.
+// Package dynamics learns how a process moves, and uses what it learned: numbers in, numbers out.
+// It knows slices and time steps, no channels, clocks or logs.
 //
-// [Learn] fits a governing equation to recorded runs and gives a [Model], a readable document.
-// An [Estimator] follows the temperature with it and forecasts; [ForecastRun] and [Score] tell
-// how well. docs/model.md has the equation and the method.
+// People propose terms in a file of [Hypotheses]; [Learn] finds out which of them the runs bear out,
+// fits all parameters on forecasts, and gives a [Model], a readable document. An [Estimator] follows
+// the process with it and forecasts; [ForecastRun] and [Score] tell how well. docs/model.md has the
+// equation and the method, docs/hypotheses.md the language.
 package dynamics
 
 import (
@@ -16,92 +17,104 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"stirwatch/sensors/unit"
 )
 
 // Format and Version of the model document that this package reads and writes.
 const (
 	Format  = "stirwatch model"
-	Version = 1
+	Version = 2
 )
 
 // Model is a learned governing equation with all that is needed to use and to judge it.
 // It is not changed by use and may be shared.
 type Model struct {
-	Format     string      `json:"format"`
-	Version    int         `json:"version"`
-	Inputs     []Input     `json:"inputs"`
-	Outputs    []Output    `json:"outputs"`
-	States     []State     `json:"states"`
-	Parameters []Parameter `json:"parameters"`
-	Terms      []Term      `json:"terms"`
-	SensorLag  float64     `json:"sensor_lag_s"` // first order, temperature to reading
-	DeadTime   float64     `json:"dead_time_s"`  // inputs to temperature
-	Noise      Noise       `json:"noise"`
-	Provenance Provenance  `json:"provenance"`
-	Skill      []Skill     `json:"skill"`
+	Format      string       `json:"format"`
+	Version     int          `json:"version"`
+	Process     string       `json:"process"`
+	Inputs      []Input      `json:"inputs"`
+	Outputs     []Output     `json:"outputs"`
+	States      []State      `json:"states"`
+	Parameters  []Parameter  `json:"parameters"`
+	Definitions []Definition `json:"definitions"`
+	Terms       []Term       `json:"terms"`
+	DeadTime    string       `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
+	Plan        *Plan        `json:"plan,omitempty"`
+	Spread      []Spread     `json:"spread,omitempty"` // by horizon, rising
+	Provenance  Provenance   `json:"provenance"`
+	Skill       []Skill      `json:"skill,omitempty"`
 }
 
 // Input is one measured quantity that drives the model; its Name is the role of a channel.
 type Input struct {
-	Name string  `json:"name"`
-	Unit string  `json:"unit"`
-	Min  float64 `json:"min"` // training range
-	Max  float64 `json:"max"`
+	Name   string  `json:"name"`
+	Symbol string  `json:"symbol"`
+	Unit   string  `json:"unit"`
+	Min    float64 `json:"min"` // training range
+	Max    float64 `json:"max"`
 }
 
 // Output is one measurement of a state.
 type Output struct {
-	Name string  `json:"name"`
-	Unit string  `json:"unit"`
-	SD   float64 `json:"sd"`  // measurement noise, in Unit
-	Min  float64 `json:"min"` // training range
-	Max  float64 `json:"max"`
+	Name  string  `json:"name"`
+	State string  `json:"state"` // symbol of the state that it shows
+	Unit  string  `json:"unit"`
+	SD    float64 `json:"sd"`  // measurement noise, in Unit
+	Min   float64 `json:"min"` // training range
+	Max   float64 `json:"max"`
+
+	// ScoreAbove is the reading above which a row is an origin of a forecast; 0: every row is.
+	ScoreAbove float64 `json:"score_above,omitempty"`
 }
 
 // State is one number that the filter carries.
 type State struct {
-	Name string `json:"name"`
-	Unit string `json:"unit"`
+	Name   string `json:"name"`
+	Symbol string `json:"symbol"`
+	Unit   string `json:"unit"`
+
+	// Start is an expression over parameters and the first reading ("reading").
+	Start   string  `json:"start"`
+	StartSD float64 `json:"start_sd"` // in Unit
+
+	// What the terms cannot explain: a random walk of Noise per √s, and a further one of NoiseShare
+	// of the present rate of change, per √s.
+	Noise      float64 `json:"noise,omitempty"`
+	NoiseShare float64 `json:"noise_share,omitempty"`
 }
 
-// The states of version 1 and their order in Estimate.X.
-const (
-	StateTool        = iota // tool temperature, °C
-	StateBody               // body behind the tool face, °C
-	StateReading            // what the thermocouple shows, °C
-	StateDisturbance        // what the terms cannot explain, K/s
-	stateCount
-)
-
-var stateTable = [stateCount]State{
-	{ToolTemperature, "°C"}, {"tool body temperature", "°C"}, {"thermocouple reading", "°C"}, {"disturbance", "K/s"},
-}
-
-// Parameter is a number inside the terms, chosen by its forecasts and not by regression.
+// Parameter is a number inside expressions.
 type Parameter struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
-	Unit  string  `json:"unit"`
-	Text  string  `json:"text,omitempty"`
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	StdErr float64 `json:"std_err,omitempty"`
+	Unit   string  `json:"unit"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	Fixed  bool    `json:"fixed,omitempty"`
+	Text   string  `json:"text,omitempty"`
 }
 
-// Term is one summand of dT/dt: Sign·Coefficient·Expression.
+// Definition names an expression, so that terms stay short.
+type Definition struct {
+	Name       string `json:"name"`
+	Expression string `json:"expression"`
+	Text       string `json:"text,omitempty"`
+}
+
+// Term is one summand of the rate of a state: Sign·Coefficient·Expression.
 type Term struct {
-	State       string  `json:"state"`
+	State       string  `json:"state"` // symbol
+	Name        string  `json:"name"`
 	Expression  string  `json:"expression"`
-	Mode        string  `json:"mode"` // where it acts: always, contact, spinning
-	Sign        int     `json:"sign"` // +1 or -1; fixed by physics before the fit
+	Mode        string  `json:"mode,omitempty"` // where it acts, for people
+	Sign        int     `json:"sign"`           // +1 or -1; fixed by physics before the fit
 	Coefficient float64 `json:"coefficient"`
-	StdErr      float64 `json:"std_err"`
-	Unit        string  `json:"unit"`
-}
-
-// Noise is what the filter assumes, and what its intervals are widened by.
-type Noise struct {
-	Tool        float64  `json:"tool_K_per_sqrt_s"`          // random walk of the temperature
-	Rate        float64  `json:"rate_share_per_sqrt_s"`      // the same, as a share of dT/dt
-	Disturbance float64  `json:"disturbance_K_per_s_sqrt_s"` // random walk of the disturbance
-	Spread      []Spread `json:"spread"`                     // by horizon, rising
+	StdErr      float64 `json:"std_err,omitempty"`
+	Unit        string  `json:"unit"` // of the coefficient
+	Max         float64 `json:"max,omitempty"`
+	Fixed       bool    `json:"fixed,omitempty"` // the coefficient is not learned: it is 1
 }
 
 // Spread widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of
@@ -111,6 +124,7 @@ type Spread struct {
 	Horizon float64   `json:"horizon_s"`
 	Known   SideScale `json:"known"` // with the future inputs given
 	Held    SideScale `json:"held"`  // with the inputs frozen
+	Plan    SideScale `json:"plan"`  // with feed, path and stops given
 }
 
 // SideScale is the factor on either side of an interval.
@@ -132,10 +146,10 @@ type RunSource struct {
 	Rows   int    `json:"rows"`
 }
 
-// Skill is one row of the table of forecast errors, °C.
+// Skill is one row of the table of forecast errors, in the unit of the output.
 type Skill struct {
 	Run         string  `json:"run"`
-	Way         string  `json:"way"`     // known, held
+	Way         string  `json:"way"`     // known, held, plan
 	Windows     string  `json:"windows"` // all rows, one phase
 	HeldOut     bool    `json:"held_out"`
 	Horizon     float64 `json:"horizon_s"`
@@ -165,8 +179,8 @@ func Load(path string) (*Model, error) {
 // maxDocument bounds what Read takes in.
 const maxDocument = 4 << 20
 
-// Read reads and checks a model document. Unknown fields, units, inputs or terms, another
-// version, and numbers that cannot be, are errors; all that are found are reported together.
+// Read reads and checks a model document. Unknown fields, units or symbols, another version, and
+// numbers that cannot be, are errors; all that are found are reported together.
 func Read(r io.Reader) (*Model, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
 	if err != nil {
@@ -186,7 +200,7 @@ func Read(r io.Reader) (*Model, error) {
 		return nil, fmt.Errorf("format is %q, not %q: is this a model document?", head.Format, Format)
 	}
 	if head.Version != Version {
-		return nil, fmt.Errorf("version is %d, this program reads version %d: learn the model again, or use the program that wrote it", head.Version, Version)
+		return nil, fmt.Errorf("version is %d, this program reads version %d: make it anew from its runs with `stirwatch learn`, or use the program that wrote it", head.Version, Version)
 	}
 	d := json.NewDecoder(strings.NewReader(string(data)))
 	d.DisallowUnknownFields()
@@ -231,6 +245,15 @@ func finite(v ...float64) bool {
 	return true
 }
 
+// Sizes that a document may have.
+const (
+	maxStates = 12
+	maxNames  = 100
+)
+
+// startSymbol stands for the first reading in State.Start.
+const startSymbol = "reading"
+
 // Check reports everything that makes the document unusable, nil if nothing does.
 func (m *Model) Check() error {
 	var errs []error
@@ -239,142 +262,209 @@ func (m *Model) Check() error {
 	if m.Format != Format || m.Version != Version {
 		bad("format %q version %d, want %q version %d", m.Format, m.Version, Format, Version)
 	}
-	known := make([]string, inCount)
-	for i := range inputSlots {
-		known[i] = inputSlots[i].name
+	if len(m.States) == 0 || len(m.States) > maxStates {
+		bad("%d states, must be 1 to %d", len(m.States), maxStates)
+	}
+	if max(len(m.Inputs), len(m.Parameters), len(m.Definitions), len(m.Terms), len(m.Outputs), len(m.Spread)) > maxNames {
+		bad("more than %d entries in a list", maxNames)
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	dims := map[string]unit.Dimension{}
+	declare := func(what, name, unitName string) (u unit.Unit) {
+		u, err := parseUnit(unitName)
+		switch _, twice := dims[name]; {
+		case !isName(name):
+			bad("%s %q: a symbol is letters, digits and _ and does not begin with a digit", what, name)
+		case functions[name].args > 0 || name == startSymbol:
+			bad("%s %q: the name is taken", what, name)
+		case twice:
+			bad("%s %q: the symbol is there twice", what, name)
+		case unitName == "":
+			bad("%s %q has no unit; write \"1\" for a plain number", what, name)
+		case err != nil:
+			bad("%s %q: %w", what, name, err)
+		}
+		dims[name] = u.Dim
+		return u
 	}
 	seen := map[string]bool{}
 	for _, in := range m.Inputs {
-		slot := inputSlot(in.Name)
-		switch {
-		case slot < 0:
-			bad("input %q is unknown; known are %s", in.Name, strings.Join(known, ", "))
+		u := declare("input", in.Symbol, in.Unit)
+		switch want, ok := roleUnits[in.Name]; {
+		case in.Name == "":
+			bad("input %q: its name says which channel it is; it is missing", in.Symbol)
 		case seen[in.Name]:
 			bad("input %q is there twice", in.Name)
-		case in.Unit != inputSlots[slot].unit:
-			bad("input %q has unit %q, must be %q", in.Name, in.Unit, inputSlots[slot].unit)
+		case ok && u.Symbol != want:
+			bad("input %q has unit %q, must be %q", in.Name, in.Unit, want)
 		case !finite(in.Min, in.Max) || in.Min > in.Max:
 			bad("input %q: training range %g to %g is not a range", in.Name, in.Min, in.Max)
 		}
 		seen[in.Name] = true
 	}
-	if len(m.Outputs) == 0 {
-		bad("no outputs: at least one measurement of %q is needed", ToolTemperature)
-	}
-	for _, out := range m.Outputs {
-		switch {
-		case out.Name != ToolTemperature:
-			bad("output %q is unknown; known is %s", out.Name, ToolTemperature)
-		case out.Unit != "°C":
-			bad("output %q has unit %q, must be °C", out.Name, out.Unit)
-		case !finite(out.SD) || out.SD <= 0:
-			bad("output %q: sd %g must be positive", out.Name, out.SD)
-		case !finite(out.Min, out.Max) || out.Min > out.Max:
-			bad("output %q: training range %g to %g is not a range", out.Name, out.Min, out.Max)
-		}
-	}
-	if !slices.Equal(m.States, stateTable[:]) {
-		bad("states are %v, version %d has %v", m.States, Version, stateTable)
-	}
-	params := map[string]bool{}
 	for _, p := range m.Parameters {
-		i := slices.IndexFunc(paramSlots[:], func(s struct {
-			name, unit string
-			min, max   float64
-			text       string
-		}) bool {
-			return s.name == p.Name
-		})
-		switch {
-		case i < 0:
-			bad("parameter %q is unknown", p.Name)
-		case p.Unit != paramSlots[i].unit:
-			bad("parameter %q has unit %q, must be %q", p.Name, p.Unit, paramSlots[i].unit)
-		case !(p.Value >= paramSlots[i].min && p.Value <= paramSlots[i].max):
-			bad("parameter %q is %g %s, must be %g to %g", p.Name, p.Value, p.Unit, paramSlots[i].min, paramSlots[i].max)
+		declare("parameter", p.Name, p.Unit)
+		if !finite(p.Value, p.Min, p.Max, p.StdErr) || !(p.Value >= p.Min && p.Value <= p.Max) || p.StdErr < 0 {
+			bad("parameter %q is %g %s, must be %g to %g", p.Name, p.Value, p.Unit, p.Min, p.Max)
 		}
-		params[p.Name] = true
 	}
-	for _, s := range paramSlots {
-		if !params[s.name] {
-			bad("parameter %q (%s) is missing", s.name, s.text)
+	if p := m.parameter(m.DeadTime); m.DeadTime != "" && (p == nil || p.Unit != "s" || p.Value < 0 || p.Value > 60) {
+		bad("dead_time %q must be a parameter in s, 0 to 60", m.DeadTime)
+	}
+	for _, s := range m.States {
+		declare("state", s.Symbol, s.Unit)
+		if s.Name == "" {
+			bad("state %q has no name", s.Symbol)
+		}
+		if !finite(s.StartSD, s.Noise, s.NoiseShare) || min(s.StartSD, s.Noise, s.NoiseShare) < 0 {
+			bad("state %q: start_sd %g, noise %g and noise_share %g must not be negative", s.Symbol, s.StartSD, s.Noise, s.NoiseShare)
+		}
+	}
+	of := func(name string) (unit.Dimension, bool) { d, ok := dims[name]; return d, ok }
+	for _, d := range m.Definitions {
+		if _, twice := dims[d.Name]; twice || !isName(d.Name) || functions[d.Name].args > 0 || d.Name == startSymbol {
+			bad("definition %q: not a symbol, or there already", d.Name)
+			continue
+		}
+		n, err := parseExpr(d.Expression)
+		if err == nil {
+			dims[d.Name], err = n.dimension(of) // over what stands above it only, so that there is no circle
+		}
+		if err != nil {
+			bad("definition %q: %w", d.Name, err)
+			dims[d.Name] = unit.None
+		}
+	}
+	for _, s := range m.States {
+		u, _ := parseUnit(s.Unit)
+		n, err := parseExpr(s.Start)
+		if err == nil {
+			var dim unit.Dimension
+			dim, err = n.dimension(func(name string) (unit.Dimension, bool) {
+				if name == startSymbol && len(m.Outputs) > 0 {
+					u, err := parseUnit(m.Outputs[0].Unit)
+					return u.Dim, err == nil
+				}
+				if p := m.parameter(name); p != nil {
+					return of(name)
+				}
+				return unit.None, false
+			})
+			if err == nil && dim != u.Dim && !(n.op == opConst && n.val == 0) {
+				err = fmt.Errorf("%s is in %s, the state in %s", s.Start, dim, u.Dim)
+			}
+		}
+		if err != nil {
+			bad("state %q, start: %w", s.Symbol, err)
 		}
 	}
 	if len(m.Terms) == 0 {
 		bad("no terms")
 	}
-	terms := map[string]bool{}
+	terms := map[[2]string]bool{}
 	for _, t := range m.Terms {
-		k, ok := termByExpression(t.Expression)
-		if !ok {
-			all := make([]string, termCount)
-			for i := range library {
-				all[i] = library[i].expression
-			}
-			bad("term %q is unknown; known are %s", t.Expression, strings.Join(all, "; "))
+		i := m.state(t.State)
+		if i < 0 {
+			bad("term %q acts on %q, which is no state", t.Name, t.State)
 			continue
 		}
-		lib := &library[k]
+		key := [2]string{t.State, t.Name}
+		if t.Name == "" || terms[key] {
+			bad("term %q of %s: it has no name, or the name is there twice", t.Name, t.State)
+		}
+		terms[key] = true
 		switch {
-		case terms[t.Expression]:
-			bad("term %q is there twice", t.Expression)
-		case t.State != ToolTemperature:
-			bad("term %q acts on %q, must be %q", t.Expression, t.State, ToolTemperature)
-		case t.Unit != lib.unit:
-			bad("term %q: coefficient has unit %q, must be %q", t.Expression, t.Unit, lib.unit)
-		case t.Sign != lib.sign:
-			bad("term %q has sign %+d, physics says %+d", t.Expression, t.Sign, lib.sign)
-		case t.Mode != lib.mode:
-			bad("term %q has mode %q, must be %q", t.Expression, t.Mode, lib.mode)
+		case t.Sign != 1 && t.Sign != -1:
+			bad("term %q has sign %+d, must be +1 or -1", t.Name, t.Sign)
 		case !finite(t.Coefficient) || t.Coefficient < 0:
-			bad("term %q: coefficient %g must be finite and not negative", t.Expression, t.Coefficient)
-		case !finite(t.StdErr) || t.StdErr < 0:
-			bad("term %q: standard error %g must be finite and not negative", t.Expression, t.StdErr)
+			bad("term %q: coefficient %g must be finite and not negative", t.Name, t.Coefficient)
+		case !finite(t.StdErr, t.Max) || t.StdErr < 0 || t.Max < 0:
+			bad("term %q: standard error %g and max %g must be finite and not negative", t.Name, t.StdErr, t.Max)
+		case t.Fixed && t.Coefficient != 1:
+			bad("term %q is fixed: its coefficient must be 1", t.Name)
 		}
-		for _, slot := range lib.needs {
-			if !seen[inputSlots[slot].name] {
-				bad("term %q needs input %q, which is missing", t.Expression, inputSlots[slot].name)
-			}
+		want, err := m.coefficientDimension(&t, of)
+		if err != nil {
+			bad("term %q: %w", t.Name, err)
+			continue
 		}
-		terms[t.Expression] = true
+		u, err := parseUnit(t.Unit)
+		switch {
+		case err != nil:
+			bad("term %q: %w", t.Name, err)
+		case u.Dim != want:
+			bad("term %q: coefficient has unit %q (%s), must be in %s", t.Name, t.Unit, u.Dim, want)
+		}
 	}
-	if !finite(m.SensorLag) || m.SensorLag < 0 || m.SensorLag > 60 {
-		bad("sensor_lag_s is %g, must be 0 to 60", m.SensorLag)
+	if len(m.Outputs) == 0 {
+		bad("no outputs: at least one measurement is needed")
 	}
-	if !finite(m.DeadTime) || m.DeadTime < 0 || m.DeadTime > 60 {
-		bad("dead_time_s is %g, must be 0 to 60", m.DeadTime)
+	for _, out := range m.Outputs {
+		i := m.state(out.State)
+		switch {
+		case i < 0:
+			bad("output %q shows %q, which is no state", out.Name, out.State)
+		case out.Unit != m.States[i].Unit:
+			bad("output %q has unit %q, must be %q as its state", out.Name, out.Unit, m.States[i].Unit)
+		case !finite(out.SD, out.ScoreAbove) || out.SD <= 0:
+			bad("output %q: sd %g must be positive", out.Name, out.SD)
+		case !finite(out.Min, out.Max) || out.Min > out.Max:
+			bad("output %q: training range %g to %g is not a range", out.Name, out.Min, out.Max)
+		}
 	}
-	n := m.Noise
-	if !finite(n.Tool, n.Rate, n.Disturbance) || n.Tool <= 0 || n.Rate < 0 || n.Disturbance < 0 {
-		bad("noise: tool %g must be positive, rate %g and disturbance %g not negative", n.Tool, n.Rate, n.Disturbance)
+	if m.Plan != nil {
+		errs = append(errs, m.Plan.check(m, of)...)
 	}
 	last := 0.0
-	for _, s := range n.Spread {
-		if k, h := s.Known, s.Held; !finite(s.Horizon, k.Lower, k.Upper, h.Lower, h.Upper) || s.Horizon <= last || min(k.Lower, k.Upper, h.Lower, h.Upper) <= 0 {
-			bad("noise: spread at %g s: horizons must rise and factors be positive", s.Horizon)
+	for _, s := range m.Spread {
+		ok := finite(s.Horizon) && s.Horizon > last
+		for _, k := range []SideScale{s.Known, s.Held, s.Plan} {
+			ok = ok && finite(k.Lower, k.Upper) && min(k.Lower, k.Upper) > 0
+		}
+		if !ok {
+			bad("spread at %g s: horizons must rise and factors be positive", s.Horizon)
 		}
 		last = s.Horizon
 	}
 	return errors.Join(errs...)
 }
 
-// compile makes the model ready for arithmetic. The model must have passed Check.
-func (m *Model) compile() *equation {
-	e := new(equation)
-	for i := range e.in {
-		e.in[i] = slices.IndexFunc(m.Inputs, func(in Input) bool { return in.Name == inputSlots[i].name })
+// coefficientDimension is what the coefficient of t must be in, so that t is in the state's unit per s.
+func (m *Model) coefficientDimension(t *Term, of func(string) (unit.Dimension, bool)) (unit.Dimension, error) {
+	n, err := parseExpr(t.Expression)
+	if err != nil {
+		return unit.None, err
 	}
-	for _, p := range m.Parameters {
-		for i := range paramSlots {
-			if paramSlots[i].name == p.Name {
-				e.p[i] = p.Value
-			}
-		}
+	d, err := n.dimension(of)
+	if err != nil {
+		return unit.None, err
 	}
-	for _, t := range m.Terms {
-		if k, ok := termByExpression(t.Expression); ok {
-			e.coef[k] += float64(t.Sign) * t.Coefficient
-		}
+	i := m.state(t.State)
+	if i < 0 {
+		return unit.None, fmt.Errorf("%q is no state", t.State)
 	}
-	return e
+	u, err := parseUnit(m.States[i].Unit)
+	return u.Dim.Over(unit.Time).Over(d), err
+}
+
+func isName(s string) bool {
+	n, err := parseExpr(s)
+	return err == nil && n.op == opLeaf && n.name == s
+}
+
+func (m *Model) parameter(name string) *Parameter {
+	if i := slices.IndexFunc(m.Parameters, func(p Parameter) bool { return p.Name == name }); i >= 0 {
+		return &m.Parameters[i]
+	}
+	return nil
+}
+
+func (m *Model) state(symbol string) int {
+	return slices.IndexFunc(m.States, func(s State) bool { return s.Symbol == symbol })
+}
+
+func (m *Model) input(name string) int {
+	return slices.IndexFunc(m.Inputs, func(in Input) bool { return in.Name == name })
 }

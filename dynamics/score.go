@@ -9,63 +9,25 @@ import (
 	"strconv"
 )
 
-// Run is one recording in the units of the model, all columns of one length.
-type Run struct {
-	Name   string // file name without extension
-	SHA256 string
-	Time   []float64   // s, rising
-	U      [][]float64 // one column per input, as Model.Inputs; NaN is missing
-	Z      [][]float64 // one column per output, as Model.Outputs; NaN is missing
-
-	// SetPoint (°C, nil or one per row) is only a baseline to score against.
-	SetPoint []float64
-}
-
-func (r *Run) check(inputs, outputs int) error {
-	n := len(r.Time)
-	if len(r.U) != inputs || len(r.Z) != outputs {
-		return fmt.Errorf("run %s has %d inputs and %d outputs, want %d and %d", r.Name, len(r.U), len(r.Z), inputs, outputs)
-	}
-	for _, col := range append(append([][]float64{}, r.U...), r.Z...) {
-		if len(col) != n {
-			return fmt.Errorf("run %s: a column has %d rows, the time has %d", r.Name, len(col), n)
-		}
-	}
-	if r.SetPoint != nil && len(r.SetPoint) != n {
-		return fmt.Errorf("run %s: the set-point has %d rows, the time has %d", r.Name, len(r.SetPoint), n)
-	}
-	for i := 1; i < n; i++ {
-		if !(r.Time[i] > r.Time[i-1]) {
-			return fmt.Errorf("run %s: time does not rise at row %d (%g s after %g s)", r.Name, i, r.Time[i], r.Time[i-1])
-		}
-	}
-	return nil
-}
-
 // Way says what a forecast is told about the inputs to come.
 type Way int
 
 const (
-	Known Way = iota // the measured future inputs
-	Held             // nothing: frozen as they are
+	Known   Way = iota // the measured future inputs
+	Held               // nothing: frozen as they are
+	Planned            // feed, path and stops; the rest follows from the machine's own controller
 )
 
-func (w Way) String() string {
-	if w == Held {
-		return "held"
-	}
-	return "known"
-}
+func (w Way) String() string { return [...]string{"known", "held", "plan"}[w] }
 
-// ParseWay reads known or held.
+// ParseWay reads known, held or plan.
 func ParseWay(s string) (Way, error) {
-	switch s {
-	case "known":
-		return Known, nil
-	case "held":
-		return Held, nil
+	for _, w := range []Way{Known, Held, Planned} {
+		if w.String() == s {
+			return w, nil
+		}
 	}
-	return 0, fmt.Errorf("inputs %q: must be known or held", s)
+	return 0, fmt.Errorf("inputs %q: must be known, held or plan", s)
 }
 
 // Row is one forecast: from row Origin for row Target of the run, Horizon seconds apart. An
@@ -77,28 +39,51 @@ type Row struct {
 	Lower, Upper   float64 // °C, 95 % interval
 }
 
-// OriginAbove is the temperature above which a row is an origin of a forecast, °C.
-const OriginAbove = 200.0
-
-// track is a run made ready for forecasting with one equation.
+// track is a run made ready for forecasting with one system.
 type track struct {
 	run   *Run
-	drive []drive // by row, inputs held over gaps
-	step  float64 // s, median
+	s     *system
+	drive []float64 // rows × drives, inputs held over gaps
+	step  float64   // s, median
 }
 
-func newTrack(eq *equation, run *Run) *track {
-	t := &track{run: run, drive: make([]drive, len(run.Time)), step: medianStep(run.Time)}
+func newTrack(s *system, run *Run) *track {
+	nd := len(s.drives)
+	t := &track{run: run, s: s, drive: make([]float64, len(run.Time)*nd), step: medianStep(run.Time)}
 	u := make([]float64, len(run.U))
+	v := s.registers()
 	for i := range run.Time {
 		for k := range u {
-			if v := run.U[k][i]; finite(v) {
-				u[k] = v
+			if x := run.U[k][i]; finite(x) {
+				u[k] = x
 			}
 		}
-		t.drive[i] = eq.drive(u)
+		s.drive(t.drive[i*nd:(i+1)*nd], v, u)
 	}
 	return t
+}
+
+// at gives the drives that act at a time, those of the dead time before, knowing no row after last.
+func (t *track) at(dst []float64, time float64, hint *int, last int) {
+	time -= t.s.deadTime()
+	nd, k := len(t.s.drives), *hint
+	for k > 0 && t.run.Time[k] > time {
+		k--
+	}
+	for k < last && t.run.Time[k+1] <= time {
+		k++
+	}
+	*hint = k
+	a := t.drive[k*nd : (k+1)*nd]
+	if k >= last || time <= t.run.Time[k] {
+		copy(dst, a)
+		return
+	}
+	b := t.drive[(k+1)*nd : (k+2)*nd]
+	w := (time - t.run.Time[k]) / (t.run.Time[k+1] - t.run.Time[k])
+	for i := range dst {
+		dst[i] = a[i] + w*(b[i]-a[i])
+	}
 }
 
 // target is the row that lies horizon seconds after row i in a log of even spacing.
@@ -107,30 +92,42 @@ func (t *track) target(i int, horizon float64) int {
 }
 
 // ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast at each of
-// horizons (s, rising) from every row above [OriginAbove] whose target row is in the range. No
+// horizons (s, rising) from every row above Output.ScoreAbove whose target row is in the range. No
 // temperature after the origin is used. Horizons count rows of the log's median spacing.
 func ForecastRun(m *Model, run *Run, way Way, horizons []float64, from, to int, fn func(Row)) error {
-	if err := checkRange(m, run, from, to); err != nil {
+	run, err := checkRange(m, run, from, to)
+	if err != nil {
 		return err
 	}
-	eq := m.compile()
-	forecastTrack(m, eq, newTrack(eq, run), way, horizons, from, to, 1, true, fn)
-	return nil
+	s := m.compile()
+	return forecastTrack(newTrack(s, run), way, horizons, from, to, 1, true, fn)
 }
 
-func checkRange(m *Model, run *Run, from, to int) error {
-	if err := run.check(len(m.Inputs), len(m.Outputs)); err != nil {
-		return err
+// checkRange gives run with the columns that m wants.
+func checkRange(m *Model, run *Run, from, to int) (*Run, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	run, err := run.columns(m)
+	if err != nil {
+		return nil, err
 	}
 	if from < 0 || to > len(run.Time) || from >= to {
-		return fmt.Errorf("run %s: rows %d:%d are not within 0:%d", run.Name, from, to, len(run.Time))
+		return nil, fmt.Errorf("run %s: rows %d:%d are not within 0:%d", run.Name, from, to, len(run.Time))
 	}
-	return nil
+	return run, nil
 }
 
 // forecastTrack does the work of ForecastRun from every stride-th origin, with intervals or without.
-func forecastTrack(m *Model, eq *equation, t *track, way Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) {
-	e := NewEstimator(m)
+func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
+	if way == Planned && t.s.m.Plan == nil {
+		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
+	}
+	above := math.Inf(-1)
+	if a := t.s.m.Outputs[0].ScoreAbove; a != 0 {
+		above = a
+	}
+	e := newEstimator(t.s)
 	run := t.run
 	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
 	var est Estimate
@@ -147,7 +144,7 @@ func forecastTrack(m *Model, eq *equation, t *track, way Way, horizons []float64
 			dt = run.Time[i] - run.Time[i-1]
 		}
 		e.Step(&est, dt, u, z)
-		if (i-from)%stride != 0 || !(z[0] > OriginAbove) {
+		if (i-from)%stride != 0 || !(z[0] > above) {
 			continue
 		}
 		// Forecast to the very instants of the target rows.
@@ -159,57 +156,50 @@ func forecastTrack(m *Model, eq *equation, t *track, way Way, horizons []float64
 		for _, h := range horizons[:n] {
 			fc.Horizon = append(fc.Horizon, run.Time[t.target(i, h)]-run.Time[i])
 		}
-		e.forecast(&fc, t.ahead(e, i, to, way), way, intervals)
+		hint, last := i, to-1
+		if way == Held {
+			last = i
+		}
+		e.forecast(&fc, func(d []float64, ahead float64) { t.at(d, run.Time[i]+ahead, &hint, last) }, way, intervals)
 		for k := range n {
 			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k]})
 		}
 	}
-}
-
-// ahead gives the drive that acts at an instant after row i, before row to.
-func (t *track) ahead(e *Estimator, i, to int, way Way) func(float64) *drive {
-	j := i
-	return func(ahead float64) *drive {
-		if ahead < e.past.delay {
-			return e.past.at(ahead)
-		}
-		if way == Held {
-			return &t.drive[i]
-		}
-		at := t.run.Time[i] + ahead - e.past.delay
-		for j+1 < to && t.run.Time[j+1] <= at {
-			j++
-		}
-		return &t.drive[j]
-	}
+	return nil
 }
 
 // OpenLoop simulates rows from ≤ i < to from the first temperature there, with the measured inputs
 // and no temperature after it, and calls fn for every row.
 func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
-	if err := checkRange(m, run, from, to); err != nil {
+	run, err := checkRange(m, run, from, to)
+	if err != nil {
 		return err
 	}
-	eq := m.compile()
-	t := newTrack(eq, run)
-	e := NewEstimator(m)
+	s := m.compile()
+	t := newTrack(s, run)
+	e := newEstimator(s)
 	for from < to && !finite(run.Z[0][from]) {
 		from++
 	}
 	if from == to {
 		return fmt.Errorf("run %s: no temperature to start from", run.Name)
 	}
-	e.start(run.Z[0][from])
-	e.past.push(t.drive[from])
-	ahead := t.ahead(e, from, to, Known)
-	now := run.Time[from]
+	o := s.out[0]
+	scale, off := s.xScale[o], s.xOff[o]
+	e.begin(run.Z[0][from]*scale + off)
+	hint := from
 	for i := from; i < to; i++ {
-		for now < run.Time[i] {
-			h := min(maxStep, run.Time[i]-now)
-			propagate(&e.x, &e.p, m, eq, h, ahead(now+h/2-run.Time[from]))
-			now += h
+		if i > from {
+			dt := run.Time[i] - run.Time[i-1]
+			n := steps(dt)
+			h := dt / float64(n)
+			for k := range n {
+				t.at(e.last, run.Time[i-1]+(float64(k)+0.5)*h, &hint, to-1)
+				s.act(e.v, e.last)
+				s.stepCov(e.w, e.v, e.x, e.p, h)
+			}
 		}
-		at, half := e.x[StateReading], sigma95*math.Sqrt(e.p[StateReading][StateReading])
+		at, half := (e.x[o]-off)/scale, sigma95*math.Sqrt(e.p[o*s.nx+o])/scale
 		fn(Row{Origin: i, Target: i, Forecast: at, Lower: at - half, Upper: at + half})
 	}
 	return nil
@@ -264,33 +254,48 @@ const (
 	travelAbove = 30.0  // mm/min
 )
 
-func phase(d *drive, temperature float64) Phase {
-	switch {
-	case d.speed < spinsAbove:
-		return Stopped
-	case d.contact < 0.5:
-		return Free
-	case temperature < flowsAbove:
-		return WarmUp
-	case d.path < travelAbove:
-		return Prime
+// phases tells the phase of every row. A model without a spindle speed knows none: all are alike.
+func (t *track) phases() []Phase {
+	m, run := t.s.m, t.run
+	out := make([]Phase, len(run.Time))
+	speed, path := m.input(SpindleSpeed), m.input(PathVelocity)
+	nd := len(t.s.drives)
+	for i := range out {
+		hot := run.Z[0][i] >= flowsAbove
+		switch {
+		case speed < 0:
+		case math.Abs(run.U[speed][i]) < spinsAbove:
+			out[i] = Stopped
+		case t.s.contact >= 0 && t.drive[i*nd+t.s.contact] < 0.5:
+			out[i] = Free
+		case !hot:
+			out[i] = WarmUp
+		case path >= 0 && math.Abs(run.U[path][i]) < travelAbove:
+			out[i] = Prime
+		default:
+			out[i] = Deposit
+		}
 	}
-	return Deposit
+	return out
 }
 
-// ActiveRows finds the longest stretch of run in which the tool temperature is live and the
-// process active, as rows from ≤ i < to. A reading is live unless it is missing or has not moved
-// for more than 5 s (a frozen or unplugged thermocouple). The process is active from the first
-// row where the spindle turns until the temperature is no longer live.
+// ActiveRows finds the longest stretch of run in which the first output is live and the process
+// active, as rows from ≤ i < to. A reading is live unless it is missing or has not moved for more
+// than 5 s (a frozen or unplugged thermocouple). The process is active from the first row where
+// the spindle turns until the reading is no longer live; without a spindle it always is.
 func ActiveRows(m *Model, run *Run) (from, to int, err error) {
-	if err := run.check(len(m.Inputs), len(m.Outputs)); err != nil {
+	run, err = run.columns(m)
+	if err != nil {
 		return 0, 0, err
 	}
-	return activeRows(m.compile(), run)
+	var speed []float64
+	if i := m.input(SpindleSpeed); i >= 0 {
+		speed = run.U[i]
+	}
+	return activeRows(run, speed)
 }
 
-func activeRows(eq *equation, run *Run) (from, to int, err error) {
-	t := newTrack(eq, run)
+func activeRows(run *Run, speed []float64) (from, to int, err error) {
 	start, since, spun := -1, 0, -1
 	end := func(i int) {
 		if spun >= 0 && i-spun > to-from {
@@ -315,13 +320,13 @@ func activeRows(eq *equation, run *Run) (from, to int, err error) {
 			start = i // still finite: wait until it moves
 			continue
 		}
-		if spun < 0 && t.drive[i].speed >= spinsAbove {
+		if spun < 0 && (speed == nil || math.Abs(speed[i]) >= spinsAbove) {
 			spun = i
 		}
 	}
 	end(len(z))
 	if to == from {
-		return 0, 0, fmt.Errorf("run %s: no rows where the spindle turns and the tool temperature is live", run.Name)
+		return 0, 0, fmt.Errorf("run %s: no rows where the spindle turns and the %s is live", run.Name, ToolTemperature)
 	}
 	return from, to, nil
 }
@@ -385,24 +390,25 @@ func (m *Model) learnedFrom(run *Run) bool {
 }
 
 // Score forecasts run and compares with what was measured: one line per horizon over all rows
-// above [OriginAbove], then one per horizon over the windows in which the [Phase] does not change.
+// above Output.ScoreAbove, then one per horizon over the windows in which the [Phase] does not change.
 // "T = set-point" is scored where the set-point is above zero (a controller that is off has none).
 func Score(m *Model, run *Run, way Way, horizons []float64, from, to int) ([]Skill, error) {
-	if err := checkRange(m, run, from, to); err != nil {
+	run, err := checkRange(m, run, from, to)
+	if err != nil {
 		return nil, err
 	}
-	eq := m.compile()
-	t := newTrack(eq, run)
+	t := newTrack(m.compile(), run)
 	z := run.Z[0]
+	phase := t.phases()
 	same := make([]int, len(z)) // last row that continues the phase of this one
 	for i := len(z) - 1; i >= 0; i-- {
 		same[i] = i
-		if i+1 < len(z) && phase(&t.drive[i], z[i]) == phase(&t.drive[i+1], z[i+1]) {
+		if i+1 < len(z) && phase[i] == phase[i+1] {
 			same[i] = same[i+1]
 		}
 	}
 	all, steady := make([]tally, len(horizons)), make([]tally, len(horizons))
-	forecastTrack(m, eq, t, way, horizons, from, to, 1, true, func(r Row) {
+	err = forecastTrack(t, way, horizons, from, to, 1, true, func(r Row) {
 		if !finite(z[r.Target]) {
 			return
 		}
@@ -419,6 +425,9 @@ func Score(m *Model, run *Run, way Way, horizons []float64, from, to int) ([]Ski
 			steady[k].add(&r, z[r.Target], z[r.Origin], set)
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	var out []Skill
 	for w, tallies := range [][]tally{all, steady} {
 		for k := range tallies {

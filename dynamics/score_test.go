@@ -2,6 +2,7 @@ package dynamics
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 // cooling is a run that the sample model explains exactly: spindle off, T − 20 °C falls with
 // 0.015 1/s from 400 °C.
 func cooling(rows int) *Run {
-	r := &Run{Name: "cooling", U: make([][]float64, inCount), Z: make([][]float64, 1)}
+	r := &Run{Name: "cooling", U: make([][]float64, 4), Z: make([][]float64, 1)}
 	for i := range rows {
 		at := float64(i)
 		r.Time = append(r.Time, at)
@@ -23,9 +24,28 @@ func cooling(rows int) *Run {
 	return r
 }
 
+// wandering is a run of 900 rows whose inputs move.
+func wandering(seed uint64) *Run {
+	r := &Run{Name: "wandering", U: make([][]float64, 4), Z: make([][]float64, 1)}
+	rng := rand.New(rand.NewPCG(seed, 7))
+	z, power, speed := 300.0, 6000.0, 400.0
+	for i := range 900 {
+		if i%20 == 0 {
+			speed, power = 300+150*rng.Float64(), 4000+5000*rng.Float64()
+		}
+		z += 2e-5*max(0, power-33.5*speed*math.Pi/30)*(566-z) - 0.015*(z-20)
+		r.Time = append(r.Time, float64(i))
+		for k, v := range []float64{power, speed, 300, 200} {
+			r.U[k] = append(r.U[k], v)
+		}
+		r.Z[0] = append(r.Z[0], z+0.05*rng.NormFloat64())
+	}
+	return r
+}
+
 func TestScoreAgainstClosedForm(t *testing.T) {
 	m := sample()
-	m.SensorLag, m.DeadTime = 0, 0
+	m.Parameters[3].Value, m.Parameters[4].Value = 0.4, 0
 	r := cooling(60)
 	skill, err := Score(m, r, Known, []float64{1, 10}, 0, 60)
 	if err != nil {
@@ -62,7 +82,7 @@ func TestForecastsUseNothingAfterTheOrigin(t *testing.T) {
 			}
 			return out
 		}
-		a := simulate(truth{heatFading: 2e-5, lossAir: 0.015}, 5)
+		a := *wandering(5)
 		b := *a.rows(0, 900)
 		b.Z = [][]float64{slices.Clone(a.Z[0])}
 		for i := 300; i < 900; i++ {
@@ -83,7 +103,7 @@ func TestForecastsUseNothingAfterTheOrigin(t *testing.T) {
 		}
 	}
 	// Held forecasts use no input after the origin either.
-	a := simulate(truth{heatFading: 2e-5, lossAir: 0.015}, 5)
+	a := *wandering(5)
 	b := *a.rows(0, 900)
 	b.U = [][]float64{slices.Clone(a.U[0]), a.U[1], a.U[2], a.U[3]}
 	for i := 300; i < 900; i++ {
@@ -133,14 +153,14 @@ func TestMissingForecastCountsAsFiveTimesPersistence(t *testing.T) {
 
 func TestOpenLoop(t *testing.T) {
 	m := sample()
-	m.SensorLag, m.DeadTime = 0, 0
+	m.Parameters[3].Value, m.Parameters[4].Value = 0.4, 0
 	r := cooling(200)
 	n := 0
 	if err := OpenLoop(m, r, 10, 200, func(row Row) {
 		if row.Origin != 10+n || row.Target != row.Origin || row.Horizon != 0 {
 			t.Fatalf("row %d: %+v", n, row)
 		}
-		if math.Abs(row.Forecast-r.Z[0][row.Target]) > 0.1 {
+		if math.Abs(row.Forecast-r.Z[0][row.Target]) > 0.5+0.4*0.015*380 { // a lag of 0.4 s
 			t.Fatalf("row %d: %.3f, want %.3f", row.Target, row.Forecast, r.Z[0][row.Target])
 		}
 		n++
@@ -164,20 +184,19 @@ func TestForecastCSV(t *testing.T) {
 }
 
 func TestPhases(t *testing.T) {
-	for _, c := range []struct {
-		d    drive
-		t    float64
-		want Phase
-	}{
-		{drive{}, 300, Stopped},
-		{drive{speed: 450}, 300, Free},
-		{drive{speed: 450, contact: 1}, 300, WarmUp},
-		{drive{speed: 450, contact: 1}, 450, Prime},
-		{drive{speed: 450, contact: 1, path: 500}, 450, Deposit},
+	r := &Run{Name: "phases", U: make([][]float64, 4), Z: make([][]float64, 1)}
+	want := []Phase{Stopped, Free, WarmUp, Prime, Deposit}
+	for i, c := range []struct{ power, speed, path, z float64 }{
+		{0, 0, 0, 300}, {1000, 450, 0, 300}, {9000, 450, 0, 300}, {9000, 450, 0, 450}, {9000, 450, 500, 450},
 	} {
-		if got := phase(&c.d, c.t); got != c.want {
-			t.Errorf("%+v at %g: %v, want %v", c.d, c.t, got, c.want)
+		r.Time = append(r.Time, float64(i))
+		for k, v := range []float64{c.power, c.speed, c.path, 0} {
+			r.U[k] = append(r.U[k], v)
 		}
+		r.Z[0] = append(r.Z[0], c.z)
+	}
+	if got := newTrack(sample().compile(), r).phases(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -203,7 +222,7 @@ func TestActiveRows(t *testing.T) {
 }
 
 func TestParseWay(t *testing.T) {
-	for _, w := range []Way{Known, Held} {
+	for _, w := range []Way{Known, Held, Planned} {
 		if got, err := ParseWay(w.String()); got != w || err != nil {
 			t.Errorf("%v: %v, %v", w, got, err)
 		}

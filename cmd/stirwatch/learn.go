@@ -19,21 +19,30 @@ import (
 )
 
 func learnCommand() *cobra.Command {
-	var out, units string
+	var out, units, hypotheses string
 	var rows []string
 	c := &cobra.Command{
 		Use:   "learn RUN.csv...",
 		Short: "Learn the equation of the tool temperature from recorded runs",
-		Long: `Learn fits a sparse, sign-constrained governing equation of the tool temperature to one or more
-run logs, prints it with standard errors, and writes the model document. With two or more runs
+		Long: `Learn fits hypotheses about the process (docs/hypotheses.md; built in are those for additive friction
+stir deposition) to one or more run logs: it drops the terms that the data do not bear out, fits
+all parameters on forecasts, prints the governing equation with standard errors, and writes the
+model document. With two or more runs
 its skill is measured on each run in turn with a model learned from the others; with one it can
 only be told in sample, and the table says so.`,
 		Example: `  stirwatch learn monday.csv tuesday.csv -o model.json
-  stirwatch learn --units inch build.csv -o model.json
+  stirwatch learn --hypotheses mine.yaml --units inch build.csv -o model.json
   stirwatch learn --rows build=120:980 build.csv -o model.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			runs, err := readRuns(cmd.ErrOrStderr(), args, units)
+			h := dynamics.DefaultHypotheses()
+			if hypotheses != "" {
+				var err error
+				if h, err = dynamics.LoadHypotheses(hypotheses); err != nil {
+					return err
+				}
+			}
+			runs, err := readRuns(cmd.ErrOrStderr(), args, units, h.Channels())
 			if err != nil {
 				return err
 			}
@@ -53,7 +62,7 @@ only be told in sample, and the table says so.`,
 				}
 				cut = append(cut, run)
 			}
-			model, err := dynamics.Learn(cut, dynamics.Options{Inputs: inputNames(), Date: time.Now().UTC().Format(time.RFC3339)})
+			model, err := dynamics.Learn(cut, dynamics.Options{Inputs: cut[0].Inputs, Hypotheses: h, Date: time.Now().UTC().Format(time.RFC3339)})
 			if err != nil {
 				return err
 			}
@@ -66,6 +75,7 @@ only be told in sample, and the table says so.`,
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "model.json", "model document to write")
+	c.Flags().StringVar(&hypotheses, "hypotheses", "", "file of hypotheses instead of those built in")
 	unitsFlag(c, &units)
 	rowsFlag(c, &rows)
 	return c
@@ -190,7 +200,7 @@ A run that the model was learned from is marked: its figures prove nothing.`,
 
 func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]string, units *string) {
 	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
-	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured) or held (frozen)")
+	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured), held (frozen) or plan (feed, path and stops)")
 	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
 	rowsFlag(c, rows)
 	unitsFlag(c, units)
@@ -224,7 +234,7 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	if segments, err = parseRows(rows); err != nil {
 		return fail(err)
 	}
-	if runs, err = readRuns(cmd.ErrOrStderr(), paths, units); err != nil {
+	if runs, err = readRuns(cmd.ErrOrStderr(), paths, units, m.Channels()); err != nil {
 		return fail(err)
 	}
 	known := map[string]bool{}
@@ -315,8 +325,8 @@ func inputNames() []string {
 	return names
 }
 
-// readRuns reads run logs and says what was found out about their units and what was left out.
-func readRuns(w io.Writer, paths []string, units string) ([]*recorded, error) {
+// readRuns reads the channels named from run logs, and says what was found out about units and what was left out.
+func readRuns(w io.Writer, paths []string, units string, want dynamics.Channels) ([]*recorded, error) {
 	o, err := unitsOption(units)
 	if err != nil {
 		return nil, err
@@ -333,7 +343,7 @@ func readRuns(w io.Writer, paths []string, units string) ([]*recorded, error) {
 		if log.Skips > 0 {
 			fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
 		}
-		r, err := toRun(log)
+		r, err := channelsOf(log, want)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)
 		}
@@ -356,47 +366,61 @@ func unitsOption(units string) (o runlog.Options, err error) {
 	return o, err
 }
 
-// toRun takes the columns that models know, in their units; what is not good is missing.
+// toRun takes the columns that the built-in hypotheses know.
 func toRun(log *runlog.Log) (*recorded, error) {
+	return channelsOf(log, dynamics.DefaultHypotheses().Channels())
+}
+
+// channelsOf takes the columns wanted, in their units; what is not good is missing. An input that the
+// log does not have is missing in every row.
+func channelsOf(log *runlog.Log, want dynamics.Channels) (*recorded, error) {
 	r := &recorded{Run: dynamics.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line}
 	for _, t := range log.Time {
 		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
 	}
-	column := func(role sensors.Role, unitName string) ([]float64, error) {
-		i, ok := log.Find(role)
+	column := func(name, unitName string, optional bool) ([]float64, error) {
+		v := make([]float64, len(log.Time))
+		for k := range v {
+			v[k] = math.NaN()
+		}
+		i, ok := log.Find(sensors.Role(name))
 		if !ok {
-			return nil, fmt.Errorf("no column is %s", role)
+			if optional {
+				return v, nil
+			}
+			return nil, fmt.Errorf("no column is %s", name)
 		}
 		m, err := unit.Between(log.Columns[i].Unit, unit.MustParse(unitName))
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", log.Columns[i].Key, err)
 		}
-		v := make([]float64, len(log.Time))
 		for k := range v {
-			v[k] = math.NaN()
 			if log.Status[i][k].IsGood() {
 				v[k] = m.Apply(log.Value[i][k])
 			}
 		}
 		return v, nil
 	}
-	for _, in := range dynamics.KnownInputs() {
-		u, err := column(sensors.Role(in.Name), in.Unit)
+	for _, in := range want.Inputs {
+		u, err := column(in.Name, in.Unit, true)
 		if err != nil {
 			return nil, err
 		}
-		r.U = append(r.U, u)
+		r.Inputs, r.U = append(r.Inputs, in.Name), append(r.U, u)
 	}
-	z, err := column(sensors.ToolTemperature, "°C")
-	if err != nil {
-		return nil, err
+	for _, out := range want.Outputs {
+		z, err := column(out.Name, out.Unit, false)
+		if err != nil {
+			return nil, err
+		}
+		r.Z = append(r.Z, z)
 	}
-	r.Z = [][]float64{z}
 	if i, ok := log.Find(sensors.SetPoint); ok {
 		// The set-point is a temperature only in the spindle's tool-temperature mode; in the two
 		// other modes it is a torque or a force, and no baseline for a temperature.
 		if log.Columns[i].Unit.Dim == unit.Temperature {
-			if r.SetPoint, err = column(sensors.SetPoint, "°C"); err != nil {
+			var err error
+			if r.SetPoint, err = column(string(sensors.SetPoint), "°C", true); err != nil {
 				return nil, err
 			}
 		}

@@ -1,0 +1,717 @@
+package dynamics
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"stirwatch/sensors/unit"
+)
+
+// opcode is one operation of an expression.
+type opcode uint8
+
+const (
+	opLeaf opcode = iota // a symbol: parameter, input, state
+	opConst
+	opAdd
+	opSub
+	opMul
+	opDiv
+	opNeg
+	opPow // constant exponent
+	opMin
+	opMax
+	opAbs
+	opExp
+	opLog
+	opSqrt
+	opTanh
+	opRamp // 0 below 0, 1 above 1, the argument between
+)
+
+// functions by name, with the number of arguments.
+var functions = map[string]struct {
+	op   opcode
+	args int
+}{
+	"min": {opMin, 2}, "max": {opMax, 2}, "abs": {opAbs, 1}, "exp": {opExp, 1}, "log": {opLog, 1},
+	"sqrt": {opSqrt, 1}, "tanh": {opTanh, 1}, "ramp": {opRamp, 1},
+}
+
+// node is a parsed expression.
+type node struct {
+	op   opcode
+	a, b *node
+	val  float64 // of opConst; exponent of opPow
+	name string  // of opLeaf
+}
+
+// maxExpression bounds the text and the depth of an expression.
+const (
+	maxExpression = 1000
+	maxDepth      = 60
+)
+
+// parser reads expressions by recursive descent: sums of products of signed powers.
+type parser struct {
+	text  string
+	at    int
+	depth int
+}
+
+// parseExpr reads an expression over symbols, numbers, + - * / ^ ( ) and [functions].
+func parseExpr(text string) (*node, error) {
+	if len(text) > maxExpression {
+		return nil, fmt.Errorf("expression is longer than %d bytes", maxExpression)
+	}
+	p := &parser{text: text}
+	n, err := p.sum()
+	if err != nil {
+		return nil, fmt.Errorf("expression %q: %w", text, err)
+	}
+	if p.space(); p.at < len(p.text) {
+		return nil, fmt.Errorf("expression %q: unexpected %q at column %d", text, p.text[p.at:], p.at+1)
+	}
+	return n, nil
+}
+
+func (p *parser) space() {
+	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t' || p.text[p.at] == '\n') {
+		p.at++
+	}
+}
+
+// take consumes s if it is next.
+func (p *parser) take(s string) bool {
+	p.space()
+	if strings.HasPrefix(p.text[p.at:], s) {
+		p.at += len(s)
+		return true
+	}
+	return false
+}
+
+func (p *parser) sum() (*node, error) {
+	if p.depth++; p.depth > maxDepth {
+		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+	}
+	defer func() { p.depth-- }()
+	left, err := p.product()
+	for err == nil {
+		op := opAdd
+		switch {
+		case p.take("+"):
+		case p.take("-"), p.take("−"):
+			op = opSub
+		default:
+			return left, nil
+		}
+		var right *node
+		right, err = p.product()
+		left = &node{op: op, a: left, b: right}
+	}
+	return nil, err
+}
+
+func (p *parser) product() (*node, error) {
+	left, err := p.signed()
+	for err == nil {
+		op := opMul
+		switch {
+		case p.take("*"), p.take("·"):
+		case p.take("/"):
+			op = opDiv
+		default:
+			return left, nil
+		}
+		var right *node
+		right, err = p.signed()
+		left = &node{op: op, a: left, b: right}
+	}
+	return nil, err
+}
+
+func (p *parser) signed() (*node, error) {
+	minus := false
+	for p.take("-") || p.take("−") {
+		minus = !minus
+	}
+	n, err := p.power()
+	if err == nil && minus {
+		n = &node{op: opNeg, a: n}
+	}
+	return n, err
+}
+
+func (p *parser) power() (*node, error) {
+	base, err := p.atom()
+	if err != nil || !p.take("^") {
+		return base, err
+	}
+	sign := 1.0
+	if p.take("-") {
+		sign = -1
+	}
+	p.space()
+	e, err := p.number()
+	if err != nil {
+		return nil, fmt.Errorf("after ^ a number is needed")
+	}
+	return &node{op: opPow, a: base, val: sign * e}, nil
+}
+
+func (p *parser) number() (float64, error) {
+	start := p.at
+	for p.at < len(p.text) && strings.IndexByte("0123456789.", p.text[p.at]) >= 0 {
+		p.at++
+	}
+	if p.at > start && p.at < len(p.text) && (p.text[p.at] == 'e' || p.text[p.at] == 'E') {
+		end := p.at + 1
+		if end < len(p.text) && (p.text[end] == '-' || p.text[end] == '+') {
+			end++
+		}
+		if end < len(p.text) && p.text[end] >= '0' && p.text[end] <= '9' {
+			for p.at = end; p.at < len(p.text) && p.text[p.at] >= '0' && p.text[p.at] <= '9'; p.at++ {
+			}
+		}
+	}
+	v, err := strconv.ParseFloat(p.text[start:p.at], 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", p.text[start:p.at])
+	}
+	return v, nil
+}
+
+func (p *parser) atom() (*node, error) {
+	if p.take("(") {
+		n, err := p.sum()
+		if err == nil && !p.take(")") {
+			err = fmt.Errorf("a ) is missing at column %d", p.at+1)
+		}
+		return n, err
+	}
+	p.space()
+	if p.at == len(p.text) {
+		return nil, fmt.Errorf("it ends too early")
+	}
+	if c := p.text[p.at]; c >= '0' && c <= '9' || c == '.' {
+		v, err := p.number()
+		return &node{op: opConst, val: v}, err
+	}
+	start := p.at
+	for p.at < len(p.text) {
+		r, size := utf8.DecodeRuneInString(p.text[p.at:])
+		if !unicode.IsLetter(r) && r != '_' && !(p.at > start && unicode.IsDigit(r)) {
+			break
+		}
+		p.at += size
+	}
+	name := p.text[start:p.at]
+	if name == "" {
+		return nil, fmt.Errorf("unexpected %q at column %d", p.text[p.at:], p.at+1)
+	}
+	if !p.take("(") {
+		return &node{op: opLeaf, name: name}, nil
+	}
+	f, ok := functions[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no function %q", name)
+	}
+	n := &node{op: f.op}
+	var err error
+	if n.a, err = p.sum(); err != nil {
+		return nil, err
+	}
+	if f.args == 2 {
+		if !p.take(",") {
+			return nil, fmt.Errorf("%s takes two arguments", name)
+		}
+		if n.b, err = p.sum(); err != nil {
+			return nil, err
+		}
+	}
+	if !p.take(")") {
+		return nil, fmt.Errorf("a ) is missing at column %d", p.at+1)
+	}
+	return n, nil
+}
+
+// symbols calls fn for every symbol in the expression.
+func (n *node) symbols(fn func(name string)) {
+	if n == nil {
+		return
+	}
+	if n.op == opLeaf {
+		fn(n.name)
+	}
+	n.a.symbols(fn)
+	n.b.symbols(fn)
+}
+
+// dimension checks the expression and gives its dimension; of knows the symbols.
+func (n *node) dimension(of func(string) (unit.Dimension, bool)) (unit.Dimension, error) {
+	none := unit.None
+	switch n.op {
+	case opConst:
+		return none, nil
+	case opLeaf:
+		d, ok := of(n.name)
+		if !ok {
+			return none, fmt.Errorf("symbol %q is unknown", n.name)
+		}
+		return d, nil
+	}
+	a, err := n.a.dimension(of)
+	if err != nil {
+		return none, err
+	}
+	var b unit.Dimension
+	if n.b != nil {
+		if b, err = n.b.dimension(of); err != nil {
+			return none, err
+		}
+	}
+	switch n.op {
+	case opAdd, opSub, opMin, opMax:
+		if a != b {
+			// A bare zero fits anything.
+			if n.b.op == opConst && n.b.val == 0 {
+				return a, nil
+			}
+			if n.a.op == opConst && n.a.val == 0 {
+				return b, nil
+			}
+			return none, fmt.Errorf("%s and %s do not measure the same thing: %s and %s", n.a, n.b, a, b)
+		}
+		return a, nil
+	case opMul:
+		return a.Times(b), nil
+	case opDiv:
+		return a.Over(b), nil
+	case opNeg, opAbs:
+		return a, nil
+	case opPow, opSqrt:
+		e := n.val
+		if n.op == opSqrt {
+			e = 0.5
+		}
+		if a == none {
+			return none, nil
+		}
+		for i := range a {
+			v := float64(a[i]) * e
+			if v != math.Trunc(v) || math.Abs(v) > 100 {
+				return none, fmt.Errorf("%s of %s has no dimension that can be written", n, a)
+			}
+			a[i] = int8(v)
+		}
+		return a, nil
+	default: // exp, log, tanh, ramp
+		if a != none {
+			return none, fmt.Errorf("the argument of %s must be a plain number, it is in %s", n, a)
+		}
+		return none, nil
+	}
+}
+
+// String writes the expression with the brackets that it needs.
+func (n *node) String() string {
+	level := func(m *node) int {
+		switch m.op {
+		case opAdd, opSub:
+			return 0
+		case opMul, opDiv:
+			return 1
+		case opNeg:
+			return 2
+		case opPow:
+			return 3
+		}
+		return 4
+	}
+	in := func(m *node, least int) string {
+		if level(m) < least {
+			return "(" + m.String() + ")"
+		}
+		return m.String()
+	}
+	switch n.op {
+	case opLeaf:
+		return n.name
+	case opConst:
+		return strconv.FormatFloat(n.val, 'g', -1, 64)
+	case opAdd:
+		return in(n.a, 0) + " + " + in(n.b, 1)
+	case opSub:
+		return in(n.a, 0) + " - " + in(n.b, 1)
+	case opMul:
+		return in(n.a, 1) + "*" + in(n.b, 2)
+	case opDiv:
+		return in(n.a, 1) + "/" + in(n.b, 2)
+	case opNeg:
+		return "-" + in(n.a, 2)
+	case opPow:
+		return in(n.a, 4) + "^" + strconv.FormatFloat(n.val, 'g', -1, 64)
+	}
+	for name, f := range functions {
+		if f.op == n.op {
+			if n.b != nil {
+				return name + "(" + n.a.String() + ", " + n.b.String() + ")"
+			}
+			return name + "(" + n.a.String() + ")"
+		}
+	}
+	return "?"
+}
+
+// parseUnit reads a product of units of the table, e.g. "1/s", "W", "1/(s·mm/min)", "kg^2/s^3".
+// Within a product a temperature is a difference: no offset.
+func parseUnit(text string) (unit.Unit, error) {
+	if u, err := unit.Parse(text); err == nil {
+		return u, nil
+	}
+	if len(text) > 100 {
+		return unit.Unit{}, fmt.Errorf("unit is longer than 100 bytes")
+	}
+	p := &unitParser{rest: text}
+	u, err := p.product()
+	if err == nil && strings.TrimSpace(p.rest) != "" {
+		err = fmt.Errorf("unexpected %q", p.rest)
+	}
+	if err != nil {
+		return unit.Unit{}, fmt.Errorf("unit %q: %w", text, err)
+	}
+	u.Symbol = text
+	return u, nil
+}
+
+type unitParser struct {
+	rest  string
+	depth int
+}
+
+func (p *unitParser) take(s string) bool {
+	p.rest = strings.TrimLeft(p.rest, " ")
+	if strings.HasPrefix(p.rest, s) {
+		p.rest = p.rest[len(s):]
+		return true
+	}
+	return false
+}
+
+func (p *unitParser) product() (unit.Unit, error) {
+	if p.depth++; p.depth > 10 {
+		return unit.Unit{}, fmt.Errorf("nested too deeply")
+	}
+	defer func() { p.depth-- }()
+	u, err := p.factor()
+	for err == nil {
+		var v unit.Unit
+		switch {
+		case p.take("·"), p.take("*"):
+			if v, err = p.factor(); err == nil {
+				u.Dim, u.Scale = u.Dim.Times(v.Dim), u.Scale*v.Scale
+			}
+		case p.take("/"):
+			if v, err = p.factor(); err == nil {
+				u.Dim, u.Scale = u.Dim.Over(v.Dim), u.Scale/v.Scale
+			}
+		default:
+			return u, nil
+		}
+	}
+	return u, err
+}
+
+func (p *unitParser) factor() (unit.Unit, error) {
+	var u unit.Unit
+	if p.take("(") {
+		v, err := p.product()
+		if err != nil {
+			return u, err
+		}
+		if !p.take(")") {
+			return u, fmt.Errorf("a ) is missing")
+		}
+		u = v
+	} else {
+		p.rest = strings.TrimLeft(p.rest, " ")
+		end := strings.IndexAny(p.rest, "*/^() ")
+		if dot := strings.Index(p.rest, "·"); dot >= 0 && (end < 0 || dot < end) {
+			end = dot
+		}
+		if end < 0 {
+			end = len(p.rest)
+		}
+		name := p.rest[:end]
+		if name == "" {
+			return u, fmt.Errorf("it ends too early")
+		}
+		p.rest = p.rest[end:]
+		if name == "J" {
+			u = unit.Unit{Dim: unit.Power.Times(unit.Time), Scale: 1}
+		} else {
+			v, err := unit.Parse(name)
+			if err != nil {
+				return u, err
+			}
+			u = v
+		}
+	}
+	u.Offset = 0
+	if p.take("^") {
+		sign := 1
+		if p.take("-") {
+			sign = -1
+		}
+		if len(p.rest) == 0 || p.rest[0] < '1' || p.rest[0] > '9' {
+			return u, fmt.Errorf("after ^ a digit is needed")
+		}
+		e := sign * int(p.rest[0]-'0')
+		p.rest = p.rest[1:]
+		for i := range u.Dim {
+			u.Dim[i] *= int8(e)
+		}
+		u.Scale = math.Pow(u.Scale, float64(e))
+	}
+	return u, nil
+}
+
+// Levels of a register: what its value depends on.
+const (
+	levelParam = iota // parameters alone
+	levelDrive        // and inputs
+	levelState        // and states
+	levels
+)
+
+// instr computes register dst from registers a and b.
+type instr struct {
+	op   opcode
+	dst  int32
+	a, b int32
+	val  float64
+}
+
+// program is a set of expressions compiled into straight-line code over registers, equal parts
+// computed once. Registers begin with the symbols, in the order given to newBuilder.
+type program struct {
+	regs  int
+	code  [levels][]instr
+	start []float64 // initial registers: constants are set, the rest is zero
+}
+
+// builder compiles expressions.
+type builder struct {
+	p      program
+	symbol map[string]int32
+	level  []int
+	known  map[instr]int32
+	let    map[string]*node
+}
+
+// newBuilder makes a builder whose first registers are the parameters, inputs and states named.
+func newBuilder(params, inputs, states []string, let map[string]*node) *builder {
+	b := &builder{symbol: map[string]int32{}, known: map[instr]int32{}, let: let}
+	for level, names := range [][]string{params, inputs, states} {
+		for _, n := range names {
+			b.symbol[n] = b.reg(level)
+		}
+	}
+	return b
+}
+
+func (b *builder) reg(level int) int32 {
+	b.level = append(b.level, level)
+	b.p.regs++
+	b.p.start = append(b.p.start, 0)
+	return int32(b.p.regs - 1)
+}
+
+// add compiles n and gives the register of its value. Symbols that are neither registers nor
+// definitions are a fault of the caller, who has checked.
+func (b *builder) add(n *node) int32 {
+	if n.op == opLeaf {
+		if r, ok := b.symbol[n.name]; ok {
+			return r
+		}
+		r := b.add(b.let[n.name])
+		b.symbol[n.name] = r
+		return r
+	}
+	in := instr{op: n.op, val: n.val, a: -1, b: -1}
+	level := levelParam
+	if n.a != nil {
+		in.a = b.add(n.a)
+		level = b.level[in.a]
+	}
+	if n.b != nil {
+		in.b = b.add(n.b)
+		level = max(level, b.level[in.b])
+	}
+	if r, ok := b.known[in]; ok {
+		return r
+	}
+	r := b.reg(level)
+	b.known[in] = r
+	if n.op == opConst {
+		b.p.start[r] = n.val
+		return r
+	}
+	in.dst = r
+	b.p.code[level] = append(b.p.code[level], in)
+	return r
+}
+
+// eval runs code over registers v.
+func eval(code []instr, v []float64) {
+	for i := range code {
+		c := &code[i]
+		x := v[c.a]
+		switch c.op {
+		case opAdd:
+			x += v[c.b]
+		case opSub:
+			x -= v[c.b]
+		case opMul:
+			x *= v[c.b]
+		case opDiv:
+			x /= v[c.b]
+		case opNeg:
+			x = -x
+		case opPow:
+			x = math.Pow(x, c.val)
+		case opMin:
+			x = min(x, v[c.b])
+		case opMax:
+			x = max(x, v[c.b])
+		case opAbs:
+			x = math.Abs(x)
+		case opExp:
+			x = math.Exp(x)
+		case opLog:
+			x = math.Log(x)
+		case opSqrt:
+			x = math.Sqrt(x)
+		case opTanh:
+			x = math.Tanh(x)
+		case opRamp:
+			x = min(1, max(0, x))
+		}
+		v[c.dst] = x
+	}
+}
+
+// evalDual runs code over registers v with derivatives d, lanes of them per register: forward-mode
+// automatic differentiation. active tells which registers have any; it is brought up to date.
+func evalDual(code []instr, v, d []float64, lanes int, active []bool) {
+	for i := range code {
+		c := &code[i]
+		x := v[c.a]
+		var y float64
+		on := active[c.a]
+		if c.b >= 0 {
+			y = v[c.b]
+			on = on || active[c.b]
+		}
+		// The value, and how it changes with either argument.
+		var da, db float64
+		switch c.op {
+		case opAdd:
+			x, da, db = x+y, 1, 1
+		case opSub:
+			x, da, db = x-y, 1, -1
+		case opMul:
+			x, da, db = x*y, y, x
+		case opDiv:
+			da = 1 / y
+			x *= da
+			db = -x * da
+		case opNeg:
+			x, da = -x, -1
+		case opPow:
+			da = c.val * math.Pow(x, c.val-1)
+			x = math.Pow(x, c.val)
+		case opMin:
+			if x <= y {
+				da = 1
+			} else {
+				x, db = y, 1
+			}
+		case opMax:
+			if x >= y {
+				da = 1
+			} else {
+				x, db = y, 1
+			}
+		case opAbs:
+			da = 1
+			if x < 0 {
+				x, da = -x, -1
+			}
+		case opExp:
+			x = math.Exp(x)
+			da = x
+		case opLog:
+			da = 1 / x
+			x = math.Log(x)
+		case opSqrt:
+			x = math.Sqrt(x)
+			da = 0.5 / x
+		case opTanh:
+			x = math.Tanh(x)
+			da = 1 - x*x
+		case opRamp:
+			switch {
+			case x <= 0:
+				x = 0
+			case x >= 1:
+				x = 1
+			default:
+				da = 1
+			}
+		}
+		v[c.dst] = x
+		active[c.dst] = on
+		if !on {
+			continue
+		}
+		to := d[int(c.dst)*lanes : int(c.dst+1)*lanes]
+		switch {
+		case c.b < 0 || !active[c.b] || db == 0:
+			if !active[c.a] || da == 0 {
+				clear(to)
+				break
+			}
+			from := d[int(c.a)*lanes : int(c.a+1)*lanes]
+			for k := range to {
+				to[k] = da * from[k]
+			}
+		case !active[c.a] || da == 0:
+			from := d[int(c.b)*lanes : int(c.b+1)*lanes]
+			for k := range to {
+				to[k] = db * from[k]
+			}
+		default:
+			fa, fb := d[int(c.a)*lanes:int(c.a+1)*lanes], d[int(c.b)*lanes:int(c.b+1)*lanes]
+			for k := range to {
+				to[k] = da*fa[k] + db*fb[k]
+			}
+		}
+	}
+}
+
+// sortedKeys gives the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
