@@ -64,6 +64,14 @@ type Estimator struct {
 	dead    float64
 	unseen  float64 // s since a measurement was accepted
 	refused float64 // s of rejected measurements in a row
+
+	before []float64 // states before the measurements of the last Step
+	judged bool      // and whether there were any
+
+	plan     *planner // nil without a plan
+	planned  func([]float64, float64)
+	planNow  float64 // s ahead that the planner has come
+	setPoint float64
 }
 
 // NewEstimator makes an estimator for m; it panics where m does not pass Check.
@@ -78,11 +86,15 @@ func newEstimator(s *system) *Estimator {
 	n := s.nx
 	e := &Estimator{
 		m: s.m, s: s, x: make([]float64, n), p: make([]float64, n*n), v: s.registers(), sv: make([]float64, s.start.regs), w: s.scratch(),
-		fx: make([]float64, n), fp: make([]float64, n*n),
+		before: make([]float64, n), fx: make([]float64, n), fp: make([]float64, n*n),
 		u: make([]float64, s.nu), held: make([]float64, s.nu), age: make([]float64, s.nu),
 		now: make([]float64, len(s.drives)), last: make([]float64, len(s.drives)), dead: s.deadTime(),
 	}
 	e.past.init(e.dead, len(s.drives))
+	e.setPoint = math.NaN()
+	if s.m.Plan != nil {
+		e.plan, e.planned = newPlanner(s.m), e.planDrives
+	}
 	e.Reset()
 	return e
 }
@@ -212,7 +224,12 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	if e.started {
 		e.predict(dt)
 	}
+	copy(e.before, e.x)
+	e.judged = e.started
 	e.fuse(dst, dt, z)
+	if e.plan != nil {
+		e.plan.observe(dt, e.u, (e.x[e.s.out[0]]-e.s.xOff[e.s.out[0]])/e.s.xScale[e.s.out[0]], e.s.contact >= 0 && e.now[e.s.contact] > 0.5)
+	}
 
 	n := e.s.nx
 	dst.X, dst.SD = resize(dst.X, n), resize(dst.SD, n)
@@ -350,6 +367,10 @@ func (e *Estimator) Forecast(dst *Forecast, u []float64) {
 			e.held[i] = u[i]
 		}
 	}
+	if e.plan != nil && finite(e.setPoint) && e.started {
+		e.forecastPlan(dst)
+		return
+	}
 	e.s.drive(e.now, e.v, e.held)
 	e.forecast(dst, func(d []float64, ahead float64) {
 		if ahead < e.past.delay {
@@ -358,6 +379,36 @@ func (e *Estimator) Forecast(dst *Forecast, u []float64) {
 			copy(d, e.now)
 		}
 	}, Held, true)
+}
+
+// SetPoint tells what the machine's own controller aims at, in the unit of the first output; 0 is off,
+// NaN unknown. From then on Forecast follows the plan of the model, if it has one: path and feed stay
+// as they are, speed and power move as the controller moves them. Without it all inputs are held.
+func (e *Estimator) SetPoint(v float64) { e.setPoint = v }
+
+// forecastPlan is Forecast by the plan.
+func (e *Estimator) forecastPlan(dst *Forecast) {
+	s := e.s
+	o := s.out[0]
+	reading := (e.x[o] - s.xOff[o]) / s.xScale[o]
+	s.drive(e.now, e.v, e.held)
+	e.plan.start(e.held, reading, e.setPoint)
+	e.planNow = 0
+	e.forecast(dst, e.planned, Planned, true)
+}
+
+// planDrives gives the drives ahead by the plan.
+func (e *Estimator) planDrives(d []float64, ahead float64) {
+	if ahead <= e.dead {
+		e.past.at(d, ahead)
+		return
+	}
+	s := e.s
+	o := s.out[0]
+	at := ahead - e.dead
+	e.plan.step(at-e.planNow, (e.fx[o]-s.xOff[o])/s.xScale[o], e.held, e.setPoint)
+	e.planNow = at
+	s.drive(d, e.v, e.plan.u)
 }
 
 // forecast runs ahead under the drives that act at each instant; without intervals those are NaN.

@@ -336,3 +336,42 @@ func BenchmarkTick(b *testing.B) {
 		e.Forecast(&fc, steady)
 	}
 }
+
+// The parts of a forecast and of an innovation add up.
+func TestAttribution(t *testing.T) {
+	e := NewEstimator(sample())
+	var est Estimate
+	level := rest(6000)
+	for i := range 60 {
+		e.Step(&est, 1, steady, []float64{level + float64(i%3)})
+	}
+	var a Attribution
+	fc := Forecast{Horizon: []float64{30}}
+	off := []float64{0, 0, 0, 0}
+	e.Forecast(&fc, off)
+	e.Attribute(&a, 30, off)
+	sum := 0.0
+	parts := map[string]float64{}
+	for i, p := range a.Part {
+		sum += p
+		parts[a.Term[i]] = p
+	}
+	if math.Abs(sum-a.Total) > 1e-9 || math.Abs(est.X[sampleReading]+a.Total-fc.Mean[0]) > 1e-9 || !(a.Total < -100) {
+		t.Errorf("%v: sum %g, total %g, forecast %g from %g", a, sum, a.Total, fc.Mean[0], est.X[sampleReading])
+	}
+	if parts["loss"] >= 0 || parts["heat"] < 0 {
+		t.Errorf("parts %v", parts)
+	}
+	e.Step(&est, 1, steady, []float64{level + 5})
+	e.Blame(&a)
+	sum = 0
+	for _, p := range a.Part {
+		sum += p
+	}
+	if math.Abs(sum-a.Total) > 1e-9 || a.Total == 0 {
+		t.Errorf("innovation: %v, sum %g", a, sum)
+	}
+	if n := testing.AllocsPerRun(100, func() { e.Attribute(&a, 60, nil); e.Blame(&a) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

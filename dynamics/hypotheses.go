@@ -190,6 +190,9 @@ func (h *Hypotheses) check() error {
 			bad("parameter %q: give min and max (or `fixed: true`)", p.Name)
 		}
 	}
+	if h.Plan != nil && h.Plan.Controller != "spindle" {
+		bad("plan: controller %q is unknown; known is spindle", h.Plan.Controller)
+	}
 	if len(errs) == 0 {
 		if err := h.draft(nil).Check(); err != nil {
 			errs = append(errs, err)
@@ -237,9 +240,6 @@ func (h *Hypotheses) draft(keep func(t *HypothesisTerm) bool) *Model {
 			}
 		}
 		m.Terms = append(m.Terms, q)
-	}
-	if h.Plan != nil {
-		m.Plan = h.Plan.draft()
 	}
 	return m
 }
@@ -303,12 +303,6 @@ func (m *Model) prune() {
 	}
 	if m.DeadTime != "" {
 		mark(m.DeadTime)
-	}
-	if uses["contact"] || let["contact"] != nil && m.Plan != nil {
-		mark("contact")
-	}
-	if m.Plan != nil {
-		m.Plan.symbols(mark)
 	}
 	m.Terms = slices.DeleteFunc(slices.Clone(m.Terms), func(t Term) bool { return !uses[t.State] })
 	m.States = slices.DeleteFunc(slices.Clone(m.States), func(s State) bool { return !uses[s.Symbol] })

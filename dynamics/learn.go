@@ -276,6 +276,9 @@ func (l *learner) fit() error {
 			out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
 		}
 	}
+	if l.h.Plan != nil {
+		l.m.Plan = learnPlan(l.m, l.runs)
+	}
 	l.m.Provenance.Learned = l.o.Date
 	for _, r := range l.runs {
 		l.m.Provenance.Runs = append(l.m.Provenance.Runs, RunSource{r.Name, r.SHA256, len(r.Time)})
@@ -452,6 +455,18 @@ func (l *learner) refit(m *Model, runs []*Run, masks [][]bool, iterations int) (
 	theta := slices.Clone(f.s.theta)
 	cost := f.solve(theta, iterations)
 	f.s.store(&c, theta)
+	if c.Plan != nil {
+		seen := runs
+		if masks != nil {
+			seen = nil
+			for i, r := range runs {
+				seen = append(seen, r.only(masks[i]))
+			}
+		}
+		if p := learnPlan(&c, seen); p != nil {
+			c.Plan = p
+		}
+	}
 	return &c, cost, nil
 }
 

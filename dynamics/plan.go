@@ -1,15 +1,309 @@
 package dynamics
 
-import "stirwatch/sensors/unit"
+import (
+	"fmt"
+	"math"
+	"slices"
 
-// Plan is how the endogenous inputs move when only feed, path and stops are known.
-type Plan struct{}
+	"gonum.org/v1/gonum/mat"
+
+	"stirwatch/sensors/unit"
+)
+
+// Plan says how the spindle's speed and power move by themselves when only path, feed and stops are
+// known: the machine's own controller turns the speed, and the power follows a working point.
+type Plan struct {
+	// The controller: d(speed)/dt = −RateGain·dT/dt − ErrorGain·(T − set-point), within Min and Max;
+	// at most Slew either way. With the set-point at 0 the spindle stops.
+	RateGain  float64 `json:"rate_gain_rpm_per_K"`
+	ErrorGain float64 `json:"error_gain_rpm_per_s_K"`
+	Min       float64 `json:"min_rpm"`
+	Max       float64 `json:"max_rpm"`
+	Slew      float64 `json:"slew_rpm_per_s"`
+
+	// The power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm, mm/min).
+	// What it was away from that, averaged over Smooth, stays and is forgotten
+	// with Memory.
+	Power  [3]float64 `json:"power_W"`
+	Smooth float64    `json:"power_smooth_s"`
+	Memory float64    `json:"power_memory_s"`
+	Rows   int        `json:"rows"` // that the power was learned from
+}
 
 // HypothesisPlan asks for a [Plan].
-type HypothesisPlan struct{}
+type HypothesisPlan struct {
+	Controller string `yaml:"controller"` // spindle: the only kind
+}
 
-func (h *HypothesisPlan) draft() *Plan { return &Plan{} }
+func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
+	var errs []error
+	if m.input(SpindleSpeed) < 0 || m.input(SpindlePower) < 0 {
+		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
+	}
+	if !finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth)...) || p.Smooth < 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and memory positive, %g to %g rpm a range", p.Min, p.Max))
+	}
+	return errs
+}
 
-func (p *Plan) symbols(mark func(string)) {}
+// planner runs a plan ahead.
+type planner struct {
+	p            *Plan
+	power, speed int // places in the inputs
+	path         int // -1 where the model has none
+	u            []float64
+	away, seen   float64 // W, from the working point; seen is its average, NaN out of contact
+	beside       float64 // W, what the present is beside that average
+	last         float64 // reading, °C
+	setPoint     float64
+	since        float64
+}
 
-func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error { return nil }
+func newPlanner(m *Model) *planner {
+	return &planner{p: m.Plan, power: m.input(SpindlePower), speed: m.input(SpindleSpeed), path: m.input(PathVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
+}
+
+// observe follows how far the power is from its working point.
+func (q *planner) observe(dt float64, u []float64, reading float64, contact bool) {
+	if !contact || !finite(reading) {
+		if !contact {
+			q.seen = math.NaN()
+		}
+		return
+	}
+	away := u[q.power] - q.p.usual(math.Abs(u[q.speed]), q.pathOf(u))
+	if !finite(q.seen) || q.p.Smooth == 0 {
+		q.seen = away
+	}
+
+	if q.p.Smooth > 0 {
+		q.seen -= math.Expm1(-dt/q.p.Smooth) * (away - q.seen)
+	}
+	q.beside = away - q.seen
+}
+
+// usual is the power at the working point of u, W.
+func (p *Plan) usual(speed, path float64) float64 {
+	return p.Power[0] + p.Power[1]*speed + p.Power[2]*path
+}
+
+// start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working point to return to, and the power stays.
+func (q *planner) start(u []float64, reading, setPoint float64) {
+	copy(q.u, u)
+	q.last, q.setPoint, q.since = reading, setPoint, 0
+	q.away = q.seen
+}
+
+func (q *planner) pathOf(u []float64) float64 {
+	if q.path < 0 {
+		return 0
+	}
+	return math.Abs(u[q.path])
+}
+
+// step moves the planned inputs by dt seconds to a time at which the plan says planned (inputs of
+// which path and feed are believed) and the set-point.
+func (q *planner) step(dt, reading float64, planned []float64, setPoint float64) {
+	p := q.p
+	q.since += dt
+	for i := range q.u {
+		if i != q.power && i != q.speed {
+			q.u[i] = planned[i]
+		}
+	}
+	n := q.u[q.speed]
+	if !(setPoint > 0) { // off: the spindle runs down and takes no power
+		q.u[q.speed] = math.Copysign(max(0, math.Abs(n)-p.Slew*dt), n)
+		q.u[q.power] = 0
+		q.last = reading
+		return
+	}
+	sign := 1.0
+	if n < 0 {
+		sign = -1
+	}
+	move := -p.RateGain*(reading-q.last) - p.ErrorGain*(reading-setPoint)*dt
+	move = min(p.Slew*dt, max(-p.Slew*dt, move))
+	lo := min(p.Min, math.Abs(n)) // below its range it can only rise
+	q.u[q.speed] = sign * min(max(p.Max, math.Abs(n)), max(lo, math.Abs(n)+move))
+	q.last = reading
+	if finite(q.away) {
+		q.u[q.power] = max(0, p.usual(math.Abs(q.u[q.speed]), q.pathOf(q.u))+q.away*math.Exp(-q.since/p.Memory)+q.beside*math.Exp(-q.since/besideFor))
+	}
+}
+
+// Least rows that a controller and a working point are learned from.
+const planRows = 60
+
+// besideFor is how long the power stays beside its average, s: a few turns of the controller.
+const besideFor = 6.0
+
+// nearSetPoint is how far from its set-point the controller is taken to be in its usual way, K.
+const nearSetPoint = 40.0
+
+// learnPlan identifies the machine's controller and the power's working point from runs (columns of
+// m); nil where the runs do not show them.
+func learnPlan(m *Model, runs []*Run) *Plan {
+	power, speed, path := m.input(SpindlePower), m.input(SpindleSpeed), m.input(PathVelocity)
+	if power < 0 || speed < 0 || m.Outputs[0].Unit != "°C" {
+		return nil
+	}
+	s := m.compile()
+	if s.contact < 0 {
+		return nil
+	}
+	var speeds, slews []float64
+	type row struct{ n, v, p float64 }
+	var rows []row
+	on := func(r *Run, i int) bool { return r.SetPoint != nil && r.SetPoint[i] > 0 }
+	contact := make([][]bool, len(runs))
+	pathAt := func(r *Run, i int) float64 {
+		if path < 0 {
+			return 0
+		}
+		return math.Abs(r.U[path][i])
+	}
+	for k, r := range runs {
+		t := newTrack(s, r)
+		contact[k] = make([]bool, len(r.Time))
+		for i := range r.Time {
+			n := math.Abs(r.U[speed][i])
+			contact[k][i] = t.drive[i*len(s.drives)+s.contact] > 0.5
+			if !on(r, i) || !finite(n, r.U[power][i], r.Z[0][i], pathAt(r, i)) {
+				continue
+			}
+			if i > 0 && on(r, i-1) {
+				slews = append(slews, math.Abs(n-math.Abs(r.U[speed][i-1]))/(r.Time[i]-r.Time[i-1]))
+			}
+			if contact[k][i] && r.Z[0][i] >= flowsAbove {
+				speeds = append(speeds, n)
+				rows = append(rows, row{n, pathAt(r, i), r.U[power][i]})
+			}
+		}
+	}
+	if len(rows) < planRows {
+		return nil
+	}
+	slices.Sort(speeds)
+	slices.Sort(slews)
+	p := &Plan{Min: speeds[len(speeds)/200], Max: speeds[len(speeds)-1-len(speeds)/100], Slew: max(1, slews[len(slews)-1-len(slews)/100]), Rows: len(rows)}
+
+	// The controller, where it is free to move.
+	var xx, xy, yy, xd, yd float64
+	free := 0
+	margin := 0.01 * p.Max
+	for _, r := range runs {
+		for i := 1; i < len(r.Time); i++ {
+			n0, n1 := math.Abs(r.U[speed][i-1]), math.Abs(r.U[speed][i])
+			dt := r.Time[i] - r.Time[i-1]
+			if !on(r, i) || !on(r, i-1) || dt > 3 || !finite(n0, n1, r.Z[0][i], r.Z[0][i-1]) ||
+				math.Abs(r.Z[0][i]-r.SetPoint[i]) > nearSetPoint || math.Abs(n1-n0) > 0.9*p.Slew*dt ||
+				min(n0, n1) < p.Min+margin || max(n0, n1) > p.Max-margin {
+				continue
+			}
+			x := -(r.Z[0][i] - r.Z[0][i-1])
+			y := -((r.Z[0][i]+r.Z[0][i-1])/2 - r.SetPoint[i]) * dt
+			xx, xy, yy = xx+x*x, xy+x*y, yy+y*y
+			xd, yd = xd+x*(n1-n0), yd+y*(n1-n0)
+			free++
+		}
+	}
+	if det := xx*yy - xy*xy; free >= planRows && det > 1e-9*xx*yy {
+		p.RateGain, p.ErrorGain = max(0, (xd*yy-yd*xy)/det), max(0, (yd*xx-xd*xy)/det)
+	}
+
+	// The working point: ridge regression on centred, scaled columns.
+	var mean, sd [3]float64
+	n := float64(len(rows))
+	cols := func(r row) [3]float64 { return [3]float64{r.n, r.v, r.p} }
+	for _, r := range rows {
+		for c, v := range cols(r) {
+			mean[c] += v / n
+		}
+	}
+	for _, r := range rows {
+		for c, v := range cols(r) {
+			sd[c] += (v - mean[c]) * (v - mean[c]) / n
+		}
+	}
+	a, b := mat.NewSymDense(2, nil), mat.NewVecDense(2, nil)
+	for c := range sd {
+		sd[c] = math.Sqrt(max(sd[c], 1e-12))
+	}
+	for _, r := range rows {
+		x := cols(r)
+		for i := range 2 {
+			xi := (x[i] - mean[i]) / sd[i]
+			b.SetVec(i, b.AtVec(i)+xi*(x[2]-mean[2])/n)
+			for j := range i + 1 {
+				a.SetSym(i, j, a.At(i, j)+xi*(x[j]-mean[j])/sd[j]/n)
+			}
+		}
+	}
+	for i := range 2 {
+		a.SetSym(i, i, a.At(i, i)+0.05)
+	}
+	var chol mat.Cholesky
+	var w mat.VecDense
+	if !chol.Factorize(a) || chol.SolveVecTo(&w, b) != nil {
+		return nil
+	}
+	p.Power[0] = mean[2]
+	for i := range 2 {
+		p.Power[i+1] = w.AtVec(i) / sd[i]
+		p.Power[0] -= p.Power[i+1] * mean[i]
+	}
+
+	// Over what to average and how long to remember: what forecasts the power best, 5 to 60 s ahead,
+	// every run counting alike.
+	best, bestSmooth := math.Inf(1), 0.0
+	q := newPlanner(&Model{Inputs: m.Inputs, Plan: p})
+	u := make([]float64, len(m.Inputs))
+	for _, p.Smooth = range []float64{0, 3, 6, 12, 25} {
+		seen := make([][]float64, len(runs))
+		for k, r := range runs {
+			q.seen = math.NaN()
+			seen[k] = make([]float64, len(r.Time))
+			for i := range r.Time {
+				for c := range u {
+					u[c] = r.U[c][i]
+				}
+				dt := 0.0
+				if i > 0 {
+					dt = r.Time[i] - r.Time[i-1]
+				}
+				q.observe(dt, u, r.Z[0][i], contact[k][i] && on(r, i) && finite(u...))
+				seen[k][i] = q.seen
+			}
+		}
+		for _, memory := range []float64{25, 100, 400, 1e4} {
+			cost := 0.0
+			for k, r := range runs {
+				sum, n := 0.0, 0.0
+				for i := range r.Time {
+					if !finite(seen[k][i]) || !(r.Z[0][i] >= flowsAbove) {
+						continue
+					}
+					for _, h := range []int{5, 10, 30, 60} {
+						if j := i + h; j < len(r.Time) && contact[k][j] && on(r, j) && r.Z[0][j] >= flowsAbove {
+							e := r.U[power][j] - p.usual(math.Abs(r.U[speed][j]), pathAt(r, j)) - seen[k][i]*math.Exp(-(r.Time[j]-r.Time[i])/memory)
+							if finite(e) {
+								sum += e * e
+								n++
+							}
+						}
+					}
+				}
+				if n > 0 {
+					cost += math.Log(sum/n + 1)
+				}
+			}
+			if cost < best {
+				best, p.Memory = cost, memory
+				bestSmooth = p.Smooth
+			}
+		}
+	}
+	p.Smooth = bestSmooth
+	return p
+}

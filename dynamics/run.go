@@ -80,6 +80,22 @@ func (r *Run) rows(from, to int) *Run {
 	return &c
 }
 
+// only is the run with its readings missing in the rows that mask leaves out.
+func (r *Run) only(mask []bool) *Run {
+	c := *r
+	c.Z = nil
+	for _, z := range r.Z {
+		z = slices.Clone(z)
+		for i := range z {
+			if !mask[i] {
+				z[i] = math.NaN()
+			}
+		}
+		c.Z = append(c.Z, z)
+	}
+	return &c
+}
+
 // medianStep is the median spacing of t (s), NaN for fewer than two samples.
 func medianStep(t []float64) float64 {
 	if len(t) < 2 {

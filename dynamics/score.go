@@ -128,6 +128,7 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 		above = a
 	}
 	e := newEstimator(t.s)
+	plan := e.plan
 	run := t.run
 	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
 	var est Estimate
@@ -157,15 +158,64 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 			fc.Horizon = append(fc.Horizon, run.Time[t.target(i, h)]-run.Time[i])
 		}
 		hint, last := i, to-1
-		if way == Held {
+		if way != Known {
 			last = i
 		}
-		e.forecast(&fc, func(d []float64, ahead float64) { t.at(d, run.Time[i]+ahead, &hint, last) }, way, intervals)
+		at := func(d []float64, ahead float64) { t.at(d, run.Time[i]+ahead, &hint, last) }
+		if way == Planned {
+			at = t.planned(e, plan, i, to, at)
+		}
+		e.forecast(&fc, at, way, intervals)
 		for k := range n {
 			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k]})
 		}
 	}
 	return nil
+}
+
+// planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
+// are those of the recording; speed and power follow.
+func (t *track) planned(e *Estimator, plan *planner, i, to int, before func([]float64, float64)) func([]float64, float64) {
+	run, s := t.run, t.s
+	dead := s.deadTime()
+	row := make([]float64, len(run.U))
+	fill := func(j int) {
+		for k := range row {
+			row[k] = 0
+			for b := j; b >= 0 && b > j-10; b-- {
+				if finite(run.U[k][b]) {
+					row[k] = run.U[k][b]
+					break
+				}
+			}
+		}
+	}
+	setPoint := func(j int) float64 {
+		on := math.Abs(row[plan.speed]) >= spinsAbove
+		if run.SetPoint == nil {
+			return map[bool]float64{true: run.Z[0][i]}[on]
+		}
+		return run.SetPoint[j]
+	}
+	fill(i)
+	o := s.out[0]
+	reading := func() float64 { return (e.fx[o] - s.xOff[o]) / s.xScale[o] }
+	plan.start(row, run.Z[0][i], setPoint(i))
+	j, now := i, 0.0
+	return func(d []float64, ahead float64) {
+		if ahead <= dead {
+			before(d, ahead)
+			return
+		}
+		at := ahead - dead
+		for j+1 < to && run.Time[j+1] <= run.Time[i]+at {
+			j++
+		}
+		fill(j)
+		plan.step(at-now, reading(), row, setPoint(j))
+		now = at
+		s.drive(d, e.v, plan.u)
+	}
 }
 
 // OpenLoop simulates rows from ≤ i < to from the first temperature there, with the measured inputs
