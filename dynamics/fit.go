@@ -15,11 +15,12 @@ var fitHorizons = []struct{ at, scale float64 }{
 
 const (
 	openScale  = 20.0  // K
+	settled    = 5e-4  // share of the cost below which an iteration is the last
 	huber      = 3.0   // errors beyond this many scales count linearly
 	priorShare = 0.01  // weight of the starting values, as a share of the cost: a tie-break
 	blockSpan  = 120.0 // s within which residuals hang together: two longest horizons
 	hopeless   = 1e6   // squared error of a forecast that is no number
-	origins    = 110   // forecasts per run and fit
+	origins    = 90    // forecasts per run and fit
 )
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
@@ -548,7 +549,7 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 	f.descend(theta, iterations)
 	f.ridge = 0
 	f.ridge = priorShare * min(1, f.evaluate(theta, false).cost)
-	return f.descend(theta, iterations/2)
+	return f.descend(theta, iterations/3)
 }
 
 // descend is the iteration of solve.
@@ -575,7 +576,7 @@ func (f *fitter) descend(theta []float64, iterations int) float64 {
 			}
 			lambda *= 6
 		}
-		if !improved || before-now.cost < 1e-4*before {
+		if !improved || before-now.cost < settled*before {
 			break
 		}
 	}

@@ -21,9 +21,9 @@ const (
 	minRows    = 60   // of usable readings, over all runs
 	surely     = 3.0  // standard errors that a coefficient must be from zero
 	worthwhile = 5e-3 // and share of the cost that its term must save
-	fullSteps  = 25   // iterations of a fit from the starting values
+	fullSteps  = 20   // iterations of a fit from the starting values
 	warmSteps  = 8    // and of one from values that are nearly right
-	foldSteps  = 12
+	foldSteps  = 9
 )
 
 // Learn fits the hypotheses to runs, which must have the columns of o.Inputs, and gives the model.
