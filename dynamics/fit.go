@@ -544,12 +544,24 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 	if n == 0 {
 		return f.evaluate(theta, false).cost
 	}
-	f.ridge = 0
-	f.ridge = priorShare * min(1, f.evaluate(theta, false).cost)
+	f.ridge = priorShare * min(1, f.data(theta))
 	f.descend(theta, iterations)
-	f.ridge = 0
-	f.ridge = priorShare * min(1, f.evaluate(theta, false).cost)
+	f.ridge = priorShare * min(1, f.data(theta))
 	return f.descend(theta, iterations/3)
+}
+
+// data is the cost without that of the starting values, and without derivatives, which is cheap.
+func (f *fitter) data(theta []float64) float64 {
+	return (&fitter{s: f.s, runs: f.runs}).evaluate(theta, false).cost
+}
+
+// pull is the cost of being away from the starting values.
+func (f *fitter) pull(theta []float64) (cost float64) {
+	for i, p := range f.free {
+		r := (theta[p] - f.prior[i]) / f.width[i]
+		cost += f.ridge * r * r
+	}
+	return cost
 }
 
 // descend is the iteration of solve.
@@ -566,10 +578,9 @@ func (f *fitter) descend(theta []float64, iterations int) float64 {
 				lambda *= 10
 				continue
 			}
-			next := f.evaluate(trial, false)
-			if next.cost < now.cost {
+			if f.data(trial)+f.pull(trial) < now.cost {
 				copy(theta, trial)
-				now = next
+				now = f.evaluate(theta, false)
 				lambda = max(lambda/5, 1e-7)
 				improved = true
 				break
