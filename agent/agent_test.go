@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,16 +167,24 @@ func TestModelThatNeedsAMissingChannelIsRefused(t *testing.T) {
 	}
 }
 
-// learned is a model of a synthetic first-order tool, learned here.
+// learned is a model of a synthetic first-order tool, learned here, once.
 func learned(t testing.TB) *dynamics.Model {
 	t.Helper()
+	m, err := learnOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var learnOnce = sync.OnceValues(func() (*dynamics.Model, error) {
 	run := &dynamics.Run{Name: "synthetic"}
 	for range dynamics.KnownInputs() {
 		run.U = append(run.U, nil)
 	}
 	run.Z = [][]float64{nil}
 	temp := 25.0
-	for i := range 1200 {
+	for i := range 500 {
 		t := float64(i)
 		rpm := 380 + 50*math.Sin(t/40) + 15*math.Sin(t/7)
 		power := 4200 + 900*math.Sin(t/55) + 300*math.Sin(t/13)
@@ -197,12 +206,8 @@ func learned(t testing.TB) *dynamics.Model {
 	for _, in := range dynamics.KnownInputs() {
 		names = append(names, in.Name)
 	}
-	m, err := dynamics.Learn([]dynamics.Run{*run}, dynamics.Options{Inputs: names, Date: "2026-01-01T00:00:00Z"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
+	return dynamics.Learn([]dynamics.Run{*run}, dynamics.Options{Inputs: names, Date: "2026-01-01T00:00:00Z"})
+})
 
 func process() *control.Options {
 	return &control.Options{SetPointMin: 300, SetPointMax: 480, SpindleMin: 300, SpindleMax: 450, Ceiling: 540, Expires: 30}

@@ -66,6 +66,7 @@ type estimator struct {
 	model    *dynamics.Model
 	filter   *dynamics.Estimator
 	in, out  []signal
+	setPoint signal // of the machine's own controller; the forecast follows what it will do
 	u, z     []float64
 	estimate dynamics.Estimate
 	forecast dynamics.Forecast
@@ -111,6 +112,15 @@ func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duratio
 		}
 		e.out = append(e.out, s)
 	}
+	// In another spindle mode than tool temperature the set-point is a torque or a force: then the
+	// inputs are held.
+	if id, ok := reg.Find(sensors.SetPoint); ok && reg.Channel(id).Unit.Dim == unit.Temperature {
+		s, err := signalFor(reg, sensors.SetPoint, m.Outputs[0].Unit)
+		if err != nil {
+			return nil, err
+		}
+		e.setPoint = s
+	}
 	for _, h := range horizons {
 		if h <= horizon.Seconds() {
 			e.forecast.Horizon = append(e.forecast.Horizon, h)
@@ -133,6 +143,9 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 		if !math.IsNaN(v) {
 			e.told[i] = innovation{v, e.estimate.InnovSD[i], e.estimate.Ratio[i], e.estimate.Rejected[i], true}
 		}
+	}
+	if e.setPoint.known {
+		e.filter.SetPoint(e.setPoint.value(f))
 	}
 	e.filter.Forecast(&e.forecast, e.u)
 }

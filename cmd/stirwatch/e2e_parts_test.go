@@ -39,38 +39,49 @@ const (
 	learned = "20250707151600"
 )
 
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
-}
+var built, plain build
 
 var buildFlags []string // of the program
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.dir != "" {
-		os.RemoveAll(built.dir)
+	for _, b := range []*build{&built, &plain} {
+		if b.dir != "" {
+			os.RemoveAll(b.dir)
+		}
 	}
 	os.Exit(code)
 }
 
 // program builds stirwatch, once.
-func program(t testing.TB) string {
+func program(t testing.TB) string { return built.path(t, buildFlags) }
+
+// learner is the program without the race detector, which makes learning ten times slower and has
+// nothing to find in it.
+func learner(t testing.TB) string { return plain.path(t, nil) }
+
+// build is one way of building the program.
+type build struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func (b *build) path(t testing.TB, flags []string) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "stirwatch-test-"); built.err != nil {
+	b.once.Do(func() {
+		if b.dir, b.err = os.MkdirTemp("", "stirwatch-test-"); b.err != nil {
 			return
 		}
-		args := append(append([]string{"build"}, buildFlags...), "-o", filepath.Join(built.dir, "stirwatch"), ".")
+		args := append(append([]string{"build"}, flags...), "-o", filepath.Join(b.dir, "stirwatch"), ".")
 		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w\n%s", err, out)
+			b.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	if b.err != nil {
+		t.Fatal(b.err)
 	}
-	return filepath.Join(built.dir, "stirwatch")
+	return filepath.Join(b.dir, "stirwatch")
 }
 
 // recording is the path of a recorded run.
@@ -497,7 +508,9 @@ func (s *site) run() *process {
 func learnFrom(t testing.TB, name string) string {
 	t.Helper()
 	model := filepath.Join(t.TempDir(), "model.json")
-	stirwatch(t, "learn", recording(t, name), "-o", model)
+	if out, err := exec.Command(learner(t), "learn", recording(t, name), "-o", model).CombinedOutput(); err != nil {
+		t.Fatalf("stirwatch learn %s: %v\n%s", name, err, out)
+	}
 	return model
 }
 

@@ -134,7 +134,9 @@ func twinBatchCommand(material *string, seed *uint64) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "batch",
 		Short: "Simulate many different builds flat out, every second one with a fault, and sum up",
-		Args:  cobra.NoArgs,
+		Example: `  stirwatch twin batch --builds 1000 --seed 1
+  stirwatch twin batch --builds 50 --material 7075`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if builds < 1 {
 				return coded{errors.New("--builds: at least 1"), exitUsage}
@@ -168,6 +170,8 @@ func twinCompareCommand(material *string, seed *uint64) *cobra.Command {
 		Long: `Compare gives the twin the set-point, feed and traverse of a recorded build (a MELD log in inch
 mode) and lets its own controller and physics do the rest. It prints the figures of both and the
 band that the twin should be in; exit code 4 if it is not.`,
+		Example: `  stirwatch twin compare build.csv
+  stirwatch twin compare build.csv --html compare.html --svg compare.svg`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := twin.Load(*material)
