@@ -30,7 +30,7 @@ func TestTheScreenFits(t *testing.T) {
 	}
 	defer c.journal.Close()
 	for _, size := range [][2]int{{100, 30}, {140, 40}, {80, 24}, {60, 12}, {220, 80}, {40, 5}} {
-		s := &screen{cell: c, title: "stirwatch demo: a synthetic machine at 10× real time", width: size[0], height: size[1]}
+		s := &screen{cell: c, title: "stirwatch demo: a simulated machine at 10× real time", width: size[0], height: size[1]}
 		for k := range 200 {
 			s.snap.Time = int64(k) * 1e9
 			s.past = append(s.past, point{s.snap.Time, 20 + 3*float64(k)})
