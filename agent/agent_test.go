@@ -7,7 +7,6 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +49,10 @@ type recorded struct {
 func agentOf(t testing.TB, o Options) recorded {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
-	j, err := journal.Open(path, journal.Options{Machine: "m1", Registry: o.Registry, Archive: true, Log: quiet})
+	j, err := journal.Open(path, journal.Options{
+		Machine: "m1", Registry: o.Registry, Archive: true, Log: quiet,
+		Commit: 10 * time.Second, // commits on their own goroutine would count as allocations of the tick
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,47 +169,15 @@ func TestModelThatNeedsAMissingChannelIsRefused(t *testing.T) {
 	}
 }
 
-// learned is a model of a synthetic first-order tool, learned here, once.
+// learned is the demo's model, learned from the simulated machine.
 func learned(t testing.TB) *dynamics.Model {
 	t.Helper()
-	m, err := learnOnce()
+	m, err := dynamics.Load(filepath.Join("..", "cmd", "stirwatch", "demo_model.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
-
-var learnOnce = sync.OnceValues(func() (*dynamics.Model, error) {
-	run := &dynamics.Run{Name: "synthetic"}
-	for range dynamics.KnownInputs() {
-		run.U = append(run.U, nil)
-	}
-	run.Z = [][]float64{nil}
-	temp := 25.0
-	for i := range 500 {
-		t := float64(i)
-		rpm := 380 + 50*math.Sin(t/40) + 15*math.Sin(t/7)
-		power := 4200 + 900*math.Sin(t/55) + 300*math.Sin(t/13)
-		temp += 3e-5*(power-33.5*rpm*math.Pi/30)*(566-temp)/10 - 0.02*(temp-25)
-		run.Time = append(run.Time, t)
-		for k, in := range dynamics.KnownInputs() {
-			v := 200 + 30*math.Sin(t/31)
-			switch in.Name {
-			case dynamics.SpindlePower:
-				v = power
-			case dynamics.SpindleSpeed:
-				v = rpm
-			}
-			run.U[k] = append(run.U[k], v)
-		}
-		run.Z[0] = append(run.Z[0], temp+0.03*math.Sin(1e3*t))
-	}
-	var names []string
-	for _, in := range dynamics.KnownInputs() {
-		names = append(names, in.Name)
-	}
-	return dynamics.Learn([]dynamics.Run{*run}, dynamics.Options{Inputs: names, Date: "2026-01-01T00:00:00Z"})
-})
 
 func process() *control.Options {
 	return &control.Options{SetPointMin: 300, SetPointMax: 480, SpindleMin: 300, SpindleMax: 450, Ceiling: 540, Expires: 30}

@@ -60,7 +60,7 @@ type Journal struct {
 	lock  *os.File
 	st    *store
 	keys  *lineKeys // its cache is guarded by mu
-	lines sync.Pool // of *Line
+	lines spareLines
 	acks  acker
 
 	mu        sync.Mutex
@@ -184,7 +184,6 @@ func Open(path string, opts Options) (*Journal, error) {
 		pace: pace{commit: opts.Commit, quiet: quietMin},
 		sent: st.sent, unsent: st.unsent,
 	}
-	j.lines.New = func() any { return &Line{j: j, buf: make([]byte, 0, 256)} }
 	j.room.L = &j.mu
 	j.acks.init()
 	go j.acks.run()

@@ -857,7 +857,6 @@ func FuzzLine(f *testing.F) {
 			return
 		}
 		j := &Journal{keys: newLineKeys("m", nil), opts: Options{MaxPending: 1 << 20}}
-		j.lines.New = func() any { return &Line{j: j} }
 		j.Line(Events).Tag(key, tag).Float("value", v).Text("text", text).Bool("end", true).End(stamp)
 		if n := bytes.Count(j.fill.buf, []byte("\n")); n != 1 {
 			t.Fatalf("%q is %d lines", j.fill.buf, n)

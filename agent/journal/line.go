@@ -3,6 +3,7 @@ package journal
 import (
 	"math"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"stirwatch/sensors"
@@ -149,9 +150,39 @@ type Line struct {
 	fields int
 }
 
+// spareLines keeps builders for the next record. Few are in use at a time; unlike a [sync.Pool] it
+// never lets go of one, so that a tick does not allocate.
+type spareLines struct {
+	mu   sync.Mutex
+	free []*Line
+}
+
+const maxSpareLines = 16
+
+func (s *spareLines) get() *Line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.free)
+	if n == 0 {
+		return &Line{buf: make([]byte, 0, 256)}
+	}
+	l := s.free[n-1]
+	s.free = s.free[:n-1]
+	return l
+}
+
+func (s *spareLines) put(l *Line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free) < maxSpareLines {
+		s.free = append(s.free, l)
+	}
+}
+
 // Line starts a record of m with the tag machine. It does not allocate once the journal is warm.
 func (j *Journal) Line(m Measurement) *Line {
-	l := j.lines.Get().(*Line)
+	l := j.lines.get()
+	l.j = j
 	l.buf = appendName(l.buf[:0], string(m))
 	l.buf = append(l.buf, j.keys.machine...)
 	l.fields = 0
@@ -218,5 +249,5 @@ func (l *Line) End(stamp int64) {
 		l.buf = append(l.buf, '\n')
 		j.appendLine(l.buf, stamp)
 	}
-	j.lines.Put(l)
+	j.lines.put(l)
 }
