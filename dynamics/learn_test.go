@@ -95,6 +95,9 @@ var truths = map[string]map[string]float64{
 // Of a known equation the right terms are found, all of them and no other, and the coefficients
 // within two standard errors, in 95 % of the trials.
 func TestLearnRecoversAKnownEquation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("learns many times: minutes under the race detector; make test runs it without")
+	}
 	const trials = 10
 	h := plantHypotheses(t)
 	right, equations, inside, coefficients := 0, 0, 0, 0

@@ -16,6 +16,9 @@ const (
 // best regression of derivatives off the shelf does 3.9 / 15.8 / 26.9 / 52 / 64 on the first
 // pair, persistence 3.6 / 13.1 / 18.8 / 32.8 / 35.3.
 func TestForecastsOfTheRecordings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("learns many times: minutes under the race detector; make test runs it without")
+	}
 	runs := map[string]*Run{first: recording(t, first), second: recording(t, second)}
 	rows := map[string][2]int{first: {5, 1030}, second: {2, 1098}}
 	for _, c := range []struct {
