@@ -262,7 +262,13 @@ static void watch_output(void) {
         unsigned top = (r[ICR1] | r[ICR1 + 1] << 8) + 1, on = (r[OCR1A] | r[OCR1A + 1] << 8) + 1;
         duty = (on * 1000 + top / 2) / top;
     }
-    if (duty == duty_before && relay == relay_before) return;
+    // The chip takes both bytes of a 16-bit register at once (data sheet, 16.3); the emulator one after
+    // the other, so that a look may fall between them. What two looks agree on is real.
+    unsigned look = duty << 1 | relay;
+    static unsigned look_before = -1;
+    unsigned agreed = look == look_before;
+    look_before = look;
+    if (!agreed || (duty == duty_before && relay == relay_before)) return;
     duty_before = duty, relay_before = relay;
     say("%.0f output %u relay %u", micros(), duty, relay);
 }
