@@ -70,8 +70,9 @@ type estimator struct {
 	u, z     []float64
 	estimate dynamics.Estimate
 	forecast dynamics.Forecast
-	tags     []string     // of the forecast's horizons
-	told     []innovation // by output: the last one, until it is recorded
+	tags     []string      // of the forecast's horizons
+	told     []innovation  // by output: the last one, until it is recorded
+	old      time.Duration // since the forecast was made
 }
 
 // innovation is what one measurement said against the prediction.
@@ -130,13 +131,18 @@ func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duratio
 	return e, nil
 }
 
-// step predicts over dt, fuses what is new in the frame, and forecasts. It does not allocate.
+// forecastAge is how old a forecast may grow while nothing is measured.
+const forecastAge = time.Second
+
+// step predicts over dt, fuses what is new in the frame, and renews the forecast. It does not allocate.
 func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 	for i := range e.in {
 		e.u[i] = e.in[i].value(f)
 	}
+	fresh := false
 	for i := range e.out {
 		e.z[i] = e.out[i].fresh(f)
+		fresh = fresh || !math.IsNaN(e.z[i])
 	}
 	e.filter.Step(&e.estimate, dt.Seconds(), e.u, e.z)
 	for i, v := range e.estimate.Innov {
@@ -147,7 +153,11 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 	if e.setPoint.known {
 		e.filter.SetPoint(e.setPoint.value(f))
 	}
-	e.filter.Forecast(&e.forecast, e.u)
+	// Between two measurements a forecast tells little new, and costs ten times what the rest does.
+	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Mean) == 0 {
+		e.filter.Forecast(&e.forecast, e.u)
+		e.old = 0
+	}
 }
 
 // record writes the present estimate and forecast.

@@ -111,8 +111,7 @@ type normal struct {
 	a    []float64 // n × n, lower triangle
 	g    []float64
 	cost float64
-	n    float64 // weight of the rows
-	keep bool    // whether to store the rows
+	keep bool // whether to store the rows
 	j    []float64
 	r    []float64
 	at   []int // block of each row

@@ -184,20 +184,6 @@ func (s *system) rates(dst, v, x []float64) {
 	}
 }
 
-// begin sets x to the states that belong to a first reading (SI).
-func (s *system) begin(x []float64, theta []float64, reading float64) {
-	v := make([]float64, s.start.regs)
-	copy(v, s.start.start)
-	copy(v, theta)
-	v[s.np] = reading
-	for l := range s.start.code {
-		eval(s.start.code[l], v)
-	}
-	for i, r := range s.first {
-		x[i] = v[r]
-	}
-}
-
 // scratch is what stepping needs; one per goroutine.
 type scratch struct {
 	k1, k2, x1 []float64

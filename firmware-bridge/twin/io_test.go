@@ -349,7 +349,7 @@ func TestControllerAnswersOverAPty(t *testing.T) {
 	if s := ask("?\r\n", "state=RUN"); !strings.Contains(s, "temp=4") {
 		t.Errorf("%q", s)
 	}
-	ask("M41 S9000\r\n", "error: M41: S9000 is above 700")
+	ask("M41 S9000\r\n", "error: M41: value S9000 is above 700")
 	ask("M41\r\n", "error: M41 needs S<set-point>")
 	ask("G1 F1 L1\r\n", "error: G1 is not known")
 	ask("\x01\x02garbage\r\n", "error: ")

@@ -195,7 +195,7 @@ func (m *Machine) Do(c Code) error {
 		m.mode = Mode(c.S)
 	case "M41":
 		if limit := [...]float64{1000, 30000, 700, 700}[m.mode]; c.S > limit {
-			return fmt.Errorf("S%g is above %g in mode %d", c.S, limit, m.mode)
+			return fmt.Errorf("value S%g is above %g in mode %d", c.S, limit, m.mode)
 		}
 		if m.setPoint = c.S; c.S == 0 {
 			m.pid = false
@@ -216,7 +216,7 @@ func (m *Machine) Do(c Code) error {
 		m.law.Kp = c.S / 100
 	case "M72":
 		if c.S == 0 {
-			return errors.New("Tn must be more than 0")
+			return errors.New("the reset time Tn must be more than 0")
 		}
 		m.law.Tn = c.S / 10
 	case "M73":

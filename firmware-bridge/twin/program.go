@@ -96,7 +96,7 @@ func ParseCode(line string, program bool) (Code, error) {
 	case known.s != "" && !c.HasS:
 		return c, fmt.Errorf("%s needs S<%s>", c.Name, known.s)
 	case known.s != "" && (c.S < known.min || c.S > known.max):
-		return c, fmt.Errorf("S%g: %s takes %g to %g %s", c.S, c.Name, known.min, known.max, known.s)
+		return c, fmt.Errorf("value S%g: %s takes %g to %g %s", c.S, c.Name, known.min, known.max, known.s)
 	case c.Name == "M40" && c.S != math.Trunc(c.S):
 		return c, fmt.Errorf("M40 takes mode 0 torque, 1 force, 2 K-type, 3 tool temperature, not %g", c.S)
 	case c.Name == "G1" && (c.F == 0 || c.L == 0):

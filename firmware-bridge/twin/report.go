@@ -14,7 +14,6 @@ type panelPlot struct {
 	x0, x1       float64 // of the axis
 	y0, y1       float64
 	curves       []curve
-	xUnit        string
 	left, top    float64
 	width, depth float64
 }
