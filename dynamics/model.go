@@ -44,6 +44,10 @@ type Model struct {
 	Spread      []Spread     `json:"spread,omitempty"` // by horizon, rising
 	Provenance  Provenance   `json:"provenance"`
 	Skill       []Skill      `json:"skill,omitempty"`
+	Evidence    *Evidence    `json:"evidence,omitempty"`
+
+	// Hypotheses is the file that the model was learned with, word for word.
+	Hypotheses string `json:"hypotheses,omitempty"`
 }
 
 // Input is one measured quantity that drives the model; its Name is the role of a channel.
