@@ -54,6 +54,7 @@ type Estimator struct {
 	started bool
 	v, sv   []float64 // registers of the system and of its start
 	w       *scratch
+	gain    []float64 // of an update
 	fx, fp  []float64 // of a forecast
 
 	u, held []float64 // last good inputs; scratch of Forecast
@@ -86,7 +87,7 @@ func newEstimator(s *system) *Estimator {
 	n := s.nx
 	e := &Estimator{
 		m: s.m, s: s, x: make([]float64, n), p: make([]float64, n*n), v: s.registers(), sv: make([]float64, s.start.regs), w: s.scratch(),
-		before: make([]float64, n), fx: make([]float64, n), fp: make([]float64, n*n),
+		before: make([]float64, n), gain: make([]float64, n), fx: make([]float64, n), fp: make([]float64, n*n),
 		u: make([]float64, s.nu), held: make([]float64, s.nu), age: make([]float64, s.nu),
 		now: make([]float64, len(s.drives)), last: make([]float64, len(s.drives)), dead: s.deadTime(),
 	}
@@ -302,11 +303,11 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 			// pass, so that a spike hardly moves the estimate and a hard start does.
 			dst.Rejected[i] = true
 			rejected = i
-			update(e.p, e.x, nx, o, innov, innov*innov/(gateSigma*gateSigma), nil, nil)
+			update(e.p, e.x, nx, o, innov, innov*innov/(gateSigma*gateSigma), e.gain)
 			continue
 		}
 		accepted = true
-		update(e.p, e.x, nx, o, innov, s, nil, nil)
+		update(e.p, e.x, nx, o, innov, s, e.gain)
 	}
 	switch {
 	case accepted:
@@ -329,7 +330,7 @@ func (e *Estimator) believe(i int, v float64) {
 	for k := range e.p {
 		e.p[k] *= grow
 	}
-	update(e.p, e.x, nx, o, innov, e.p[o*nx+o]+sd*sd, nil, nil)
+	update(e.p, e.x, nx, o, innov, e.p[o*nx+o]+sd*sd, e.gain)
 	for k := range nx {
 		e.p[k*nx+k] = min(e.p[k*nx+k], 100*e.s.startVar[k]) + e.s.startVar[k]
 		for j := range nx {
@@ -343,16 +344,10 @@ func (e *Estimator) believe(i int, v float64) {
 // begin sets the states to those of a first reading.
 func (e *Estimator) begin(reading float64) {
 	s := e.s
-	copy(e.sv, s.start.start)
-	copy(e.sv, s.theta)
-	e.sv[s.np] = reading
-	for l := range s.start.code {
-		eval(s.start.code[l], e.sv)
-	}
+	s.begin(e.sv, s.theta, reading, e.x)
 	clear(e.p)
-	for i, r := range s.first {
-		e.x[i] = e.sv[r]
-		e.p[i*s.nx+i] = s.startVar[i]
+	for i, v := range s.startVar {
+		e.p[i*s.nx+i] = v
 	}
 	e.started = true
 }

@@ -56,7 +56,7 @@ func TestScalarUpdate(t *testing.T) {
 	// with the reading moves by 2/4 of the innovation and keeps 5 − 2·2/4 = 4.
 	x := []float64{100, 100}
 	p := []float64{5, 2, 2, 3}
-	update(p, x, 2, 1, 8, 3+1, nil, nil)
+	update(p, x, 2, 1, 8, 3+1, make([]float64, 2))
 	if x[1] != 106 || x[0] != 104 || p[3] != 0.75 || p[0] != 4 || p[1] != 0.5 || p[2] != 0.5 {
 		t.Errorf("x %v, p %v", x, p)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -33,10 +34,10 @@ type fitRun struct {
 	stride int
 	mask   []bool // rows that count, nil: all
 
-	drive, slope []float64 // rows × drives, and × lanes
-	x0           []float64 // filtered states by origin
-	s0           []float64 // and their sensitivities
-	rows         []int     // origins
+	drive []float64 // rows × drives
+	x0    []float64 // filtered states by origin
+	s0    []float64 // and their derivatives
+	rows  []int     // origins
 	// the simulation of the whole run, by row
 	open, openS []float64
 }
@@ -71,6 +72,7 @@ func newFitRun(m *Model, run *Run) *fitRun {
 // fitter fits the free parameters of one system to several runs.
 type fitter struct {
 	s     *system
+	plain *system // without derivatives by parameters
 	runs  []*fitRun
 	free  []int     // parameters that are learned
 	prior []float64 // by free parameter: its starting value
@@ -81,20 +83,9 @@ type fitter struct {
 }
 
 func newFitter(s *system, runs []*fitRun) *fitter {
-	f := &fitter{s: s, runs: runs}
-	m := s.m
-	for i := range s.np {
-		fixed := false
-		if i < len(m.Parameters) {
-			fixed = m.Parameters[i].Fixed
-		} else {
-			fixed = m.Terms[i-len(m.Parameters)].Fixed
-		}
-		if fixed {
-			continue
-		}
-		lo, hi := m.bounds(i)
-		f.free = append(f.free, i)
+	f := &fitter{s: s, plain: s.m.compile(), runs: runs, free: s.free}
+	for _, i := range s.free {
+		lo, hi := s.m.bounds(i)
 		f.lo, f.hi = append(f.lo, lo), append(f.hi, hi)
 		f.prior = append(f.prior, s.theta[i])
 		width := (hi - lo) / 2
@@ -161,45 +152,32 @@ func (q *normal) merge(p *normal) {
 	q.j, q.r, q.at = append(q.j, p.j...), append(q.r, p.r...), append(q.at, p.at...)
 }
 
-// dual carries the registers of a system with derivatives by the free parameters.
-type dual struct {
+// flow follows a run with the derivatives of its states by the free parameters, one lane each.
+type flow struct {
+	f      *fitter
 	s      *system
-	lanes  int
-	v, d   []float64
-	active []bool
-	k, dk  []float64
+	n      int
+	v      []float64
+	k, dk  []float64 // rates at both stages of Heun's rule, and their derivatives
 	x1, s1 []float64
+	sv     []float64
 }
 
-func (f *fitter) dual(theta []float64) *dual {
+func (f *fitter) flow(theta []float64) *flow {
 	s, n := f.s, len(f.free)
-	q := &dual{s: s, lanes: n, v: make([]float64, s.prog.regs), d: make([]float64, s.prog.regs*n), active: make([]bool, s.prog.regs),
-		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n)}
-	copy(q.v, s.prog.start)
-	copy(q.v[s.param:], theta)
-	for lane, p := range f.free {
-		q.d[p*n+lane] = 1
-		q.active[p] = true
-	}
-	evalDual(s.prog.code[levelParam], q.v, q.d, n, q.active)
+	q := &flow{f: f, s: s, n: n, v: s.registers(),
+		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sv: make([]float64, s.start.regs)}
+	s.load(q.v, theta)
 	return q
 }
 
 // act puts the drives of an instant, interpolated between rows, into the registers.
-func (q *dual) act(f *fitter, r *fitRun, at float64, hint *int) {
-	s, n := q.s, q.lanes
+func (q *flow) act(r *fitRun, at float64, hint *int) {
+	s := q.s
 	nd := len(s.drives)
-	dead := 0.0
-	lane := -1
 	if s.dead >= 0 {
-		dead = q.v[s.dead]
-		for l, p := range f.free {
-			if p == s.dead {
-				lane = l
-			}
-		}
+		at -= q.v[s.dead]
 	}
-	at -= dead
 	k := *hint
 	for k > 0 && r.t[k] > at {
 		k--
@@ -217,149 +195,125 @@ func (q *dual) act(f *fitter, r *fitRun, at float64, hint *int) {
 			perS = 0
 		}
 	}
-	a, b := k*nd, (k+1)*nd
-	if w == 0 {
-		b = a
+	a := r.drive[k*nd : (k+1)*nd]
+	b := a
+	if w > 0 {
+		b = r.drive[(k+1)*nd : (k+2)*nd]
 	}
 	for i, reg := range s.drives {
-		x, y := r.drive[a+i], r.drive[b+i]
-		q.v[reg] = x + w*(y-x)
-		to := q.d[int(reg)*n : int(reg+1)*n]
-		da, db := r.slope[(a+i)*n:(a+i+1)*n], r.slope[(b+i)*n:(b+i+1)*n]
-		for l := range to {
-			to[l] = da[l] + w*(db[l]-da[l])
-		}
-		if lane >= 0 {
-			to[lane] -= (y - x) * perS
-		}
-		q.active[reg] = true
+		q.v[reg] = a[i] + w*(b[i]-a[i])
+	}
+	for i, reg := range s.dots {
+		q.v[reg] = (b[i] - a[i]) * perS
 	}
 }
 
-// rates works out dx/dt and its sensitivities into slot 0 or 1.
-func (q *dual) rates(slot int, x, sens []float64) {
-	s, n := q.s, q.lanes
-	copy(q.v[s.state:], x)
-	copy(q.d[int(s.state)*n:], sens)
-	for i := range s.nx {
-		q.active[int(s.state)+i] = true
+// rates works out dx/dt and its derivatives into slot 0 or 1.
+func (q *flow) rates(slot int, x, sens []float64) {
+	s, n := q.s, q.n
+	s.rates(q.k[slot*s.nx:(slot+1)*s.nx], q.v, x)
+	if n == 0 {
+		return
 	}
-	evalDual(s.prog.code[levelState], q.v, q.d, n, q.active)
-	for i, r := range s.rate {
-		q.k[slot*s.nx+i] = q.v[r]
-		to := q.dk[(slot*s.nx+i)*n : (slot*s.nx+i+1)*n]
-		if q.active[r] {
-			copy(to, q.d[int(r)*n:int(r+1)*n])
-		} else {
-			clear(to)
-		}
+	eval(s.slopeCode, q.v)
+	eval(s.paramCode, q.v)
+	dk := q.dk[slot*s.nx*n : (slot+1)*s.nx*n]
+	clear(dk)
+	for _, d := range s.slopes {
+		floats.AddScaled(dk[int(d.of)*n:int(d.of+1)*n], q.v[d.r], sens[int(d.by)*n:int(d.by+1)*n])
+	}
+	for _, d := range s.byParam {
+		dk[int(d.of)*n+int(d.by)] += q.v[d.r]
 	}
 }
 
-// step is system.step with sensitivities.
-func (q *dual) step(x, sens []float64, h float64) {
+// step is system.step with derivatives, and with the covariance p where it is not nil.
+func (q *flow) step(w *scratch, x, sens, p []float64, h float64) {
 	nx := q.s.nx
 	q.rates(0, x, sens)
+	if p != nil {
+		if q.n == 0 {
+			eval(q.s.slopeCode, q.v)
+		}
+		q.s.spreadCov(w, q.v, q.k[:nx], p, h)
+	}
 	for i := range x {
 		q.x1[i] = x[i] + h*q.k[i]
 	}
-	for i := range sens {
-		q.s1[i] = sens[i] + h*q.dk[i]
+	m := len(sens)
+	if m > 0 {
+		floats.AddScaledTo(q.s1, sens, h, q.dk[:m])
 	}
 	q.rates(1, q.x1, q.s1)
 	for i := range x {
 		x[i] += h / 2 * (q.k[i] + q.k[nx+i])
 	}
-	m := len(sens)
-	for i := range sens {
-		sens[i] += h / 2 * (q.dk[i] + q.dk[m+i])
+	if m > 0 {
+		floats.AddScaled(sens, h/2, q.dk[:m])
+		floats.AddScaled(sens, h/2, q.dk[m:])
 	}
 }
 
-// advance moves x and sens from one time to another under the run's inputs.
-func (q *dual) advance(f *fitter, r *fitRun, x, sens []float64, from, to float64, hint *int) {
+// advance moves x and sens, and p where it is not nil, from one time to another under the run's
+// inputs.
+func (q *flow) advance(w *scratch, r *fitRun, x, sens, p []float64, from, to float64, hint *int) {
 	n := steps(to - from)
 	h := (to - from) / float64(n)
 	for i := range n {
-		q.act(f, r, from+(float64(i)+0.5)*h, hint)
-		q.step(x, sens, h)
+		q.act(r, from+(float64(i)+0.5)*h, hint)
+		q.step(w, x, sens, p, h)
 	}
 }
 
 // begin sets the first states and how they depend on the parameters.
-func (f *fitter) begin(theta []float64, reading float64, x, sens []float64) {
-	s, n := f.s, len(f.free)
-	v := make([]float64, s.start.regs)
-	d := make([]float64, s.start.regs*n)
-	active := make([]bool, s.start.regs)
-	copy(v, s.start.start)
-	copy(v, theta)
-	v[s.np] = reading
-	for lane, p := range f.free {
-		d[p*n+lane], active[p] = 1, true
+func (q *flow) begin(theta []float64, reading float64, x, sens []float64) {
+	q.s.begin(q.sv, theta, reading, x)
+	clear(sens)
+	if q.n == 0 {
+		return
 	}
-	for l := range s.start.code {
-		evalDual(s.start.code[l], v, d, n, active)
-	}
-	for i, r := range s.first {
-		x[i] = v[r]
-		copy(sens[i*n:(i+1)*n], d[int(r)*n:int(r+1)*n])
+	for _, d := range q.s.startParam {
+		sens[int(d.of)*q.n+int(d.by)] = q.sv[d.r]
 	}
 }
 
-// prepare works out the drives, follows the run with the filter, and simulates it.
+// prepare works out the drives of every row.
 func (f *fitter) prepare(r *fitRun, theta []float64) {
-	s, n := f.s, len(f.free)
-	nd, nx := len(s.drives), s.nx
-	q := f.dual(theta)
-	rows := len(r.t)
-	r.drive, r.slope = resize(r.drive, rows*nd), resize(r.slope, rows*nd*n)
-	for i := range rows {
-		for k, x := range r.u[i] {
-			q.v[int(s.input)+k] = s.inU[k].SI(x)
-		}
-		evalDual(s.prog.code[levelDrive], q.v, q.d, n, q.active)
-		for k, reg := range s.drives {
-			r.drive[i*nd+k] = q.v[reg]
-			to := r.slope[(i*nd+k)*n : (i*nd+k+1)*n]
-			if q.active[reg] {
-				copy(to, q.d[int(reg)*n:int(reg+1)*n])
-			} else {
-				clear(to)
-			}
-		}
+	s := f.s
+	nd := len(s.drives)
+	v := s.registers()
+	s.load(v, theta)
+	r.drive = resize(r.drive, len(r.t)*nd)
+	for i, u := range r.u {
+		s.drive(r.drive[i*nd:(i+1)*nd], v, u)
 	}
-	// The filter. Its gain is taken as given: how that depends on parameters is left out.
+}
+
+// follow runs the filter over r and keeps its states at the origins. How its gain depends on
+// parameters is left out of the derivatives.
+func (f *fitter) follow(r *fitRun, theta []float64) {
+	s, n := f.s, len(f.free)
+	nx, out := s.nx, s.out[0]
+	q, w := f.flow(theta), s.scratch()
 	x, sens, p := make([]float64, nx), make([]float64, nx*n), make([]float64, nx*nx)
-	xc := make([]float64, nx)
-	w := s.scratch()
 	started := false
 	hint := 0
 	r.rows, r.x0, r.s0 = r.rows[:0], r.x0[:0], r.s0[:0]
-	sd := f.s.m.Outputs[0].SD * r.scale
-	out := s.out[0]
-	for i := range rows {
+	sd := s.m.Outputs[0].SD * r.scale
+	gain := make([]float64, nx)
+	for i, z := range r.z {
 		if started {
-			dt := r.t[i] - r.t[i-1]
-			if dt > maxGap {
+			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
 			} else {
-				m := steps(dt)
-				h := dt / float64(m)
-				for k := range m {
-					q.act(f, r, r.t[i-1]+(float64(k)+0.5)*h, &hint)
-					copy(xc, x)
-					s.stepCov(w, q.v, xc, p, h)
-					q.step(x, sens, h)
-				}
+				q.advance(w, r, x, sens, p, r.t[i-1], r.t[i], &hint)
 			}
 		}
-		z := r.z[i]
 		if !finite(z) {
 			continue
 		}
 		if !started {
-			f.begin(theta, z, x, sens)
+			q.begin(theta, z, x, sens)
 			clear(p)
 			for k := range nx {
 				p[k*nx+k] = s.startVar[k]
@@ -372,42 +326,45 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 			// As the filter would after some seconds: believe the reading, but not at once.
 			sv = innov * innov / (gateSigma * gateSigma)
 		}
-		update(p, x, nx, out, innov, sv, func(k int, gain float64) {
-			to, from := sens[k*n:(k+1)*n], sens[out*n:(out+1)*n]
-			if k == out {
-				return
-			}
-			for l := range to {
-				to[l] -= gain * from[l]
-			}
-		}, func(gain float64) {
+		update(p, x, nx, out, innov, sv, gain)
+		if n > 0 {
 			from := sens[out*n : (out+1)*n]
-			for l := range from {
-				from[l] *= 1 - gain
+			for k, g := range gain {
+				if k != out {
+					floats.AddScaled(sens[k*n:(k+1)*n], -g, from)
+				}
 			}
-		})
+			floats.Scale(1-gain[out], from)
+		}
 		if i%r.stride == 0 {
 			r.rows = append(r.rows, i)
 			r.x0, r.s0 = append(r.x0, x...), append(r.s0, sens...)
 		}
 	}
-	// The simulation.
+}
+
+// simulate runs r from its first reading on, without looking at another.
+func (f *fitter) simulate(r *fitRun, theta []float64) {
+	s, n := f.s, len(f.free)
+	nx, out, rows := s.nx, s.out[0], len(r.t)
+	q, w := f.flow(theta), s.scratch()
+	x, sens := make([]float64, nx), make([]float64, nx*n)
 	r.open, r.openS = resize(r.open, rows), resize(r.openS, rows*n)
-	started, hint = false, 0
+	started, hint := false, 0
 	for i := range rows {
 		r.open[i] = math.NaN()
 		if started {
 			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
 			} else {
-				q.advance(f, r, x, sens, r.t[i-1], r.t[i], &hint)
+				q.advance(w, r, x, sens, nil, r.t[i-1], r.t[i], &hint)
 			}
 		}
 		if !started {
 			if !finite(r.z[i]) {
 				continue
 			}
-			f.begin(theta, r.z[i], x, sens)
+			q.begin(theta, r.z[i], x, sens)
 			started = true
 		}
 		r.open[i] = x[out]
@@ -415,25 +372,18 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 	}
 }
 
-// update is the scalar Kalman update of x and p for a measurement of state out; each is told of
-// every state's gain, last the measured one's.
-func update(p, x []float64, nx, out int, innov, sv float64, each func(k int, gain float64), last func(gain float64)) {
-	var gain, row [maxStates]float64
+// update is the scalar Kalman update of x and p for a measurement of state out; gain is filled.
+func update(p, x []float64, nx, out int, innov, sv float64, gain []float64) {
+	var row [maxStates]float64
 	for k := range nx {
 		gain[k] = p[k*nx+out] / sv
 		row[k] = p[out*nx+k]
 	}
 	for k := range nx {
 		x[k] += gain[k] * innov
-		if each != nil {
-			each(k, gain[k])
-		}
 		for j := range nx {
 			p[k*nx+j] -= gain[k] * row[j]
 		}
-	}
-	if last != nil {
-		last(gain[out])
 	}
 	for k := range nx { // keep it symmetric and positive in spite of rounding
 		for j := range k {
@@ -457,6 +407,13 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 			defer wg.Done()
 			f.prepare(r, theta)
 			var inner sync.WaitGroup
+			inner.Add(1)
+			go func() {
+				defer inner.Done()
+				f.simulate(r, theta)
+			}()
+			f.follow(r, theta)
+			inner.Wait()
 			for c := range chunks {
 				q := newNormal(n)
 				q.keep = keep
@@ -487,7 +444,7 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run int) {
 	s, n := f.s, len(f.free)
 	nx, out := s.nx, s.out[0]
-	w := f.dual(theta)
+	ahead, w := f.flow(theta), s.scratch()
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	row := make([]float64, n)
 	each := 1 / float64(len(r.rows)*(len(fitHorizons)+1)*len(f.runs))
@@ -528,7 +485,7 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 			if r.mask != nil && !r.mask[target] {
 				break
 			}
-			w.advance(f, r, x, sens, r.t[at], r.t[target], &hint)
+			ahead.advance(w, r, x, sens, nil, r.t[at], r.t[target], &hint)
 			at = target
 			put(x[out], sens[out*n:(out+1)*n], r.z[target], h.scale*r.scale, weight, block)
 		}
@@ -551,7 +508,7 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 
 // data is the cost without that of the starting values, and without derivatives, which is cheap.
 func (f *fitter) data(theta []float64) float64 {
-	return (&fitter{s: f.s, runs: f.runs}).evaluate(theta, false).cost
+	return (&fitter{s: f.plain, runs: f.runs}).evaluate(theta, false).cost
 }
 
 // pull is the cost of being away from the starting values.

@@ -211,7 +211,7 @@ func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error)
 		}
 		rs = append(rs, f)
 	}
-	return newFitter(m.compile(), rs), nil
+	return newFitter(m.compileFor(true), rs), nil
 }
 
 // learn is fit and, on top of it, judge.

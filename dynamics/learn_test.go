@@ -251,6 +251,7 @@ func TestSensitivities(t *testing.T) {
 	n := len(f.free)
 	end := func(theta []float64) (float64, []float64) {
 		f.prepare(f.runs[0], theta)
+		f.simulate(f.runs[0], theta)
 		return f.runs[0].open[150], append([]float64(nil), f.runs[0].openS[150*n:151*n]...)
 	}
 	_, grad := end(theta)

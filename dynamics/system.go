@@ -3,6 +3,7 @@ package dynamics
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"stirwatch/sensors/unit"
 )
@@ -14,6 +15,9 @@ type system struct {
 	start      program // of the first states: parameters, then the reading
 	nx, nu, np int     // states, inputs, parameters (coefficients of terms behind the others)
 
+	// The code of the state level: the rates, their derivatives by states, and those by parameters.
+	rateCode, slopeCode, paramCode []instr
+
 	param, input, state int32   // first registers of each
 	drives              []int32 // registers that the state code takes from inputs: what varies from row to row
 	rate                []int32 // by state
@@ -21,6 +25,15 @@ type system struct {
 	first               []int32 // by state, in start
 	contact             int     // index in drives of the definition "contact", -1
 	dead                int     // index of the dead time among the parameters, -1
+
+	slopes []slope   // ∂rate/∂state
+	into   [][]int32 // by state: the states of before that a step's Jacobian takes
+
+	// Of a system for fitting:
+	free       []int   // the parameters that are learned: lanes
+	byParam    []slope // ∂rate/∂parameter: of is a state, by a lane
+	startParam []slope // ∂start/∂parameter, in start
+	dots       []int32 // by drive of the rates: register of its slope over time; nil without a dead time to learn
 
 	theta        []float64 // parameters
 	inU          []unit.Unit
@@ -30,8 +43,17 @@ type system struct {
 	startVar     []float64 // by state
 }
 
+// slope is where to find one derivative that is not zero everywhere.
+type slope struct {
+	of, by int32
+	r      int32 // register
+}
+
 // compile makes the model ready for arithmetic. The model must have passed Check.
-func (m *Model) compile() *system {
+func (m *Model) compile() *system { return m.compileFor(false) }
+
+// compileFor is compile, on demand with all that a fit needs.
+func (m *Model) compileFor(fit bool) *system {
 	s := &system{m: m, nx: len(m.States), nu: len(m.Inputs), contact: -1, dead: -1}
 	var params, inputs, states []string
 	for i, p := range m.Parameters {
@@ -40,8 +62,14 @@ func (m *Model) compile() *system {
 		if p.Name == m.DeadTime {
 			s.dead = i
 		}
+		if !p.Fixed {
+			s.free = append(s.free, i)
+		}
 	}
 	for i, t := range m.Terms {
+		if !t.Fixed {
+			s.free = append(s.free, len(params))
+		}
 		params = append(params, coefficientName(i))
 		s.theta = append(s.theta, mustUnit(t.Unit).Scale*t.Coefficient)
 	}
@@ -63,7 +91,10 @@ func (m *Model) compile() *system {
 	}
 	b := newBuilder(params, inputs, states, let)
 	s.param, s.input, s.state = 0, int32(s.np), int32(s.np+s.nu)
-	sums := make([]*node, s.nx)
+	sums := make([]int32, s.nx)
+	for i := range sums {
+		sums[i] = b.constant(0)
+	}
 	for i, t := range m.Terms {
 		n := mustParse(t.Expression)
 		if !t.Fixed {
@@ -72,25 +103,16 @@ func (m *Model) compile() *system {
 		if t.Sign < 0 {
 			n = &node{op: opNeg, a: n}
 		}
-		s.term = append(s.term, b.add(n))
+		r := b.add(n)
+		s.term = append(s.term, r)
 		k := m.state(t.State)
-		if sums[k] == nil {
-			sums[k] = n
-		} else {
-			sums[k] = &node{op: opAdd, a: sums[k], b: n}
-		}
+		sums[k] = b.emit(opAdd, sums[k], r, 0)
 	}
-	for _, n := range sums {
-		if n == nil {
-			n = &node{op: opConst}
-		}
-		s.rate = append(s.rate, b.add(n))
-	}
+	s.rate = sums
 	contact := int32(-1)
 	if _, ok := let["contact"]; ok {
 		contact = b.add(let["contact"])
 	}
-	// What the state code takes from inputs.
 	seen := map[int32]bool{}
 	take := func(r int32) {
 		if r >= 0 && b.level[r] == levelDrive && !seen[r] {
@@ -98,31 +120,105 @@ func (m *Model) compile() *system {
 			s.drives = append(s.drives, r)
 		}
 	}
-	for _, in := range b.p.code[levelState] {
-		take(in.a)
-		take(in.b)
+	takeAll := func(code []instr) {
+		for _, in := range code {
+			take(in.a)
+			take(in.b)
+		}
 	}
-	for _, r := range append(append([]int32{}, s.rate...), s.term...) {
+	state := &b.p.code[levelState]
+	rates := len(*state)
+	takeAll(*state)
+	for _, r := range slices.Concat(s.rate, s.term) {
 		take(r)
 	}
 	if contact >= 0 && b.level[contact] == levelDrive {
 		take(contact)
-		for i, r := range s.drives {
-			if r == contact {
-				s.contact = i
-			}
+		s.contact = slices.Index(s.drives, contact)
+	}
+	s.deriveStates(b)
+	slopes := len(*state)
+	takeAll((*state)[rates:])
+	for _, d := range s.slopes {
+		take(d.r)
+	}
+	if fit {
+		s.deriveParams(b)
+		takeAll((*state)[slopes:])
+		for _, d := range s.byParam {
+			take(d.r)
 		}
 	}
 	s.prog = b.p
-	sb := newBuilder(params, []string{startSymbol}, nil, nil)
-	for _, x := range m.States {
-		s.first = append(s.first, sb.add(mustParse(x.Start)))
-	}
-	s.start = sb.p
+	s.rateCode, s.slopeCode, s.paramCode = (*state)[:rates], (*state)[rates:slopes], (*state)[slopes:]
+	s.compileStart(params, fit)
 	for _, o := range m.Outputs {
 		s.out = append(s.out, m.state(o.State))
 	}
 	return s
+}
+
+// deriveStates adds the derivatives of the rates by the states.
+func (s *system) deriveStates(b *builder) {
+	n := s.nx
+	direct := make([]bool, n*n)
+	for i, r := range s.rate {
+		for j := range n {
+			if d := b.derive(r, s.state+int32(j)); d >= 0 {
+				s.slopes = append(s.slopes, slope{int32(i), int32(j), d})
+				direct[i*n+j] = true
+			}
+		}
+	}
+	s.into = make([][]int32, n)
+	for i := range n {
+		for j := range n {
+			reached := i == j || direct[i*n+j]
+			for k := range n {
+				reached = reached || direct[i*n+k] && direct[k*n+j]
+			}
+			if reached {
+				s.into[i] = append(s.into[i], int32(j))
+			}
+		}
+	}
+}
+
+// deriveParams adds the derivatives of the rates by the parameters that are learned. The dead time
+// acts through the drives, which change over time.
+func (s *system) deriveParams(b *builder) {
+	if slices.Contains(s.free, s.dead) {
+		for _, d := range s.drives {
+			dot := b.reg(levelState)
+			s.dots = append(s.dots, dot)
+			b.seeds[[2]int32{d, s.param + int32(s.dead)}] = b.emit(opNeg, dot, -1, 0)
+		}
+	}
+	for i, r := range s.rate {
+		for lane, p := range s.free {
+			if d := b.derive(r, s.param+int32(p)); d >= 0 {
+				s.byParam = append(s.byParam, slope{int32(i), int32(lane), d})
+			}
+		}
+	}
+}
+
+// compileStart makes the program of the first states.
+func (s *system) compileStart(params []string, fit bool) {
+	b := newBuilder(params, []string{startSymbol}, nil, nil)
+	for _, x := range s.m.States {
+		s.first = append(s.first, b.add(mustParse(x.Start)))
+	}
+	if fit {
+		for i, r := range s.first {
+			for lane, p := range s.free {
+				if d := b.derive(r, int32(p)); d >= 0 {
+					s.startParam = append(s.startParam, slope{int32(i), int32(lane), d})
+				}
+			}
+		}
+	}
+	s.start = b.p
 }
 
 func coefficientName(i int) string { return fmt.Sprintf("coefficient_%d_", i) }
@@ -178,26 +274,36 @@ func (s *system) act(v, d []float64) {
 // rates works out dx/dt at x under the drives that act in v.
 func (s *system) rates(dst, v, x []float64) {
 	copy(v[s.state:], x)
-	eval(s.prog.code[levelState], v)
+	eval(s.rateCode, v)
 	for i, r := range s.rate {
 		dst[i] = v[r]
+	}
+}
+
+// begin works out the first states from parameters theta and the first reading (SI).
+func (s *system) begin(v, theta []float64, reading float64, x []float64) {
+	copy(v, s.start.start)
+	copy(v, theta)
+	v[s.np] = reading
+	for _, code := range s.start.code {
+		eval(code, v)
+	}
+	for i, r := range s.first {
+		x[i] = v[r]
 	}
 }
 
 // scratch is what stepping needs; one per goroutine.
 type scratch struct {
 	k1, k2, x1 []float64
-	// Jacobian of a step and the machinery for it.
-	d, f, fp []float64
-	active   []bool
+	j, f, fp   []float64 // of a step's Jacobian
 }
 
 func (s *system) scratch() *scratch {
 	n := s.nx
 	return &scratch{
 		k1: make([]float64, n), k2: make([]float64, n), x1: make([]float64, n),
-		d: make([]float64, s.prog.regs*n), f: make([]float64, n*n), fp: make([]float64, n*n),
-		active: make([]bool, s.prog.regs),
+		j: make([]float64, n*n), f: make([]float64, n*n), fp: make([]float64, n*n),
 	}
 }
 
@@ -213,76 +319,63 @@ func (s *system) step(w *scratch, v, x []float64, h float64) {
 	}
 }
 
-// stepCov is step for x and its covariance p (nx × nx): p = F·p·Fᵀ + Q·h, with the Jacobian F of
-// Heun's rule by automatic differentiation at its first stage, F = I + h·J + h²/2·J².
+// stepCov is step for x and its covariance p (nx × nx): p = F·p·Fᵀ + Q·h.
 func (s *system) stepCov(w *scratch, v, x, p []float64, h float64) {
-	n := s.nx
-	for i := range w.active {
-		w.active[i] = false
+	s.rates(w.k1, v, x)
+	eval(s.slopeCode, v)
+	s.spreadCov(w, v, w.k1, p, h)
+	for i := range x {
+		w.x1[i] = x[i] + h*w.k1[i]
 	}
-	for i := range n {
-		r := int(s.state) + i
-		v[r] = x[i]
-		w.active[r] = true
-		row := w.d[r*n : (r+1)*n]
-		clear(row)
-		row[i] = 1
-	}
-	evalDual(s.prog.code[levelState], v, w.d, n, w.active)
-	for i, r := range s.rate {
-		w.k1[i] = v[r]
-		w.x1[i] = x[i] + h*v[r]
-		row := w.f[i*n : (i+1)*n]
-		if w.active[r] {
-			copy(row, w.d[int(r)*n:int(r+1)*n])
-		} else {
-			clear(row)
-		}
-	}
-	// F = I + h·J·(I + h/2·J), in fp.
-	for i := range n {
-		for j := range n {
-			sum := 0.0
-			for k := range n {
-				sum += w.f[i*n+k] * w.f[k*n+j]
-			}
-			w.fp[i*n+j] = h * (w.f[i*n+j] + h/2*sum)
-		}
-		w.fp[i*n+i]++
-	}
-	w.f, w.fp = w.fp, w.f
 	s.rates(w.k2, v, w.x1)
-	for i := range n {
+	for i := range x {
 		x[i] += h / 2 * (w.k1[i] + w.k2[i])
 	}
-	s.spreadCov(w, p, h)
 }
 
-// spreadCov is p = F·p·Fᵀ + Q·h with F in w.f and the rates in w.k1.
-func (s *system) spreadCov(w *scratch, p []float64, h float64) {
+// spreadCov is p = F·p·Fᵀ + Q·h with the Jacobian of Heun's rule taken at its first stage,
+// F = I + h·J + h²/2·J², whose J is in v, and the rates k there.
+func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
 	n := s.nx
+	f, j := w.f, w.j
+	clear(f)
+	for _, d := range s.slopes {
+		j[int(d.of)*n+int(d.by)] = v[d.r]
+		f[int(d.of)*n+int(d.by)] = h * v[d.r]
+	}
+	half := h * h / 2
+	for _, d := range s.slopes {
+		a := half * v[d.r]
+		to, from := f[int(d.of)*n:int(d.of+1)*n], j[int(d.by)*n:int(d.by+1)*n]
+		for i, x := range from {
+			to[i] += a * x
+		}
+	}
 	for i := range n {
-		row := w.fp[i*n : (i+1)*n]
+		f[i*n+i]++
+	}
+	fp := w.fp
+	for i, from := range s.into {
+		row := fp[i*n : (i+1)*n]
 		clear(row)
-		for k, f := range w.f[i*n : (i+1)*n] {
-			if f == 0 {
-				continue
-			}
-			for j, v := range p[k*n : (k+1)*n] {
-				row[j] += f * v
+		for _, k := range from {
+			a := f[i*n+int(k)]
+			for j, x := range p[int(k)*n : int(k+1)*n] {
+				row[j] += a * x
 			}
 		}
 	}
 	for i := range n {
-		a := w.fp[i*n : (i+1)*n]
+		a := fp[i*n : (i+1)*n]
 		for j := range i + 1 {
+			row := f[j*n : (j+1)*n]
 			sum := 0.0
-			for k, f := range w.f[j*n : (j+1)*n] {
-				sum += f * a[k]
+			for _, k := range s.into[j] {
+				sum += row[k] * a[k]
 			}
 			p[i*n+j], p[j*n+i] = sum, sum
 		}
-		share := s.share[i] * w.k1[i]
+		share := s.share[i] * k[i]
 		p[i*n+i] += (s.noise[i]*s.noise[i] + share*share) * h
 	}
 }
