@@ -425,7 +425,7 @@ func (e *Estimator) forecast(dst *Forecast, at func(d []float64, ahead float64),
 	o, nx := s.out[0], s.nx
 	scale, off := s.xScale[o], s.xOff[o]
 	r := out.SD * scale
-	now := 0.0
+	now, leapt := 0.0, 0.0 // s ahead of the state, and of its covariance where that is further
 	for i, horizon := range dst.Horizon {
 		if horizon > now {
 			k := steps(horizon - now)
@@ -433,10 +433,15 @@ func (e *Estimator) forecast(dst *Forecast, at func(d []float64, ahead float64),
 			for j := range k {
 				at(e.last, now+(float64(j)+0.5)*h)
 				s.act(e.v, e.last)
-				if intervals {
-					s.stepCov(e.w, e.v, e.fx, e.fp, h)
-				} else {
+				left := horizon - now - float64(j)*h
+				switch {
+				case !intervals || now+float64(j)*h < leapt-h/2:
 					s.step(e.w, e.v, e.fx, h)
+				case now+float64(j)*h >= farAfter && left >= farStep-h/2 && h > 0.9*maxStep:
+					s.leap(e.w, e.v, e.fx, e.fp, h)
+					leapt = now + float64(j)*h + farStep
+				default:
+					s.stepCov(e.w, e.v, e.fx, e.fp, h)
 				}
 			}
 			now = horizon

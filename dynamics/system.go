@@ -28,6 +28,7 @@ type system struct {
 
 	slopes []slope   // ∂rate/∂state
 	into   [][]int32 // by state: the states of before that a step's Jacobian takes
+	all    [][]int32 // every state, by state
 
 	// Of a system for fitting:
 	free       []int   // the parameters that are learned: lanes
@@ -170,7 +171,7 @@ func (s *system) deriveStates(b *builder) {
 			}
 		}
 	}
-	s.into = make([][]int32, n)
+	s.into, s.all = make([][]int32, n), make([][]int32, n)
 	for i := range n {
 		for j := range n {
 			reached := i == j || direct[i*n+j]
@@ -180,6 +181,7 @@ func (s *system) deriveStates(b *builder) {
 			if reached {
 				s.into[i] = append(s.into[i], int32(j))
 			}
+			s.all[i] = append(s.all[i], int32(j))
 		}
 	}
 }
@@ -310,6 +312,11 @@ func (s *system) scratch() *scratch {
 // step moves x by h seconds under the drives that act in v: Heun's rule.
 func (s *system) step(w *scratch, v, x []float64, h float64) {
 	s.rates(w.k1, v, x)
+	s.finish(w, v, x, h)
+}
+
+// finish is the second stage of Heun's rule.
+func (s *system) finish(w *scratch, v, x []float64, h float64) {
 	for i := range x {
 		w.x1[i] = x[i] + h*w.k1[i]
 	}
@@ -324,18 +331,18 @@ func (s *system) stepCov(w *scratch, v, x, p []float64, h float64) {
 	s.rates(w.k1, v, x)
 	eval(s.slopeCode, v)
 	s.spreadCov(w, v, w.k1, p, h)
-	for i := range x {
-		w.x1[i] = x[i] + h*w.k1[i]
-	}
-	s.rates(w.k2, v, w.x1)
-	for i := range x {
-		x[i] += h / 2 * (w.k1[i] + w.k2[i])
-	}
+	s.finish(w, v, x, h)
 }
 
 // spreadCov is p = F·p·Fᵀ + Q·h with the Jacobian of Heun's rule taken at its first stage,
 // F = I + h·J + h²/2·J², whose J is in v, and the rates k there.
 func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
+	s.jacobian(w, v, h)
+	s.propagate(w, k, p, h, s.into)
+}
+
+// jacobian is that of a step of h seconds, into w.f.
+func (s *system) jacobian(w *scratch, v []float64, h float64) {
 	n := s.nx
 	f, j := w.f, w.j
 	clear(f)
@@ -354,8 +361,32 @@ func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
 	for i := range n {
 		f[i*n+i]++
 	}
-	fp := w.fp
-	for i, from := range s.into {
+}
+
+// square is w.f times itself.
+func (s *system) square(w *scratch) {
+	n := s.nx
+	f, out := w.f, w.fp
+	for i := range n {
+		row := out[i*n : (i+1)*n]
+		clear(row)
+		for k, a := range f[i*n : (i+1)*n] {
+			if a == 0 {
+				continue
+			}
+			for j, x := range f[k*n : (k+1)*n] {
+				row[j] += a * x
+			}
+		}
+	}
+	w.f, w.fp = out, f
+}
+
+// propagate is p = F·p·Fᵀ + Q·h with F in w.f, whose rows have entries at the columns of into.
+func (s *system) propagate(w *scratch, k, p []float64, h float64, into [][]int32) {
+	n := s.nx
+	f, fp := w.f, w.fp
+	for i, from := range into {
 		row := fp[i*n : (i+1)*n]
 		clear(row)
 		for _, k := range from {
@@ -370,7 +401,7 @@ func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
 		for j := range i + 1 {
 			row := f[j*n : (j+1)*n]
 			sum := 0.0
-			for _, k := range s.into[j] {
+			for _, k := range into[j] {
 				sum += row[k] * a[k]
 			}
 			p[i*n+j], p[j*n+i] = sum, sum
@@ -378,6 +409,24 @@ func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
 		share := s.share[i] * k[i]
 		p[i*n+i] += (s.noise[i]*s.noise[i] + share*share) * h
 	}
+}
+
+// A forecast counts its covariance in steps of farStep once it is farAfter ahead: there it moves
+// slowly, and nothing else costs as much. farStep is four steps.
+const (
+	farAfter = 10.0
+	farStep  = 4 * maxStep
+)
+
+// leap is step for x, while p moves by farStep seconds with the slopes at its beginning.
+func (s *system) leap(w *scratch, v, x, p []float64, h float64) {
+	s.rates(w.k1, v, x)
+	eval(s.slopeCode, v)
+	s.jacobian(w, v, h)
+	s.square(w)
+	s.square(w)
+	s.propagate(w, w.k1, p, 4*h, s.all)
+	s.finish(w, v, x, h)
 }
 
 // maxStep is the longest step of integration, s.
