@@ -165,7 +165,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	if c.candidate.Plan != nil && c.inUse.Plan != nil {
 		ways = append(ways, dynamics.Planned)
 	} else {
-		fmt.Fprintf(w, "By plan nothing is compared: %s has none, its runs did not show how the machine's controller acts.\n\n", c.without())
+		fmt.Fprintf(w, "By plan nothing is compared: %s no plan, the runs did not show how the machine's controller acts.\n\n", c.without())
 	}
 	var fair []dynamics.Span
 	var names []string
@@ -215,15 +215,15 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	return nil
 }
 
-// without names who has no plan.
+// without says who has no plan.
 func (c *comparison) without() string {
 	switch {
 	case c.candidate.Plan != nil:
-		return c.names[1]
+		return c.names[1] + " has"
 	case c.inUse.Plan != nil:
-		return c.names[0]
+		return c.names[0] + " has"
 	}
-	return "neither model"
+	return "neither model has"
 }
 
 // compared prints one table; verdicts only where they are fair.
@@ -231,7 +231,7 @@ func compared(w io.Writer, found *dynamics.Comparison, fair bool) {
 	last := ""
 	for _, l := range found.Lines {
 		if l.Windows != last {
-			fmt.Fprintf(w, "  %s, RMSE in °C\n  horizon  windows   in use      new  new − in use (95 %%)        verdict          inside 95 %%: in use     new\n", l.Windows)
+			fmt.Fprintf(w, "  %s, RMSE in °C, %.1f blocks of %g s\n  horizon  windows   in use      new  new − in use (95 %%)        verdict          inside 95 %%: in use     new\n", l.Windows, l.Blocks, found.Block)
 			last = l.Windows
 		}
 		if l.Count == 0 {
