@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -109,7 +111,7 @@ func compareHeldOut(cmd *cobra.Command, h *dynamics.Hypotheses, inUse *dynamics.
 		return coded{fmt.Errorf("--hold-out %d leaves none of the %d runs to learn from: leave out %d at most", holdOut, len(runs), len(runs)-1), exitUsage}
 	}
 	byAge := slices.Clone(runs)
-	slices.SortStableFunc(byAge, func(a, b *recorded) int { return int(min(1, max(-1, a.start-b.start))) })
+	slices.SortStableFunc(byAge, func(a, b *recorded) int { return cmp.Compare(a.start, b.start) })
 	rest, latest := byAge[:len(runs)-holdOut], byAge[len(runs)-holdOut:]
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runNames(rest), runNames(latest))
 	m, err := learnFromRuns(h, rest, segments)
@@ -142,19 +144,38 @@ type comparison struct {
 	horizons         []float64 // s
 }
 
-// taught tells how m is bound to a run: "" if it was not learned from it. The name counts where the
-// checksum differs too: a run may have been read up to another row, or its oldest part forgotten.
-func taught(m *dynamics.Model, r *recorded) string {
-	how := ""
+// taught tells how m is bound to a run: "" if it does not seem to be learned from it. Where the
+// checksum differs, the name counts: a run may have been read up to another row, or its oldest part
+// forgotten. So does the time that names tell: one build may have come once from the machine's log
+// and once out of the journal.
+func taught(m *dynamics.Model, r *recorded) (how string) {
 	for _, p := range m.Provenance.Runs {
-		switch {
-		case p.SHA256 == r.SHA256 && p.SHA256 != "":
+		if p.SHA256 == r.SHA256 && p.SHA256 != "" {
 			return "was learned from it"
+		}
+		began, dated := dateOf(p.Name)
+		ended := began.Add(time.Duration(p.Rows) * time.Second) // rows are about a second apart
+		start := time.Unix(0, r.start)
+		end := start.Add(time.Duration(r.Time[len(r.Time)-1] * 1e9))
+		switch {
 		case p.Name == r.Name:
 			how = "was learned from a run of this name"
+		case how == "" && dated && began.Before(end) && start.Before(ended):
+			how = "was learned from " + p.Name + ", which by its name is of the same time"
 		}
 	}
 	return how
+}
+
+// dateOf reads the time in the name of a run: that of a machine's log (20250708104310) or of the
+// journal (20250708-104315).
+func dateOf(name string) (t time.Time, ok bool) {
+	for _, layout := range []string{"20060102-150405", "20060102150405"} {
+		if t, err := time.Parse(layout, name); err == nil {
+			return t, true
+		}
+	}
+	return t, false
 }
 
 // print compares on every run and, where there are several that neither model was learned from, on
@@ -182,7 +203,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 				marks = append(marks, c.names[i]+" "+how)
 			}
 		}
-		mark := "neither model was learned from it"
+		mark := "neither model names it among the runs it was learned from"
 		if marks == nil {
 			fair, names = append(fair, span), append(names, r.Name)
 		} else {
@@ -198,7 +219,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 		}
 	}
 	if len(fair) == 0 {
-		fmt.Fprintf(w, "Nothing can be said of %s against %s: every run here taught one of them.\n", c.names[0], c.names[1])
+		fmt.Fprintf(w, "Nothing can be said of %s against %s: every run here has taught one of them.\n", c.names[0], c.names[1])
 		return nil
 	}
 	// On the tick the forecast goes by plan, so that is what the summary is about.

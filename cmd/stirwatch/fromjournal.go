@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -111,6 +112,8 @@ func (f *journalRuns) read(cmd *cobra.Command, args []string, units string, want
 		if reg, err = sensors.NewRegistry(runlog.MELDChannels()); err != nil {
 			return nil, err
 		}
+	case path == "" && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w; or name the journal: %s --from-journal JOURNAL.db", err, cmd.CommandPath())
 	default:
 		return nil, err
 	}
@@ -137,8 +140,7 @@ func (f *journalRuns) choose(r *journal.Reader, path string) (chosen []journal.R
 			}
 			chosen = append(chosen, run)
 		}
-		slices.SortFunc(chosen, func(a, b journal.Run) int { return int(b.ID - a.ID) })
-		return slices.CompactFunc(chosen, func(a, b journal.Run) bool { return a.ID == b.ID }), nil
+		return newestFirst(chosen), nil
 	}
 	all, err := r.Runs()
 	if err != nil {
@@ -155,15 +157,22 @@ func (f *journalRuns) choose(r *journal.Reader, path string) (chosen []journal.R
 			}
 		}
 	}
-	for _, run := range slices.Backward(all) {
+	for _, run := range all {
 		if f.since == "" || run.Start >= since.UnixNano() {
 			chosen = append(chosen, run)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("journal %s has no run since %s; its newest, of %d, is %s", path, f.since, len(all), all[len(all)-1].Name)
+		return nil, fmt.Errorf("journal %s has no run since %s; its newest, of %d, is %s", path, f.since, len(all), newestFirst(all)[0].Name)
 	}
-	return chosen, nil
+	return newestFirst(chosen), nil
+}
+
+// newestFirst sorts runs. What was replayed twice into one journal is one run: else it could be
+// learned from and held out at once.
+func newestFirst(runs []journal.Run) []journal.Run {
+	slices.SortFunc(runs, func(a, b journal.Run) int { return cmp.Or(cmp.Compare(b.Start, a.Start), cmp.Compare(b.ID, a.ID)) })
+	return slices.CompactFunc(runs, func(a, b journal.Run) bool { return a.Start == b.Start })
 }
 
 // taker takes runs out of one journal.
@@ -222,24 +231,27 @@ type unusable struct{ error }
 // run reads one run and looks if it can be used; all are those of the journal, quiet is how long
 // ago its last commit was.
 func (t *taker) run(run journal.Run, all []journal.Run, quiet time.Duration) (*recorded, error) {
-	end := run.End + int64(afterRun)
+	begin, end := run.Start-int64(longestGap), run.End+int64(afterRun)
 	if run.End == 0 {
 		if quiet < silentFor {
 			return nil, unusable{errors.New("it is still going on; it ends when the spindle has stood still for two minutes")}
 		}
 		t.say("%s was never ended, the agent stopped in it: it is read to the end of the record", run.Name)
-		end = math.MaxInt64
+		end = run.Start + int64(longestRun)
 	}
-	for _, next := range all {
-		if next.Start > run.Start {
-			end = min(end, next.Start)
+	for _, other := range all {
+		switch {
+		case other.Start > run.Start:
+			end = min(end, other.Start)
+		case other.Start < run.Start:
+			begin = max(begin, min(other.End, run.Start))
 		}
 	}
 	if limit := run.Start + int64(longestRun); end > limit {
-		t.say("%s: of it no more than %v is read", run.Name, longestRun)
+		t.say("%s: no more than its first %v are read", run.Name, longestRun)
 		end = limit
 	}
-	r, err := t.assemble(run, end)
+	r, err := t.assemble(run, begin, end)
 	if err != nil {
 		return nil, err
 	}
@@ -301,10 +313,10 @@ func (t *taker) find(name, unitName string) (*series, error) {
 	return &series{channel: c.Name, as: name, unit: u, maxAge: int64(c.MaxAge), maps: map[string]conversion{}}, nil
 }
 
-// assemble reads the samples of a run until end and lays them on one time grid. The record keeps
+// assemble reads the samples of a run, begin ≤ time < end, and lays them on one time grid. The record keeps
 // the unit of every sample, so that it does not matter when a channel's unit was changed: each is
 // converted from the unit in which it was recorded.
-func (t *taker) assemble(run journal.Run, end int64) (*recorded, error) {
+func (t *taker) assemble(run journal.Run, begin, end int64) (*recorded, error) {
 	var all []*series
 	column := func(name, unitName string) (*series, error) {
 		s, err := t.find(name, unitName)
@@ -340,7 +352,7 @@ func (t *taker) assemble(run journal.Run, end int64) (*recorded, error) {
 	if set != nil {
 		set.any = true
 	}
-	if err := t.samples(run, end, all); err != nil {
+	if err := t.samples(run, begin, end, all); err != nil {
 		return nil, err
 	}
 	z := outputs[0]
@@ -370,14 +382,14 @@ func (t *taker) assemble(run journal.Run, end int64) (*recorded, error) {
 }
 
 // samples fills the series from the record, in order of time.
-func (t *taker) samples(run journal.Run, end int64, all []*series) error {
+func (t *taker) samples(run journal.Run, begin, end int64, all []*series) error {
 	byChannel := map[string][]*series{} // a set-point may be an input too
 	for _, s := range all {
 		byChannel[s.channel] = append(byChannel[s.channel], s)
 	}
 	others := map[string]bool{}
 	p := progress{w: t.cmd.ErrOrStderr()}
-	q := journal.Query{From: run.Start - int64(longestGap), To: end, Measurement: journal.Samples}
+	q := journal.Query{From: begin, To: end, Measurement: journal.Samples}
 	q.Progress = func(done, total int64) { p.say("%s: batch %d of %d", run.Name, done, total) }
 	err := t.reader.Records(t.cmd.Context(), q, func(rec *journal.Record) error {
 		channel, value := rec.Tag("channel"), rec.Field("value")
@@ -464,7 +476,7 @@ func (s *series) sort() {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return int(min(1, max(-1, s.t[a]-s.t[b]))) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(s.t[a], s.t[b]) })
 	t, v := make([]int64, len(order)), make([]float64, len(order))
 	for i, k := range order {
 		t[i], v[i] = s.t[k], s.v[k]

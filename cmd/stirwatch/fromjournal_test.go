@@ -351,6 +351,24 @@ func TestDamagedBatch(t *testing.T) {
 	}
 }
 
+func TestTaught(t *testing.T) {
+	r := &recorded{Run: dynamics.Run{Name: "20260701-060000", SHA256: "a", Time: []float64{0, 600}}, start: dawn.UnixNano()}
+	for _, c := range []struct{ name, sum, want string }{
+		{"other", "a", "was learned from it"},
+		{"20260701-060000", "b", "of this name"},
+		{"20260701055955", "b", "of the same time"},
+		{"20260701055955", "", "of the same time"},
+		{"20260701-061100", "b", ""},
+		{"20260701054000", "b", ""},
+		{"monday", "b", ""},
+	} {
+		m := &dynamics.Model{Provenance: dynamics.Provenance{Runs: []dynamics.RunSource{{Name: c.name, SHA256: c.sum, Rows: 600}}}}
+		if got := taught(m, r); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s %s: %q, want %q", c.name, c.sum, got, c.want)
+		}
+	}
+}
+
 func seriesOf(every time.Duration, n int) *series {
 	s := &series{unit: unit.MustParse("°C"), maps: map[string]conversion{}}
 	for i := range n {
@@ -530,13 +548,16 @@ func TestLearnFromJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	said = stirwatch(t, "compare", "-m", older, "--with", worse, "--from-journal", "-c", s.conf, "--last", "1")
-	for _, says := range []string{"neither model was learned from it", "older.json is better at", "the new model is better.", "One build is little to go by"} {
+	for _, says := range []string{"neither model names it", "older.json is better at", "the new model is better.", "One build is little to go by"} {
 		if !strings.Contains(said, says) {
 			t.Errorf("compare does not say %q:\n%s", says, said)
 		}
 	}
 	if again := stirwatch(t, "compare", "-m", older, "--with", worse, "--from-journal", "-c", s.conf, "--last", "1"); again != said {
 		t.Error("compare says something else the second time")
+	}
+	if said = stirwatch(t, "compare", "-m", inUse, "--with", older, "--from-journal", "-c", s.conf, "--last", "1"); !strings.Contains(said, "Nothing can be said") {
+		t.Errorf("compare does not know what was learned from:\n%s", said)
 	}
 	if said = stirwatch(t, "compare", "-m", worse, "--with", older, path); !strings.Contains(said, "no reason to switch") {
 		t.Errorf("compare finds no fault:\n%s", said)
