@@ -594,3 +594,71 @@ func TestLearnWhileTheAgentRecords(t *testing.T) {
 		t.Errorf("the agent ends with code %d", code)
 	}
 }
+
+// TestLearnFromAFastThermocouple has the tool temperature ten times a second, of its own clock, and
+// inputs each second beside it: the equation is nearly that of the log, which has all at once.
+func TestLearnFromAFastThermocouple(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and learns")
+	}
+	t.Parallel()
+	log := readLog(t, watched)
+	r := newRecord(t)
+	r.configure(metric)
+	j := r.open(metric, nil)
+	var s []sensors.Sample
+	for id, x := range metric {
+		i, ok := log.Column(x[0])
+		if !ok {
+			t.Fatalf("no column %s", x[0])
+		}
+		for row, at := range log.Time {
+			v, last := log.Value[i][row], row+1 == len(log.Time)
+			if !log.Status[i][row].IsGood() || last {
+				continue
+			}
+			if id > 0 {
+				s = append(s, sensors.Sample{Time: at, Value: v, Channel: sensors.ChannelID(id), Status: sensors.OK})
+				continue
+			}
+			for k := range 10 {
+				part := (float64(k) + 0.3) / 10
+				s = append(s, sensors.Sample{Time: at + int64(part*float64(log.Time[row+1]-at)), Value: v + part*(log.Value[i][row+1]-v), Status: sensors.OK})
+			}
+		}
+	}
+	if _, err := j.BeginRun("fast", "", log.Time[0]); err != nil {
+		t.Fatal(err)
+	}
+	keepSamples(j, s)
+	j.EndRun(log.Time[len(log.Time)-1])
+	j.Close()
+
+	dir := filepath.Dir(r.conf)
+	hypotheses := filepath.Join(dir, "small.yaml")
+	write(t, hypotheses, smallHypotheses)
+	var models [2]*dynamics.Model
+	for i, args := range [][]string{{recording(t, watched)}, {"--from-journal", "-c", r.conf}} {
+		to := filepath.Join(dir, fmt.Sprintf("model%d.json", i))
+		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		if models[i], err = dynamics.Load(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows := models[1].Provenance.Runs[0].Rows; rows < len(log.Time)-20 || rows > len(log.Time) {
+		t.Errorf("learned from %d rows, the log has %d", rows, len(log.Time))
+	}
+	for i, a := range models[0].Skill {
+		b := models[1].Skill[i]
+		t.Logf("%s, %s, %g s: RMSE %.2f from the log, %.2f from the journal", a.Way, a.Windows, a.Horizon, a.RMSE, b.RMSE)
+		if a.Horizon >= 5 && math.Abs(a.RMSE-b.RMSE) > 0.15*a.RMSE {
+			t.Errorf("%s, %s, %g s: RMSE %.2f from the log, %.2f from the journal", a.Way, a.Windows, a.Horizon, a.RMSE, b.RMSE)
+		}
+	}
+	for i, a := range models[0].Terms {
+		t.Logf("%s: %.4g and %.4g", a.Name, a.Coefficient, models[1].Terms[i].Coefficient)
+	}
+}
