@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,21 +20,34 @@ import (
 )
 
 func learnCommand() *cobra.Command {
-	var out, units, hypotheses string
+	var out, units, hypotheses, inUse string
 	var rows []string
+	var holdOut int
+	var from journalRuns
 	c := &cobra.Command{
-		Use:   "learn RUN.csv...",
+		Use:   "learn RUN.csv... | --from-journal [JOURNAL.db]",
 		Short: "Learn the equation of the tool temperature from recorded runs",
 		Long: `Learn fits hypotheses about the process (docs/hypotheses.md; built in are those for additive friction
-stir deposition) to one or more run logs: it drops the terms that the data do not bear out, fits
+stir deposition) to one or more runs: it drops the terms that the data do not bear out, fits
 all parameters on forecasts, prints the governing equation with standard errors, and writes the
 model document. With two or more runs
 its skill is measured on each run in turn with a model learned from the others; with one it can
-only be told in sample, and the table says so.`,
+only be told in sample, and the table says so.
+
+Runs come from logs or, with --from-journal, out of the journal that the agent keeps (also while it
+records): the newest that can be learned from, or those of --last, --since or --run. The
+configuration says which channel is what; docs/journal.md says how samples become rows.
+
+With --compare the model in use is compared first: the newest run is left out, a model learned from
+the rest forecasts it, and the model in use too. Then the model that is written is learned from all.`,
 		Example: `  stirwatch learn monday.csv tuesday.csv -o model.json
   stirwatch learn --hypotheses mine.yaml --units inch build.csv -o model.json
-  stirwatch learn --rows build=120:980 build.csv -o model.json`,
-		Args: cobra.MinimumNArgs(1),
+  stirwatch learn --rows build=120:980 build.csv -o model.json
+  stirwatch learn --from-journal -o new.json
+  stirwatch learn --from-journal -c agent.yaml --since 2026-07-01 -o new.json
+  stirwatch learn --from-journal copy.db --run 20260708-104312 --run last -o new.json
+  stirwatch learn --from-journal --last 8 --compare model.json -o new.json`,
+		Args: from.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h := dynamics.DefaultHypotheses()
 			if hypotheses != "" {
@@ -42,27 +56,36 @@ only be told in sample, and the table says so.`,
 					return err
 				}
 			}
-			runs, err := readRuns(cmd.ErrOrStderr(), args, units, h.Channels())
-			if err != nil {
-				return err
-			}
-			var cut []dynamics.Run
 			segments, err := parseRows(rows)
 			if err != nil {
 				return err
 			}
-			for _, r := range runs {
-				run := r.Run // Learn finds the active part itself
-				if _, set := segments[r.Name]; set {
-					from, to, err := r.segment(nil, segments)
-					if err != nil {
-						return err
-					}
-					run = r.cut(from, to)
+			want := h.Channels()
+			var old *dynamics.Model
+			switch {
+			case inUse != "":
+				if old, err = dynamics.Load(inUse); err != nil {
+					return err
 				}
-				cut = append(cut, run)
+				if want, err = together(want, old.Channels()); err != nil {
+					return fmt.Errorf("--compare %s: %w", inUse, err)
+				}
+			case cmd.Flags().Changed("hold-out"):
+				return coded{errors.New("--hold-out needs --compare"), exitUsage}
 			}
-			model, err := dynamics.Learn(cut, dynamics.Options{Inputs: cut[0].Inputs, Hypotheses: h, Date: time.Now().UTC().Format(time.RFC3339)})
+			runs, err := from.read(cmd, args, units, want)
+			if err != nil {
+				return err
+			}
+			if err := named(segments, runs); err != nil {
+				return err
+			}
+			if old != nil {
+				if err := compareHeldOut(cmd, h, old, inUse, runs, segments, holdOut); err != nil {
+					return err
+				}
+			}
+			model, err := learnFromRuns(h, runs, segments)
 			if err != nil {
 				return err
 			}
@@ -76,9 +99,38 @@ only be told in sample, and the table says so.`,
 	}
 	c.Flags().StringVarP(&out, "output", "o", "model.json", "model document to write")
 	c.Flags().StringVar(&hypotheses, "hypotheses", "", "file of hypotheses instead of those built in")
+	c.Flags().StringVar(&inUse, "compare", "", "model in use, to compare with on runs left out")
+	c.Flags().IntVar(&holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
 	unitsFlag(c, &units)
 	rowsFlag(c, &rows)
+	from.flags(c, 5)
 	return c
+}
+
+// learnFromRuns learns from runs, of each the segment set or else the active part.
+func learnFromRuns(h *dynamics.Hypotheses, runs []*recorded, segments map[string][2]int) (*dynamics.Model, error) {
+	var inputs []string
+	for _, in := range h.Channels().Inputs {
+		inputs = append(inputs, in.Name)
+	}
+	var cut []dynamics.Run
+	for _, r := range runs {
+		run := r.Run // Learn finds the active part itself
+		if _, set := segments[r.Name]; set {
+			from, to, err := r.segment(nil, segments)
+			if err != nil {
+				return nil, err
+			}
+			run = r.cut(from, to)
+		}
+		columns := run.U
+		run.Inputs, run.U = inputs, nil
+		for _, name := range inputs { // a run may hold more, for another model
+			run.U = append(run.U, columns[slices.Index(r.Inputs, name)])
+		}
+		cut = append(cut, run)
+	}
+	return dynamics.Learn(cut, dynamics.Options{Inputs: inputs, Hypotheses: h, Date: time.Now().UTC().Format(time.RFC3339)})
 }
 
 func equationCommand() *cobra.Command {
@@ -224,12 +276,8 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	if way, err = dynamics.ParseWay(inputs); err != nil {
 		return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
 	}
-	for _, h := range horizons {
-		d, err := time.ParseDuration(strings.TrimSpace(h))
-		if err != nil || d <= 0 || d > time.Hour || len(hs) > 0 && d.Seconds() <= hs[len(hs)-1] {
-			return fail(coded{fmt.Errorf("--horizons %s: give rising times up to 1h, such as 1s,10s,60s", h), exitUsage})
-		}
-		hs = append(hs, d.Seconds())
+	if hs, err = parseHorizons(horizons); err != nil {
+		return fail(err)
 	}
 	if segments, err = parseRows(rows); err != nil {
 		return fail(err)
@@ -237,21 +285,42 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	if runs, err = readRuns(cmd.ErrOrStderr(), paths, units, m.Channels()); err != nil {
 		return fail(err)
 	}
-	known := map[string]bool{}
 	for _, r := range runs {
-		known[r.Name] = true
 		for _, p := range m.Provenance.Runs {
 			if p.SHA256 == r.SHA256 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model was learned from this run; how well it fits here proves nothing\n", r.Name)
 			}
 		}
 	}
-	for name := range segments {
-		if !known[name] {
-			return fail(coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage})
-		}
+	if err := named(segments, runs); err != nil {
+		return fail(err)
 	}
 	return m, way, hs, runs, segments, nil
+}
+
+// named checks that every segment is of a run there is.
+func named(segments map[string][2]int, runs []*recorded) error {
+	for name := range segments {
+		if !slices.ContainsFunc(runs, func(r *recorded) bool { return r.Name == name }) {
+			return coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage}
+		}
+	}
+	return nil
+}
+
+// parseHorizons reads rising times, in s.
+func parseHorizons(horizons []string) (hs []float64, err error) {
+	for _, h := range horizons {
+		d, err := time.ParseDuration(strings.TrimSpace(h))
+		if err != nil || d <= 0 || d > time.Hour || len(hs) > 0 && d.Seconds() <= hs[len(hs)-1] {
+			return nil, coded{fmt.Errorf("--horizons %s: give rising times up to 1h, such as 1s,10s,60s", h), exitUsage}
+		}
+		hs = append(hs, d.Seconds())
+	}
+	if len(hs) == 0 {
+		return nil, coded{errors.New("--horizons: give at least one, such as 10s"), exitUsage}
+	}
+	return hs, nil
 }
 
 // parseRows reads LOG=A:B settings.
@@ -270,10 +339,12 @@ func parseRows(settings []string) (map[string][2]int, error) {
 	return m, nil
 }
 
-// recorded is a run log in the units of the models, with its rows' places in the file.
+// recorded is a run, of a log or of the journal, in the units of the models, with its rows' places
+// in the file.
 type recorded struct {
 	dynamics.Run
-	line []int
+	line  []int
+	start int64 // ns since the Unix epoch, of the first row
 }
 
 // row is the 0-based data row of the file at index i.
@@ -374,7 +445,7 @@ func toRun(log *runlog.Log) (*recorded, error) {
 // channelsOf takes the columns wanted, in their units; what is not good is missing. An input that the
 // log does not have is missing in every row.
 func channelsOf(log *runlog.Log, want dynamics.Channels) (*recorded, error) {
-	r := &recorded{Run: dynamics.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line}
+	r := &recorded{Run: dynamics.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line, start: log.Time[0]}
 	for _, t := range log.Time {
 		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
 	}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/dynamics"
+)
+
+func compareCommand() *cobra.Command {
+	var model, with, units string
+	var horizons, rows []string
+	var from journalRuns
+	c := &cobra.Command{
+		Use:   "compare -m NEW.json --with IN-USE.json RUN.csv... | --from-journal [JOURNAL.db]",
+		Short: "Compare a new model with the one in use on recorded runs",
+		Long: `Compare forecasts runs with both models, from the same rows for the same rows, and prints their errors
+side by side: by horizon, over all rows and over windows without a change of phase, with inputs
+known and, where both models have one, by plan. Every difference has a 95 % interval, from a
+bootstrap over blocks of 120 s or twice the longest horizon; where it holds zero, or the runs are too short for five blocks, the
+verdict is that it cannot be told. A run from which either model was learned is marked, and no
+verdict rests on it. The interval speaks of builds like those compared; give several.
+
+Whatever is found, the exit code is 0: people decide.`,
+		Example: `  stirwatch compare -m new.json --with model.json wednesday.csv thursday.csv
+  stirwatch compare -m new.json --with model.json --from-journal --last 2
+  stirwatch compare -m new.json --with model.json --from-journal copy.db --since 2026-07-01`,
+		Args: from.args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			young, err := dynamics.Load(model)
+			if err != nil {
+				return err
+			}
+			old, err := dynamics.Load(with)
+			if err != nil {
+				return err
+			}
+			hs, err := parseHorizons(horizons)
+			if err != nil {
+				return err
+			}
+			segments, err := parseRows(rows)
+			if err != nil {
+				return err
+			}
+			want, err := together(young.Channels(), old.Channels())
+			if err != nil {
+				return fmt.Errorf("%s and %s cannot be compared: %w", model, with, err)
+			}
+			runs, err := from.read(cmd, args, units, want)
+			if err != nil {
+				return err
+			}
+			if err := named(segments, runs); err != nil {
+				return err
+			}
+			c := comparison{candidate: young, inUse: old, names: [2]string{model, with}, horizons: hs}
+			return c.print(cmd, runs, segments)
+		},
+	}
+	c.Flags().StringVarP(&model, "model", "m", "new.json", "the new model document")
+	c.Flags().StringVar(&with, "with", "model.json", "the model document in use")
+	c.Flags().StringSliceVar(&horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
+	rowsFlag(c, &rows)
+	unitsFlag(c, &units)
+	from.flags(c, 3)
+	return c
+}
+
+// together are the channels that both need; they must agree on what is forecast and in which units.
+func together(a, b dynamics.Channels) (dynamics.Channels, error) {
+	if len(a.Outputs) != len(b.Outputs) {
+		return a, fmt.Errorf("one forecasts %d temperatures, the other %d", len(a.Outputs), len(b.Outputs))
+	}
+	for i, out := range a.Outputs {
+		if o := b.Outputs[i]; o.Name != out.Name || o.Unit != out.Unit {
+			return a, fmt.Errorf("one forecasts the %s in %s, the other the %s in %s", out.Name, out.Unit, o.Name, o.Unit)
+		}
+	}
+	all := dynamics.Channels{Inputs: slices.Clone(a.Inputs), Outputs: a.Outputs}
+	for _, in := range b.Inputs {
+		i := slices.IndexFunc(all.Inputs, func(x dynamics.Input) bool { return x.Name == in.Name })
+		switch {
+		case i < 0:
+			all.Inputs = append(all.Inputs, in)
+		case all.Inputs[i].Unit != in.Unit:
+			return a, fmt.Errorf("one takes the %s in %s, the other in %s", in.Name, all.Inputs[i].Unit, in.Unit)
+		}
+	}
+	return all, nil
+}
+
+// compareHeldOut leaves the newest runs out, learns from the rest, and compares on those left out.
+func compareHeldOut(cmd *cobra.Command, h *dynamics.Hypotheses, inUse *dynamics.Model, name string, runs []*recorded, segments map[string][2]int, holdOut int) error {
+	if holdOut < 1 {
+		return coded{fmt.Errorf("--hold-out %d: leave out 1 run or more", holdOut), exitUsage}
+	}
+	w := cmd.OutOrStdout()
+	if len(runs) == 1 {
+		fmt.Fprintf(w, "No fair comparison with %s is possible: there is one run, and a model is not tested by the run it was learned from. Give two runs or more, or compare on the next build: stirwatch compare.\n\n", name)
+		return nil
+	}
+	if holdOut >= len(runs) {
+		return coded{fmt.Errorf("--hold-out %d leaves none of the %d runs to learn from: leave out %d at most", holdOut, len(runs), len(runs)-1), exitUsage}
+	}
+	byAge := slices.Clone(runs)
+	slices.SortStableFunc(byAge, func(a, b *recorded) int { return cmp.Compare(a.start, b.start) })
+	rest, latest := byAge[:len(runs)-holdOut], byAge[len(runs)-holdOut:]
+	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runNames(rest), runNames(latest))
+	m, err := learnFromRuns(h, rest, segments)
+	if err != nil {
+		return fmt.Errorf("without %s: %w", runNames(latest), err)
+	}
+	fmt.Fprintf(w, "Compared with %s on %s, left out for it: the new model of this comparison was learned from %s alone. The model that is written is learned from all %d runs afterwards; it is another one, so no run is left to judge it by.\n\n",
+		name, runNames(latest), runNames(rest), len(runs))
+	c := comparison{candidate: m, inUse: inUse, names: [2]string{"the new model", name}, horizons: dynamics.Horizons}
+	if err := c.print(cmd, latest, segments); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintf(cmd.ErrOrStderr(), "learning from all %d runs\n", len(runs))
+	return nil
+}
+
+func runNames(runs []*recorded) string {
+	var names []string
+	for _, r := range runs {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// comparison is two models that are to be compared.
+type comparison struct {
+	candidate, inUse *dynamics.Model
+	names            [2]string // of the documents
+	horizons         []float64 // s
+}
+
+// taught tells how m is bound to a run: "" if it does not seem to be learned from it. Where the
+// checksum differs, the name counts: a run may have been read up to another row, or its oldest part
+// forgotten. So does the time that names tell: one build may have come once from the machine's log
+// and once out of the journal.
+func taught(m *dynamics.Model, r *recorded) (how string) {
+	for _, p := range m.Provenance.Runs {
+		if p.SHA256 == r.SHA256 && p.SHA256 != "" {
+			return "was learned from it"
+		}
+		began, dated := dateOf(p.Name)
+		ended := began.Add(time.Duration(p.Rows) * time.Second) // rows are about a second apart
+		start := time.Unix(0, r.start)
+		end := start.Add(time.Duration(r.Time[len(r.Time)-1] * 1e9))
+		switch {
+		case p.Name == r.Name:
+			how = "was learned from a run of this name"
+		case how == "" && dated && began.Before(end) && start.Before(ended):
+			how = "was learned from " + p.Name + ", which by its name is of the same time"
+		}
+	}
+	return how
+}
+
+// dateOf reads the time in the name of a run: that of a machine's log (20250708104310) or of the
+// journal (20250708-104315).
+func dateOf(name string) (t time.Time, ok bool) {
+	for _, layout := range []string{"20060102-150405", "20060102150405"} {
+		if t, err := time.Parse(layout, name); err == nil {
+			return t, true
+		}
+	}
+	return t, false
+}
+
+// print compares on every run and, where there are several that neither model was learned from, on
+// those together; and ends with what follows.
+func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[string][2]int) error {
+	w := cmd.OutOrStdout()
+	ways := []dynamics.Way{dynamics.Known}
+	if c.candidate.Plan != nil && c.inUse.Plan != nil {
+		ways = append(ways, dynamics.Planned)
+	} else {
+		fmt.Fprintf(w, "By plan nothing is compared: %s no plan, the runs did not show how the machine's controller acts.\n\n", c.without())
+	}
+	var fair []dynamics.Span
+	var names []string
+	for _, r := range runs {
+		fmt.Fprintf(cmd.ErrOrStderr(), "comparing on %s\n", r.Name)
+		from, to, err := r.segment(c.inUse, segments)
+		if err != nil {
+			return err
+		}
+		span := dynamics.Span{Run: &r.Run, From: from, To: to}
+		var marks []string
+		for i, m := range []*dynamics.Model{c.candidate, c.inUse} {
+			if how := taught(m, r); how != "" {
+				marks = append(marks, c.names[i]+" "+how)
+			}
+		}
+		mark := "neither model names it among the runs it was learned from"
+		if marks == nil {
+			fair, names = append(fair, span), append(names, r.Name)
+		} else {
+			mark = strings.Join(marks, ", ") + ": this proves nothing"
+		}
+		for _, way := range ways {
+			found, err := dynamics.Compare(c.candidate, c.inUse, []dynamics.Span{span}, way, c.horizons, dynamics.CompareOptions{Seed: 1})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "%s (%s), inputs %s\n", r.Name, mark, way)
+			compared(w, found, marks == nil)
+		}
+	}
+	if len(fair) == 0 {
+		fmt.Fprintf(w, "Nothing can be said of %s against %s: every run here has taught one of them.\n", c.names[0], c.names[1])
+		return nil
+	}
+	// On the tick the forecast goes by plan, so that is what the summary is about.
+	way := ways[len(ways)-1]
+	found, err := dynamics.Compare(c.candidate, c.inUse, fair, way, c.horizons, dynamics.CompareOptions{Seed: 1})
+	if err != nil {
+		return err
+	}
+	if len(fair) > 1 {
+		fmt.Fprintf(w, "%s together, inputs %s\n", strings.Join(names, ", "), way)
+		compared(w, found, true)
+	}
+	fmt.Fprintln(w, c.summary(found, strings.Join(names, ", ")))
+	return nil
+}
+
+// without says who has no plan.
+func (c *comparison) without() string {
+	switch {
+	case c.candidate.Plan != nil:
+		return c.names[1] + " has"
+	case c.inUse.Plan != nil:
+		return c.names[0] + " has"
+	}
+	return "neither model has"
+}
+
+// compared prints one table; verdicts only where they are fair.
+func compared(w io.Writer, found *dynamics.Comparison, fair bool) {
+	last := ""
+	for _, l := range found.Lines {
+		if l.Windows != last {
+			fmt.Fprintf(w, "  %s, RMSE in °C, %.1f blocks of %g s\n  horizon  windows   in use      new  new − in use (95 %%)        verdict          inside 95 %%: in use     new\n", l.Windows, l.Blocks, found.Block)
+			last = l.Windows
+		}
+		if l.Count == 0 {
+			fmt.Fprintf(w, "  %5.4g s  %7d        –        –  –\n", l.Horizon, l.Count)
+			continue
+		}
+		verdict, interval := "–", fmt.Sprintf("%+.2f", l.Difference.Value)
+		if fair {
+			verdict = string(l.Difference.Verdict)
+			if !math.IsNaN(l.Difference.Low) {
+				interval += fmt.Sprintf(" (%+.2f to %+.2f)", l.Difference.Low, l.Difference.High)
+			}
+		}
+		fmt.Fprintf(w, "  %5.4g s  %7d %8.2f %8.2f  %-25s %-16s %18.1f %% %5.1f %%\n", l.Horizon, l.Count, l.InUse, l.Candidate, interval, verdict, 100*l.InUseIn, 100*l.CandidateIn)
+	}
+	fmt.Fprintln(w)
+}
+
+// summary says in words what the pooled comparison shows over all rows.
+func (c *comparison) summary(found *dynamics.Comparison, names string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "On %s, inputs %s, all rows, ", names, found.Way)
+	by := map[dynamics.Verdict][]string{}
+	for _, l := range found.Lines {
+		if l.Windows == dynamics.AllRows && l.Count > 0 {
+			by[l.Difference.Verdict] = append(by[l.Difference.Verdict], fmt.Sprintf("%g", l.Horizon))
+		}
+	}
+	var parts []string
+	for _, v := range []struct {
+		is   dynamics.Verdict
+		text string
+	}{
+		{dynamics.Better, "%s is better at %s s"}, {dynamics.Worse, "%s is worse at %s s"},
+		{dynamics.Same, "%s is no different at %s s"}, {dynamics.Unclear, "whether %s is better cannot be told at %s s"},
+	} {
+		if at := by[v.is]; at != nil {
+			parts = append(parts, fmt.Sprintf(v.text, c.names[0], strings.Join(at, ", ")))
+		}
+	}
+	if parts == nil {
+		return b.String() + "there is nothing to compare: the runs are shorter than every horizon."
+	}
+	b.WriteString(strings.Join(parts, "; ") + ".\n")
+	percent := func(x float64) string { return fmt.Sprintf("%+.0f %%", 100*(math.Exp(x)-1)) }
+	o := found.Overall
+	if math.IsNaN(o.Low) {
+		fmt.Fprintf(&b, "Over the horizons together nothing can be told: the runs fill fewer than five blocks of %g s.", found.Block)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "Over the horizons together its error is %s of that of %s (95 %% interval %s to %s): ", percent(o.Value), c.names[1], percent(o.Low), percent(o.High))
+	b.WriteString(map[dynamics.Verdict]string{
+		dynamics.Better:  "the new model is better.",
+		dynamics.Worse:   "the new model is worse; there is no reason to switch.",
+		dynamics.Unclear: "which is better cannot be told; there is no reason to switch yet.",
+		dynamics.Same:    "the two do not differ.",
+	}[o.Verdict])
+	if strings.Count(names, ",") == 0 {
+		b.WriteString(" One build is little to go by: other builds differ more than the windows of one.")
+	}
+	return b.String()
+}

@@ -1,0 +1,664 @@
+package main
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/agent/journal"
+	"stirwatch/dynamics"
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// smallHypotheses are learned in a moment.
+const smallHypotheses = `process: a small equation for tests
+inputs:
+  - {symbol: P, is: spindle power, unit: W}
+  - {symbol: n, is: spindle speed, unit: rpm}
+outputs:
+  - {is: tool temperature, state: R, unit: °C, sd: 0.05, score_above: 200}
+parameters:
+  - {name: Ta, value: 22, unit: °C, fixed: true}
+  - {name: Tm, value: 560, unit: °C, fixed: true}
+  - {name: lag, value: 1.5, unit: s, fixed: true}
+  - {name: tau_d, value: 3, unit: s, fixed: true}
+states:
+  - {symbol: T, is: tool face, unit: °C, start: reading, start_sd: 5, noise: 0.2}
+  - {symbol: R, is: reading, unit: °C, start: reading, start_sd: 1}
+  - {symbol: d, is: disturbance, unit: K/s, start: "0", start_sd: 0.2, noise: 0.2}
+terms:
+  - {of: T, name: heat, sign: +, expression: "P*(Tm - T)", unit: 1/J, start: 1.0e-5, opinion: require}
+  - {of: T, name: loss, sign: -, expression: "T - Ta", unit: 1/s, start: 0.01}
+  - {of: T, name: unexplained, sign: +, expression: "d", fixed: true}
+  - {of: R, name: lag, sign: +, expression: "(T - R)/lag", fixed: true}
+  - {of: d, name: memory, sign: -, expression: "d/tau_d", fixed: true}
+`
+
+// handRecord is a journal made by hand. Its channels may differ from one opening to the next, as they
+// do when agent.yaml is changed between two builds.
+type handRecord struct {
+	t    testing.TB
+	path string
+	conf string
+}
+
+func newRecord(t testing.TB) *handRecord {
+	dir := t.TempDir()
+	return &handRecord{t, filepath.Join(dir, "journal.db"), filepath.Join(dir, "agent.yaml")}
+}
+
+// channels of a record: units by name.
+type channels [][2]string
+
+var metric = channels{{"tool_temperature", "°C"}, {"spindle_speed", "rpm"}, {"spindle_power", "W"}, {"set_point", "°C"}}
+
+func (c channels) registry(t testing.TB) *sensors.Registry {
+	t.Helper()
+	var all []sensors.Channel
+	for _, x := range c {
+		all = append(all, sensors.Channel{Name: x[0], Unit: unit.MustParse(x[1])}) // names alone count in a record
+	}
+	reg, err := sensors.NewRegistry(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reg
+}
+
+// configure writes agent.yaml with roles by name.
+func (r *handRecord) configure(c channels) {
+	var b strings.Builder
+	b.WriteString("machine: m\nchannels:\n")
+	for _, x := range c {
+		is := strings.ReplaceAll(x[0], "_", " ")
+		if is == "set point" {
+			is = "set-point"
+		}
+		fmt.Fprintf(&b, "  %s: {is: %s, unit: %s, max_age: 3 s}\n", x[0], is, x[1])
+	}
+	b.WriteString("sources: {log: {log: {path: log.csv}}}\njournal: {path: journal.db}\n")
+	write(r.t, r.conf, b.String())
+}
+
+// open begins to record.
+func (r *handRecord) open(c channels, clock sensors.Clock) *journal.Journal {
+	r.t.Helper()
+	j, err := journal.Open(r.path, journal.Options{Machine: "m", Registry: c.registry(r.t), Clock: clock, Hold: -1})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return j
+}
+
+type acked func()
+
+func (f acked) Ack() { f() }
+
+func keepSamples(j *journal.Journal, s []sensors.Sample) {
+	done := make(chan struct{})
+	j.AppendSamples(s, acked(func() { close(done) }))
+	<-done
+}
+
+var dawn = time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
+
+// recordBuild records seconds of a run from begin on: heat up and hold. Values are °C, rpm and W, and
+// become the channels' units.
+func recordBuild(t testing.TB, j *journal.Journal, c channels, begin time.Time, seconds int, end bool) {
+	t.Helper()
+	if _, err := j.BeginRun(begin.Format("20060102-150405"), "", begin.UnixNano()); err != nil {
+		t.Fatal(err)
+	}
+	keepSamples(j, samplesOfBuild(c, begin, seconds))
+	if end {
+		if err := j.EndRun(begin.Add(time.Duration(seconds) * time.Second).UnixNano()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func samplesOfBuild(c channels, begin time.Time, seconds int) (s []sensors.Sample) {
+	metricUnits := map[string]string{}
+	for _, x := range metric {
+		metricUnits[x[0]] = x[1]
+	}
+	for i := range seconds {
+		at := begin.Add(time.Duration(i) * time.Second).UnixNano()
+		values := map[string]float64{"tool_temperature": 450 - 430*math.Exp(-float64(i)/60) + 5*math.Sin(float64(i)/7), "spindle_speed": 400, "spindle_power": 5000 + 500*math.Sin(float64(i)/9), "set_point": 450}
+		for id, x := range c {
+			v := values[x[0]]
+			if m, err := unit.Between(unit.MustParse(metricUnits[x[0]]), unit.MustParse(x[1])); err == nil {
+				v = m.Apply(v)
+			}
+			s = append(s, sensors.Sample{Time: at, Value: v, Channel: sensors.ChannelID(id), Status: sensors.OK})
+		}
+	}
+	return s
+}
+
+// read takes runs with the flags given, and gives what was said.
+func (r *handRecord) read(t testing.TB, flags ...string) (runs []*recorded, said string, err error) {
+	t.Helper()
+	h, err := dynamics.ReadHypotheses(strings.NewReader(smallHypotheses))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var from journalRuns
+	var out bytes.Buffer
+	var units string
+	c := &cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true, Args: from.args}
+	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		runs, err = from.read(cmd, args, "auto", h.Channels())
+		return err
+	}
+	from.flags(c, 5)
+	unitsFlag(c, &units)
+	c.SetErr(&out)
+	c.SetArgs(append([]string{"--from-journal", "-c", r.conf}, flags...))
+	err = c.ExecuteContext(t.Context())
+	return runs, out.String(), err
+}
+
+func namesOf(runs []*recorded) (all []string) {
+	for _, r := range runs {
+		all = append(all, r.Name)
+	}
+	return all
+}
+
+func TestJournalRunsAreChosen(t *testing.T) {
+	r := newRecord(t)
+	r.configure(metric)
+	if _, _, err := r.read(t); err == nil || !strings.Contains(err.Error(), "journal.db") {
+		t.Errorf("without a journal: %v", err)
+	}
+	j := r.open(metric, nil)
+	if _, _, err := r.read(t); err == nil || !strings.Contains(err.Error(), "no run yet") {
+		t.Errorf("without a run: %v", err)
+	}
+	for i := range 3 {
+		recordBuild(t, j, metric, dawn.Add(time.Duration(i)*time.Hour), 300, true)
+	}
+	recordBuild(t, j, metric, dawn.Add(3*time.Hour), 30, true)
+	recordBuild(t, j, metric, dawn.Add(4*time.Hour), 200, false) // the agent still records
+	for _, c := range []struct {
+		flags string
+		want  []string
+		says  string // else the error
+	}{
+		{"", []string{"20260701-060000", "20260701-070000", "20260701-080000"}, "20260701-090000 is left out: it has 30 usable rows of tool temperature, at least 60"},
+		{"", []string{"20260701-060000", "20260701-070000", "20260701-080000"}, "20260701-100000 is left out: it is still going on"},
+		{"--last 2", []string{"20260701-070000", "20260701-080000"}, ""},
+		{"--since 2026-07-01T06:30:00Z", []string{"20260701-070000", "20260701-080000"}, ""},
+		{"--since 2026-06-01 --last 1", []string{"20260701-080000"}, ""},
+		{"--run 20260701-070000 --run 20260701-060000", []string{"20260701-060000", "20260701-070000"}, "300 rows"},
+		{"--run last", nil, "run 20260701-100000 of journal"},
+		{"--run last", nil, "still going on"},
+		{"--run yesterday", nil, `no run "yesterday"; 'stirwatch export --list'`},
+		{"--since 2026-08-01", nil, "no run since 2026-08-01; its newest, of 5, is 20260701-100000"},
+		{"--since 2026-07-01T09:00:00Z", nil, "none of the 2 runs"},
+		{"--since July", nil, "2026-07-01"},
+		{"--last 0", nil, "--last 0"},
+		{"--last 2 --run last", nil, "either --run or --last"},
+		{"--units inch", nil, "--units"},
+		{"a.db b.db", nil, "one journal, not 2"},
+	} {
+		runs, said, err := r.read(t, strings.Fields(c.flags)...)
+		if c.want == nil {
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v, want %q", c.flags, err, c.says)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(namesOf(runs), c.want) || !strings.Contains(said, c.says) {
+			t.Errorf("%s: %v, %v, want %v\n%s", c.flags, namesOf(runs), err, c.want, said)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run that the agent was killed in is read to the end of the record.
+func TestRunThatWasNeverEnded(t *testing.T) {
+	r := newRecord(t)
+	r.configure(metric)
+	j := r.open(metric, func() int64 { return dawn.UnixNano() }) // long ago: nobody records now
+	recordBuild(t, j, metric, dawn, 200, false)
+	j.Close()
+	runs, said, err := r.read(t)
+	if err != nil || len(runs) != 1 || len(runs[0].Time) != 200 || !strings.Contains(said, "never ended") {
+		t.Errorf("%v, %v\n%s", namesOf(runs), err, said)
+	}
+}
+
+// The unit of a channel may change between two builds, or within one: every sample has its own.
+func TestChangedUnits(t *testing.T) {
+	other := channels{{"tool_temperature", "°F"}, {"spindle_speed", "rad/s"}, {"spindle_power", "kW"}, {"set_point", "K"}}
+	r := newRecord(t)
+	r.configure(metric)
+	for i, c := range []channels{metric, other} {
+		j := r.open(c, nil)
+		recordBuild(t, j, c, dawn.Add(time.Duration(i)*time.Hour), 300, true)
+		j.Close()
+	}
+	runs, _, err := r.read(t)
+	if err != nil || len(runs) != 2 {
+		t.Fatal(namesOf(runs), err)
+	}
+	a, b := runs[0], runs[1]
+	for i := range a.Time {
+		for _, x := range [][2]float64{{a.Z[0][i], b.Z[0][i]}, {a.U[0][i], b.U[0][i]}, {a.U[1][i], b.U[1][i]}, {a.SetPoint[i], b.SetPoint[i]}} {
+			if !(math.Abs(x[0]-x[1]) < 1e-9*math.Abs(x[0])) {
+				t.Fatalf("row %d: %g and %g", i, x[0], x[1])
+			}
+		}
+	}
+	if a.SHA256 == b.SHA256 {
+		t.Error("two runs of one checksum")
+	}
+
+	// A channel that measured something else then is an error; a set-point may.
+	wrong := channels{{"tool_temperature", "°C"}, {"spindle_speed", "rpm"}, {"spindle_power", "kN"}, {"set_point", "N·m"}}
+	j := r.open(wrong, nil)
+	recordBuild(t, j, wrong, dawn.Add(2*time.Hour), 300, true)
+	j.Close()
+	_, _, err = r.read(t)
+	for _, says := range []string{"20260701-080000", `channel "spindle_power" was recorded in kN`, "as spindle power it must be in one of W, kW, hp"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	torque := channels{metric[0], metric[1], metric[2], {"set_point", "N·m"}}
+	j = r.open(torque, nil)
+	recordBuild(t, j, torque, dawn.Add(3*time.Hour), 300, true)
+	j.Close()
+	if runs, _, err = r.read(t, "--run", "last"); err != nil || slices.ContainsFunc(runs[0].SetPoint, func(v float64) bool { return v == v }) {
+		t.Errorf("a set-point in N·m: %v", err)
+	}
+}
+
+func TestRunWithoutAThermocouple(t *testing.T) {
+	r := newRecord(t)
+	r.configure(metric)
+	blind := metric[1:]
+	j := r.open(blind, nil)
+	recordBuild(t, j, blind, dawn, 300, true)
+	j.Close()
+	_, said, err := r.read(t)
+	if err == nil || !strings.Contains(said, `nothing was recorded of channel "tool_temperature"`) || !strings.Contains(said, "left out: the record has 0 samples") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	r.configure(blind)
+	if _, _, err = r.read(t); err == nil || !strings.Contains(err.Error(), "`is: tool temperature`") {
+		t.Errorf("without the channel: %v", err)
+	}
+	r.configure(metric)
+	j = r.open(metric, nil) // a plug that was pulled: it says the same for ever
+	s := samplesOfBuild(metric, dawn.Add(time.Hour), 300)
+	if _, err := j.BeginRun("frozen", "", s[0].Time); err != nil {
+		t.Fatal(err)
+	}
+	for i := range s {
+		if s[i].Channel == 0 {
+			s[i].Value = 21.5
+		}
+	}
+	keepSamples(j, s)
+	j.EndRun(s[len(s)-1].Time)
+	j.Close()
+	if _, _, err = r.read(t, "--run", "last"); err == nil || !strings.Contains(err.Error(), "usable rows of tool temperature") && !strings.Contains(err.Error(), "is live") {
+		t.Errorf("frozen: %v", err)
+	}
+}
+
+func TestDamagedBatch(t *testing.T) {
+	r := newRecord(t)
+	r.configure(metric)
+	j := r.open(metric, nil)
+	s := samplesOfBuild(metric, dawn, 400)
+	if _, err := j.BeginRun("hurt", "", s[0].Time); err != nil {
+		t.Fatal(err)
+	}
+	for part := range slices.Chunk(s, 400) { // 100 s each
+		keepSamples(j, part)
+	}
+	j.EndRun(s[len(s)-1].Time)
+	j.Close()
+	db, err := sql.Open("sqlite", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("UPDATE batches SET crc = crc + 1 WHERE id = (SELECT max(id) FROM batches)"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	runs, said, err := r.read(t)
+	if err != nil || len(runs) != 1 || len(runs[0].Time) != 300 || !strings.Contains(said, "1 batches and 0 lines of the journal could not be read") || !strings.Contains(said, "the rest is used") {
+		t.Errorf("%v, %v\n%s", namesOf(runs), err, said)
+	}
+}
+
+func TestTaught(t *testing.T) {
+	r := &recorded{Run: dynamics.Run{Name: "20260701-060000", SHA256: "a", Time: []float64{0, 600}}, start: dawn.UnixNano()}
+	for _, c := range []struct{ name, sum, want string }{
+		{"other", "a", "was learned from it"},
+		{"20260701-060000", "b", "of this name"},
+		{"20260701055955", "b", "of the same time"},
+		{"20260701055955", "", "of the same time"},
+		{"20260701-061100", "b", ""},
+		{"20260701054000", "b", ""},
+		{"monday", "b", ""},
+	} {
+		m := &dynamics.Model{Provenance: dynamics.Provenance{Runs: []dynamics.RunSource{{Name: c.name, SHA256: c.sum, Rows: 600}}}}
+		if got := taught(m, r); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s %s: %q, want %q", c.name, c.sum, got, c.want)
+		}
+	}
+}
+
+func seriesOf(every time.Duration, n int) *series {
+	s := &series{unit: unit.MustParse("°C"), maps: map[string]conversion{}}
+	for i := range n {
+		s.t, s.v = append(s.t, dawn.UnixNano()+int64(i)*int64(every)), append(s.v, float64(i))
+	}
+	return s
+}
+
+func TestGrid(t *testing.T) {
+	// At 1 Hz, with whatever phase, every sample is a row.
+	s := seriesOf(time.Second, 50)
+	for i := range s.t {
+		s.t[i] += 437e6 + int64(i%3)*90e6
+	}
+	if rows := s.rows(); len(rows) != 50 || rows[7].t != s.t[7] || rows[7].v != 7 {
+		t.Errorf("1 Hz: %d rows", len(rows))
+	}
+	// At 10 Hz the one at the whole second is; beside a bad one there its neighbour.
+	s = seriesOf(100*time.Millisecond, 301)
+	s.v[100] = math.NaN()
+	for i := range 20 {
+		s.v[195+i] = math.NaN() // two seconds without a good one
+	}
+	rows := s.rows()
+	if len(rows) != 31 {
+		t.Fatalf("10 Hz: %d rows", len(rows))
+	}
+	for i, r := range rows {
+		want := float64(10 * i)
+		switch i {
+		case 10:
+			want = 99
+		case 20, 21:
+			want = math.NaN()
+		}
+		if r.v != want && (r.v == r.v || want == want) {
+			t.Errorf("10 Hz, row %d: %g, want %g", i, r.v, want)
+		}
+	}
+	// A pause gets one row without a reading.
+	s = seriesOf(time.Second, 20)
+	for i := 10; i < 20; i++ {
+		s.t[i] += int64(time.Minute)
+	}
+	if rows = s.rows(); len(rows) != 21 || rows[10].v == rows[10].v || rows[10].t != s.t[9]+1e9 || rows[11].v != 10 {
+		t.Errorf("with a pause: %v", rows)
+	}
+}
+
+func TestInputsAreHeldForTheirAge(t *testing.T) {
+	s := seriesOf(time.Second, 3) // 0, 1, 2 s
+	s.v[1] = math.NaN()
+	s.maxAge = int64(3 * time.Second)
+	var at []gridRow
+	for _, ms := range []int64{-1, 0, 999, 1000, 2000, 2500, 5000, 5001} {
+		at = append(at, gridRow{t: dawn.UnixNano() + ms*1e6})
+	}
+	nan := math.NaN()
+	same := func(a, b []float64) bool {
+		return slices.EqualFunc(a, b, func(x, y float64) bool { return x == y || x != x && y != y })
+	}
+	if got, want := s.hold(at), []float64{nan, 0, 0, nan, 2, 2, 2, nan}; !same(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	s.maxAge = 0
+	if got := s.hold(at[7:]); !same(got, []float64{2}) {
+		t.Errorf("without an age: %v", got)
+	}
+	var none *series
+	if got := none.hold(at[:2]); !same(got, []float64{nan, nan}) {
+		t.Errorf("no such channel: %v", got)
+	}
+}
+
+// Samples come in any order, more than once, and faster than rows can use.
+func TestSamplesAreSorted(t *testing.T) {
+	s := seriesOf(time.Second, 0)
+	for _, x := range []struct {
+		ms   int64
+		v    float64
+		good bool
+	}{{2000, 2, true}, {0, 0, true}, {1000, 9, true}, {1000, 1, true}, {2000, 7, false}, {3000, 3, false}, {3001, 3.1, true}, {3002, 3.2, false}} {
+		if err := s.add(dawn.UnixNano()+x.ms*1e6, x.v, "°C", x.good); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.sort()
+	if !slices.Equal(s.v, []float64{0, 1, 2, 3.1}) || !slices.IsSorted(s.t) {
+		t.Errorf("%v at %v", s.v, s.t)
+	}
+	if err := s.add(0, 1, "furlong", true); err == nil || !strings.Contains(err.Error(), "furlong") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLearnFromJournal puts a recorded build through the agent and learns from the record: the
+// equation is that learned from the log.
+func TestLearnFromJournal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and learns")
+	}
+	t.Parallel()
+	path := recording(t, watched)
+	s := newLogSite(t, path, "none.json")
+	s.conf = s.with("model: {file: \"none.json\"}\n", "")
+	dir := filepath.Dir(s.conf)
+	hypotheses := filepath.Join(dir, "small.yaml")
+	write(t, hypotheses, smallHypotheses)
+	// Both recordings in one journal, the older first.
+	for _, name := range []string{learned, watched} {
+		stirwatch(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, name))
+	}
+	learn := func(args ...string) (string, *dynamics.Model) {
+		t.Helper()
+		to := filepath.Join(dir, fmt.Sprintf("model%d.json", len(args)))
+		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		m, err := dynamics.Load(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out), m
+	}
+	_, fromLog := learn(path)
+	_, fromRecord := learn("--from-journal", "-c", s.conf, "--run", "last")
+	for i, a := range fromLog.Terms {
+		b := fromRecord.Terms[i]
+		if a.Name != b.Name || math.Abs(a.Coefficient-b.Coefficient) > 1e-3*math.Abs(a.Coefficient) {
+			t.Errorf("%s: %g from the log, %g from the journal", a.Name, a.Coefficient, b.Coefficient)
+		}
+	}
+	for i, a := range fromLog.Skill {
+		b := fromRecord.Skill[i]
+		if a.Count != b.Count || math.Abs(a.RMSE-b.RMSE) > 1e-2*a.RMSE {
+			t.Errorf("%g s: RMSE %.3f in %d windows from the log, %.3f in %d from the journal", a.Horizon, a.RMSE, a.Count, b.RMSE, b.Count)
+		}
+	}
+	p := fromRecord.Provenance.Runs
+	if len(p) != 1 || len(p[0].SHA256) != 64 || !strings.HasPrefix(p[0].Name, "20250708-1043") || p[0].Rows < 1000 {
+		t.Errorf("provenance %+v", p)
+	}
+
+	// The model in use was learned from the newest run: the comparison says that it proves nothing.
+	inUse := filepath.Join(dir, "model5.json")
+	said, all := learn("--from-journal", "-c", s.conf, "--compare", inUse)
+	for _, says := range []string{"left out for it", inUse + " was learned from it: this proves nothing", "Nothing can be said of the new model"} {
+		if !strings.Contains(said, says) {
+			t.Errorf("learn --compare does not say %q:\n%s", says, said)
+		}
+	}
+	if n := len(all.Provenance.Runs); n < 2 {
+		t.Errorf("the model written was learned from %d runs", n)
+	}
+
+	// A log is a run like any other, and this one neither was learned from by its checksum.
+	older := filepath.Join(dir, "older.json")
+	if out, err := exec.Command(learner(t), "learn", "--hypotheses", hypotheses, "-o", older, recording(t, learned)).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	worse := filepath.Join(dir, "worse.json")
+	text, err := os.ReadFile(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, err := dynamics.Read(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range bad.Terms {
+		if !bad.Terms[i].Fixed {
+			bad.Terms[i].Coefficient *= 3
+		}
+	}
+	if err := bad.Save(worse); err != nil {
+		t.Fatal(err)
+	}
+	said = stirwatch(t, "compare", "-m", older, "--with", worse, "--from-journal", "-c", s.conf, "--last", "1")
+	for _, says := range []string{"neither model names it", "older.json is better at", "the new model is better.", "One build is little to go by"} {
+		if !strings.Contains(said, says) {
+			t.Errorf("compare does not say %q:\n%s", says, said)
+		}
+	}
+	if again := stirwatch(t, "compare", "-m", older, "--with", worse, "--from-journal", "-c", s.conf, "--last", "1"); again != said {
+		t.Error("compare says something else the second time")
+	}
+	if said = stirwatch(t, "compare", "-m", inUse, "--with", older, "--from-journal", "-c", s.conf, "--last", "1"); !strings.Contains(said, "Nothing can be said") {
+		t.Errorf("compare does not know what was learned from:\n%s", said)
+	}
+	if said = stirwatch(t, "compare", "-m", worse, "--with", older, path); !strings.Contains(said, "no reason to switch") {
+		t.Errorf("compare finds no fault:\n%s", said)
+	}
+}
+
+// TestLearnWhileTheAgentRecords reads the journal of an agent that runs.
+func TestLearnWhileTheAgentRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and learns")
+	}
+	t.Parallel()
+	s := newLogSite(t, recording(t, learned), "none.json")
+	s.conf = s.with("model: {file: \"none.json\"}\n", "")
+	hypotheses := filepath.Join(filepath.Dir(s.conf), "small.yaml")
+	write(t, hypotheses, smallHypotheses)
+	stirwatch(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, learned)) // marks the runs
+	run := s.run()                                                                   // and every sample comes once more
+	run.says("source is exhausted", 1)
+	to := filepath.Join(filepath.Dir(s.conf), "new.json")
+	out, err := exec.Command(learner(t), "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "-o", to).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := dynamics.Load(to); err != nil {
+		t.Error(err)
+	}
+	// There is one run and no second to judge by.
+	out, err = exec.Command(learner(t), "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "--compare", to, "-o", to).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "No fair comparison") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if code := run.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("the agent ends with code %d", code)
+	}
+}
+
+// TestLearnFromAFastThermocouple has the tool temperature ten times a second, of its own clock, and
+// inputs each second beside it: the equation is nearly that of the log, which has all at once.
+func TestLearnFromAFastThermocouple(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and learns")
+	}
+	t.Parallel()
+	log := readLog(t, watched)
+	r := newRecord(t)
+	r.configure(metric)
+	j := r.open(metric, nil)
+	var s []sensors.Sample
+	for id, x := range metric {
+		i, ok := log.Column(x[0])
+		if !ok {
+			t.Fatalf("no column %s", x[0])
+		}
+		for row, at := range log.Time {
+			v, last := log.Value[i][row], row+1 == len(log.Time)
+			if !log.Status[i][row].IsGood() || last {
+				continue
+			}
+			if id > 0 {
+				s = append(s, sensors.Sample{Time: at, Value: v, Channel: sensors.ChannelID(id), Status: sensors.OK})
+				continue
+			}
+			for k := range 10 {
+				part := (float64(k) + 0.3) / 10
+				s = append(s, sensors.Sample{Time: at + int64(part*float64(log.Time[row+1]-at)), Value: v + part*(log.Value[i][row+1]-v), Status: sensors.OK})
+			}
+		}
+	}
+	if _, err := j.BeginRun("fast", "", log.Time[0]); err != nil {
+		t.Fatal(err)
+	}
+	keepSamples(j, s)
+	j.EndRun(log.Time[len(log.Time)-1])
+	j.Close()
+
+	dir := filepath.Dir(r.conf)
+	hypotheses := filepath.Join(dir, "small.yaml")
+	write(t, hypotheses, smallHypotheses)
+	var models [2]*dynamics.Model
+	for i, args := range [][]string{{recording(t, watched)}, {"--from-journal", "-c", r.conf}} {
+		to := filepath.Join(dir, fmt.Sprintf("model%d.json", i))
+		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		if models[i], err = dynamics.Load(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows := models[1].Provenance.Runs[0].Rows; rows < len(log.Time)-20 || rows > len(log.Time) {
+		t.Errorf("learned from %d rows, the log has %d", rows, len(log.Time))
+	}
+	for i, a := range models[0].Skill {
+		b := models[1].Skill[i]
+		t.Logf("%s, %s, %g s: RMSE %.2f from the log, %.2f from the journal", a.Way, a.Windows, a.Horizon, a.RMSE, b.RMSE)
+		if a.Horizon >= 5 && math.Abs(a.RMSE-b.RMSE) > 0.15*a.RMSE {
+			t.Errorf("%s, %s, %g s: RMSE %.2f from the log, %.2f from the journal", a.Way, a.Windows, a.Horizon, a.RMSE, b.RMSE)
+		}
+	}
+	for i, a := range models[0].Terms {
+		t.Logf("%s: %.4g and %.4g", a.Name, a.Coefficient, models[1].Terms[i].Coefficient)
+	}
+}
