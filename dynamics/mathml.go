@@ -13,7 +13,7 @@ import (
 // (W3C, https://www.w3.org/TR/mathml-core/).
 func MathML(m *Model) string {
 	var b strings.Builder
-	b.WriteString(`<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mtable columnalign="right center left">`)
+	b.WriteString(`<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mtable displaystyle="true">`)
 	for _, x := range m.States {
 		lead := `<mfrac><mrow><mi mathvariant="normal">d</mi>` + mathName(x.Symbol) + `</mrow><mrow><mi mathvariant="normal">d</mi><mi>t</mi></mrow></mfrac>`
 		n := 0
@@ -70,7 +70,7 @@ func MathMLExpression(text string) (string, error) {
 func mathCoefficient(v, se float64, unitName string) string {
 	value, stdErr, exp := scaled(v, se)
 	var b strings.Builder
-	fmt.Fprintf(&b, `<mo form="prefix">(</mo><mn>%s</mn><mo form="infix">±</mo><mn>%s</mn><mo form="postfix">)</mo>`, value, stdErr)
+	b.WriteString(fence("(", fmt.Sprintf(`<mn>%s</mn><mo form="infix">±</mo><mn>%s</mn>`, value, stdErr), ")"))
 	if exp != 0 {
 		fmt.Fprintf(&b, `<mo>·</mo><msup><mn>10</mn>%s</msup>`, mathNumber(float64(exp)))
 	}
@@ -114,6 +114,16 @@ func mathNumber(v float64) string {
 	return `<mn>` + text + `</mn>`
 }
 
+// fence puts content between brackets, which grow only around a fraction: fonts without a table for
+// mathematics make too much of every other occasion.
+func fence(open, content, end string) string {
+	stretchy := ""
+	if !strings.Contains(content, "<mfrac>") {
+		stretchy = ` stretchy="false"`
+	}
+	return `<mrow><mo form="prefix"` + stretchy + `>` + open + `</mo>` + content + `<mo form="postfix"` + stretchy + `>` + end + `</mo></mrow>`
+}
+
 func (n *node) mathLevel() int {
 	switch n.op {
 	case opAdd, opSub:
@@ -131,7 +141,7 @@ func (n *node) mathLevel() int {
 // mathIn writes n, in brackets where it binds less than least.
 func (n *node) mathIn(least int) string {
 	if n.mathLevel() < least {
-		return `<mrow><mo form="prefix">(</mo>` + n.math() + `<mo form="postfix">)</mo></mrow>`
+		return fence("(", n.math(), ")")
 	}
 	return n.math()
 }
@@ -148,7 +158,11 @@ func (n *node) math() string {
 	case opSub:
 		return `<mrow>` + n.a.mathIn(0) + `<mo form="infix">−</mo>` + n.b.mathIn(1) + `</mrow>`
 	case opMul:
-		return `<mrow>` + n.a.mathIn(1) + `<mspace width="0.2em"></mspace>` + n.b.mathIn(2) + `</mrow>`
+		times := `<mo>·</mo>`
+		if n.b.mathLevel() < 2 { // a bracket follows
+			times = `<mspace width="0.2em"></mspace>`
+		}
+		return `<mrow>` + n.a.mathIn(1) + times + n.b.mathIn(2) + `</mrow>`
 	case opDiv:
 		return `<mfrac>` + n.a.math() + n.b.math() + `</mfrac>`
 	case opNeg:
@@ -156,7 +170,7 @@ func (n *node) math() string {
 	case opPow:
 		return `<msup>` + n.a.mathIn(4) + mathNumber(n.val) + `</msup>`
 	case opAbs:
-		return `<mrow><mo form="prefix">|</mo>` + n.a.math() + `<mo form="postfix">|</mo></mrow>`
+		return fence("|", n.a.math(), "|")
 	case opSqrt:
 		return `<msqrt>` + n.a.math() + `</msqrt>`
 	}
@@ -170,5 +184,5 @@ func (n *node) math() string {
 	if n.b != nil {
 		args += `<mo separator="true">,</mo>` + n.b.math()
 	}
-	return `<mrow><mi mathvariant="normal">` + name + `</mi><mo form="prefix">(</mo>` + args + `<mo form="postfix">)</mo></mrow>`
+	return `<mrow><mi mathvariant="normal">` + name + `</mi>` + fence("(", args, ")") + `</mrow>`
 }

@@ -54,9 +54,9 @@ func TestMathMLOfExpressions(t *testing.T) {
 		"max(a, -1)":   "max ( a , − 1 )",
 		"abs(a)":       "| a |",
 		"sqrt(a + 1)":  "a + 1",
-		"tau_g*tauB":   "τ g τ B",
-		"1e-9*Tm":      "1 · 10 − 9 T m",
-		"gate*heat^-1": "gate heat − 1",
+		"tau_g*tauB":   "τ g · τ B",
+		"1e-9*Tm":      "1 · 10 − 9 · T m",
+		"gate*heat^-1": "gate · heat − 1",
 	} {
 		out, err := MathMLExpression(text)
 		if err != nil {

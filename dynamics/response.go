@@ -40,7 +40,7 @@ type WorkingPoint struct {
 }
 
 // Work finds the working point of rows from ≤ i < to: the medians while depositing, or, where the run
-// has fewer than 30 such rows, in the phase that it is in most of the time. A run in which the filter
+// has fewer than 30 such rows, in the busiest phase of which it has as many. A run in which the filter
 // can follow nothing is an error.
 func Work(m *Model, run *Run, from, to int) (*WorkingPoint, error) {
 	run, err := checkRange(m, run, from, to)
@@ -53,12 +53,10 @@ func Work(m *Model, run *Run, from, to int) (*WorkingPoint, error) {
 	for _, p := range phases[from:to] {
 		rows[p]++
 	}
-	w := &WorkingPoint{Phase: Deposit}
-	if rows[Deposit] < enough {
-		for p := range Deposit + 1 {
-			if rows[p] > rows[w.Phase] {
-				w.Phase = p
-			}
+	w := &WorkingPoint{}
+	for p := range Deposit + 1 {
+		if n := rows[p]; n >= enough || n > rows[w.Phase] {
+			w.Phase = p
 		}
 	}
 	e := NewEstimator(m)

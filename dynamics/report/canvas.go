@@ -78,6 +78,7 @@ type shape struct {
 	alpha  float64   // of an area
 
 	text   string // at points[0]
+	tail   string // behind it, muted and not bold
 	size   float64
 	bold   bool
 	anchor float64 // share of the text that stands left of the point
@@ -107,9 +108,14 @@ func (c *canvas) text(k ink, x, y, size, anchor float64, bold bool, text string)
 	c.shapes = append(c.shapes, shape{ink: k, points: []point{{x, y}}, text: text, size: size, anchor: anchor, bold: bold})
 }
 
+// heading writes a title with its unit behind.
+func (c *canvas) heading(x, y float64, title, unit string) {
+	c.shapes = append(c.shapes, shape{ink: inkText, points: []point{{x, y}}, text: title, tail: unit, size: titleSize, bold: true})
+}
+
 // textWidth is about how wide a text comes out in any of the fonts that a page may use.
 func textWidth(text string, size float64) float64 {
-	return 0.56 * size * float64(utf8.RuneCountInString(text))
+	return 0.54 * size * float64(utf8.RuneCountInString(text))
 }
 
 func coordinate(v float64) string {
@@ -142,8 +148,12 @@ func (c *canvas) svg(w io.Writer, title string, alone bool) error {
 			if s.bold {
 				anchor += ` font-weight="600"`
 			}
-			fmt.Fprintf(&b, `<text class="t c-%s" x="%s" y="%s" font-size="%s"%s>%s</text>`,
+			fmt.Fprintf(&b, `<text class="t c-%s" x="%s" y="%s" font-size="%s"%s>%s`,
 				s.ink.name, coordinate(s.points[0].x), coordinate(s.points[0].y), coordinate(s.size), anchor, html.EscapeString(s.text))
+			if s.tail != "" {
+				fmt.Fprintf(&b, `<tspan class="t c-%s" font-weight="400" font-size="%s" dx="7">%s</tspan>`, inkMuted.name, coordinate(labelSize), html.EscapeString(s.tail))
+			}
+			b.WriteString("</text>")
 			continue
 		case s.width > 0:
 			fmt.Fprintf(&b, `<path class="l c-%s" stroke-width="%s"`, s.ink.name, coordinate(s.width))
@@ -210,6 +220,14 @@ func (p *painter) paint(img *image.RGBA, s *shape) error {
 		x := fixed.Int26_6(s.points[0].x*pngScale*64) - fixed.Int26_6(s.anchor*float64(d.MeasureString(s.text)))
 		d.Dot = fixed.Point26_6{X: x, Y: fixed.Int26_6(s.points[0].y * pngScale * 64)}
 		d.DrawString(s.text)
+		if s.tail == "" {
+			return nil
+		}
+		d.Src, d.Dot.X = image.NewUniform(paint(inkMuted.light, 1)), d.Dot.X+fixed.I(7*pngScale)
+		if d.Face, err = p.face(labelSize*pngScale, false); err != nil {
+			return err
+		}
+		d.DrawString(s.tail)
 		return nil
 	}
 	// Only the part of the picture that the shape covers is worked on.

@@ -43,12 +43,11 @@ func (p *chart) frame() {
 		if p.y.log {
 			p.y.ticks = decades(p.y.lo, p.y.hi)
 		} else {
-			p.y.ticks = ticks(p.y.lo, p.y.hi, p.h/34)
+			p.y.ticks = ticks(p.y.lo, p.y.hi, max(3, p.h/34))
 		}
 	}
 	if p.title != "" {
-		p.c.text(inkText, p.left, p.top-9, titleSize, 0, true, p.title)
-		p.c.text(inkMuted, p.left+textWidth(p.title, titleSize)+10, p.top-9, labelSize, 0, false, p.unit)
+		p.c.heading(p.left, p.top-9, p.title, p.unit)
 	}
 	for _, y := range p.y.ticks {
 		k, width := inkGrid, 1.0
@@ -92,7 +91,7 @@ func (p *chart) line(x, y []float64, k ink, width float64, dash ...float64) {
 		part = nil
 	}
 	for i := range x {
-		if !p.shown(x[i], y[i]) {
+		if !p.shown(x[i], y[i]) || y[i] < p.y.lo || y[i] > p.y.hi {
 			end()
 			continue
 		}

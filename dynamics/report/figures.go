@@ -64,11 +64,14 @@ func (r *Report) draw() {
 	for i, t := range r.runs {
 		add := func(k kind, name, title, caption string, c *canvas) {
 			if c != nil {
+				if t.learned && k <= residuals {
+					caption += " In sample: the model was learned from this run."
+				}
 				r.figures = append(r.figures, &figure{name: fileName(fmt.Sprintf("%02d-%s-%s", i+1, t.Name, name)), title: t.Name + ": " + title, Caption: caption, run: i, kind: k, canvas: c})
 			}
 		}
 		add(simulated, "simulated", "measured and simulated", r.simulatedCaption(t), r.drawSimulated(t))
-		add(fans, "fans", "forecasts", fmt.Sprintf("Forecasts of %g s with their 95 %% intervals, from origins evenly spaced above the reading at which scoring begins. Above: inputs known. Below: inputs by the plan.", fanLength), r.drawFans(t))
+		add(fans, "fans", "forecasts", fmt.Sprintf("Forecasts of %g s with their 95 %% intervals, from origins evenly spaced over the rows that are scored.", fanLength), r.drawFans(t))
 		add(closely, "closely", "six forecasts closely", fmt.Sprintf("Forecasts seen closely: the three origins after which the reading changes most within %g s, and others spread over the run. Time from the origin; the row of the log is above each.", fanLength/2), r.drawClosely(t))
 		add(residuals, "residuals", "errors by phase", fmt.Sprintf("Forecast less measured, %g s ahead, by the phase at the origin. Box: the middle half; line: the median; whiskers: 5 to 95 %%.", residualHorizon), r.drawResiduals(t))
 		add(coverage, "coverage", "coverage of the 95 % intervals", "Share of the measurements inside the interval, all rows. Wanted: 92 to 98 % (shaded).", r.drawCoverage(t))
@@ -80,6 +83,14 @@ func (r *Report) draw() {
 			add(response, "response-"+q.Name, "response to "+q.Name, "", r.drawResponse(q))
 		}
 	}
+}
+
+// phaseName is what to call a phase; without a spindle there is only one.
+func (r *Report) phaseName(p dynamics.Phase) string {
+	if !slices.ContainsFunc(r.m.Inputs, func(in dynamics.Input) bool { return in.Name == dynamics.SpindleSpeed }) {
+		return "all rows"
+	}
+	return p.String()
 }
 
 // fileName keeps letters, digits, points and dashes.
@@ -107,7 +118,7 @@ func (r *Report) simulatedCaption(t *runReport) string {
 		}
 		text += fmt.Sprintf(" Root mean square error%s: %.1f %s.", above, t.openRMSE, r.unit())
 	}
-	return text + fmt.Sprintf(" Time from row %d of the log.", t.Row(t.From))
+	return text + fmt.Sprintf(" Shaded: its 95 %% interval. Time from row %d of the log.", t.Row(t.From))
 }
 
 // since gives times of rows from ≤ i < to, in s from the first row shown.
@@ -288,7 +299,7 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 		}
 		p := &chart{c: c, left: left + float64(i%columns)*(w+gap), top: top + float64(i/columns)*(tall+62), w: w, h: tall,
 			x: axis{lo: -before, hi: fanLength, ticks: []float64{-20, 0, 20, 40, 60}}, y: around(nil, z, need),
-			title: fmt.Sprintf("row %d, %s", t.Row(o), t.phase[o]), unit: r.unit()}
+			title: fmt.Sprintf("row %d, %s", t.Row(o), r.phaseName(t.phase[o])), unit: r.unit()}
 		p.frame()
 		c.line(inkMuted, 1, []float64{3, 3}, p.at(0, p.y.lo), p.at(0, p.y.hi))
 		for _, way := range slices.Backward(t.fanWays()) {
@@ -356,7 +367,7 @@ func (r *Report) drawResiduals(t *runReport) *canvas {
 			c.box(wayInk(w), 0.45, at(0.25), mid-bar/2+2, at(0.75)-at(0.25), bar-4)
 			c.line(wayInk(w), 2.4, nil, point{at(0.5), mid - bar/2 + 2}, point{at(0.5), mid + bar/2 - 2})
 		}
-		c.text(inkText, 8, y+row/2-12, labelSize, 0, false, ph.String())
+		c.text(inkText, 8, y+row/2-12, labelSize, 0, false, r.phaseName(ph))
 		c.text(inkMuted, 8, y+row/2+3, 11, 0, false, fmt.Sprintf("%d rows", n))
 	}
 	c.h = top + p.h + 30

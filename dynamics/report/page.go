@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,8 @@ func (r *Report) Write(w io.Writer) error {
 		"math":     typeset,
 		"value":    value,
 		"percent":  percent,
+		"whole":    func(share float64) int { return int(math.Round(100 * share)) },
+		"rank":     func(i int) string { return strconv.Itoa(i+1) + "." },
 		"sign":     func(s int) string { return map[int]string{1: "+", -1: "−"}[s] },
 		"plusless": plusless,
 		"growth":   growth,
@@ -40,25 +43,32 @@ func (r *Report) Write(w io.Writer) error {
 
 // page is what the template shows.
 type page struct {
-	M             *dynamics.Model
-	Output        dynamics.Output
-	Version, Hash string
-	Style         template.CSS
-	Shown         []runPage
-	Headline      []string
-	Doubts        []string
-	Proof         []headRow // pooled
-	InSample      bool      // there is no proof: the rows are in sample
-	HasPlan       bool
-	HasSetPoint   bool
-	Equation      template.HTML
-	Parameters    []parameterRow
-	Ranges        []rangeRow
-	Evidence      *dynamics.Evidence
-	ProofRuns     int
-	Download      template.URL
-	Command       string
-	Residual      string
+	M              *dynamics.Model
+	Output         dynamics.Output
+	Version, Hash  string
+	Style          template.CSS
+	Shown          []runPage
+	Headline       []sentence
+	Doubts         []string
+	Proof          []headRow // pooled
+	InSample       bool      // there is no proof: the rows are in sample
+	HasPlan        bool
+	HasSetPoint    bool
+	Equation       template.HTML
+	Parameters     []parameterRow
+	Ranges         []rangeRow
+	Evidence       *dynamics.Evidence
+	FreeParameters bool // among the candidates
+	ProofRuns      int
+	Download       template.URL
+	Command        string
+	Residual       string
+}
+
+// sentence is a statement with what it is made of.
+type sentence struct {
+	Head  string
+	Items []string
 }
 
 // runPage is one run on the page.
@@ -134,6 +144,9 @@ func (r *Report) page() *page {
 	for i, t := range r.runs {
 		p.Shown = append(p.Shown, r.runPage(i, t))
 	}
+	if m.Evidence != nil {
+		p.FreeParameters = slices.ContainsFunc(m.Evidence.Candidates, func(c dynamics.Candidate) bool { return c.State == "" })
+	}
 	p.Ranges = r.ranges()
 	r.headline(p)
 	p.Doubts = r.doubts()
@@ -149,7 +162,7 @@ func (r *Report) page() *page {
 
 func (r *Report) runPage(i int, t *runReport) runPage {
 	v := runPage{Name: t.Name, SHA256: t.SHA256, First: t.Row(t.From), Last: t.Row(t.To - 1), Rows: t.To - t.From, Learned: t.learned,
-		Phase: t.work.Phase.String(), WorkRows: t.work.Rows}
+		Phase: r.phaseName(t.work.Phase), WorkRows: t.work.Rows}
 	for _, f := range r.figures {
 		if f.run != i {
 			continue
@@ -252,37 +265,35 @@ func (r *Report) headline(p *page) {
 			p.Proof = append(p.Proof, row)
 		}
 	}
-	where := fmt.Sprintf("On %s that the model was not learned from", count(len(proof), "run", "runs"))
+	where := fmt.Sprintf("On %s that it was not learned from, the model", count(len(proof), "run", "runs"))
 	if p.InSample {
-		where = "On the very runs that it was learned from (in sample; there is nothing else to judge by)"
+		where = "On the very runs that it was learned from (there is nothing else to judge by), the model"
 	}
 	for _, windows := range []string{dynamics.AllRows, dynamics.OnePhase} {
-		var parts []string
+		q := sentence{Head: where + " forecasts the " + r.m.Outputs[0].Name + " with a root mean square error of"}
+		if windows == dynamics.OnePhase {
+			q.Head = "Within one phase, where no start or stop makes the baselines look weak:"
+		}
 		for _, row := range p.Proof {
 			if row.Windows != windows {
 				continue
 			}
-			text := fmt.Sprintf("%g s ahead by %s with the inputs to come known", row.Horizon, r.amount(row.Known.RMSE))
+			text := r.amount(row.Known.RMSE) + " with the inputs to come known"
 			if row.Plan != nil {
-				text += fmt.Sprintf(", %s by the plan", r.amount(row.Plan.RMSE))
+				text = r.amount(row.Plan.RMSE) + " by the plan, " + text
 			}
-			text += fmt.Sprintf("; persistence by %s", r.amount(row.Known.Persistence))
+			text += fmt.Sprintf("; persistence has %s", r.amount(row.Known.Persistence))
 			if row.Known.SetPoint > 0 {
-				text += fmt.Sprintf(", “T = set-point” by %s", r.amount(row.Known.SetPoint))
+				text += fmt.Sprintf(", “T = set-point” %s", r.amount(row.Known.SetPoint))
 			}
-			parts = append(parts, text)
+			q.Items = append(q.Items, fmt.Sprintf("%g s ahead: %s.", row.Horizon, text))
 		}
-		if len(parts) == 0 {
-			continue
+		if len(q.Items) > 0 {
+			p.Headline = append(p.Headline, q)
 		}
-		head := where + ", forecasts of the " + r.m.Outputs[0].Name + " miss (root mean square) "
-		if windows == dynamics.OnePhase {
-			head = "Within one phase, where no start or stop makes the baselines look weak, they miss "
-		}
-		p.Headline = append(p.Headline, head+strings.Join(parts, "; ")+".")
 	}
 	if len(p.Headline) == 0 {
-		p.Headline = []string{fmt.Sprintf("No row of the runs shown could be scored %g s ahead: nothing can be said about its forecasts.", headHorizons[0])}
+		p.Headline = []sentence{{Head: fmt.Sprintf("No row of the runs shown could be scored %g s ahead: nothing can be said about its forecasts.", headHorizons[0])}}
 	}
 }
 
