@@ -176,7 +176,9 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 		}
 	}
 	p.band(x, lo, hi, inkKnown, 0.12)
-	p.line(x, set, inkSetPoint, 1.2, 5, 4)
+	if set != nil {
+		p.line(x, set, inkSetPoint, 1.2, 5, 4)
+	}
 	p.line(x, z, inkText, 1.5)
 	p.line(x, sim, inkKnown, 1.5)
 

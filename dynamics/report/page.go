@@ -415,7 +415,7 @@ func value(v float64) string {
 		n, _ := strconv.Atoi(exp)
 		return strings.ReplaceAll(mantissa, "-", "−") + "·10" + raised(n)
 	}
-	text := strconv.FormatFloat(v, 'f', max(0, 2-magnitude(v)), 64)
+	text := strconv.FormatFloat(v+0, 'f', max(0, 2-magnitude(v)), 64) // +0 turns −0 into 0
 	return strings.ReplaceAll(text, "-", "−")
 }
 

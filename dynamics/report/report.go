@@ -64,8 +64,15 @@ const (
 	sweepPoints     = 81
 )
 
-// fanHorizons are the points of a fan, s.
-var fanHorizons = []float64{1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60}
+// fanHorizons are the points of a fan, s; residualHorizon is among them.
+var fanHorizons = func() (h []float64) {
+	for at := 1.0; at <= fanLength; at++ {
+		if at <= residualHorizon || int(at)%2 == 0 {
+			h = append(h, at)
+		}
+	}
+	return h
+}()
 
 // Make works out the report on runs, all of which must have the columns that m needs. At least one
 // run is needed.
