@@ -25,6 +25,7 @@ func (r *Report) Write(w io.Writer) error {
 		"value":    value,
 		"percent":  percent,
 		"whole":    func(share float64) int { return int(math.Round(100 * share)) },
+		"nth":      nth,
 		"rank":     func(i int) string { return strconv.Itoa(i+1) + "." },
 		"sign":     func(s int) string { return map[int]string{1: "+", -1: "−"}[s] },
 		"plusless": plusless,
@@ -261,6 +262,13 @@ func (r *Report) headline(p *page) {
 				continue
 			}
 			row.Count = row.Known.Count
+			// A way that not every run has cannot stand beside one that all have.
+			if row.Plan != nil && row.Plan.Count != row.Count {
+				row.Plan = nil
+			}
+			if row.Held != nil && row.Held.Count != row.Count {
+				row.Held = nil
+			}
 			p.HasSetPoint = p.HasSetPoint || row.Known.SetPoint > 0
 			p.Proof = append(p.Proof, row)
 		}
@@ -447,6 +455,14 @@ func percent(share float64) string {
 		return "–"
 	}
 	return strconv.FormatFloat(100*share, 'f', 1, 64) + " %"
+}
+
+// nth is v[i], NaN beyond the end: evidence is not checked as the rest of a document is.
+func nth(v []float64, i int) float64 {
+	if i >= len(v) {
+		return math.NaN()
+	}
+	return v[i]
 }
 
 // growth classes by how much an error grows against base: what the colours of the table say.
