@@ -3,6 +3,7 @@ package dynamics
 import (
 	"fmt"
 	"html"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -66,9 +67,30 @@ func MathMLExpression(text string) (string, error) {
 	return `<math xmlns="http://www.w3.org/1998/Math/MathML">` + e.math() + `</math>`, nil
 }
 
+// Rounded writes a value and its standard error with a common power of ten, which is 0 for values from
+// 0.01 to 100000: three digits of the value or two of the error, whichever are more.
+func Rounded(v, se float64) (value, stdErr string, exp int) {
+	power := func(x float64) int {
+		if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+			return 2
+		}
+		return int(math.Floor(math.Log10(math.Abs(x))))
+	}
+	if p := power(v); p < -2 || p > 4 {
+		exp = p
+	}
+	scale := math.Pow(10, float64(exp))
+	v, se = v/scale, se/scale
+	digits := min(8, max(0, 2-power(v), 1-power(se)))
+	write := func(x float64) string {
+		return strings.Replace(strconv.FormatFloat(x+0, 'f', digits, 64), "-", "−", 1)
+	}
+	return write(v), write(se), exp
+}
+
 // mathCoefficient writes (value ± standard error) · 10ⁿ unit.
 func mathCoefficient(v, se float64, unitName string) string {
-	value, stdErr, exp := scaled(v, se)
+	value, stdErr, exp := Rounded(v, se)
 	var b strings.Builder
 	b.WriteString(fence("(", fmt.Sprintf(`<mn>%s</mn><mo form="infix">±</mo><mn>%s</mn>`, value, stdErr), ")"))
 	if exp != 0 {

@@ -3,6 +3,7 @@ package dynamics
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -42,6 +43,21 @@ func TestMathMLHasARowForEveryTerm(t *testing.T) {
 	}
 	if n := strings.Count(text, "±"); n != free {
 		t.Errorf("%d coefficients with standard errors, the model has %d", n, free)
+	}
+}
+
+func TestRounded(t *testing.T) {
+	for _, c := range []struct {
+		v, se float64
+		want  string
+	}{
+		{5.946e-5, 5.56e-5, "5.95 ± 5.56 e-5"}, {2e-3, 3.1e-6, "2.0000 ± 0.0031 e-3"}, {0.0159, 0.0155, "0.0159 ± 0.0155 e0"},
+		{568.4, 25, "568 ± 25 e0"}, {26.47, 5.3, "26.5 ± 5.3 e0"}, {-4, 0, "−4.00 ± 0.00 e0"}, {0, 0, "0 ± 0 e0"}, {123456, 1000, "1.235 ± 0.010 e5"},
+	} {
+		value, stdErr, exp := Rounded(c.v, c.se)
+		if got := fmt.Sprintf("%s ± %s e%d", value, stdErr, exp); got != c.want {
+			t.Errorf("%g ± %g reads %s, want %s", c.v, c.se, got, c.want)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func (p *chart) frame() {
 		if p.y.log {
 			p.y.ticks = decades(p.y.lo, p.y.hi)
 		} else {
-			p.y.ticks = ticks(p.y.lo, p.y.hi, max(3, p.h/34))
+			p.y.ticks = ticks(p.y.lo, p.y.hi, max(3.5, p.h/34))
 		}
 	}
 	if p.title != "" {

@@ -75,7 +75,7 @@ func (r *Report) draw() {
 		add(closely, "closely", "six forecasts closely", fmt.Sprintf("Forecasts seen closely: the three origins after which the reading changes most within %g s, and others spread over the run. Time from the origin; the row of the log is above each.", fanLength/2), r.drawClosely(t))
 		add(residuals, "residuals", "errors by phase", fmt.Sprintf("Forecast less measured, %g s ahead, by the phase at the origin. Box: the middle half; line: the median; whiskers: 5 to 95 %%.", residualHorizon), r.drawResiduals(t))
 		add(coverage, "coverage", "coverage of the 95 % intervals", "Share of the measurements inside the interval, all rows. Wanted: 92 to 98 % (shaded).", r.drawCoverage(t))
-		for k, windows := range []string{dynamics.AllRows, dynamics.OnePhase} {
+		for k, windows := range r.windows() {
 			add(skill, "skill-"+[]string{"all", "phase"}[k], "error by horizon, "+windows, "", r.drawSkill(t, windows))
 		}
 		for k := range t.response {
@@ -85,9 +85,21 @@ func (r *Report) draw() {
 	}
 }
 
-// phaseName is what to call a phase; without a spindle there is only one.
+// hasPhases tells if there are phases: they are those of a spindle.
+func (r *Report) hasPhases() bool {
+	return slices.ContainsFunc(r.m.Inputs, func(in dynamics.Input) bool { return in.Name == dynamics.SpindleSpeed })
+}
+
+// windows are those that scoring tells apart.
+func (r *Report) windows() []string {
+	if !r.hasPhases() {
+		return []string{dynamics.AllRows}
+	}
+	return []string{dynamics.AllRows, dynamics.OnePhase}
+}
+
 func (r *Report) phaseName(p dynamics.Phase) string {
-	if !slices.ContainsFunc(r.m.Inputs, func(in dynamics.Input) bool { return in.Name == dynamics.SpindleSpeed }) {
+	if !r.hasPhases() {
 		return "all rows"
 	}
 	return p.String()
@@ -116,7 +128,7 @@ func (r *Report) simulatedCaption(t *runReport) string {
 		if a := r.above(); finite(a) {
 			above = fmt.Sprintf(" above %g %s", a, r.unit())
 		}
-		text += fmt.Sprintf(" Root mean square error%s: %.1f %s.", above, t.openRMSE, r.unit())
+		text += fmt.Sprintf(" Root mean square error%s: %s.", above, r.amount(t.openRMSE))
 	}
 	return text + fmt.Sprintf(" Shaded: its 95 %% interval. Time from row %d of the log.", t.Row(t.From))
 }
@@ -299,9 +311,13 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 				need = append(need, row.Forecast, row.Lower, row.Upper)
 			}
 		}
+		title := fmt.Sprintf("row %d", t.Row(o))
+		if r.hasPhases() {
+			title += ", " + t.phase[o].String()
+		}
 		p := &chart{c: c, left: left + float64(i%columns)*(w+gap), top: top + float64(i/columns)*(tall+62), w: w, h: tall,
 			x: axis{lo: -before, hi: fanLength, ticks: []float64{-20, 0, 20, 40, 60}}, y: around(nil, z, need),
-			title: fmt.Sprintf("row %d, %s", t.Row(o), r.phaseName(t.phase[o])), unit: r.unit()}
+			title: title, unit: r.unit()}
 		p.frame()
 		c.line(inkMuted, 1, []float64{3, 3}, p.at(0, p.y.lo), p.at(0, p.y.hi))
 		for _, way := range slices.Backward(t.fanWays()) {

@@ -54,6 +54,7 @@ type page struct {
 	Proof          []headRow // pooled
 	InSample       bool      // there is no proof: the rows are in sample
 	HasPlan        bool
+	HasPhases      bool
 	HasSetPoint    bool
 	Equation       template.HTML
 	Parameters     []parameterRow
@@ -127,7 +128,7 @@ type workRow struct {
 func (r *Report) page() *page {
 	m := r.m
 	p := &page{
-		M: m, Output: m.Outputs[0], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Plan != nil, Evidence: m.Evidence,
+		M: m, Output: m.Outputs[0], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Plan != nil, HasPhases: r.hasPhases(), Evidence: m.Evidence,
 		Style:    template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}@media print{" + styles(false) + "}"),
 		Equation: template.HTML(dynamics.MathML(m)),
 		Residual: number(residualHorizon),
@@ -187,7 +188,7 @@ func (r *Report) runPage(i int, t *runReport) runPage {
 	}
 	for _, s := range r.tables(t) {
 		tp := tablePage{Sample: s.sample(), HeldOut: s.heldOut, Full: s.rows}
-		for _, windows := range []string{dynamics.AllRows, dynamics.OnePhase} {
+		for _, windows := range r.windows() {
 			for _, h := range dynamics.Horizons {
 				row := headRow{Windows: windows, Horizon: h, Known: s.find(dynamics.Known, windows, h), Plan: s.find(dynamics.Planned, windows, h), Held: s.find(dynamics.Held, windows, h)}
 				if row.Known != nil {
@@ -255,7 +256,7 @@ func (r *Report) headline(p *page) {
 			proof = append(proof, r.tables(t)...)
 		}
 	}
-	for _, windows := range []string{dynamics.AllRows, dynamics.OnePhase} {
+	for _, windows := range r.windows() {
 		for _, h := range headHorizons {
 			row := headRow{Windows: windows, Horizon: h, Known: pooled(proof, dynamics.Known, windows, h), Plan: pooled(proof, dynamics.Planned, windows, h), Held: pooled(proof, dynamics.Held, windows, h)}
 			if row.Known == nil {
@@ -277,7 +278,7 @@ func (r *Report) headline(p *page) {
 	if p.InSample {
 		where = "On the very runs that it was learned from (there is nothing else to judge by), the model"
 	}
-	for _, windows := range []string{dynamics.AllRows, dynamics.OnePhase} {
+	for _, windows := range r.windows() {
 		q := sentence{Head: where + " forecasts the " + r.m.Outputs[0].Name + " with a root mean square error of"}
 		if windows == dynamics.OnePhase {
 			q.Head = "Within one phase, where no start or stop makes the baselines look weak:"
@@ -325,7 +326,7 @@ func (r *Report) doubts() []string {
 	case len(proof) == 1:
 		add("Only one run speaks for forecasts on runs not learned from.")
 	}
-	for _, windows := range []string{dynamics.AllRows, dynamics.OnePhase} {
+	for _, windows := range r.windows() {
 		var worse []string
 		for _, s := range proof {
 			for _, h := range dynamics.Horizons {
@@ -354,7 +355,10 @@ func (r *Report) doubts() []string {
 			}
 		}
 	}
-	if lo < 0.92 {
+	switch {
+	case lo > 0.98 && lo <= hi:
+		add("The intervals are wider than they need be: more than %s of the measurements lie inside those of 95 %%.", percent(lo))
+	case lo < 0.92:
 		add("The intervals are too narrow in places: between %s and %s of the measurements lie inside those of 95 %%, by run, way and horizon.", percent(lo), percent(hi))
 	}
 	var vague, bound []string
@@ -441,13 +445,11 @@ func raised(n int) string {
 
 // plusless writes a value with its standard error.
 func plusless(v, se float64) string {
-	if a := math.Abs(v); a != 0 && (a < 1e-2 || a >= 1e5) {
-		exp := int(math.Floor(math.Log10(a)))
-		p := math.Pow(10, float64(exp))
-		return strings.ReplaceAll(fmt.Sprintf("(%.2f ± %.2f)·10%s", v/p, se/p, raised(exp)), "-", "−")
+	value, stdErr, exp := dynamics.Rounded(v, se)
+	if exp == 0 {
+		return value + " ± " + stdErr
 	}
-	digits := max(0, 2-magnitude(v))
-	return strings.ReplaceAll(fmt.Sprintf("%.*f ± %.*f", digits, v, digits, se), "-", "−")
+	return "(" + value + " ± " + stdErr + ")·10" + raised(exp)
 }
 
 func percent(share float64) string {
