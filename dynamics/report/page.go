@@ -274,12 +274,23 @@ func (r *Report) headline(p *page) {
 			p.Proof = append(p.Proof, row)
 		}
 	}
-	where := fmt.Sprintf("On %s that it was not learned from, the model", count(len(proof), "run", "runs"))
-	if p.InSample {
-		where = "On the very runs that it was learned from (there is nothing else to judge by), the model"
+	turns := 0 // runs that were held out in learning
+	for _, s := range proof {
+		if s.turn {
+			turns++
+		}
+	}
+	where := fmt.Sprintf("On %s that it was not learned from, the model forecasts", count(len(proof), "run", "runs"))
+	switch {
+	case p.InSample:
+		where = "On the very runs that it was learned from (there is nothing else to judge by), the model forecasts"
+	case turns == len(proof):
+		where = fmt.Sprintf("On %s left out in turn, models of the other runs forecast", count(turns, "run", "runs"))
+	case turns > 0:
+		where = fmt.Sprintf("On %s not learned from (%d of them left out in turn and forecast by models of the others), the model forecasts", count(len(proof), "run", "runs"), turns)
 	}
 	for _, windows := range r.windows() {
-		q := sentence{Head: where + " forecasts the " + r.m.Outputs[0].Name + " with a root mean square error of"}
+		q := sentence{Head: where + " the " + r.m.Outputs[0].Name + " with a root mean square error of"}
 		if windows == dynamics.OnePhase {
 			q.Head = "Within one phase, where no start or stop makes the baselines look weak:"
 		}

@@ -353,10 +353,13 @@ func TestHeadlineNeverSellsAFitForAForecast(t *testing.T) {
 	m, runs := learned()
 	root := written(t, m, runs[2:])
 	text := words(byID(t, root, "headline"))
-	for _, want := range []string{"On 3 runs that it was not learned from", "10 s ahead", "60 s ahead", "persistence", "no evidence on its candidates"} {
+	for _, want := range []string{"On 3 runs not learned from (2 of them left out in turn", "10 s ahead", "60 s ahead", "persistence", "no evidence on its candidates"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the headline: %s", want, text)
 		}
+	}
+	if text := words(byID(t, written(t, m, runs[:2]), "headline")); !strings.Contains(text, "On 2 runs left out in turn, models of the other runs forecast") {
+		t.Errorf("a headline on the runs learned from reads: %s", text)
 	}
 	proof := (&Report{m: m}).proof() // what the document says alone
 	without := slices.Clone(proof)   // one of them has a way less
