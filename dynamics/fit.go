@@ -17,7 +17,7 @@ var fitHorizons = []struct{ at, scale float64 }{
 const (
 	openScale  = 20.0  // K
 	settled    = 5e-4  // share of the cost below which an iteration is the last
-	huber      = 3.0   // errors beyond this many scales count linearly
+	huber      = 3.0   // errors beyond this many scales count linearly in a fit
 	priorShare = 0.01  // weight of the starting values, as a share of the cost: a tie-break
 	blockSpan  = 120.0 // s within which residuals hang together: two longest horizons
 	hopeless   = 1e6   // squared error of a forecast that is no number

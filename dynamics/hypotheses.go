@@ -32,6 +32,28 @@ type Hypotheses struct {
 	States      []HypothesisState     `yaml:"states"`
 	Terms       []HypothesisTerm      `yaml:"terms"`
 	Plan        *HypothesisPlan       `yaml:"plan,omitempty"`
+
+	text string // as it was read
+}
+
+// Text is the file of hypotheses as it was read.
+func (h *Hypotheses) Text() string { return h.text }
+
+// assuming gives the hypotheses with the inputs named by absent taken as their defaults.
+func (h *Hypotheses) assuming(absent []string) *Hypotheses {
+	if len(absent) == 0 {
+		return h
+	}
+	c := *h
+	c.Inputs, c.Parameters = nil, slices.Clone(h.Parameters)
+	for _, in := range h.Inputs {
+		if !slices.Contains(absent, in.Symbol) {
+			c.Inputs = append(c.Inputs, in)
+			continue
+		}
+		c.Parameters = append(c.Parameters, HypothesisParameter{Name: in.Symbol, Value: *in.Default, Unit: in.Unit, Fixed: true, Text: in.Is + ", not measured"})
+	}
+	return &c
 }
 
 // HypothesisInput is a measured quantity that terms may use.
@@ -39,6 +61,9 @@ type HypothesisInput struct {
 	Symbol string `yaml:"symbol"`
 	Is     string `yaml:"is"` // role of a channel
 	Unit   string `yaml:"unit"`
+
+	// Default is what it is taken to be where nobody measures it; nil: then terms that need it go.
+	Default *float64 `yaml:"default,omitempty"`
 }
 
 // HypothesisOutput is a measurement of a state.
@@ -149,6 +174,7 @@ func ReadHypotheses(r io.Reader) (*Hypotheses, error) {
 	if err := d.Decode(h); err != nil {
 		return nil, fmt.Errorf("not a file of hypotheses: %w", err)
 	}
+	h.text = string(data)
 	return h, h.check()
 }
 
@@ -184,6 +210,11 @@ func (h *Hypotheses) check() error {
 			bad("term %q: the same expression of %s stands there twice", t.Name, t.Of)
 		}
 		opinion[key] = t.Opinion
+	}
+	for _, in := range h.Inputs {
+		if in.Default != nil && !finite(*in.Default) {
+			bad("input %q: default %g is no number", in.Symbol, *in.Default)
+		}
 	}
 	for _, p := range h.Parameters {
 		if !p.Fixed && !(p.Min < p.Max) {

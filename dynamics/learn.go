@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -15,15 +16,20 @@ type Options struct {
 	Inputs     []string    // names of the columns of Run.U, e.g. SpindlePower, in the units of the hypotheses
 	Date       string      // goes into the provenance, RFC 3339
 	Hypotheses *Hypotheses // nil: those for additive friction stir deposition
+	Evidence   bool        // whether to gather [Evidence], which takes as long again
+	Seed       uint64      // of the bootstrap
 }
 
 const (
 	minRows    = 60   // of usable readings, over all runs
 	surely     = 3.0  // standard errors that a coefficient must be from zero
 	worthwhile = 5e-3 // and share of the cost that its term must save
+	parsimony  = 2e-3 // and share of the cost of rows held out that it must save
 	fullSteps  = 20   // iterations of a fit from the starting values
 	warmSteps  = 8    // and of one from values that are nearly right
 	foldSteps  = 9
+	lapSteps   = 3 // and of one that only tells if a term is missed
+	manyRuns   = 4 // from so many on whole runs are held out in turn, below that halves
 )
 
 // Learn fits the hypotheses to runs, which must have the columns of o.Inputs, and gives the model.
@@ -43,14 +49,29 @@ func Learn(runs []Run, o Options) (*Model, error) {
 
 // learner holds what Learn has made so far.
 type learner struct {
-	h       *Hypotheses
-	o       Options
-	runs    []*Run // active rows, columns of the draft
-	m       *Model
-	theta   []float64 // SI, of m
-	cost    float64
-	dropped []string
+	h     *Hypotheses
+	o     Options
+	runs  []*Run // active rows, columns of the draft
+	m     *Model
+	theta []float64 // SI, of m
+	cost  float64
+
+	without map[string]string // by [candidate]: what input it lacks
+	dropped map[string]string // by candidate: why
+	all     weighing          // of the fit of all candidates
+	folds   []*fold
 }
+
+// weighing is a fit that evidence is drawn from.
+type weighing struct {
+	f     *fitter
+	q     *normal
+	theta []float64
+	se    []float64
+}
+
+// candidate names a term among all.
+func candidate(state, name string) string { return name + " of " + state }
 
 func newLearner(runs []Run, o Options) (*learner, error) {
 	h := o.Hypotheses
@@ -68,7 +89,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 			return nil, fmt.Errorf("input %q is unknown to the hypotheses", name)
 		}
 	}
-	l := &learner{h: h, o: o}
+	l := &learner{h: h, o: o, without: map[string]string{}, dropped: map[string]string{}}
 	var active []*Run
 	usable := 0
 	for i := range runs {
@@ -99,8 +120,10 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	if err := l.warmEnough(active); err != nil {
 		return nil, err
 	}
-	// Terms whose inputs nobody measured, or that never move, are no candidates.
+	// Terms whose inputs nobody measured, or that never move, are no candidates. An input with a
+	// default is taken as that.
 	without := map[string]string{} // by input: why not
+	var absent []string
 	for _, in := range h.Inputs {
 		k := slices.Index(o.Inputs, in.Is)
 		if k < 0 {
@@ -119,6 +142,14 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 			without[in.Symbol] = fmt.Sprintf("input %q is constant (%g to %g %s)", in.Is, lo, hi, in.Unit)
 		}
 	}
+	for _, in := range h.Inputs {
+		if without[in.Symbol] != "" && in.Default != nil {
+			delete(without, in.Symbol)
+			absent = append(absent, in.Symbol)
+		}
+	}
+	h = h.assuming(absent)
+	l.h = h
 	let := map[string]*node{}
 	for _, d := range h.Definitions {
 		let[d.Name] = mustParse(d.Expression)
@@ -146,6 +177,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		if w == "" {
 			return true
 		}
+		l.without[candidate(t.Of, t.Name)] = w
 		if t.Opinion == Require && lacking == nil {
 			lacking = fmt.Errorf("%s by the term %q: no equation can be learned without it", w, t.Name)
 		}
@@ -159,6 +191,9 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		c, err := r.columns(l.m)
 		if err != nil {
 			return nil, err
+		}
+		for _, in := range l.m.Inputs {
+			c.Inputs = append(c.Inputs, in.Name)
 		}
 		l.runs = append(l.runs, c)
 	}
@@ -189,23 +224,19 @@ func span(v []float64) (lo, hi float64) {
 	return lo, hi
 }
 
-// fitted makes a fitter of m over runs; masks says which rows count, nil all.
+// fitter makes a fitter of m over runs; masks says which rows count, nil all. Runs of which no row
+// counts are left out.
 func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error) {
 	var rs []*fitRun
 	for i, r := range runs {
-		c := *r
-		if len(m.Inputs) != len(l.m.Inputs) {
-			c.Inputs = nil
-			for _, in := range l.m.Inputs {
-				c.Inputs = append(c.Inputs, in.Name)
-			}
-			d, err := c.columns(m)
-			if err != nil {
-				return nil, err
-			}
-			c = *d
+		if masks != nil && !slices.Contains(masks[i], true) {
+			continue
 		}
-		f := newFitRun(m, &c)
+		c, err := r.columns(m)
+		if err != nil {
+			return nil, err
+		}
+		f := newFitRun(m, c)
 		if masks != nil {
 			f.mask = masks[i]
 		}
@@ -214,15 +245,33 @@ func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error)
 	return newFitter(m.compileFor(true), rs), nil
 }
 
-// learn is fit and, on top of it, judge.
+// learn finds the terms, their parameters and the noise, and judges the outcome.
 func (l *learner) learn() error {
 	if err := l.fit(); err != nil {
 		return err
 	}
-	return l.judge()
+	if err := l.settle(); err != nil {
+		return err
+	}
+	if err := l.document(); err != nil {
+		return err
+	}
+	if err := l.judge(); err != nil {
+		return err
+	}
+	if l.o.Evidence {
+		if err := l.weigh(); err != nil {
+			return err
+		}
+	}
+	if err := l.m.Check(); err != nil {
+		return fmt.Errorf("what was learned makes no model: %w", err)
+	}
+	return nil
 }
 
-// fit finds the terms and their parameters.
+// fit starts with all candidates and drops, one by one, those that the data do not bear out:
+// backward elimination on the forecasts themselves.
 func (l *learner) fit() error {
 	f, err := l.fitter(l.m, l.runs, nil)
 	if err != nil {
@@ -234,36 +283,165 @@ func (l *learner) fit() error {
 	for {
 		q := f.evaluate(theta, true) // with the weight of the starting values that solve ended with
 		se := f.stdErrs(q)
-		for lane, p := range f.free {
-			f.s.storeErr(l.m, p, se[lane])
+		if l.all.f == nil {
+			l.all = weighing{f, q, slices.Clone(theta), se}
 		}
 		k := l.weakest(f, q, theta, se)
 		if k < 0 {
 			break
 		}
 		t := l.m.Terms[k]
+		why := fmt.Sprintf("its coefficient is %.2g ± %.2g %s", theta[len(l.m.Parameters)+k]/mustUnit(t.Unit).Scale, se[slices.Index(f.free, len(l.m.Parameters)+k)]/mustUnit(t.Unit).Scale, t.Unit)
 		if l.required(&t) {
-			return fmt.Errorf("the data do not bear out the term %q (%s), which is required: its coefficient is %.2g ± %.2g %s", t.Name, t.Expression, t.Coefficient, t.StdErr, t.Unit)
+			return fmt.Errorf("the data do not bear out the term %q (%s), which is required: %s", t.Name, t.Expression, why)
 		}
-		m := *l.m
-		m.Terms = slices.Delete(slices.Clone(m.Terms), k, k+1)
-		m.Parameters = slices.Clone(m.Parameters)
-		m.prune()
-		f, err = l.fitter(&m, l.runs, nil)
+		if f, theta, err = l.drop(k, why); err != nil {
+			return err
+		}
+	}
+	l.theta = theta
+	return nil
+}
+
+// drop takes term k out of the model and fits the rest again.
+func (l *learner) drop(k int, why string) (*fitter, []float64, error) {
+	t := l.m.Terms[k]
+	m := *l.m
+	m.Terms = slices.Delete(slices.Clone(m.Terms), k, k+1)
+	m.Parameters = slices.Clone(m.Parameters)
+	m.prune()
+	f, err := l.fitter(&m, l.runs, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.m = &m
+	l.dropped[candidate(t.State, t.Name)] = why
+	theta := slices.Clone(f.s.theta)
+	l.cost = f.solve(theta, warmSteps)
+	f.s.store(l.m, theta)
+	return f, theta, nil
+}
+
+// settle chooses the noise of the states, and drops terms that rows held out do not miss.
+func (l *learner) settle() error {
+	if len(l.runs) > 1 {
+		for range 2 {
+			if err := l.tune(); err != nil {
+				return err
+			}
+		}
+	}
+	l.hold()
+	if err := l.refold(); err != nil {
+		return err
+	}
+	if err := l.economise(); err != nil {
+		return err
+	}
+	f, err := l.fitter(l.m, l.runs, nil)
+	if err != nil {
+		return err
+	}
+	l.theta = slices.Clone(f.s.theta)
+	l.cost = f.solve(l.theta, warmSteps)
+	f.s.store(l.m, l.theta)
+	for lane, se := range f.stdErrs(f.evaluate(l.theta, true)) {
+		f.s.storeErr(l.m, f.free[lane], se)
+	}
+	return nil
+}
+
+// tune chooses the noise of the states by forecasts of every run with what was learned from the
+// others, and of all runs with what was learned from all: how much a filter should adapt is told by
+// runs that its equation has not seen. One run alone cannot tell.
+func (l *learner) tune() error {
+	f, err := l.fitter(l.m, l.runs, nil)
+	if err != nil {
+		return err
+	}
+	trials := make([]trial, len(l.runs), len(l.runs)+1)
+	err = l.parallel(len(l.runs), func(i int) (err error) {
+		h := l.holding(func(run, _, _ int) bool { return run == i })
+		trials[i], _, err = l.foldFit(h, l.fresh(l.m), foldSteps)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.m.States = slices.Clone(l.m.States)
+	tune(l.m, l.h.draft(nil), append(trials, trial{f, l.theta}))
+	l.cost = f.solve(l.theta, warmSteps)
+	f.s.store(l.m, l.theta)
+	return nil
+}
+
+// economise drops proposed terms, the most useless first, as long as the rows held out are forecast
+// as well without.
+func (l *learner) economise() error {
+	for {
+		var proposed []int
+		for k := range l.m.Terms {
+			if t := &l.m.Terms[k]; !t.Fixed && !l.required(t) {
+				proposed = append(proposed, k)
+			}
+		}
+		costs := make([]float64, len(proposed))
+		err := l.parallel(len(proposed)*len(l.folds), func(i int) error {
+			h := l.folds[i%len(l.folds)]
+			t := &l.m.Terms[proposed[i/len(l.folds)]]
+			m, ok := l.toggled(h.m, t.State, t.Name)
+			if !ok {
+				return nil
+			}
+			without, _, err := l.foldFit(h, m, lapSteps)
+			if err != nil {
+				return err
+			}
+			h.lock.Lock()
+			defer h.lock.Unlock()
+			h.saves[proposed[i/len(l.folds)]] = without.cost() - h.trial.cost()
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		l.take(&m)
-		l.dropped = append(l.dropped, t.Name)
-		theta = slices.Clone(f.s.theta)
-		l.cost = f.solve(theta, warmSteps)
-		f.s.store(l.m, theta)
+		worst, least := -1, parsimony
+		for i, k := range proposed {
+			for _, h := range l.folds {
+				costs[i] += h.saves[k] / float64(len(l.folds))
+			}
+			if costs[i] < least {
+				worst, least = k, costs[i]
+			}
+		}
+		if worst < 0 {
+			return nil
+		}
+		_, theta, err := l.drop(worst, fmt.Sprintf("rows held out are forecast as well without it (%+.1f %% of their cost)", 100*least))
+		if err != nil {
+			return err
+		}
+		l.theta = theta
+		if err := l.refold(); err != nil {
+			return err
+		}
 	}
-	l.theta = theta
+}
+
+// document fills in the ranges seen, the plan and where all comes from.
+func (l *learner) document() error {
+	var runs []*Run
+	for _, r := range l.runs {
+		c, err := r.columns(l.m)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, c)
+	}
 	for i := range l.m.Inputs {
 		in := &l.m.Inputs[i]
 		in.Min, in.Max = math.Inf(1), math.Inf(-1)
-		for _, r := range l.runs {
+		for _, r := range runs {
 			lo, hi := span(r.U[i])
 			in.Min, in.Max = min(in.Min, lo), max(in.Max, hi)
 		}
@@ -271,40 +449,20 @@ func (l *learner) fit() error {
 	for i := range l.m.Outputs {
 		out := &l.m.Outputs[i]
 		out.Min, out.Max = math.Inf(1), math.Inf(-1)
-		for _, r := range l.runs {
+		for _, r := range runs {
 			lo, hi := span(r.Z[i])
 			out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
 		}
 	}
 	if l.h.Plan != nil {
-		l.m.Plan = learnPlan(l.m, l.runs)
+		l.m.Plan = learnPlan(l.m, runs)
 	}
+	l.m.Hypotheses = l.h.Text()
 	l.m.Provenance.Learned = l.o.Date
 	for _, r := range l.runs {
 		l.m.Provenance.Runs = append(l.m.Provenance.Runs, RunSource{r.Name, r.SHA256, len(r.Time)})
 	}
-	if err := l.m.Check(); err != nil {
-		return fmt.Errorf("what was learned makes no model: %w", err)
-	}
 	return nil
-}
-
-// take makes m the present model and gives runs its columns.
-func (l *learner) take(m *Model) {
-	if len(m.Inputs) != len(l.m.Inputs) {
-		var names []string
-		for _, in := range l.m.Inputs {
-			names = append(names, in.Name)
-		}
-		for i, r := range l.runs {
-			c := *r
-			c.Inputs = names
-			if d, err := c.columns(m); err == nil {
-				l.runs[i] = d
-			}
-		}
-	}
-	l.m = m
 }
 
 func (l *learner) required(t *Term) bool {
@@ -444,22 +602,123 @@ func (s *system) storeErr(m *Model, i int, se float64) {
 	t.StdErr = se / mustUnit(t.Unit).Scale
 }
 
-// refit fits the parameters of m again, without the rows that masks leave out, and gives that model.
-func (l *learner) refit(m *Model, runs []*Run, masks [][]bool, iterations int) (*Model, float64, error) {
+// fold is a way to hold rows out: those to learn from, those to score, and what came of it.
+type fold struct {
+	learn, score [][]bool // by run and row
+	m            *Model
+	trial        trial
+
+	lock  sync.Mutex
+	saves map[int]float64 // by term: what the rows held out lose without it, as a share of their cost
+}
+
+// holding makes a fold that holds out the rows that out says.
+func (l *learner) holding(out func(run, row, rows int) bool) *fold {
+	h := &fold{}
+	for k, r := range l.runs {
+		n := len(r.Time)
+		learn, score := make([]bool, n), make([]bool, n)
+		for j := range n {
+			score[j] = out(k, j, n)
+			learn[j] = !score[j]
+		}
+		h.learn, h.score = append(h.learn, learn), append(h.score, score)
+	}
+	return h
+}
+
+// hold makes the folds: whole runs in turn where there are many, halves of every run otherwise.
+func (l *learner) hold() {
+	parts := 2
+	if len(l.runs) >= manyRuns {
+		parts = 1
+	}
+	for i := range l.runs {
+		for part := range parts {
+			l.folds = append(l.folds, l.holding(func(run, row, rows int) bool { return run == i && row*parts/rows == part }))
+		}
+	}
+}
+
+// refold fits the present model on every fold, from the starting values: what is learned without some
+// rows must not begin with what was learned from them.
+func (l *learner) refold() error {
+	return l.parallel(len(l.folds), func(i int) (err error) {
+		h := l.folds[i]
+		h.saves = map[int]float64{}
+		h.trial, h.m, err = l.foldFit(h, l.fresh(l.m), foldSteps)
+		return err
+	})
+}
+
+// foldFit fits m to what a fold learns from, and makes ready to score it on the rest.
+func (l *learner) foldFit(h *fold, m *Model, iterations int) (t trial, fitted *Model, err error) {
+	if fitted, err = l.refit(m, h.learn, iterations); err != nil {
+		return t, nil, err
+	}
+	f, err := l.fitter(fitted, l.runs, h.score)
+	if err != nil {
+		return t, nil, err
+	}
+	return trial{f, f.s.theta}, fitted, nil
+}
+
+// toggled is m without the candidate if it has it, else with it; false where that makes no model.
+func (l *learner) toggled(m *Model, state, name string) (*Model, bool) {
+	d := l.h.draft(func(h *HypothesisTerm) bool {
+		has := slices.ContainsFunc(m.Terms, func(t Term) bool { return t.State == h.Of && t.Name == h.Name })
+		return has != (h.Of == state && h.Name == name)
+	})
+	d.prune()
+	for i := range d.Parameters {
+		if p := m.parameter(d.Parameters[i].Name); p != nil {
+			d.Parameters[i].Value = p.Value
+		}
+	}
+	for i := range d.States {
+		if k := m.state(d.States[i].Symbol); k >= 0 {
+			d.States[i].Noise, d.States[i].NoiseShare = m.States[k].Noise, m.States[k].NoiseShare
+		}
+	}
+	for i := range d.Terms {
+		for _, t := range m.Terms {
+			if t.State == d.Terms[i].State && t.Name == d.Terms[i].Name {
+				d.Terms[i].Coefficient = t.Coefficient
+			}
+		}
+	}
+	return d, len(d.Terms) > 0 && d.Check() == nil
+}
+
+// parallel calls fn for 0 … n−1, two at a time, and gives the first error.
+func (l *learner) parallel(n int, fn func(i int) error) error {
+	var g errgroup.Group
+	g.SetLimit(2)
+	for i := range n {
+		g.Go(func() error { return fn(i) })
+	}
+	return g.Wait()
+}
+
+// refit fits the parameters of m again to the rows that masks allow, and gives that model.
+func (l *learner) refit(m *Model, masks [][]bool, iterations int) (*Model, error) {
 	c := *m
 	c.Parameters, c.Terms = slices.Clone(m.Parameters), slices.Clone(m.Terms)
-	f, err := l.fitter(&c, runs, masks)
+	f, err := l.fitter(&c, l.runs, masks)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	theta := slices.Clone(f.s.theta)
-	cost := f.solve(theta, iterations)
+	f.solve(theta, iterations)
 	f.s.store(&c, theta)
 	if c.Plan != nil {
-		seen := runs
-		if masks != nil {
-			seen = nil
-			for i, r := range runs {
+		var seen []*Run
+		for i, r := range l.runs {
+			if slices.Contains(masks[i], true) {
+				r, err := r.columns(&c)
+				if err != nil {
+					return nil, err
+				}
 				seen = append(seen, r.only(masks[i]))
 			}
 		}
@@ -467,7 +726,7 @@ func (l *learner) refit(m *Model, runs []*Run, masks [][]bool, iterations int) (
 			c.Plan = p
 		}
 	}
-	return &c, cost, nil
+	return &c, nil
 }
 
 // fresh is m with every parameter back at its starting value: what is learned without a run must
@@ -492,9 +751,6 @@ func (l *learner) fresh(m *Model) *Model {
 	return &c
 }
 
-// errorsOf gathers, by way and horizon, the errors of held-out forecasts in units of the half-width.
-type spreadData [3][][]float64
-
 // judge fills in what can only be told by forecasts of rows that were not learned from: the
 // spread of the intervals and the table of skill.
 func (l *learner) judge() error {
@@ -502,55 +758,76 @@ func (l *learner) judge() error {
 	if l.m.Plan != nil {
 		ways = append(ways, Planned)
 	}
-	// Halves of the runs, left out in turn.
-	folds := make([]*Model, 2)
-	masks := make([][][]bool, 2)
-	var wg sync.WaitGroup
-	var errs [2]error
-	for half := range folds {
-		for _, r := range l.runs {
-			n := len(r.Time)
-			mask := make([]bool, n)
-			for i := range mask {
-				mask[i] = (i < n/2) == (half == 0)
-			}
-			masks[half] = append(masks[half], mask)
-		}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			folds[half], _, errs[half] = l.refit(l.fresh(l.m), l.runs, masks[half], foldSteps)
-		}()
-	}
-	wg.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
+	if err := l.spread(ways); err != nil {
 		return err
 	}
-	var ratios spreadData
+	// Skill, on every run by a model of the others.
+	rows := make([][]Skill, len(l.runs))
+	err := l.parallel(len(l.runs), func(i int) error {
+		m := l.m
+		if len(l.runs) > 1 {
+			h := l.holding(func(run, _, _ int) bool { return run == i })
+			var err error
+			if m, err = l.refit(l.fresh(l.m), h.learn, foldSteps); err != nil {
+				return err
+			}
+			m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
+		}
+		for _, w := range ways {
+			s, err := Score(m, l.runs[i], w, Horizons, 0, len(l.runs[i].Time))
+			if err != nil {
+				return err
+			}
+			rows[i] = append(rows[i], s...)
+		}
+		return nil
+	})
+	for _, s := range rows {
+		l.m.Skill = append(l.m.Skill, s...)
+	}
+	return err
+}
+
+// spread finds by how much the intervals of each way and horizon must be widened so that they hold
+// 95 % of the rows held out.
+func (l *learner) spread(ways []Way) error {
+	var mu sync.Mutex
+	ratios := map[Way][][]float64{} // errors in units of the half-width, by way and horizon
 	for _, w := range ways {
 		ratios[w] = make([][]float64, len(Horizons))
 	}
-	for half, m := range folds {
-		s := m.compile()
-		for i, r := range l.runs {
-			t := newTrack(s, r)
-			for _, w := range ways {
-				err := forecastTrack(t, w, Horizons, 0, len(r.Time), 1, true, func(row Row) {
-					z := r.Z[0][row.Target]
-					if masks[half][i][row.Target] || !finite(z, row.Forecast) {
-						return
-					}
-					k := slices.Index(Horizons, row.Horizon)
-					width := row.Upper - row.Forecast
-					ratios[w][k] = append(ratios[w][k], (z-row.Forecast)/width)
-				})
-				if err != nil {
-					return err
+	err := l.parallel(len(l.folds)*len(ways), func(i int) error {
+		h, w := l.folds[i/len(ways)], ways[i%len(ways)]
+		for k, r := range l.runs {
+			if !slices.Contains(h.score[k], true) {
+				continue
+			}
+			m := *h.m
+			m.Spread = nil
+			run, err := r.columns(&m)
+			if err != nil {
+				return err
+			}
+			err = forecastTrack(newTrack(m.compile(), run), w, Horizons, 0, len(run.Time), 1, true, func(row Row) {
+				z := run.Z[0][row.Target]
+				if !h.score[k][row.Target] || !finite(z, row.Forecast) {
+					return
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				at := slices.Index(Horizons, row.Horizon)
+				ratios[w][at] = append(ratios[w][at], (z-row.Forecast)/(row.Upper-row.Forecast))
+			})
+			if err != nil {
+				return err
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	for k, h := range Horizons {
+	for k, at := range Horizons {
 		sides := func(w Way) SideScale {
 			if ratios[w] == nil || len(ratios[w][k]) < 20 {
 				return SideScale{1, 1}
@@ -558,41 +835,10 @@ func (l *learner) judge() error {
 			v := ratios[w][k]
 			slices.Sort(v)
 			n := float64(len(v))
-			at := func(p float64) float64 { return v[min(len(v)-1, max(0, int(p*n)))] }
-			return SideScale{Lower: max(0.3, -at(0.025)), Upper: max(0.3, at(0.975))}
+			share := func(p float64) float64 { return v[min(len(v)-1, max(0, int(p*n)))] }
+			return SideScale{Lower: max(0.3, -share(0.025)), Upper: max(0.3, share(0.975))}
 		}
-		l.m.Spread = append(l.m.Spread, Spread{Horizon: h, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
+		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
 	}
-	// Skill, on every run by a model of the others.
-	rows := make([][]Skill, len(l.runs))
-	skillErrs := make([]error, len(l.runs))
-	for i, r := range l.runs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			m := l.m
-			if len(l.runs) > 1 {
-				others := slices.Delete(slices.Clone(l.runs), i, i+1)
-				var err error
-				if m, _, err = l.refit(l.fresh(l.m), others, nil, foldSteps); err != nil {
-					skillErrs[i] = err
-					return
-				}
-				m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
-			}
-			for _, w := range ways {
-				s, err := Score(m, r, w, Horizons, 0, len(r.Time))
-				if err != nil {
-					skillErrs[i] = err
-					return
-				}
-				rows[i] = append(rows[i], s...)
-			}
-		}()
-	}
-	wg.Wait()
-	for _, s := range rows {
-		l.m.Skill = append(l.m.Skill, s...)
-	}
-	return errors.Join(skillErrs...)
+	return nil
 }

@@ -108,6 +108,9 @@ func TestLearnRecoversAKnownEquation(t *testing.T) {
 			if err == nil {
 				err = l.fit()
 			}
+			if err == nil {
+				err = l.settle()
+			}
 			if err != nil {
 				t.Fatal(name, err)
 			}

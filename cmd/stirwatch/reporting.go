@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/dynamics"
+	"stirwatch/dynamics/report"
+)
+
+func reportCommand() *cobra.Command {
+	var modelPath, out, pictures, units string
+	var rows []string
+	c := &cobra.Command{
+		Use:   "report -m MODEL.json RUN.csv...",
+		Short: "Show what a model says and how well it does, as one page",
+		Long: `Report writes one HTML page that needs nothing from elsewhere: the equation typeset, the evidence
+for every candidate, the model against the recorded runs given (simulated, forecast, by phase, by
+horizon, against persistence and set-point), what moves the rate, the training range, and the
+hypotheses to edit and learn again. Figures on runs that the model was learned from are marked;
+give one that it has not seen to prove something. docs/report.md says how to read it.`,
+		Example: `  stirwatch report -m model.json wednesday.csv -o report.html
+  stirwatch report -m model.json --pictures figures --rows build=2:1098 build.csv`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := dynamics.Load(modelPath)
+			if err != nil {
+				return err
+			}
+			segments, err := parseRows(rows)
+			if err != nil {
+				return err
+			}
+			runs, err := readRuns(cmd.ErrOrStderr(), args, units, m.Channels())
+			if err != nil {
+				return err
+			}
+			return writeReport(cmd, out, pictures, m, runs, segments)
+		},
+	}
+	c.Flags().StringVarP(&modelPath, "model", "m", "model.json", "model document")
+	c.Flags().StringVarP(&out, "output", "o", "report.html", "page to write, - for standard output")
+	c.Flags().StringVar(&pictures, "pictures", "", "directory to write every figure into, as SVG and PNG")
+	rowsFlag(c, &rows)
+	unitsFlag(c, &units)
+	return c
+}
+
+// writeReport writes the report of m on runs to path and, where picturesDir is not empty, its figures there.
+// segments sets the rows of runs by name; those of the others are found.
+func writeReport(cmd *cobra.Command, path, picturesDir string, m *dynamics.Model, runs []*recorded, segments map[string][2]int) error {
+	var shown []report.Run
+	known := map[string]bool{}
+	for _, r := range runs {
+		known[r.Name] = true
+		from, to, err := r.segment(m, segments)
+		if err != nil {
+			return err
+		}
+		shown = append(shown, report.Run{Run: r.Run, From: from, To: to, Row: r.row})
+	}
+	for name := range segments {
+		if !known[name] {
+			return coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage}
+		}
+	}
+	rep, err := report.Make(m, shown, report.Options{Version: version, Progress: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }})
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	if err := rep.Write(&page); err != nil {
+		return err
+	}
+	if path == "-" {
+		_, err = cmd.OutOrStdout().Write(page.Bytes())
+	} else if err = os.WriteFile(path, page.Bytes(), 0o644); err == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if picturesDir == "" {
+		return nil
+	}
+	if err := rep.Pictures(picturesDir); err != nil {
+		return fmt.Errorf("write pictures: %w", err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "the figures are in %s\n", picturesDir)
+	return nil
+}

@@ -1,0 +1,547 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"stirwatch/dynamics"
+)
+
+// figure is one picture of the report.
+type figure struct {
+	name    string // of its files, without extension
+	title   string
+	Caption string
+	run     int // index, -1 for none
+	kind    kind
+	canvas  *canvas
+}
+
+type kind int
+
+const (
+	simulated kind = iota
+	fans
+	closely
+	residuals
+	skill
+	coverage
+	response
+)
+
+// Sizes of pictures: across the page, and two side by side.
+const (
+	wide = 960.0
+	half = 470.0
+)
+
+// Pictures writes every figure into dir, which is made if need be, as NAME.svg and NAME.png.
+func (r *Report) Pictures(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range r.figures {
+		r.progress("painting %s", f.name)
+		var svg, png bytes.Buffer
+		err := errors.Join(f.canvas.svg(&svg, f.title, true), f.canvas.png(&png),
+			os.WriteFile(filepath.Join(dir, f.name+".svg"), svg.Bytes(), 0o644),
+			os.WriteFile(filepath.Join(dir, f.name+".png"), png.Bytes(), 0o644))
+		if err != nil {
+			return fmt.Errorf("figure %s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// draw makes all figures.
+func (r *Report) draw() {
+	for i, t := range r.runs {
+		add := func(k kind, name, title, caption string, c *canvas) {
+			if c != nil {
+				if t.learned && k <= residuals {
+					caption += " In sample: the model was learned from this run."
+				}
+				r.figures = append(r.figures, &figure{name: fileName(fmt.Sprintf("%02d-%s-%s", i+1, t.Name, name)), title: t.Name + ": " + title, Caption: caption, run: i, kind: k, canvas: c})
+			}
+		}
+		add(simulated, "simulated", "measured and simulated", r.simulatedCaption(t), r.drawSimulated(t))
+		add(fans, "fans", "forecasts", fmt.Sprintf("Forecasts of %g s with their 95 %% intervals, from origins evenly spaced over the rows that are scored.", fanLength), r.drawFans(t))
+		add(closely, "closely", "six forecasts closely", fmt.Sprintf("Forecasts seen closely: the three origins after which the reading changes most within %g s, and others spread over the run. Time from the origin; the row of the log is above each.", fanLength/2), r.drawClosely(t))
+		add(residuals, "residuals", "errors by phase", fmt.Sprintf("Forecast less measured, %g s ahead, by the phase at the origin. Box: the middle half; line: the median; whiskers: 5 to 95 %%.", residualHorizon), r.drawResiduals(t))
+		add(coverage, "coverage", "coverage of the 95 % intervals", "Share of the measurements inside the interval, all rows. Wanted: 92 to 98 % (shaded).", r.drawCoverage(t))
+		for k, windows := range r.windows() {
+			add(skill, "skill-"+[]string{"all", "phase"}[k], "error by horizon, "+windows, "", r.drawSkill(t, windows))
+		}
+		for k := range t.response {
+			q := &t.response[k]
+			add(response, "response-"+q.Name, "response to "+q.Name, "", r.drawResponse(q))
+		}
+	}
+}
+
+// hasPhases tells if there are phases: they are those of a spindle.
+func (r *Report) hasPhases() bool {
+	return slices.ContainsFunc(r.m.Inputs, func(in dynamics.Input) bool { return in.Name == dynamics.SpindleSpeed })
+}
+
+// windows are those that scoring tells apart.
+func (r *Report) windows() []string {
+	if !r.hasPhases() {
+		return []string{dynamics.AllRows}
+	}
+	return []string{dynamics.AllRows, dynamics.OnePhase}
+}
+
+func (r *Report) phaseName(p dynamics.Phase) string {
+	if !r.hasPhases() {
+		return "all rows"
+	}
+	return p.String()
+}
+
+// fileName keeps letters, digits, points and dashes.
+func fileName(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_' {
+			return c
+		}
+		return '-'
+	}, s)
+}
+
+func (r *Report) unit() string { return r.m.Outputs[0].Unit }
+
+func wayInk(w dynamics.Way) ink {
+	return map[dynamics.Way]ink{dynamics.Known: inkKnown, dynamics.Planned: inkPlan, dynamics.Held: inkHeld}[w]
+}
+
+func (r *Report) simulatedCaption(t *runReport) string {
+	text := "The simulation starts at the first reading and uses none after it; the inputs are the measured ones."
+	if finite(t.openRMSE) {
+		above := ""
+		if a := r.above(); finite(a) {
+			above = fmt.Sprintf(" above %g %s", a, r.unit())
+		}
+		text += fmt.Sprintf(" Root mean square error%s: %s.", above, r.amount(t.openRMSE))
+	}
+	return text + fmt.Sprintf(" Shaded: its 95 %% interval. Time from row %d of the log.", t.Row(t.From))
+}
+
+// since gives times of rows from ≤ i < to, in s from the first row shown.
+func (t *runReport) since() []float64 {
+	out := make([]float64, t.To-t.From)
+	for i := range out {
+		out[i] = t.Time[t.From+i] - t.Time[t.From]
+	}
+	return out
+}
+
+func (r *Report) drawSimulated(t *runReport) *canvas {
+	const left, right, tall, flat = 62.0, wide - 16, 270.0, 74.0
+	x := t.since()
+	z := t.Z[0][t.From:t.To]
+	sim, lo, hi, diff := make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z))
+	for i, row := range t.open {
+		sim[i], lo[i], hi[i], diff[i] = row.Forecast, row.Lower, row.Upper, row.Forecast-z[i]
+	}
+	c := &canvas{w: wide}
+	keys := []key{{ink: inkText, text: "measured"}, {ink: inkKnown, text: "simulated, open loop"}}
+	var set []float64
+	if t.SetPoint != nil {
+		set = slices.Clone(t.SetPoint[t.From:t.To])
+		for i, v := range set {
+			if !(v > 0) {
+				set[i] = math.NaN()
+			}
+		}
+		keys = append(keys, key{ink: inkSetPoint, text: "set-point", dash: []float64{5, 4}})
+	}
+	seen := map[dynamics.Phase]bool{}
+	for _, p := range t.phase[t.From:t.To] {
+		seen[p] = true
+	}
+	for p := range dynamics.Deposit + 1 {
+		if seen[p] && len(seen) > 1 {
+			keys = append(keys, key{ink: inkPhase[p], text: p.String(), area: true})
+		}
+	}
+	top := 14 + c.legend(left, 16, right, keys) + 18
+	time := axis{lo: 0, hi: max(1, x[len(x)-1])}
+	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: time, y: around(nil, z, sim), title: r.m.Outputs[0].Name, unit: r.unit()}
+	p.x.plain = true
+	p.frame()
+	if len(seen) > 1 {
+		for i := 0; i < len(x); {
+			j := i
+			for j < len(x) && t.phase[t.From+j] == t.phase[t.From+i] {
+				j++
+			}
+			a, b := p.at(x[i], p.y.lo), p.at(x[min(j, len(x)-1)], p.y.lo)
+			c.box(inkPhase[t.phase[t.From+i]], 1, a.x, a.y+3, max(0.6, b.x-a.x), 6)
+			i = j
+		}
+	}
+	p.band(x, lo, hi, inkKnown, 0.12)
+	if set != nil {
+		p.line(x, set, inkSetPoint, 1.2, 5, 4)
+	}
+	p.line(x, z, inkText, 1.5)
+	p.line(x, sim, inkKnown, 1.5)
+
+	top += tall + 40
+	p = &chart{c: c, left: left, top: top, w: right - left, h: flat, x: time, y: around([]float64{0}, diff), title: "simulated less measured", unit: r.unit()}
+	p.x.plain = true
+	p.frame()
+	p.line(x, diff, inkKnown, 1.3)
+	inputs := t.inputs(r.m)
+	for i, in := range r.m.Inputs {
+		top += flat + 32
+		u := inputs[i][t.From:t.To]
+		p = &chart{c: c, left: left, top: top, w: right - left, h: flat, x: time, y: around([]float64{0}, u), title: in.Name, unit: in.Unit, end: "s"}
+		p.x.plain = i < len(r.m.Inputs)-1
+		p.frame()
+		p.line(x, u, inkMuted, 1.2)
+	}
+	c.h = top + flat + 40
+	return c
+}
+
+// inputs gives the columns of the run as Model.Inputs.
+func (t *runReport) inputs(m *dynamics.Model) [][]float64 {
+	if t.Inputs == nil {
+		return t.U
+	}
+	var out [][]float64
+	for _, in := range m.Inputs {
+		out = append(out, t.U[slices.Index(t.Inputs, in.Name)])
+	}
+	return out
+}
+
+// fan draws one forecast, in s from zero, beginning at the reading of its origin.
+func (t *runReport) fan(p *chart, rows []dynamics.Row, zero float64, k ink) {
+	if len(rows) == 0 {
+		return
+	}
+	o := rows[0].Origin
+	at := func(i int) float64 { return t.Time[i] - zero }
+	x, mean, lo, hi := []float64{at(o)}, []float64{t.Z[0][o]}, []float64{t.Z[0][o]}, []float64{t.Z[0][o]}
+	for _, row := range rows {
+		x, mean, lo, hi = append(x, at(row.Target)), append(mean, row.Forecast), append(lo, row.Lower), append(hi, row.Upper)
+	}
+	p.band(x, lo, hi, k, 0.2)
+	p.line(x, mean, k, 1.7)
+	p.dots(x[:1], mean[:1], k, 2.6)
+}
+
+// fanWays are the ways shown as fans.
+func (t *runReport) fanWays() []dynamics.Way {
+	return slices.DeleteFunc(slices.Clone(t.ways), func(w dynamics.Way) bool { return w == dynamics.Held && len(t.ways) > 2 })
+}
+
+func (r *Report) drawFans(t *runReport) *canvas {
+	if len(t.wide) == 0 {
+		return nil
+	}
+	const left, right, tall = 62.0, wide - 16, 230.0
+	c := &canvas{w: wide}
+	keys := []key{{ink: inkText, text: "measured"}}
+	for _, w := range t.fanWays() {
+		keys = append(keys, key{ink: wayInk(w), text: "forecast, inputs " + w.String()})
+	}
+	top := 14 + c.legend(left, 16, right, keys) + 18
+	x, z := t.since(), t.Z[0][t.From:t.To]
+	// Only what fans and scored readings need: heating up and cooling down are in the figure above.
+	var need []float64
+	for _, v := range z {
+		if v > r.above() {
+			need = append(need, v)
+		}
+	}
+	for _, w := range t.fanWays() {
+		for _, o := range t.wide {
+			for _, row := range t.fans[w][o] {
+				need = append(need, row.Forecast)
+			}
+		}
+	}
+	ways := t.fanWays()
+	for i, w := range ways {
+		p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: axis{lo: 0, hi: max(1, x[len(x)-1])}, y: around(nil, need),
+			title: "inputs " + w.String(), unit: r.unit(), end: "s"}
+		p.x.plain = i < len(ways)-1
+		p.frame()
+		p.line(x, z, inkText, 1.3)
+		for _, o := range t.wide {
+			t.fan(p, t.fans[w][o], t.Time[t.From], wayInk(w))
+		}
+		top += tall + 38
+	}
+	c.h = top + 2
+	return c
+}
+
+func (r *Report) drawClosely(t *runReport) *canvas {
+	if len(t.close) == 0 {
+		return nil
+	}
+	const columns, left, gap, tall, before = 3, 48.0, 52.0, 190.0, 20.0
+	w := (wide - left - 12 - gap*(columns-1)) / columns
+	c := &canvas{w: wide}
+	keys := []key{{ink: inkText, text: "measured"}}
+	for _, way := range t.fanWays() {
+		keys = append(keys, key{ink: wayInk(way), text: "forecast, inputs " + way.String()})
+	}
+	top := 14 + c.legend(left, 16, wide-12, keys) + 18
+	for i, o := range t.close {
+		var x, z, need []float64
+		for k := t.From; k < t.To; k++ {
+			if at := t.Time[k] - t.Time[o]; at >= -before && at <= fanLength {
+				x, z = append(x, at), append(z, t.Z[0][k])
+			}
+		}
+		for _, way := range t.fanWays() {
+			for _, row := range t.fans[way][o] {
+				need = append(need, row.Forecast, row.Lower, row.Upper)
+			}
+		}
+		title := fmt.Sprintf("row %d", t.Row(o))
+		if r.hasPhases() {
+			title += ", " + t.phase[o].String()
+		}
+		p := &chart{c: c, left: left + float64(i%columns)*(w+gap), top: top + float64(i/columns)*(tall+62), w: w, h: tall,
+			x: axis{lo: -before, hi: fanLength, ticks: []float64{-20, 0, 20, 40, 60}}, y: around(nil, z, need),
+			title: title, unit: r.unit()}
+		p.frame()
+		c.line(inkMuted, 1, []float64{3, 3}, p.at(0, p.y.lo), p.at(0, p.y.hi))
+		for _, way := range slices.Backward(t.fanWays()) {
+			t.fan(p, t.fans[way][o], t.Time[o], wayInk(way))
+		}
+		p.line(x, z, inkText, 1.6)
+	}
+	rows := (len(t.close) + columns - 1) / columns
+	c.h = top + float64(rows)*(tall+62) - 20
+	return c
+}
+
+func (r *Report) drawResiduals(t *runReport) *canvas {
+	byPhase := func(w dynamics.Way, p dynamics.Phase) []float64 {
+		var v []float64
+		for _, e := range t.errors[w] {
+			if e.phase == p {
+				v = append(v, e.err)
+			}
+		}
+		slices.Sort(v)
+		return v
+	}
+	var phases []dynamics.Phase
+	var ends []float64
+	for p := range dynamics.Deposit + 1 {
+		n := 0
+		for _, w := range t.ways {
+			if v := byPhase(w, p); len(v) > 0 {
+				n = len(v)
+				ends = append(ends, quantile(v, 0.05), quantile(v, 0.95))
+			}
+		}
+		if n > 0 {
+			phases = append(phases, p)
+		}
+	}
+	if len(phases) == 0 {
+		return nil
+	}
+	const left, right, bar = 92.0, half - 14, 13.0
+	c := &canvas{w: half}
+	var keys []key
+	for _, w := range t.ways {
+		keys = append(keys, key{ink: wayInk(w), text: "inputs " + w.String(), area: true})
+	}
+	top := 14 + c.legend(8, 16, right, keys) + 18
+	row := bar*float64(len(t.ways)) + 20
+	p := &chart{c: c, left: left, top: top, w: right - left, h: row * float64(len(phases)), x: around([]float64{0}, ends), y: axis{lo: 0, hi: 1, ticks: []float64{}, plain: true},
+		title: fmt.Sprintf("error %g s ahead", residualHorizon), unit: r.unit()}
+	p.frame()
+	zero := p.at(0, 0).x
+	c.line(inkMuted, 1.2, nil, point{zero, top}, point{zero, top + p.h})
+	for i, ph := range phases {
+		y := top + row*float64(i) + 10
+		n := 0
+		for k, w := range t.ways {
+			v := byPhase(w, ph)
+			if n = max(n, len(v)); len(v) == 0 {
+				continue
+			}
+			mid := y + bar*float64(k) + bar/2
+			at := func(q float64) float64 { return p.at(quantile(v, q), 0).x }
+			c.line(wayInk(w), 1.2, nil, point{at(0.05), mid}, point{at(0.95), mid})
+			c.box(wayInk(w), 0.45, at(0.25), mid-bar/2+2, at(0.75)-at(0.25), bar-4)
+			c.line(wayInk(w), 2.4, nil, point{at(0.5), mid - bar/2 + 2}, point{at(0.5), mid + bar/2 - 2})
+		}
+		c.text(inkText, 8, y+row/2-12, labelSize, 0, false, r.phaseName(ph))
+		c.text(inkMuted, 8, y+row/2+3, 11, 0, false, fmt.Sprintf("%d rows", n))
+	}
+	c.h = top + p.h + 30
+	return c
+}
+
+// quantile of sorted values.
+func quantile(v []float64, q float64) float64 {
+	at := q * float64(len(v)-1)
+	i := int(at)
+	if i+1 >= len(v) {
+		return v[len(v)-1]
+	}
+	return v[i] + (at-float64(i))*(v[i+1]-v[i])
+}
+
+// horizonAxis is logarithmic, with the horizons of scoring as ticks.
+func horizonAxis() axis {
+	h := dynamics.Horizons
+	return axis{lo: h[0] * 0.9, hi: h[len(h)-1] * 1.1, log: true, ticks: h}
+}
+
+func (r *Report) drawSkill(t *runReport, windows string) *canvas {
+	tables := r.tables(t)
+	s := &tables[0]
+	c := &canvas{w: half}
+	series := func(s *skillTable, w dynamics.Way, of func(*dynamics.Skill) float64) []float64 {
+		v := make([]float64, len(dynamics.Horizons))
+		for i, h := range dynamics.Horizons {
+			v[i] = math.NaN()
+			if k := s.find(w, windows, h); k != nil && k.Count > 0 {
+				if y := of(k); y > 0 {
+					v[i] = y
+				}
+			}
+		}
+		return v
+	}
+	rmse := func(k *dynamics.Skill) float64 { return k.RMSE }
+	type curve struct {
+		key
+		y []float64
+	}
+	curves := []curve{
+		{key{inkPersist, "persistence", []float64{6, 4}, false}, series(s, dynamics.Known, func(k *dynamics.Skill) float64 { return k.Persistence })},
+		{key{inkSetPoint, "T = set-point", []float64{6, 4}, false}, series(s, dynamics.Known, func(k *dynamics.Skill) float64 { return k.SetPoint })},
+	}
+	for _, w := range slices.Backward(t.ways) {
+		curves = append(curves, curve{key{ink: wayInk(w), text: "inputs " + w.String()}, series(s, w, rmse)})
+	}
+	if s.turn {
+		curves = append(curves, curve{key{inkKnown, "known, in sample", []float64{1, 4}, false}, series(&tables[1], dynamics.Known, rmse)})
+	}
+	lo, hi := math.Inf(1), math.Inf(-1)
+	var keys []key
+	for _, k := range curves {
+		any := false
+		for _, v := range k.y {
+			if finite(v) {
+				lo, hi, any = min(lo, v), max(hi, v), true
+			}
+		}
+		if any {
+			keys = append(keys, k.key)
+		}
+	}
+	if lo > hi {
+		return nil
+	}
+	const left, right, tall = 48.0, half - 14, 220.0
+	c.text(inkText, 8, 18, titleSize, 0, true, strings.ToUpper(windows[:1])+windows[1:])
+	c.text(inkMuted, 8, 35, labelSize, 0, false, s.sample())
+	top := 54 + c.legend(8, 56, right, keys) + 16
+	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: horizonAxis(), y: axis{lo: lo / 1.25, hi: hi * 1.25, log: true},
+		title: "RMSE", unit: r.unit() + " over the horizon in s", end: ""}
+	p.frame()
+	for _, k := range curves {
+		width := 2.0
+		if k.dash != nil {
+			width = 1.6
+		}
+		p.line(dynamics.Horizons, k.y, k.ink, width, k.dash...)
+		if k.dash == nil {
+			p.dots(dynamics.Horizons, k.y, k.ink, 3)
+		}
+	}
+	c.h = top + tall + 26
+	return c
+}
+
+func (r *Report) drawCoverage(t *runReport) *canvas {
+	tables := r.tables(t)
+	s := &tables[0]
+	c := &canvas{w: half}
+	var keys []key
+	var lines [][]float64
+	low := 80.0
+	for _, w := range t.ways {
+		v := make([]float64, len(dynamics.Horizons))
+		for i, h := range dynamics.Horizons {
+			v[i] = math.NaN()
+			if k := s.find(w, dynamics.AllRows, h); k != nil && k.Count > 0 {
+				v[i] = 100 * k.Coverage
+				low = min(low, v[i])
+			}
+		}
+		lines = append(lines, v)
+		keys = append(keys, key{ink: wayInk(w), text: "inputs " + w.String()})
+	}
+	const left, right, tall = 48.0, half - 14, 190.0
+	c.text(inkMuted, 8, 18, labelSize, 0, false, s.sample())
+	top := 36 + c.legend(8, 38, right, keys) + 16
+	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: horizonAxis(), y: axis{lo: math.Floor(low/10) * 10, hi: 100.5}, title: "inside 95 %", unit: "% over the horizon in s"}
+	p.frame()
+	a, b := p.at(p.x.lo, 98), p.at(p.x.hi, 92)
+	c.box(inkSetPoint, 0.18, a.x, a.y, b.x-a.x, b.y-a.y)
+	for i, w := range t.ways {
+		p.line(dynamics.Horizons, lines[i], wayInk(w), 2)
+		p.dots(dynamics.Horizons, lines[i], wayInk(w), 3)
+	}
+	c.h = top + tall + 26
+	return c
+}
+
+func (r *Report) drawResponse(q *dynamics.Response) *canvas {
+	c := &canvas{w: half}
+	keys := []key{{ink: inkText, text: "all together"}}
+	// Terms that never act at this working point only blur the picture.
+	most := 0.0
+	for _, part := range q.Part {
+		for _, v := range part {
+			most = max(most, math.Abs(v))
+		}
+	}
+	var parts []int
+	for i, part := range q.Part {
+		if slices.ContainsFunc(part, func(v float64) bool { return math.Abs(v) > 5e-3*most }) {
+			parts = append(parts, i)
+			keys = append(keys, key{ink: inkTerm[i%len(inkTerm)], text: q.Term[i]})
+		}
+	}
+	const left, right, tall = 52.0, half - 14, 210.0
+	c.text(inkText, 8, 18, titleSize, 0, true, q.Name)
+	top := 36 + c.legend(8, 38, right, keys) + 16
+	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: axis{lo: q.X[0], hi: q.X[len(q.X)-1]}, y: around([]float64{0}, append(slices.Clone(q.Part), q.Total)...),
+		title: "d" + r.m.States[dynamics.StateTool].Symbol + "/dt", unit: q.RateUnit + " over " + q.Symbol + " in " + q.Unit}
+	if !(p.x.hi > p.x.lo) {
+		p.x.hi = p.x.lo + 1
+	}
+	p.frame()
+	usual := min(p.x.hi, max(p.x.lo, q.Usual))
+	c.line(inkMuted, 1, []float64{3, 3}, p.at(usual, p.y.lo), p.at(usual, p.y.hi))
+	for _, i := range parts {
+		p.line(q.X, q.Part[i], inkTerm[i%len(inkTerm)], 1.6)
+	}
+	p.line(q.X, q.Total, inkText, 2.4)
+	c.h = top + tall + 26
+	return c
+}

@@ -1,0 +1,105 @@
+package dynamics
+
+import "math"
+
+// Bounds and steps of the search for the noise of the states.
+const (
+	noiseRange = 100.0 // times more or less than the hypotheses say
+	firstStep  = 3.0
+	lastStep   = 1.3
+	cautious   = 2e-3 // weight of a decade away from the hypotheses
+)
+
+// trial is a fit whose forecasts count in the choice of noise.
+type trial struct {
+	f     *fitter
+	theta []float64
+}
+
+// cost is the logarithm of what the forecasts cost, 0 where there are none.
+func (t *trial) cost() float64 {
+	if c := t.f.data(t.theta); c > 0 {
+		return math.Log(c)
+	}
+	return 0
+}
+
+// tune finds the noise of the states with which the forecasts of trials are best, each counting by
+// the logarithm of its cost, by a pattern search (Hooke and Jeeves, J. ACM 8, 1961): how the gain of
+// the filter depends on noise is not differentiated, and a cost without derivatives is cheap. A
+// noise of 0 stays. All trials are of m; first has what people propose, which is preferred.
+func tune(m, first *Model, trials []trial) {
+	type knob struct {
+		share bool
+		state int
+		first float64
+	}
+	var knobs []knob
+	for i, x := range m.States {
+		if x.Noise > 0 {
+			knobs = append(knobs, knob{false, i, first.States[first.state(x.Symbol)].Noise})
+		}
+		if x.NoiseShare > 0 {
+			knobs = append(knobs, knob{true, i, first.States[first.state(x.Symbol)].NoiseShare})
+		}
+	}
+	at := func(k knob) float64 {
+		if k.share {
+			return m.States[k.state].NoiseShare
+		}
+		return m.States[k.state].Noise
+	}
+	set := func(k knob, v float64) {
+		if k.share {
+			m.States[k.state].NoiseShare = v
+		} else {
+			m.States[k.state].Noise = v
+		}
+	}
+	cost := func() (sum float64) {
+		for i := range trials {
+			trials[i].f.setNoise(m)
+			sum += trials[i].cost() / float64(len(trials))
+		}
+		for _, k := range knobs {
+			d := math.Log10(at(k) / k.first)
+			sum += cautious * d * d
+		}
+		return sum
+	}
+	best := cost()
+	for step := firstStep; step > lastStep; step = math.Sqrt(step) {
+		for range 4 {
+			moved := false
+			for _, k := range knobs {
+				now := at(k)
+				for _, v := range []float64{now * step, now / step} {
+					if v > k.first*noiseRange || v < k.first/noiseRange {
+						continue
+					}
+					set(k, v)
+					if c := cost(); c < best-1e-4 {
+						best, now, moved = c, v, true
+						break
+					}
+				}
+				set(k, now)
+			}
+			if !moved {
+				break
+			}
+		}
+	}
+	for _, t := range trials {
+		t.f.setNoise(m)
+	}
+}
+
+// setNoise takes over the noise of the states of m.
+func (f *fitter) setNoise(m *Model) {
+	for _, s := range []*system{f.s, f.plain} {
+		for i, x := range m.States {
+			s.noise[i], s.share[i] = x.Noise*s.xScale[i], x.NoiseShare
+		}
+	}
+}
