@@ -14,7 +14,7 @@ import (
 )
 
 // testInputs are the columns that recording gives, in this order.
-var testInputs = []string{SpindlePower, SpindleSpeed, PathVelocity, FeedVelocity}
+var testInputs = []string{SpindlePower, SpindleSpeed, PathVelocity, FeedVelocity, ZVelocity}
 
 // recording reads ../shared/data/name.csv beside the repository, in model units. Lengths are in
 // inch where power over torque and speed says ft·lbf.
@@ -63,7 +63,7 @@ func recording(t testing.TB, name string) *Run {
 		}
 		r.Time = append(r.Time, at.Sub(start).Seconds())
 		const inch = 25.4 // both recordings are in inch mode throughout
-		for i, v := range []float64{num("SpinPwr"), num("SpinVel"), inch * math.Abs(num("PathVel")), inch * num("FeedVel")} {
+		for i, v := range []float64{num("SpinPwr"), num("SpinVel"), inch * math.Abs(num("PathVel")), inch * num("FeedVel"), inch * num("ZVel")} {
 			r.U[i] = append(r.U[i], v)
 		}
 		tool := num("ToolTemp")

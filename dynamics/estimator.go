@@ -229,7 +229,7 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	e.judged = e.started
 	e.fuse(dst, dt, z)
 	if e.plan != nil {
-		e.plan.observe(dt, e.u, (e.x[e.s.out[0]]-e.s.xOff[e.s.out[0]])/e.s.xScale[e.s.out[0]], e.s.contact >= 0 && e.now[e.s.contact] > 0.5)
+		e.plan.observe(dt, e.u, e.s.contact >= 0 && e.now[e.s.contact] > 0.5)
 	}
 
 	n := e.s.nx
@@ -387,7 +387,7 @@ func (e *Estimator) forecastPlan(dst *Forecast) {
 	o := s.out[0]
 	reading := (e.x[o] - s.xOff[o]) / s.xScale[o]
 	s.drive(e.now, e.v, e.held)
-	e.plan.start(e.held, reading, e.setPoint)
+	e.plan.start(e.held, reading)
 	e.planNow = 0
 	e.forecast(dst, e.planned, Planned, true)
 }

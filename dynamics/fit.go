@@ -15,13 +15,13 @@ var fitHorizons = []struct{ at, scale float64 }{
 }
 
 const (
-	openScale  = 20.0  // K
-	settled    = 5e-4  // share of the cost below which an iteration is the last
-	huber      = 3.0   // errors beyond this many scales count linearly in a fit
-	priorShare = 0.01  // weight of the starting values, as a share of the cost: a tie-break
-	blockSpan  = 120.0 // s within which residuals hang together: two longest horizons
-	hopeless   = 1e6   // squared error of a forecast that is no number
-	origins    = 90    // forecasts per run and fit
+	openScale = 20.0  // K
+	settled   = 5e-4  // share of the cost below which an iteration is the last
+	huber     = 3.0   // errors beyond this many scales count linearly in a fit
+	priorRows = 2.0   // the starting values weigh as much as so many rows
+	blockSpan = 120.0 // s within which residuals hang together: two longest horizons
+	hopeless  = 1e6   // squared error of a forecast that is no number
+	origins   = 90    // forecasts per run and fit
 )
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
@@ -500,10 +500,20 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 	if n == 0 {
 		return f.evaluate(theta, false).cost
 	}
-	f.ridge = priorShare * min(1, f.data(theta))
-	f.descend(theta, iterations)
-	f.ridge = priorShare * min(1, f.data(theta))
-	return f.descend(theta, iterations/3)
+	f.ridge = priorRows / f.rows()
+	return f.descend(theta, iterations)
+}
+
+// rows is the number of rows that count in full.
+func (f *fitter) rows() (n float64) {
+	for _, r := range f.runs {
+		for i, z := range r.z {
+			if finite(z) && z >= r.warm && (r.mask == nil || r.mask[i]) {
+				n++
+			}
+		}
+	}
+	return max(n, 1)
 }
 
 // data is the cost without that of the starting values, and without derivatives, which is cheap.

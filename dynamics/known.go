@@ -6,13 +6,14 @@ const (
 	SpindleSpeed = "spindle speed"
 	PathVelocity = "path velocity"
 	FeedVelocity = "feed velocity"
+	ZVelocity    = "z velocity"
 )
 
 // ToolTemperature names the measurement of the built-in hypotheses.
 const ToolTemperature = "tool temperature"
 
 // roleUnits are the units in which models take inputs with these names.
-var roleUnits = map[string]string{SpindlePower: "W", SpindleSpeed: "rpm", PathVelocity: "mm/min", FeedVelocity: "mm/min"}
+var roleUnits = map[string]string{SpindlePower: "W", SpindleSpeed: "rpm", PathVelocity: "mm/min", FeedVelocity: "mm/min", ZVelocity: "mm/min"}
 
 // KnownInputs are the inputs of the built-in hypotheses, with the unit a column of Run.U must have;
 // their ranges are zero. [Options.Inputs] may name all of them or some.

@@ -711,22 +711,25 @@ func (l *learner) refit(m *Model, masks [][]bool, iterations int) (*Model, error
 	theta := slices.Clone(f.s.theta)
 	f.solve(theta, iterations)
 	f.s.store(&c, theta)
-	if c.Plan != nil {
-		var seen []*Run
-		for i, r := range l.runs {
-			if slices.Contains(masks[i], true) {
-				r, err := r.columns(&c)
-				if err != nil {
-					return nil, err
-				}
-				seen = append(seen, r.only(masks[i]))
+	return &c, nil
+}
+
+// plan gives m a plan learned from the rows that masks allow.
+func (l *learner) plan(m *Model, masks [][]bool) error {
+	var seen []*Run
+	for i, r := range l.runs {
+		if slices.Contains(masks[i], true) {
+			r, err := r.columns(m)
+			if err != nil {
+				return err
 			}
-		}
-		if p := learnPlan(&c, seen); p != nil {
-			c.Plan = p
+			seen = append(seen, r.only(masks[i]))
 		}
 	}
-	return &c, nil
+	if m.Plan = learnPlan(m, seen); m.Plan == nil {
+		m.Plan = l.m.Plan // too few rows to learn one from
+	}
+	return nil
 }
 
 // fresh is m with every parameter back at its starting value: what is learned without a run must
@@ -771,6 +774,11 @@ func (l *learner) judge() error {
 			if m, err = l.refit(l.fresh(l.m), h.learn, foldSteps); err != nil {
 				return err
 			}
+			if l.m.Plan != nil {
+				if err := l.plan(m, h.learn); err != nil {
+					return err
+				}
+			}
 			m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
 		}
 		for _, w := range ways {
@@ -795,6 +803,11 @@ func (l *learner) spread(ways []Way) error {
 	ratios := map[Way][][]float64{} // errors in units of the half-width, by way and horizon
 	for _, w := range ways {
 		ratios[w] = make([][]float64, len(Horizons))
+	}
+	if l.m.Plan != nil {
+		if err := l.parallel(len(l.folds), func(i int) error { return l.plan(l.folds[i].m, l.folds[i].learn) }); err != nil {
+			return err
+		}
 	}
 	err := l.parallel(len(l.folds)*len(ways), func(i int) error {
 		h, w := l.folds[i/len(ways)], ways[i%len(ways)]

@@ -21,13 +21,17 @@ type Plan struct {
 	Max       float64 `json:"max_rpm"`
 	Slew      float64 `json:"slew_rpm_per_s"`
 
-	// The power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm, mm/min).
-	// What it was away from that, averaged over Smooth, stays and is forgotten
-	// with Memory.
+	// The power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm, mm/min). What it was
+	// away from that, averaged over Smooth, is forgotten with Memory, what it is beside that average
+	// with Beside.
 	Power  [3]float64 `json:"power_W"`
 	Smooth float64    `json:"power_smooth_s"`
 	Memory float64    `json:"power_memory_s"`
-	Rows   int        `json:"rows"` // that the power was learned from
+	Beside float64    `json:"power_beside_s"`
+	// Free is the power of a spindle that turns without contact, W per rpm. Contact ends when the
+	// tool moves up.
+	Free float64 `json:"power_free_W_per_rpm"`
+	Rows int     `json:"rows"` // that the power was learned from
 }
 
 // HypothesisPlan asks for a [Plan].
@@ -40,7 +44,7 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 	if m.input(SpindleSpeed) < 0 || m.input(SpindlePower) < 0 {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
-	if !finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth)...) || p.Smooth < 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+	if !finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Beside, p.Free)...) || min(p.Smooth, p.Free) < 0 || p.Beside <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
 		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and memory positive, %g to %g rpm a range", p.Min, p.Max))
 	}
 	return errs
@@ -50,33 +54,29 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 type planner struct {
 	p            *Plan
 	power, speed int // places in the inputs
-	path         int // -1 where the model has none
+	path, up     int // -1 where the model has none
 	u            []float64
 	away, seen   float64 // W, from the working point; seen is its average, NaN out of contact
 	beside       float64 // W, what the present is beside that average
 	last         float64 // reading, °C
-	setPoint     float64
-	since        float64
+	since        float64 // s, from the start
+	lifted       bool    // contact has ended since
 }
 
 func newPlanner(m *Model) *planner {
-	return &planner{p: m.Plan, power: m.input(SpindlePower), speed: m.input(SpindleSpeed), path: m.input(PathVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
+	return &planner{p: m.Plan, power: m.input(SpindlePower), speed: m.input(SpindleSpeed), path: m.input(PathVelocity), up: m.input(ZVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
 }
 
 // observe follows how far the power is from its working point.
-func (q *planner) observe(dt float64, u []float64, reading float64, contact bool) {
-	if !contact || !finite(reading) {
-		if !contact {
-			q.seen = math.NaN()
-		}
+func (q *planner) observe(dt float64, u []float64, contact bool) {
+	if !contact {
+		q.seen = math.NaN()
 		return
 	}
 	away := u[q.power] - q.p.usual(math.Abs(u[q.speed]), q.pathOf(u))
 	if !finite(q.seen) || q.p.Smooth == 0 {
 		q.seen = away
-	}
-
-	if q.p.Smooth > 0 {
+	} else {
 		q.seen -= math.Expm1(-dt/q.p.Smooth) * (away - q.seen)
 	}
 	q.beside = away - q.seen
@@ -87,10 +87,11 @@ func (p *Plan) usual(speed, path float64) float64 {
 	return p.Power[0] + p.Power[1]*speed + p.Power[2]*path
 }
 
-// start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working point to return to, and the power stays.
-func (q *planner) start(u []float64, reading, setPoint float64) {
+// start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working
+// point to return to, and the power stays.
+func (q *planner) start(u []float64, reading float64) {
 	copy(q.u, u)
-	q.last, q.setPoint, q.since = reading, setPoint, 0
+	q.last, q.since, q.lifted = reading, 0, false
 	q.away = q.seen
 }
 
@@ -125,18 +126,25 @@ func (q *planner) step(dt, reading float64, planned []float64, setPoint float64)
 	move := -p.RateGain*(reading-q.last) - p.ErrorGain*(reading-setPoint)*dt
 	move = min(p.Slew*dt, max(-p.Slew*dt, move))
 	lo := min(p.Min, math.Abs(n)) // below its range it can only rise
-	q.u[q.speed] = sign * min(max(p.Max, math.Abs(n)), max(lo, math.Abs(n)+move))
+	speed := min(max(p.Max, math.Abs(n)), max(lo, math.Abs(n)+move))
+	q.u[q.speed] = sign * speed
 	q.last = reading
-	if finite(q.away) {
-		q.u[q.power] = max(0, p.usual(math.Abs(q.u[q.speed]), q.pathOf(q.u))+q.away*math.Exp(-q.since/p.Memory)+q.beside*math.Exp(-q.since/besideFor))
+	q.lifted = q.lifted || q.up >= 0 && planned[q.up] > liftsFrom
+	switch {
+	case q.lifted:
+		q.u[q.power] = p.Free * speed
+	case finite(q.away):
+		away := q.away*math.Exp(-q.since/p.Memory) + q.beside*math.Exp(-q.since/p.Beside)
+		q.u[q.power] = max(0, p.usual(speed, q.pathOf(q.u))+away)
 	}
 }
 
 // Least rows that a controller and a working point are learned from.
 const planRows = 60
 
-// besideFor is how long the power stays beside its average, s: a few turns of the controller.
-const besideFor = 6.0
+// liftsFrom is the velocity upwards from which the tool leaves the build, mm/min: well above that of
+// a spiral, well below that of a retreat.
+const liftsFrom = 10.0
 
 // nearSetPoint is how far from its set-point the controller is taken to be in its usual way, K.
 const nearSetPoint = 40.0
@@ -152,7 +160,7 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 	if s.contact < 0 {
 		return nil
 	}
-	var speeds, slews []float64
+	var speeds, slews, free []float64
 	type row struct{ n, v, p float64 }
 	var rows []row
 	on := func(r *Run, i int) bool { return r.SetPoint != nil && r.SetPoint[i] > 0 }
@@ -175,6 +183,9 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 			if i > 0 && on(r, i-1) {
 				slews = append(slews, math.Abs(n-math.Abs(r.U[speed][i-1]))/(r.Time[i]-r.Time[i-1]))
 			}
+			if !contact[k][i] && n > freeFrom {
+				free = append(free, max(0, r.U[power][i])/n)
+			}
 			if contact[k][i] && r.Z[0][i] >= flowsAbove {
 				speeds = append(speeds, n)
 				rows = append(rows, row{n, pathAt(r, i), r.U[power][i]})
@@ -190,7 +201,7 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 
 	// The controller, where it is free to move.
 	var xx, xy, yy, xd, yd float64
-	free := 0
+	moves := 0
 	margin := 0.01 * p.Max
 	for _, r := range runs {
 		for i := 1; i < len(r.Time); i++ {
@@ -205,10 +216,10 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 			y := -((r.Z[0][i]+r.Z[0][i-1])/2 - r.SetPoint[i]) * dt
 			xx, xy, yy = xx+x*x, xy+x*y, yy+y*y
 			xd, yd = xd+x*(n1-n0), yd+y*(n1-n0)
-			free++
+			moves++
 		}
 	}
-	if det := xx*yy - xy*xy; free >= planRows && det > 1e-9*xx*yy {
+	if det := xx*yy - xy*xy; moves >= planRows && det > 1e-9*xx*yy {
 		p.RateGain, p.ErrorGain = max(0, (xd*yy-yd*xy)/det), max(0, (yd*xx-xd*xy)/det)
 	}
 
@@ -254,56 +265,82 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 		p.Power[0] -= p.Power[i+1] * mean[i]
 	}
 
-	// Over what to average and how long to remember: what forecasts the power best, 5 to 60 s ahead,
-	// every run counting alike.
-	best, bestSmooth := math.Inf(1), 0.0
-	q := newPlanner(&Model{Inputs: m.Inputs, Plan: p})
-	u := make([]float64, len(m.Inputs))
-	for _, p.Smooth = range []float64{0, 3, 6, 12, 25} {
-		seen := make([][]float64, len(runs))
-		for k, r := range runs {
-			q.seen = math.NaN()
-			seen[k] = make([]float64, len(r.Time))
-			for i := range r.Time {
-				for c := range u {
-					u[c] = r.U[c][i]
-				}
-				dt := 0.0
-				if i > 0 {
-					dt = r.Time[i] - r.Time[i-1]
-				}
-				q.observe(dt, u, r.Z[0][i], contact[k][i] && on(r, i) && finite(u...))
-				seen[k][i] = q.seen
-			}
-		}
-		for _, memory := range []float64{25, 100, 400, 1e4} {
-			cost := 0.0
-			for k, r := range runs {
-				sum, n := 0.0, 0.0
-				for i := range r.Time {
-					if !finite(seen[k][i]) || !(r.Z[0][i] >= flowsAbove) {
-						continue
-					}
-					for _, h := range []int{5, 10, 30, 60} {
-						if j := i + h; j < len(r.Time) && contact[k][j] && on(r, j) && r.Z[0][j] >= flowsAbove {
-							e := r.U[power][j] - p.usual(math.Abs(r.U[speed][j]), pathAt(r, j)) - seen[k][i]*math.Exp(-(r.Time[j]-r.Time[i])/memory)
-							if finite(e) {
-								sum += e * e
-								n++
-							}
-						}
-					}
-				}
-				if n > 0 {
-					cost += math.Log(sum/n + 1)
-				}
-			}
-			if cost < best {
-				best, p.Memory = cost, memory
-				bestSmooth = p.Smooth
-			}
-		}
+	if len(free) > 0 {
+		slices.Sort(free)
+		p.Free = free[len(free)/2]
 	}
-	p.Smooth = bestSmooth
+	p.tune(s, m, runs, mean[0])
 	return p
 }
+
+// freeFrom is the speed from which a spindle without contact tells its power, rpm.
+const freeFrom = 100.0
+
+// tune chooses how the power follows the speed and how it is remembered: what forecasts the
+// temperature best by the plan, every run and horizon counting alike, one parameter at a time. How
+// power and speed stand together in a run does not tell that: there the controller turns the speed
+// down wherever the power is high.
+func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
+	p.Smooth, p.Memory, p.Beside = 25, 100, 6
+	c := *m
+	c.Plan, c.Spread = p, nil
+	planned := *s
+	planned.m = &c
+	var tracks []*track
+	for _, r := range runs {
+		tracks = append(tracks, newTrack(&planned, r))
+	}
+	horizons := []float64{5, 10, 30, 60}
+	cost := func() (total float64) {
+		for _, t := range tracks {
+			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
+			_ = forecastTrack(t, Planned, horizons, 0, len(t.run.Time), max(1, len(t.run.Time)/planOrigins), false, func(row Row) {
+				if z := t.run.Z[0][row.Target]; finite(z, row.Forecast) {
+					k := slices.Index(horizons, row.Horizon)
+					e := min(planRunaway, math.Abs(row.Forecast-z))
+					sum[k] += e * e
+					n[k]++
+				}
+			})
+			for k := range sum {
+				if n[k] > 0 {
+					total += math.Log(sum[k]/n[k] + 1)
+				}
+			}
+		}
+		return total
+	}
+	best := cost()
+	for range 2 {
+		for _, knob := range []struct {
+			at     *float64
+			values []float64
+		}{
+			{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15, 20}},
+			{&p.Beside, []float64{2, 4, 6, 12, 20}},
+			{&p.Smooth, []float64{6, 12, 25, 50, 100}},
+			{&p.Memory, []float64{25, 100, 400, 1e4}},
+		} {
+			now := *knob.at
+			set := func(v float64) {
+				if knob.at == &p.Power[1] { // turned about the usual speed
+					p.Power[0] += (*knob.at - v) * usual
+				}
+				*knob.at = v
+			}
+			for _, v := range knob.values {
+				set(v)
+				if c := cost(); c < best-1e-4 {
+					best, now = c, v
+				}
+			}
+			set(now)
+		}
+	}
+}
+
+// Origins of forecasts that a plan is tuned on, by run, and the error that counts at most, K.
+const (
+	planOrigins = 150
+	planRunaway = 50.0
+)

@@ -200,7 +200,7 @@ func (t *track) planned(e *Estimator, plan *planner, i, to int, before func([]fl
 	fill(i)
 	o := s.out[0]
 	reading := func() float64 { return (e.fx[o] - s.xOff[o]) / s.xScale[o] }
-	plan.start(row, run.Z[0][i], setPoint(i))
+	plan.start(row, run.Z[0][i])
 	j, now := i, 0.0
 	return func(d []float64, ahead float64) {
 		if ahead <= dead {
