@@ -500,8 +500,11 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 	if n == 0 {
 		return f.evaluate(theta, false).cost
 	}
-	f.ridge = priorRows / f.rows()
-	return f.descend(theta, iterations)
+	weigh := func() { f.ridge = priorRows / f.rows() * min(1, f.data(theta)) }
+	weigh()
+	f.descend(theta, iterations)
+	weigh()
+	return f.descend(theta, iterations/3)
 }
 
 // rows is the number of rows that count in full.

@@ -24,7 +24,7 @@ const (
 	minRows    = 60   // of usable readings, over all runs
 	surely     = 3.0  // standard errors that a coefficient must be from zero
 	worthwhile = 5e-3 // and share of the cost that its term must save
-	parsimony  = 2e-3 // and share of the cost of rows held out that it must save
+	parsimony  = 5e-3 // and share of the cost of rows held out that it must save
 	fullSteps  = 20   // iterations of a fit from the starting values
 	warmSteps  = 8    // and of one from values that are nearly right
 	foldSteps  = 9
