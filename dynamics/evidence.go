@@ -87,17 +87,21 @@ type Experiment struct {
 	Settles []string `json:"settles"` // names whose standard errors shrink most
 	// Gain is the factor by which the standard error of the first of them shrinks.
 	Gain float64 `json:"gain"`
-	Text string  `json:"text"`
+	// Worth is what an hour of it would tell, in e-folds of the standard errors of all that is poorly
+	// known: what experiments are ranked by.
+	Worth float64 `json:"worth"`
+	Text  string  `json:"text"`
 }
 
 // How evidence is gathered.
 const (
-	resamples   = 200
-	evidenceLap = 3      // every third row is an origin when candidates are left out
-	runaway     = 1000.0 // K that an error counts at most, so that one does not hide all others
-	rivalFrom   = 0.6    // correlation from which two candidates are rivals
-	doubtFrom   = 0.5    // relative standard deviation from which a combination is doubtful
-	partFrom    = 0.3    // weight from which a candidate is part of it
+	resamples    = 200
+	evidenceLap  = 3      // every third row is an origin when candidates are left out
+	runaway      = 1000.0 // K that an error counts at most, so that one does not hide all others
+	rivalFrom    = 0.6    // correlation from which two candidates are rivals
+	combinations = 5      // that are told at most
+	doubtFrom    = 0.5    // relative standard deviation from which a combination is doubtful
+	partFrom     = 0.3    // weight from which a candidate is part of it
 )
 
 // quadratic is the cost around a fit, by block of time: what a fit to a part of the rows would see.
@@ -132,8 +136,9 @@ func newQuadratic(f *fitter, q *normal, theta []float64) *quadratic {
 }
 
 // selection tells which of the terms stay when every block counts by its weight: backward
-// elimination as in learner.fit, on the quadratic.
-func (d *quadratic) selection(weight []float64, se []float64) (stays []bool) {
+// elimination by what each saves, as in learner.fit, on the quadratic. How sure a term is shows in
+// how often it stays.
+func (d *quadratic) selection(weight []float64) (stays []bool) {
 	f := d.f
 	n := len(f.free)
 	q := newNormal(n)
@@ -195,7 +200,7 @@ func (d *quadratic) selection(weight []float64, se []float64) (stays []bool) {
 			v := d.theta[f.free[i]] + step.AtVec(r)/scale
 			score := 0.0
 			if v > 0 {
-				score = min(v*v*scale*scale/inv.At(r, r)/q.cost/worthwhile, v/se[i]/surely)
+				score = v * v * scale * scale / inv.At(r, r) / q.cost / worthwhile
 			}
 			if score < least {
 				worst, least = i, score
@@ -210,7 +215,7 @@ func (d *quadratic) selection(weight []float64, se []float64) (stays []bool) {
 
 // inclusion is the share of resamples of blocks in which each free parameter stays (moving blocks:
 // Künsch, Ann. Statist. 17, 1989, with blocks side by side).
-func (d *quadratic) inclusion(se []float64, rng *rand.Rand) []float64 {
+func (d *quadratic) inclusion(rng *rand.Rand) []float64 {
 	share := make([]float64, len(d.f.free))
 	weight := make([]float64, len(d.a))
 	for range resamples {
@@ -218,7 +223,7 @@ func (d *quadratic) inclusion(se []float64, rng *rand.Rand) []float64 {
 		for range weight {
 			weight[rng.IntN(len(weight))]++
 		}
-		for i, in := range d.selection(weight, se) {
+		for i, in := range d.selection(weight) {
 			if in {
 				share[i] += 1.0 / resamples
 			}
@@ -246,27 +251,28 @@ func (f *fitter) identified(q *normal) (share []float64, correlation *mat.SymDen
 	return share, correlation
 }
 
-// scales are the units in which free parameters are compared: a coefficient's own value, half the
-// range of a parameter.
+// scales are what free parameters are measured in when they are compared: their own value, or half
+// their range where that says nothing (a temperature in °C, a zero).
 func (f *fitter) scales(theta []float64) []float64 {
 	out := make([]float64, len(f.free))
 	for i, p := range f.free {
-		out[i] = f.width[i]
-		if p >= len(f.s.m.Parameters) {
-			out[i] = max(theta[p], 1e-12)
+		out[i] = math.Abs(theta[p])
+		offset := p < len(f.s.m.Parameters) && mustUnit(f.s.m.Parameters[p].Unit).Offset != 0
+		if offset || out[i] < 1e-3*f.width[i] {
+			out[i] = f.width[i]
 		}
 	}
 	return out
 }
 
-// doubtful finds the directions that the data know least: eigenvectors of the information matrix
-// with the parameters in units of scales; spread turns its inverse into a covariance.
-func (f *fitter) doubtful(q *normal, scale []float64, spread float64, names []string) []Combination {
-	n := len(f.free)
+// doubtful finds the directions that the data know least: eigenvectors of the covariance with the
+// parameters in units of scale.
+func doubtful(c *mat.SymDense, scale []float64, names []string) []Combination {
+	n := len(scale)
 	a := mat.NewSymDense(n, nil)
 	for i := range n {
 		for j := range i + 1 {
-			a.SetSym(i, j, q.a[i*n+j]*scale[i]*scale[j])
+			a.SetSym(i, j, c.At(i, j)/(scale[i]*scale[j]))
 		}
 	}
 	var eig mat.EigenSym
@@ -275,13 +281,14 @@ func (f *fitter) doubtful(q *normal, scale []float64, spread float64, names []st
 	}
 	var vectors mat.Dense
 	eig.VectorsTo(&vectors)
+	values := eig.Values(nil) // rising
 	var out []Combination
-	for k, v := range eig.Values(nil) { // rising: the least known first
-		sd := math.Sqrt(spread / max(v, 1e-30))
-		if sd < doubtFrom || len(out) == 5 {
+	for k := n - 1; k >= 0 && len(out) < combinations; k-- {
+		sd := math.Sqrt(max(0, values[k]))
+		if sd < doubtFrom {
 			break
 		}
-		c := Combination{SD: min(sd, 1e6)}
+		c := Combination{SD: sd}
 		for i := range n {
 			if w := vectors.At(i, k); math.Abs(w) >= partFrom {
 				c.Parts = append(c.Parts, Part{names[i], w})
@@ -323,7 +330,7 @@ func (l *learner) weigh() error {
 	q := f.evaluate(l.theta, true)
 	rng := rand.New(rand.NewPCG(l.o.Seed, 1))
 	e := &Evidence{Seed: l.o.Seed, Resamples: resamples, Horizons: Horizons}
-	share := newQuadratic(all.f, all.q, all.theta).inclusion(all.se, rng)
+	share := newQuadratic(all.f, all.q, all.theta).inclusion(rng)
 	seen, correlation := f.identified(q)
 	seenAll, correlationAll := all.f.identified(all.q)
 	names, namesAll := f.names(), all.f.names()
@@ -387,35 +394,20 @@ func (l *learner) weigh() error {
 			Identifiability: seen[k], Rivals: rivals(correlation, names, k),
 		})
 	}
-	scale := f.scales(l.theta)
-	spread := f.spreadOf(q)
-	e.Doubtful = f.doubtful(q, scale, spread, names)
 	if err := l.leaveOut(e); err != nil {
 		return err
 	}
-	e.Advice = l.experiments(f, q, spread, names)
+	if c := f.covariance(q); c != nil {
+		scale := f.scales(l.theta)
+		e.Doubtful = doubtful(c, scale, names)
+		doubt := make([]float64, len(scale))
+		for i := range doubt {
+			doubt[i] = math.Sqrt(c.At(i, i)) / scale[i]
+		}
+		e.Advice = l.experiments(f, q, doubt, names)
+	}
 	l.m.Evidence = e
 	return nil
-}
-
-// spreadOf is the factor from the inverse of the normal equations to a covariance: the median over
-// the parameters of what their standard errors say.
-func (f *fitter) spreadOf(q *normal) float64 {
-	inv := f.inverse(q)
-	if inv == nil {
-		return 1
-	}
-	var v []float64
-	for i, se := range f.stdErrs(q) {
-		if r := se * se / inv.At(i, i); finite(r) {
-			v = append(v, r)
-		}
-	}
-	if len(v) == 0 {
-		return 1
-	}
-	slices.Sort(v)
-	return v[len(v)/2]
 }
 
 // errors are the squared errors of forecasts by m of the rows that h holds out, by horizon, and

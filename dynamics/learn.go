@@ -534,17 +534,26 @@ func (f *fitter) inverse(q *normal) *mat.SymDense {
 	return inv
 }
 
-// stdErrs are the standard errors of the free parameters: the sandwich over blocks of time,
-// within which residuals hang together.
+// stdErrs are the standard errors of the free parameters.
 func (f *fitter) stdErrs(q *normal) []float64 {
+	out := make([]float64, len(f.free))
+	c := f.covariance(q)
+	for i := range out {
+		out[i] = math.Inf(1)
+		if c != nil {
+			out[i] = math.Sqrt(c.At(i, i))
+		}
+	}
+	return out
+}
+
+// covariance of the free parameters: the sandwich over blocks of time, within which residuals hang
+// together (White, Econometrica 50, 1982); nil where the normal equations have no inverse.
+func (f *fitter) covariance(q *normal) *mat.SymDense {
 	n := len(f.free)
-	out := make([]float64, n)
 	inv := f.inverse(q)
 	if inv == nil {
-		for i := range out {
-			out[i] = math.Inf(1)
-		}
-		return out
+		return nil
 	}
 	blocks := map[int][]float64{}
 	var order []int
@@ -583,8 +592,20 @@ func (f *fitter) stdErrs(q *normal) []float64 {
 	if b := float64(len(order)); b > 1 {
 		small = b / (b - 1) * max(1, b/max(1, b-float64(n)))
 	}
-	for i := range out {
-		out[i] = math.Sqrt(max(0, small*cov.At(i, i), small*pooled*plain.At(i, i)))
+	out := mat.NewSymDense(n, nil)
+	sd := make([]float64, n)
+	for i := range n {
+		sd[i] = math.Sqrt(max(0, small*cov.At(i, i), small*pooled*plain.At(i, i)))
+		for j := range i + 1 {
+			r := 0.0 // how the estimates hang together: as in the pooled one, which is no guess from few blocks
+			if v := plain.At(i, i) * plain.At(j, j); v > 0 {
+				r = plain.At(i, j) / math.Sqrt(v)
+			}
+			if i == j {
+				r = 1
+			}
+			out.SetSym(i, j, r*sd[i]*sd[j])
+		}
 	}
 	return out
 }
