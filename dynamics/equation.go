@@ -83,6 +83,9 @@ func Equation(m *Model) string {
 	if len(m.Skill) > 0 {
 		b.WriteString("\n" + SkillTable(m.Skill))
 	}
+	if m.Evidence != nil {
+		b.WriteString("\n" + m.Evidence.Table())
+	}
 	return b.String()
 }
 

@@ -2,9 +2,11 @@ package dynamics
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -91,6 +93,60 @@ type Experiment struct {
 	// known: what experiments are ranked by.
 	Worth float64 `json:"worth"`
 	Text  string  `json:"text"`
+}
+
+// Table prints the evidence for people.
+func (e *Evidence) Table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "candidate                    verdict    kept in  identifiable  without it, RMSE on rows held out (°C at")
+	for _, h := range e.Horizons {
+		fmt.Fprintf(&b, " %g", h)
+	}
+	b.WriteString(" s)\n")
+	for _, c := range e.Candidates {
+		name := c.Name
+		if c.State != "" {
+			name = candidate(c.State, c.Name)
+		}
+		fmt.Fprintf(&b, "  %-26s %-9s", name, c.Verdict)
+		if c.Verdict == Forbidden || c.Verdict == NoData {
+			fmt.Fprintf(&b, "  %s\n", c.Why)
+			continue
+		}
+		fmt.Fprintf(&b, " %6.0f %% %11.3f  ", 100*c.Inclusion, c.Identifiability)
+		for _, v := range c.LeftOut {
+			fmt.Fprintf(&b, " %+8.2f", v)
+		}
+		if len(c.Rivals) > 0 {
+			fmt.Fprintf(&b, "  rival: %s (%.2f)", c.Rivals[0].Name, c.Rivals[0].Correlation)
+		}
+		b.WriteByte('\n')
+	}
+	for i, d := range e.Doubtful {
+		if i == 0 {
+			b.WriteString("\nwhat the data can hardly tell\n")
+		}
+		var parts []string
+		for _, p := range d.Parts {
+			parts = append(parts, fmt.Sprintf("%+.2f %s", p.Weight, p.Name))
+		}
+		fmt.Fprintf(&b, "  %s: known to %s\n", strings.Join(parts, " "), known(d.SD))
+	}
+	for i, x := range e.Advice {
+		if i == 0 {
+			b.WriteString("\nwhat would tell more\n")
+		}
+		fmt.Fprintf(&b, "  %d. %s\n", i+1, x.Text)
+	}
+	return b.String()
+}
+
+// known writes a relative standard deviation.
+func known(sd float64) string {
+	if sd >= 10 {
+		return "nothing like its own size"
+	}
+	return fmt.Sprintf("± %.0f %% of itself", 100*sd)
 }
 
 // How evidence is gathered.
@@ -404,6 +460,7 @@ func (l *learner) weigh() error {
 		for i := range doubt {
 			doubt[i] = math.Sqrt(c.At(i, i)) / scale[i]
 		}
+		f.weighStart(q, l.theta)
 		e.Advice = l.experiments(f, q, doubt, names)
 	}
 	l.m.Evidence = e

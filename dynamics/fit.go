@@ -500,11 +500,23 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 	if n == 0 {
 		return f.evaluate(theta, false).cost
 	}
-	weigh := func() { f.ridge = priorRows / f.rows() * min(1, f.data(theta)) }
-	weigh()
+	f.ridge = f.startWeight(theta)
 	f.descend(theta, iterations)
-	weigh()
+	f.ridge = f.startWeight(theta)
 	return f.descend(theta, iterations/3)
+}
+
+// startWeight is what the starting values weigh at theta.
+func (f *fitter) startWeight(theta []float64) float64 {
+	return priorRows / f.rows() * min(1, f.data(theta))
+}
+
+// weighStart adds to q what the starting values tell.
+func (f *fitter) weighStart(q *normal, theta []float64) {
+	ridge := f.startWeight(theta)
+	for i, w := range f.width {
+		q.a[i*len(f.free)+i] += ridge / (w * w)
+	}
 }
 
 // rows is the number of rows that count in full.

@@ -18,6 +18,8 @@ type Options struct {
 	Hypotheses *Hypotheses // nil: those for additive friction stir deposition
 	Evidence   bool        // whether to gather [Evidence], which takes as long again
 	Seed       uint64      // of the bootstrap
+
+	Progress func(step string) // nil or told what is being done
 }
 
 const (
@@ -247,12 +249,19 @@ func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error)
 
 // learn finds the terms, their parameters and the noise, and judges the outcome.
 func (l *learner) learn() error {
+	say := l.o.Progress
+	if say == nil {
+		say = func(string) {}
+	}
+	say("fitting all candidates, dropping what the data do not bear out")
 	if err := l.fit(); err != nil {
 		return err
 	}
+	say("choosing noise and terms by rows held out")
 	if err := l.settle(); err != nil {
 		return err
 	}
+	say("judging it by runs held out")
 	if err := l.document(); err != nil {
 		return err
 	}
@@ -260,6 +269,7 @@ func (l *learner) learn() error {
 		return err
 	}
 	if l.o.Evidence {
+		say("gathering evidence for every candidate")
 		if err := l.weigh(); err != nil {
 			return err
 		}

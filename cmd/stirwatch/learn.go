@@ -20,7 +20,7 @@ import (
 )
 
 func learnCommand() *cobra.Command {
-	var out, units, hypotheses, inUse string
+	var out, units, hypotheses, inUse, page, pictures string
 	var rows []string
 	var holdOut int
 	var from journalRuns
@@ -28,11 +28,11 @@ func learnCommand() *cobra.Command {
 		Use:   "learn RUN.csv... | --from-journal [JOURNAL.db]",
 		Short: "Learn the equation of the tool temperature from recorded runs",
 		Long: `Learn fits hypotheses about the process (docs/hypotheses.md; built in are those for additive friction
-stir deposition) to one or more runs: it drops the terms that the data do not bear out, fits
-all parameters on forecasts, prints the governing equation with standard errors, and writes the
-model document. With two or more runs
-its skill is measured on each run in turn with a model learned from the others; with one it can
-only be told in sample, and the table says so.
+stir deposition) to one or more runs: it drops the terms that the data do not bear out, fits all
+parameters on forecasts, and writes the model document. It prints the governing equation with standard
+errors, its skill (on each run in turn with a model learned from the others; with one run only in
+sample, and the table says so), and how sure the data are of every candidate, with the experiments that
+would tell more. With --report all that and the figures go into one HTML page.
 
 Runs come from logs or, with --from-journal, out of the journal that the agent keeps (also while it
 records): the newest that can be learned from, or those of --last, --since or --run. The
@@ -41,6 +41,7 @@ configuration says which channel is what; docs/journal.md says how samples becom
 With --compare the model in use is compared first: the newest run is left out, a model learned from
 the rest forecasts it, and the model in use too. Then the model that is written is learned from all.`,
 		Example: `  stirwatch learn monday.csv tuesday.csv -o model.json
+  stirwatch learn monday.csv tuesday.csv -o model.json --report report.html --pictures figures
   stirwatch learn --hypotheses mine.yaml --units inch build.csv -o model.json
   stirwatch learn --rows build=120:980 build.csv -o model.json
   stirwatch learn --from-journal -o new.json
@@ -85,7 +86,9 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 					return err
 				}
 			}
-			model, err := learnFromRuns(h, runs, segments)
+			p := progress{w: cmd.ErrOrStderr()}
+			model, err := learnFromRuns(h, runs, segments, dynamics.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
+			p.done()
 			if err != nil {
 				return err
 			}
@@ -94,11 +97,19 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(model))
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
+			switch {
+			case page != "":
+				return writeReport(cmd, page, pictures, model, runs, segments)
+			case pictures != "":
+				return coded{errors.New("--pictures needs --report"), exitUsage}
+			}
 			return nil
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "model.json", "model document to write")
 	c.Flags().StringVar(&hypotheses, "hypotheses", "", "file of hypotheses instead of those built in")
+	c.Flags().StringVar(&page, "report", "", "HTML page to write about the model and its runs")
+	c.Flags().StringVar(&pictures, "pictures", "", "with --report: directory to write every figure into, as SVG and PNG")
 	c.Flags().StringVar(&inUse, "compare", "", "model in use, to compare with on runs left out")
 	c.Flags().IntVar(&holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
 	unitsFlag(c, &units)
@@ -107,8 +118,8 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 	return c
 }
 
-// learnFromRuns learns from runs, of each the segment set or else the active part.
-func learnFromRuns(h *dynamics.Hypotheses, runs []*recorded, segments map[string][2]int) (*dynamics.Model, error) {
+// learnFromRuns learns from runs, of each the segment set or else the active part; o says how.
+func learnFromRuns(h *dynamics.Hypotheses, runs []*recorded, segments map[string][2]int, o dynamics.Options) (*dynamics.Model, error) {
 	var inputs []string
 	for _, in := range h.Channels().Inputs {
 		inputs = append(inputs, in.Name)
@@ -130,7 +141,8 @@ func learnFromRuns(h *dynamics.Hypotheses, runs []*recorded, segments map[string
 		}
 		cut = append(cut, run)
 	}
-	return dynamics.Learn(cut, dynamics.Options{Inputs: inputs, Hypotheses: h, Date: time.Now().UTC().Format(time.RFC3339)})
+	o.Inputs, o.Hypotheses, o.Date = inputs, h, time.Now().UTC().Format(time.RFC3339)
+	return dynamics.Learn(cut, o)
 }
 
 func equationCommand() *cobra.Command {
