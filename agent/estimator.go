@@ -84,30 +84,30 @@ type innovation struct {
 // horizons at which the temperature is forecast and recorded, s.
 var horizons = []float64{1, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600}
 
-// newEstimator finds a channel for each input and output of the model. It fails if one has no
-// channel or a channel's unit cannot be converted. The forecast reaches as far as horizon says.
+// newEstimator finds a channel for each input and output of the model; an input with a default needs
+// none. It fails if one has no channel or a channel's unit cannot be converted. The forecast reaches as far as horizon says.
 func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duration) (*estimator, error) {
 	e := &estimator{
 		model: m, filter: dynamics.NewEstimator(m),
 		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
 		told: make([]innovation, len(m.Outputs)),
 	}
-	need := func(name, unitName string) (signal, error) {
+	need := func(name, unitName string, must bool) (signal, error) {
 		s, err := signalFor(reg, sensors.Role(name), unitName)
-		if err == nil && !s.known {
+		if err == nil && !s.known && must {
 			err = fmt.Errorf("the model needs %s in %s: no channel says `is: %s`", name, unitName, name)
 		}
 		return s, err
 	}
 	for _, in := range m.Inputs {
-		s, err := need(in.Name, in.Unit)
+		s, err := need(in.Name, in.Unit, in.Default == nil)
 		if err != nil {
 			return nil, err
 		}
 		e.in = append(e.in, s)
 	}
 	for _, out := range m.Outputs {
-		s, err := need(out.Name, out.Unit)
+		s, err := need(out.Name, out.Unit, true)
 		if err != nil {
 			return nil, err
 		}

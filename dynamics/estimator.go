@@ -189,8 +189,8 @@ const maxInput = 1e9
 // Model.Outputs) and fills dst. Inputs are taken to change evenly between steps. NaN is missing. A
 // measurement should come once: one that repeats an old reading counts as new evidence.
 //
-// An input that is missing is held for 5 s; after that, or without a measurement for 30 s, the
-// estimate is blind, and the next measurement is a new start. After 3 s of rejected measurements
+// An input that is missing is held for 5 s; after that its default holds. Where it has none, or
+// without a measurement for 30 s, the estimate is blind, and the next measurement is a new start. After 3 s of rejected measurements
 // the filter believes them. Step does not allocate once dst has been used. u and z are not kept;
 // wrong lengths panic.
 func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
@@ -211,8 +211,10 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 		in := &e.m.Inputs[i]
 		if finite(v) && math.Abs(v) <= maxInput {
 			e.u[i], e.age[i] = v, 0
+		} else if e.age[i] += dt; in.Default != nil && e.age[i] > holdFor {
+			e.u[i] = *in.Default
+			continue
 		} else {
-			e.age[i] += dt
 			dst.Missing = append(dst.Missing, in.Name)
 		}
 		blind = blind || e.age[i] > holdFor

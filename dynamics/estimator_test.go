@@ -11,7 +11,7 @@ func sample() *Model {
 	return &Model{
 		Format: Format, Version: Version, Process: "test",
 		Inputs: []Input{
-			{SpindlePower, "P", "W", 0, 12000}, {SpindleSpeed, "n", "rpm", 0, 450}, {PathVelocity, "v", "mm/min", 0, 1000}, {FeedVelocity, "f", "mm/min", 0, 500},
+			{SpindlePower, "P", "W", 0, 12000, nil}, {SpindleSpeed, "n", "rpm", 0, 450, nil}, {PathVelocity, "v", "mm/min", 0, 1000, nil}, {FeedVelocity, "f", "mm/min", 0, 500, nil},
 		},
 		Outputs: []Output{{ToolTemperature, "R", "°C", 0.1, 18, 500, 200}},
 		Parameters: []Parameter{
@@ -67,7 +67,7 @@ func TestScalarUpdate(t *testing.T) {
 func TestSteadyVarianceIsRiccati(t *testing.T) {
 	m := &Model{
 		Format: Format, Version: Version,
-		Inputs:     []Input{{"x", "x", "1", 0, 1}},
+		Inputs:     []Input{{"x", "x", "1", 0, 1, nil}},
 		Outputs:    []Output{{"y", "y", "1", 0.8, 0, 200, 0}},
 		Parameters: []Parameter{{Name: "one", Value: 1, Unit: "1/s", Min: 1, Max: 1, Fixed: true}},
 		States:     []State{{"y", "y", "1", "reading", 1, 0.6, 0}},

@@ -55,6 +55,9 @@ func newFitRun(m *Model, run *Run) *fitRun {
 		f.warm = u.SI(above)
 	}
 	last := make([]float64, len(run.U))
+	for k := range last {
+		last[k] = m.assumed(k)
+	}
 	for i := range run.Time {
 		row := make([]float64, len(run.U))
 		for k := range row {

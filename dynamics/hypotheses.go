@@ -236,7 +236,7 @@ func (h *Hypotheses) check() error {
 func (h *Hypotheses) draft(keep func(t *HypothesisTerm) bool) *Model {
 	m := &Model{Format: Format, Version: Version, Process: h.Process, DeadTime: h.DeadTime}
 	for _, in := range h.Inputs {
-		m.Inputs = append(m.Inputs, Input{Name: in.Is, Symbol: in.Symbol, Unit: in.Unit})
+		m.Inputs = append(m.Inputs, Input{Name: in.Is, Symbol: in.Symbol, Unit: in.Unit, Default: in.Default})
 	}
 	for _, o := range h.Outputs {
 		m.Outputs = append(m.Outputs, Output{Name: o.Is, State: o.State, Unit: o.Unit, SD: o.SD, ScoreAbove: o.ScoreAbove})

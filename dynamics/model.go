@@ -24,7 +24,7 @@ import (
 // Format and Version of the model document that this package reads and writes.
 const (
 	Format  = "stirwatch model"
-	Version = 2
+	Version = 3
 )
 
 // Model is a learned governing equation with all that is needed to use and to judge it.
@@ -57,6 +57,8 @@ type Input struct {
 	Unit   string  `json:"unit"`
 	Min    float64 `json:"min"` // training range
 	Max    float64 `json:"max"`
+
+	Default *float64 `json:"default,omitempty"` // what it is where nobody measures it; nil: it must be measured
 }
 
 // Output is one measurement of a state.
@@ -305,6 +307,8 @@ func (m *Model) Check() error {
 			bad("input %q has unit %q, must be %q", in.Name, in.Unit, want)
 		case !finite(in.Min, in.Max) || in.Min > in.Max:
 			bad("input %q: training range %g to %g is not a range", in.Name, in.Min, in.Max)
+		case in.Default != nil && !(finite(*in.Default) && math.Abs(*in.Default) <= maxInput):
+			bad("input %q: default %g is no value for it", in.Name, *in.Default)
 		}
 		seen[in.Name] = true
 	}
@@ -467,6 +471,14 @@ func (m *Model) parameter(name string) *Parameter {
 
 func (m *Model) state(symbol string) int {
 	return slices.IndexFunc(m.States, func(s State) bool { return s.Symbol == symbol })
+}
+
+// assumed is the default of input i, 0 where it has none.
+func (m *Model) assumed(i int) float64 {
+	if d := m.Inputs[i].Default; d != nil {
+		return *d
+	}
+	return 0
 }
 
 func (m *Model) input(name string) int {

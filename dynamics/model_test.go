@@ -62,7 +62,7 @@ func TestReadRefuses(t *testing.T) {
 		want   string
 	}{
 		"format":      {func(m *Model) { m.Format = "recipe" }, `format is "recipe", not "stirwatch model"`},
-		"old version": {func(m *Model) { m.Version = 1 }, "version is 1, this program reads version 2: make it anew from its runs with `stirwatch learn`"},
+		"old version": {func(m *Model) { m.Version = 2 }, "version is 2, this program reads version 3: make it anew from its runs with `stirwatch learn`"},
 		"unit":        {func(m *Model) { m.Inputs[0].Unit = "kW" }, `input "spindle power" has unit "kW", must be "W"`},
 		"no unit":     {func(m *Model) { m.Inputs[1].Unit = "" }, `input "n" has no unit`},
 		"strange":     {func(m *Model) { m.Inputs[1].Unit = "furlong" }, `unknown unit "furlong"`},
@@ -104,8 +104,8 @@ func TestReadRefuses(t *testing.T) {
 		"":    "not a model document",
 		"{":   "not a model document",
 		`[1]`: "not a model document",
-		`{"format":"stirwatch model","version":2,"colour":"red"}`:    `unknown field "colour"`,
-		`{"format":"stirwatch model","version":2,"dead_time":1e999}`: "dead_time",
+		`{"format":"stirwatch model","version":3,"colour":"red"}`:    `unknown field "colour"`,
+		`{"format":"stirwatch model","version":3,"dead_time":1e999}`: "dead_time",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -146,7 +146,7 @@ func TestEquationAndLaTeX(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	data, _ := json.Marshal(sample())
 	f.Add(data)
-	f.Add([]byte(`{"format":"stirwatch model","version":2}`))
+	f.Add([]byte(`{"format":"stirwatch model","version":3}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Read(bytes.NewReader(data))

@@ -55,6 +55,10 @@ func (r *Run) columns(m *Model) (*Run, error) {
 	c.U, c.Inputs = nil, nil
 	for _, in := range m.Inputs {
 		i := slices.Index(r.Inputs, in.Name)
+		if i < 0 && in.Default != nil {
+			c.U = append(c.U, slices.Repeat([]float64{*in.Default}, len(r.Time)))
+			continue
+		}
 		if i < 0 {
 			return nil, fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
 		}

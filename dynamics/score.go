@@ -51,6 +51,9 @@ func newTrack(s *system, run *Run) *track {
 	nd := len(s.drives)
 	t := &track{run: run, s: s, drive: make([]float64, len(run.Time)*nd), step: medianStep(run.Time)}
 	u := make([]float64, len(run.U))
+	for k := range u {
+		u[k] = s.m.assumed(k)
+	}
 	v := s.registers()
 	for i := range run.Time {
 		for k := range u {
@@ -181,7 +184,7 @@ func (t *track) planned(e *Estimator, plan *planner, i, to int, before func([]fl
 	row := make([]float64, len(run.U))
 	fill := func(j int) {
 		for k := range row {
-			row[k] = 0
+			row[k] = s.m.assumed(k)
 			for b := j; b >= 0 && b > j-10; b-- {
 				if finite(run.U[k][b]) {
 					row[k] = run.U[k][b]
