@@ -192,9 +192,9 @@ func newQuadratic(f *fitter, q *normal, theta []float64) *quadratic {
 }
 
 // selection tells which of the terms stay when every block counts by its weight: backward
-// elimination by what each saves, as in learner.fit, on the quadratic. How sure a term is shows in
-// how often it stays.
-func (d *quadratic) selection(weight []float64) (stays []bool) {
+// elimination as in learner.fit, on the quadratic. Of terms that people require it asks only what they
+// save.
+func (d *quadratic) selection(weight, se []float64, proposed []bool) (stays []bool) {
 	f := d.f
 	n := len(f.free)
 	q := newNormal(n)
@@ -224,6 +224,9 @@ func (d *quadratic) selection(weight []float64) (stays []bool) {
 			if stays[i] {
 				on = append(on, i)
 			}
+		}
+		if len(on) == 0 {
+			return stays
 		}
 		// The best coefficients without those that are out, which are held at zero.
 		a, g := mat.NewSymDense(len(on), nil), mat.NewVecDense(len(on), nil)
@@ -256,7 +259,9 @@ func (d *quadratic) selection(weight []float64) (stays []bool) {
 			v := d.theta[f.free[i]] + step.AtVec(r)/scale
 			score := 0.0
 			if v > 0 {
-				score = v * v * scale * scale / inv.At(r, r) / q.cost / worthwhile
+				if score = v * v * scale * scale / inv.At(r, r) / q.cost / worthwhile; proposed[i] {
+					score = min(score, v/se[i]/surely)
+				}
 			}
 			if score < least {
 				worst, least = i, score
@@ -271,7 +276,7 @@ func (d *quadratic) selection(weight []float64) (stays []bool) {
 
 // inclusion is the share of resamples of blocks in which each free parameter stays (moving blocks:
 // Künsch, Ann. Statist. 17, 1989, with blocks side by side).
-func (d *quadratic) inclusion(rng *rand.Rand) []float64 {
+func (d *quadratic) inclusion(rng *rand.Rand, se []float64, proposed []bool) []float64 {
 	share := make([]float64, len(d.f.free))
 	weight := make([]float64, len(d.a))
 	for range resamples {
@@ -279,7 +284,7 @@ func (d *quadratic) inclusion(rng *rand.Rand) []float64 {
 		for range weight {
 			weight[rng.IntN(len(weight))]++
 		}
-		for i, in := range d.selection(weight) {
+		for i, in := range d.selection(weight, se, proposed) {
 			if in {
 				share[i] += 1.0 / resamples
 			}
@@ -313,6 +318,9 @@ func (f *fitter) scales(theta []float64) []float64 {
 	out := make([]float64, len(f.free))
 	for i, p := range f.free {
 		out[i] = math.Abs(theta[p])
+		if p >= len(f.s.m.Parameters) {
+			out[i] = max(out[i], 0.1*f.width[i]) // one that is nearly zero is compared with what was thought
+		}
 		offset := p < len(f.s.m.Parameters) && mustUnit(f.s.m.Parameters[p].Unit).Offset != 0
 		if offset || out[i] < 1e-3*f.width[i] {
 			out[i] = f.width[i]
@@ -379,6 +387,9 @@ func (f *fitter) names() []string {
 // weigh gathers the evidence for every candidate.
 func (l *learner) weigh() error {
 	all := l.all
+	if len(all.f.free) == 0 {
+		return nil // nothing was left to the data
+	}
 	f, err := l.fitter(l.m, l.runs, nil)
 	if err != nil {
 		return err
@@ -386,7 +397,13 @@ func (l *learner) weigh() error {
 	q := f.evaluate(l.theta, true)
 	rng := rand.New(rand.NewPCG(l.o.Seed, 1))
 	e := &Evidence{Seed: l.o.Seed, Resamples: resamples, Horizons: Horizons}
-	share := newQuadratic(all.f, all.q, all.theta).inclusion(rng)
+	proposed := make([]bool, len(all.f.free))
+	for i, p := range all.f.free {
+		if k := p - len(all.f.s.m.Parameters); k >= 0 {
+			proposed[i] = !l.required(&all.f.s.m.Terms[k])
+		}
+	}
+	share := newQuadratic(all.f, all.q, all.theta).inclusion(rng, all.se, proposed)
 	seen, correlation := f.identified(q)
 	seenAll, correlationAll := all.f.identified(all.q)
 	names, namesAll := f.names(), all.f.names()
@@ -453,15 +470,21 @@ func (l *learner) weigh() error {
 	if err := l.leaveOut(e); err != nil {
 		return err
 	}
-	if c := f.covariance(q); c != nil {
-		scale := f.scales(l.theta)
-		e.Doubtful = doubtful(c, scale, names)
+	// What is in doubt, and what would tell more, is asked of all candidates: one that was dropped may be
+	// there all the same, if the data could not tell it from another.
+	c := all.f.covariance(all.q)
+	all.f.weighStart(all.q, all.theta)
+	if c == nil { // some cannot be told at all: then the starting values are all that is known of them
+		c = all.f.covariance(all.q)
+	}
+	if c != nil {
+		scale := all.f.scales(all.theta)
+		e.Doubtful = doubtful(c, scale, namesAll)
 		doubt := make([]float64, len(scale))
 		for i := range doubt {
 			doubt[i] = math.Sqrt(c.At(i, i)) / scale[i]
 		}
-		f.weighStart(q, l.theta)
-		e.Advice = l.experiments(f, q, doubt, names)
+		e.Advice = l.experiments(all, doubt, namesAll)
 	}
 	l.m.Evidence = e
 	return nil

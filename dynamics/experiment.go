@@ -13,19 +13,27 @@ const (
 	afterTime  = 60.0  // and after it has moved back
 	gainFrom   = 1.1   // an experiment that shrinks no standard error by this factor is not worth telling
 	advices    = 5
+	moves      = 0.25 // share of its usual value by which an input is moved at least, within its training range
+	hardly     = 0.02 // share of its training range that is no move
 )
 
 var holdTimes = []float64{30, 120, 300} // s
 
 // experiments ranks the runs that would tell most of what the data cannot tell: around the usual
-// working point of the runs, one input is moved to either end of where it has been while depositing
-// and held there, or everything stops. The information of such a run is counted by simulating it with
+// working point of the runs, one input is moved to either end of where it has been while depositing,
+// or a little further, and held there, or everything stops. The information of such a run is counted by simulating it with
 // the model, in the units of q, and added to what is known (the Fisher information of a planned
 // experiment: Ljung, System Identification, 2nd ed. 1999, ch. 13). Those that shrink the standard
 // errors of what is known worst come first; doubt is the relative standard error of each free
 // parameter, names are theirs.
-func (l *learner) experiments(f *fitter, q *normal, doubt []float64, names []string) []Experiment {
-	usual, low, high, ok := l.workingPoint()
+func (l *learner) experiments(all weighing, doubt []float64, names []string) []Experiment {
+	f, q := all.f, all.q
+	m := *f.s.m
+	m.Inputs, m.Outputs = slices.Clone(m.Inputs), l.m.Outputs
+	for k := range m.Inputs {
+		m.Inputs[k].Min, m.Inputs[k].Max = l.seen(k)
+	}
+	usual, low, high, ok := l.workingPoint(&m)
 	inv := f.inverse(q)
 	if !ok || inv == nil {
 		return nil
@@ -36,11 +44,11 @@ func (l *learner) experiments(f *fitter, q *normal, doubt []float64, names []str
 	}
 	var out []Experiment
 	try := func(e Experiment, moved []float64) {
-		run, inside := l.planned(usual, moved, e.Hold)
+		run, inside := planned(&m, usual, moved, e.Hold)
 		if !inside {
 			return // it would leave what the model was trained on
 		}
-		more := newFitter(f.s, []*fitRun{newFitRun(l.m, run)}).evaluate(l.theta, false)
+		more := newFitter(f.s, []*fitRun{newFitRun(&m, run)}).evaluate(all.theta, false)
 		sum := newNormal(len(f.free))
 		for i := range q.a {
 			sum.a[i] = q.a[i] + float64(len(run.Time))/rows*more.a[i]
@@ -70,10 +78,14 @@ func (l *learner) experiments(f *fitter, q *normal, doubt []float64, names []str
 		out = append(out, e)
 	}
 	for _, hold := range holdTimes {
-		for k := range l.m.Inputs {
-			in := &l.m.Inputs[k]
-			for _, to := range []float64{low[k], high[k]} {
-				if math.Abs(to-usual[k]) < 0.05*(in.Max-in.Min) {
+		for k := range m.Inputs {
+			in := &m.Inputs[k]
+			margin := rangeMargin * (in.Max - in.Min)
+			for _, to := range []float64{
+				max(in.Min-margin, min(low[k], usual[k]-moves*math.Abs(usual[k]))),
+				min(in.Max+margin, max(high[k], usual[k]+moves*math.Abs(usual[k]))),
+			} {
+				if math.Abs(to-usual[k]) < hardly*(in.Max-in.Min) {
 					continue
 				}
 				moved := slices.Clone(usual)
@@ -101,17 +113,17 @@ func number(v float64) string { return fmt.Sprintf("%.4g", v+0) }
 
 // workingPoint is the median, and the range from 5 to 95 %, of every input over the rows above
 // Output.ScoreAbove in contact, where the hypotheses know contact.
-func (l *learner) workingPoint() (usual, low, high []float64, ok bool) {
-	values := make([][]float64, len(l.m.Inputs))
-	s := l.m.compile()
+func (l *learner) workingPoint(m *Model) (usual, low, high []float64, ok bool) {
+	values := make([][]float64, len(m.Inputs))
+	s := m.compile()
 	for _, r := range l.runs {
-		run, err := r.columns(l.m)
+		run, err := r.columns(m)
 		if err != nil {
 			return nil, nil, nil, false
 		}
 		t := newTrack(s, run)
 		for i, z := range run.Z[0] {
-			if !(z > l.m.Outputs[0].ScoreAbove) || s.contact >= 0 && t.drive[i*len(s.drives)+s.contact] < 0.5 {
+			if !(z > m.Outputs[0].ScoreAbove) || s.contact >= 0 && t.drive[i*len(s.drives)+s.contact] < 0.5 {
 				continue
 			}
 			for k := range values {
@@ -134,7 +146,7 @@ func (l *learner) workingPoint() (usual, low, high []float64, ok bool) {
 
 // planned is an experiment as a run: inputs as usual, then moved for hold seconds, and back, with the
 // temperatures that the model expects; false where these leave the training range.
-func (l *learner) planned(usual, moved []float64, hold float64) (*Run, bool) {
+func planned(m *Model, usual, moved []float64, hold float64) (*Run, bool) {
 	rows := int(warmUpTime + hold + afterTime)
 	r := &Run{Name: "planned", U: make([][]float64, len(usual)), Z: [][]float64{make([]float64, rows)}}
 	for i := range rows {
@@ -147,13 +159,13 @@ func (l *learner) planned(usual, moved []float64, hold float64) (*Run, bool) {
 			r.U[j] = append(r.U[j], v)
 		}
 	}
-	out := &l.m.Outputs[0]
+	out := &m.Outputs[0]
 	for i := range r.Z[0] {
 		r.Z[0][i] = (out.Min + 3*out.Max) / 4
 	}
 	inside := true
 	margin := rangeMargin * (out.Max - out.Min)
-	err := OpenLoop(l.m, r, 0, rows, func(row Row) {
+	err := OpenLoop(m, r, 0, rows, func(row Row) {
 		inside = inside && row.Forecast > out.Min-margin && row.Forecast < out.Max+margin
 		r.Z[0][row.Target] = row.Forecast
 	})

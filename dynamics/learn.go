@@ -438,6 +438,16 @@ func (l *learner) economise() error {
 	}
 }
 
+// seen is the range of column k of the runs.
+func (l *learner) seen(k int) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, r := range l.runs {
+		a, b := span(r.U[k])
+		lo, hi = min(lo, a), max(hi, b)
+	}
+	return lo, hi
+}
+
 // document fills in the ranges seen, the plan and where all comes from.
 func (l *learner) document() error {
 	var runs []*Run
@@ -450,11 +460,7 @@ func (l *learner) document() error {
 	}
 	for i := range l.m.Inputs {
 		in := &l.m.Inputs[i]
-		in.Min, in.Max = math.Inf(1), math.Inf(-1)
-		for _, r := range runs {
-			lo, hi := span(r.U[i])
-			in.Min, in.Max = min(in.Min, lo), max(in.Max, hi)
-		}
+		in.Min, in.Max = l.seen(slices.Index(l.runs[0].Inputs, in.Name))
 	}
 	for i := range l.m.Outputs {
 		out := &l.m.Outputs[i]
@@ -518,6 +524,9 @@ func (l *learner) weakest(f *fitter, q *normal, theta, se []float64) int {
 // inverse is that of the normal equations, nil if they have none.
 func (f *fitter) inverse(q *normal) *mat.SymDense {
 	n := len(f.free)
+	if n == 0 {
+		return nil
+	}
 	scale := make([]float64, n)
 	for i := range n {
 		scale[i] = math.Sqrt(q.a[i*n+i])
@@ -871,6 +880,7 @@ func (l *learner) spread(ways []Way) error {
 	if err != nil {
 		return err
 	}
+	step := medianStep(l.runs[0].Time)
 	for k, at := range Horizons {
 		sides := func(w Way) SideScale {
 			if ratios[w] == nil || len(ratios[w][k]) < 20 {
@@ -880,7 +890,13 @@ func (l *learner) spread(ways []Way) error {
 			slices.Sort(v)
 			n := float64(len(v))
 			share := func(p float64) float64 { return v[min(len(v)-1, max(0, int(p*n)))] }
-			return SideScale{Lower: max(0.3, -share(0.025)), Upper: max(0.3, share(0.975))}
+			// Forecasts that overlap err alike: so many independent ones stand behind the quantile, and
+			// of few the next may well be worse than all but the worst (split conformal prediction:
+			// Vovk, Gammerman and Shafer 2005).
+			windows := n * step / at
+			p := min(1, 0.95*(windows+1)/windows)
+			unsure := 1 + 1/math.Sqrt(windows) // the worst of few is itself known poorly
+			return SideScale{Lower: max(0.3, -unsure*share((1-p)/2)), Upper: max(0.3, unsure*share((1+p)/2))}
 		}
 		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
 	}

@@ -54,18 +54,31 @@ var plantInputs = []string{SpindlePower, SpindleSpeed, PathVelocity}
 // and a disturbance that lasts some seconds.
 func simulate(c map[string]float64, seed uint64) Run {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	const rows, sub = 720, 20
-	r := Run{Name: "synthetic", U: make([][]float64, 3), Z: make([][]float64, 1)}
-	t, reading, push := 60.0, 60.0, 0.0
-	var u, before [3]float64
-	for i := range rows {
-		before = u
+	var u [3]float64
+	return simulateWith(c, rng, 720, func(i int) [3]float64 {
 		switch {
 		case i%240 > 200: // a stop
 			u = [3]float64{}
 		case i%20 == 0:
 			u = [3]float64{4000 + 5000*rng.Float64(), 300 + 150*rng.Float64(), 900 * rng.Float64()}
 		}
+		return u
+	})
+}
+
+// simulateInputs is simulate under the inputs given by row.
+func simulateInputs(c map[string]float64, seed uint64, rows int, inputs func(i int) [3]float64) Run {
+	return simulateWith(c, rand.New(rand.NewPCG(seed, 7)), rows, inputs)
+}
+
+func simulateWith(c map[string]float64, rng *rand.Rand, rows int, inputs func(i int) [3]float64) Run {
+	const sub = 20
+	r := Run{Name: "synthetic", U: make([][]float64, 3), Z: make([][]float64, 1)}
+	t, reading, push := 60.0, 60.0, 0.0
+	var u, before [3]float64
+	for i := range rows {
+		before = u
+		u = inputs(i)
 		if i > 0 { // inputs change evenly between rows
 			for s := range sub {
 				h := 1.0 / sub
@@ -206,6 +219,90 @@ func TestLearnRefuses(t *testing.T) {
 	m, err := Learn([]Run{less}, Options{Inputs: plantInputs[:2], Hypotheses: h})
 	if err != nil || m.input(PathVelocity) >= 0 {
 		t.Errorf("without path velocity: %v", err)
+	}
+}
+
+// Where people leave nothing to the data, what they say is the model.
+func TestLearnWithNothingFree(t *testing.T) {
+	h := plantHypotheses(t)
+	h.Parameters = append(h.Parameters, HypothesisParameter{Name: "a", Value: 1.5e-5, Unit: "1/J", Fixed: true}, HypothesisParameter{Name: "b", Value: 0.02, Unit: "1/s", Fixed: true})
+	h.Terms = append([]HypothesisTerm{
+		{Of: "T", Name: "heat", Sign: "+", Expression: "a*heating", Fixed: true},
+		{Of: "T", Name: "loss", Sign: "-", Expression: "b*(T - Ta)", Fixed: true},
+	}, h.Terms[4:]...)
+	m, err := Learn([]Run{simulate(truths["loss"], 1)}, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Skill[2].RMSE > 3 {
+		t.Errorf("RMSE %.2f at 10 s with the true equation", m.Skill[2].RMSE)
+	}
+}
+
+// An input that a site does not measure is taken as its default, and stands in the model as given; where
+// some runs have it, the others are filled up.
+func TestInputsWithDefaults(t *testing.T) {
+	zero := 0.0
+	h := plantHypotheses(t)
+	for i := range h.Inputs {
+		if h.Inputs[i].Symbol == "v" {
+			h.Inputs[i].Default = &zero
+		}
+	}
+	run := simulate(truths["loss"], 1)
+	without := run
+	without.U = without.U[:2]
+	m, err := Learn([]Run{without}, Options{Inputs: plantInputs[:2], Hypotheses: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.input(PathVelocity) >= 0 {
+		t.Error("the model asks for an input that nobody measured")
+	}
+	truth := simulate(truths["path"], 2)
+	if m, err = Learn([]Run{truth}, Options{Inputs: plantInputs, Hypotheses: h}); err != nil {
+		t.Fatal(err)
+	}
+	i := m.input(PathVelocity)
+	if i < 0 || m.Inputs[i].Default == nil {
+		t.Fatalf("inputs %+v", m.Inputs)
+	}
+	// On the tick it may be missing, and the estimate sees.
+	e := NewEstimator(m)
+	var est Estimate
+	u, z := make([]float64, len(m.Inputs)), []float64{400}
+	u[0], u[i] = 7000, math.NaN()
+	for range 20 {
+		e.Step(&est, 1, u, z)
+	}
+	if est.Blind || len(est.Missing) > 0 || e.u[i] != 0 {
+		t.Errorf("blind %v, missing %v, taken as %g", est.Blind, est.Missing, e.u[i])
+	}
+	without.Inputs = plantInputs[:2]
+	if _, err := Score(m, &without, Known, Horizons, 0, len(without.Time)); err != nil {
+		t.Errorf("a run without it cannot be scored: %v", err)
+	}
+}
+
+// The noise of the states is chosen across runs: from a tenth of the truth upwards.
+func TestNoiseIsTuned(t *testing.T) {
+	h := plantHypotheses(t)
+	for i := range h.States {
+		h.States[i].Noise /= 10
+	}
+	var runs []Run
+	for seed := range uint64(2) {
+		r := simulate(truths["loss"], seed)
+		r.Name = r.Name + string(rune('a'+seed))
+		runs = append(runs, r)
+	}
+	m, err := Learn(runs, Options{Inputs: plantInputs, Hypotheses: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := m.States[m.state("d")].Noise
+	if d < 0.06 || d > 0.6 {
+		t.Errorf("the disturbance's noise is found to be %.3g K/s per √s, the truth is 0.2, the hypotheses say 0.02", d)
 	}
 }
 
