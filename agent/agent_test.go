@@ -229,11 +229,18 @@ func TestReplayRunsTheWholeLadder(t *testing.T) {
 		t.Fatalf("estimate %v of %v, forecast %v, running %v", snap.Estimate.X, snap.Value[0], snap.Forecast.Mean, snap.Running)
 	}
 	for m, least := range map[journal.Measurement]int{
-		journal.Samples: 1800, journal.Estimates: 290 * 4, journal.Forecasts: 290 * 5, journal.Recommendations: 5,
+		journal.Samples: 1800, journal.Estimates: 290 * 4, journal.Forecasts: 290 * 5, journal.Recommendations: 5, journal.Attributions: 290 * 2,
 	} {
 		if n := len(lines(t, a, m)); n < least {
 			t.Errorf("%d %s, want at least %d", n, m, least)
 		}
+	}
+	sum := 0.0
+	for _, p := range snap.Why.Part {
+		sum += p
+	}
+	if math.Abs(sum-snap.Why.Total) > 1e-6 || len(snap.Why.Part) < 5 {
+		t.Errorf("the parts of %+v add up to %g", snap.Why, sum)
 	}
 }
 

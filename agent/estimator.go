@@ -70,9 +70,13 @@ type estimator struct {
 	u, z     []float64
 	estimate dynamics.Estimate
 	forecast dynamics.Forecast
+	why      dynamics.Attribution // of the change in whyAhead seconds
+	blame    dynamics.Attribution // of the last innovation, until it is recorded
+	blamed   bool
 	tags     []string      // of the forecast's horizons
 	told     []innovation  // by output: the last one, until it is recorded
 	old      time.Duration // since the forecast was made
+	whyOld   time.Duration // and since it was split
 }
 
 // innovation is what one measurement said against the prediction.
@@ -131,6 +135,9 @@ func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duratio
 	return e, nil
 }
 
+// whyAhead is the forecast that is split over the terms of the equation, s.
+const whyAhead = 30.0
+
 // forecastAge is how old a forecast may grow while nothing is measured.
 const forecastAge = time.Second
 
@@ -145,6 +152,10 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 		fresh = fresh || !math.IsNaN(e.z[i])
 	}
 	e.filter.Step(&e.estimate, dt.Seconds(), e.u, e.z)
+	if fresh {
+		e.filter.Blame(&e.blame)
+		e.blamed = !math.IsNaN(e.blame.Total)
+	}
 	for i, v := range e.estimate.Innov {
 		if !math.IsNaN(v) {
 			e.told[i] = innovation{v, e.estimate.InnovSD[i], e.estimate.Ratio[i], e.estimate.Rejected[i], true}
@@ -157,6 +168,10 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Mean) == 0 {
 		e.filter.Forecast(&e.forecast, e.u)
 		e.old = 0
+	}
+	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why.Term) == 0 { // people read it: once a second will do
+		e.filter.Attribute(&e.why, whyAhead, nil)
+		e.whyOld = 0
 	}
 }
 
@@ -186,4 +201,22 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 			Float("lower", e.forecast.Lower[i]).Float("upper", e.forecast.Upper[i]).Int("made", t).
 			End(t + int64(h*1e9))
 	}
+	if !math.IsNaN(e.why.Total) {
+		split(j.Line(journal.Attributions).Tag("of", "forecast").Tag("horizon", whyTag), &e.why).End(t)
+	}
+	if e.blamed {
+		e.blamed = false
+		split(j.Line(journal.Attributions).Tag("of", "innovation"), &e.blame).End(t)
+	}
+}
+
+var whyTag = strconv.Itoa(whyAhead) + "s"
+
+// split writes the parts of an attribution.
+func split(l *journal.Line, a *dynamics.Attribution) *journal.Line {
+	l.Float("total", a.Total)
+	for i, name := range a.Term {
+		l.Float(name, a.Part[i])
+	}
+	return l
 }

@@ -19,7 +19,8 @@ type Snapshot struct {
 	Running   bool
 	Estimate  dynamics.Estimate // empty without a model
 	Forecast  dynamics.Forecast
-	Anomalies []dynamics.Anomaly // those that stand
+	Why       dynamics.Attribution // of the change in the next 30 s
+	Anomalies []dynamics.Anomaly   // those that stand
 	Advice    control.Recommendation
 }
 
@@ -39,6 +40,7 @@ func (s *Snapshot) fill(a *Agent) {
 	if a.estimator != nil {
 		copyEstimate(&s.Estimate, &a.estimator.estimate)
 		copyForecast(&s.Forecast, &a.estimator.forecast)
+		copyAttribution(&s.Why, &a.estimator.why)
 	}
 	s.Anomalies = a.watch.standing(s.Anomalies[:0])
 	if a.advisor != nil {
@@ -58,6 +60,7 @@ func (a *Agent) Snapshot(dst *Snapshot) {
 	dst.Anomalies = append(dst.Anomalies[:0], s.Anomalies...)
 	copyEstimate(&dst.Estimate, &s.Estimate)
 	copyForecast(&dst.Forecast, &s.Forecast)
+	copyAttribution(&dst.Why, &s.Why)
 }
 
 func copyEstimate(dst, src *dynamics.Estimate) {
@@ -78,4 +81,10 @@ func copyForecast(dst, src *dynamics.Forecast) {
 	dst.SD = append(dst.SD[:0], src.SD...)
 	dst.Lower = append(dst.Lower[:0], src.Lower...)
 	dst.Upper = append(dst.Upper[:0], src.Upper...)
+}
+
+func copyAttribution(dst, src *dynamics.Attribution) {
+	dst.Term = append(dst.Term[:0], src.Term...)
+	dst.Part = append(dst.Part[:0], src.Part...)
+	dst.Total = src.Total
 }

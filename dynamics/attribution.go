@@ -24,10 +24,10 @@ func (e *Estimator) attribution(dst *Attribution) {
 	}
 }
 
-// Attribute splits the change that the reading is expected to make in horizon seconds, with inputs
-// u held (nil: as at the last Step), over the terms of the first state: why is it rising? What the
-// reading does beyond the state, it does because it follows late. It does not allocate once dst
-// has been used.
+// Attribute splits the change that the reading is expected to make in horizon seconds, by the plan or
+// with inputs held as [Estimator.Forecast] has it, over the terms of the first state: why is it rising?
+// With u the inputs are held there in any case. What the reading does beyond the state, it does because
+// it follows late. It does not allocate once dst has been used.
 func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
 	e.attribution(dst)
 	dst.Total = math.NaN()
@@ -41,12 +41,17 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
 		}
 	}
 	s := e.s
-	s.drive(e.now, e.v, e.held)
-	copy(e.fx, e.x)
-	n := steps(horizon)
-	h := horizon / float64(n)
 	o := s.out[0]
 	scale := s.xScale[o]
+	s.drive(e.now, e.v, e.held)
+	copy(e.fx, e.x)
+	plan := u == nil && e.plan != nil && finite(e.setPoint)
+	if plan {
+		e.plan.start(e.held, (e.x[o]-s.xOff[o])/scale)
+		e.planNow = 0
+	}
+	n := steps(horizon)
+	h := horizon / float64(n)
 	gather := func() {
 		k := 0
 		for i := range e.m.Terms {
@@ -57,9 +62,12 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
 		}
 	}
 	for j := range n {
-		if ahead := (float64(j) + 0.5) * h; ahead < e.past.delay {
+		switch ahead := (float64(j) + 0.5) * h; {
+		case plan:
+			e.planDrives(e.last, ahead)
+		case ahead < e.past.delay:
 			e.past.at(e.last, ahead)
-		} else {
+		default:
 			copy(e.last, e.now)
 		}
 		s.act(e.v, e.last)

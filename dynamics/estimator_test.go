@@ -362,6 +362,11 @@ func TestAttribution(t *testing.T) {
 	if parts["loss"] >= 0 || parts["heat"] < 0 {
 		t.Errorf("parts %v", parts)
 	}
+	e.Forecast(&fc, nil)
+	e.Attribute(&a, 30, nil)
+	if math.Abs(est.X[sampleReading]+a.Total-fc.Mean[0]) > 1e-9 {
+		t.Errorf("total %g, forecast %g from %g", a.Total, fc.Mean[0], est.X[sampleReading])
+	}
 	e.Step(&est, 1, steady, []float64{level + 5})
 	e.Blame(&a)
 	sum = 0

@@ -6,7 +6,7 @@ import "math"
 const (
 	noiseRange = 100.0 // times more or less than the hypotheses say
 	firstStep  = 3.0
-	lastStep   = 1.3
+	lastStep   = 1.5
 	cautious   = 2e-3 // weight of a decade away from the hypotheses
 )
 
@@ -69,7 +69,7 @@ func tune(m, first *Model, trials []trial) {
 	}
 	best := cost()
 	for step := firstStep; step > lastStep; step = math.Sqrt(step) {
-		for range 4 {
+		for range 3 {
 			moved := false
 			for _, k := range knobs {
 				now := at(k)

@@ -8,6 +8,7 @@ const (
 	Samples         Measurement = "samples"
 	Estimates       Measurement = "estimates"
 	Forecasts       Measurement = "forecasts"
+	Attributions    Measurement = "attributions"
 	Anomalies       Measurement = "anomalies"
 	Alarms          Measurement = "alarms"
 	Recommendations Measurement = "recommendations"
@@ -37,6 +38,9 @@ var Schema = []Table{
 	{Forecasts, "what the model expects", "the instant that is forecast",
 		[][2]string{{"state", "name of the state"}, {"horizon", "how far ahead, e.g. 60s"}},
 		[][2]string{{"value", "float"}, {"sd", "standard deviation of value"}, {"lower", "lower end of the 95 % interval"}, {"upper", "upper end of the 95 % interval"}, {"made", "integer, ns: the tick that made it"}}},
+	{Attributions, "what a forecast and an innovation are made of: they are split over the terms of the equation, and the parts add up", "the tick",
+		[][2]string{{"of", "forecast: the change to come; innovation: what the last measurement changed in the rate of change"}, {"horizon", "of a forecast, how far ahead"}},
+		[][2]string{{"total", "float, in the unit of the state; of an innovation, per s"}, {"<term>", "float: the part of a term of the equation"}}},
 	{Anomalies, "what the estimate cannot explain", "the tick of the change",
 		[][2]string{{"code", "kind of anomaly"}, {"channel", "where it shows"}},
 		[][2]string{{"score", "float"}, {"limit", "float; above it the anomaly stands"}, {"active", "bool"}, {"since", "integer, ns: when it began"}, {"text", "for people"}}},

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +81,23 @@ func temperatureWords(c *cell, s *agent.Snapshot) string {
 	}
 	if n := len(s.Forecast.Mean); n > 0 && !math.IsNaN(s.Forecast.Mean[n-1]) {
 		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], s.Forecast.Mean[n-1], s.Forecast.Lower[n-1], s.Forecast.Upper[n-1])
+	}
+	return w + whyWords(&s.Why)
+}
+
+// whyWords names the two terms that move the temperature most, where it moves: ": heat +41, to build −22".
+func whyWords(a *dynamics.Attribution) string {
+	if !(math.Abs(a.Total) >= 5) {
+		return ""
+	}
+	order := make([]int, len(a.Part))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(a.Part[j]), math.Abs(a.Part[i])) })
+	w := ""
+	for k, i := range order[:min(2, len(order))] {
+		w += fmt.Sprintf("%s %s %+.0f", [...]string{":", ","}[k], a.Term[i], a.Part[i])
 	}
 	return w
 }
