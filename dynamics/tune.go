@@ -6,7 +6,7 @@ import "math"
 const (
 	noiseRange = 100.0 // times more or less than the hypotheses say
 	firstStep  = 3.0
-	lastStep   = 1.5
+	lastStep   = 1.3
 	cautious   = 2e-3 // weight of a decade away from the hypotheses
 )
 
