@@ -82,12 +82,13 @@ func temperatureWords(c *cell, s *agent.Snapshot) string {
 	if n := len(s.Forecast.Mean); n > 0 && !math.IsNaN(s.Forecast.Mean[n-1]) {
 		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], s.Forecast.Mean[n-1], s.Forecast.Lower[n-1], s.Forecast.Upper[n-1])
 	}
-	return w + whyWords(&s.Why)
+	return w
 }
 
-// whyWords names the two terms that move the temperature most, where it moves: ": heat +41, to build −22".
-func whyWords(a *dynamics.Attribution) string {
-	if !(math.Abs(a.Total) >= 5) {
+// whyWords splits the change of the next 30 s over the terms of the equation, the largest first, or is
+// empty without a model.
+func whyWords(a *dynamics.Attribution, unit string) string {
+	if len(a.Part) == 0 || math.IsNaN(a.Total) {
 		return ""
 	}
 	order := make([]int, len(a.Part))
@@ -95,11 +96,13 @@ func whyWords(a *dynamics.Attribution) string {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(a.Part[j]), math.Abs(a.Part[i])) })
-	w := ""
-	for k, i := range order[:min(2, len(order))] {
-		w += fmt.Sprintf("%s %s %+.0f", [...]string{":", ","}[k], a.Term[i], a.Part[i])
+	var parts []string
+	for _, i := range order {
+		if math.Abs(a.Part[i]) >= 0.5 {
+			parts = append(parts, fmt.Sprintf("%s %+.0f", a.Term[i], a.Part[i]))
+		}
 	}
-	return w
+	return fmt.Sprintf("%+.0f %s in the next 30 s = %s", a.Total, unit, strings.Join(parts, ", "))
 }
 
 func anomalyWords(c *cell, a dynamics.Anomaly) string {
@@ -200,6 +203,7 @@ func (s *screen) View() string {
 	head := s.clip(bold.Render(s.title) + "  " + time.Unix(0, s.snap.Time).Format("15:04:05") + "  " + state + "  " + faint.Render("q quits"))
 	foot := lipgloss.JoinVertical(lipgloss.Left,
 		s.line("Temperature", temperatureWords(s.cell, &s.snap)),
+		s.line("Why", s.why()),
 		s.line("Advice", s.advice()),
 		s.line("Anomalies", s.anomalies()),
 		s.line("Sources", s.sources()),
@@ -213,6 +217,13 @@ func (s *screen) View() string {
 	}
 	all := strings.Split(strings.Join([]string{head, "", middle, "", foot}, "\n"), "\n")
 	return strings.Join(all[:min(len(all), max(1, s.height))], "\n")
+}
+
+func (s *screen) why() string {
+	if w := whyWords(&s.snap.Why, "°C"); w != "" {
+		return w
+	}
+	return "no forecast"
 }
 
 // clip cuts a line to the screen.
