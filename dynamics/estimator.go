@@ -115,6 +115,10 @@ func (e *Estimator) Reset() {
 		e.u[i], e.age[i] = 0, math.Inf(1)
 	}
 	e.past.n = 0
+	e.setPoint = math.NaN()
+	if e.plan != nil {
+		e.plan.seen, e.plan.beside = math.NaN(), 0
+	}
 }
 
 // delayLine keeps the drives of the last seconds, so that they act after the dead time. It holds

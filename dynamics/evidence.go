@@ -17,8 +17,8 @@ type Evidence struct {
 	Seed      uint64    `json:"seed"`
 	Resamples int       `json:"resamples"` // of the bootstrap
 	Horizons  []float64 `json:"horizons_s"`
-	// Base is the RMSE by horizon of the model itself, with known inputs, over runs that were held
-	// out in turn (over halves of the run, where there is one alone), in the unit of the output.
+	// Base is the RMSE by horizon of the model itself, with known inputs, over rows that were held out
+	// in turn (halves of each run; whole runs from four on), in the unit of the output.
 	Base       []float64     `json:"base_rmse"`
 	Candidates []Candidate   `json:"candidates"`
 	Doubtful   []Combination `json:"doubtful,omitempty"`    // what the data can hardly tell, worst first
@@ -53,7 +53,7 @@ type Candidate struct {
 	// Identifiability is the share of what the data say of it that no other candidate could say as
 	// well: 1 − R² of its sensitivity on those of all others; 0 cannot be told at all.
 	Identifiability float64 `json:"identifiability"`
-	// LeftOut is by how much the RMSE of held-out runs grows at each of Evidence.Horizons when it is
+	// LeftOut is by how much the RMSE of rows held out grows at each of Evidence.Horizons when it is
 	// left out and the rest is learned again; empty where that was not tried.
 	LeftOut []float64 `json:"left_out,omitempty"`
 	Rivals  []Rival   `json:"rivals,omitempty"` // strongest first

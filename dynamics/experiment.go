@@ -80,6 +80,9 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 	for _, hold := range holdTimes {
 		for k := range m.Inputs {
 			in := &m.Inputs[k]
+			if l.m.Plan != nil && (in.Name == SpindlePower || in.Name == SpindleSpeed) {
+				continue // the machine's own controller sets these
+			}
 			margin := rangeMargin * (in.Max - in.Min)
 			for _, to := range []float64{
 				max(in.Min-margin, min(low[k], usual[k]-moves*math.Abs(usual[k]))),

@@ -504,9 +504,12 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 		return f.evaluate(theta, false).cost
 	}
 	f.ridge = f.startWeight(theta)
-	f.descend(theta, iterations)
-	f.ridge = f.startWeight(theta)
-	return f.descend(theta, iterations/3)
+	cost := f.descend(theta, iterations)
+	if again := iterations / 3; again > 1 { // the starting values weigh less at a lower cost
+		f.ridge = f.startWeight(theta)
+		cost = f.descend(theta, again)
+	}
+	return cost
 }
 
 // startWeight is what the starting values weigh at theta.

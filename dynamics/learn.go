@@ -147,7 +147,9 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	for _, in := range h.Inputs {
 		if without[in.Symbol] != "" && in.Default != nil {
 			delete(without, in.Symbol)
-			absent = append(absent, in.Symbol)
+			if k := slices.Index(o.Inputs, in.Is); k < 0 || !slices.ContainsFunc(active, func(r *Run) bool { return slices.ContainsFunc(r.U[k], func(v float64) bool { return finite(v) }) }) {
+				absent = append(absent, in.Symbol)
+			}
 		}
 	}
 	h = h.assuming(absent)
@@ -183,7 +185,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		if t.Opinion == Require && lacking == nil {
 			lacking = fmt.Errorf("%s by the term %q: no equation can be learned without it", w, t.Name)
 		}
-		return t.Fixed && t.Opinion != Propose
+		return false
 	})
 	if lacking != nil {
 		return nil, lacking
@@ -400,7 +402,10 @@ func (l *learner) economise() error {
 			h := l.folds[i%len(l.folds)]
 			t := &l.m.Terms[proposed[i/len(l.folds)]]
 			m, ok := l.toggled(h.m, t.State, t.Name)
-			if !ok {
+			if !ok { // nothing works without it
+				h.lock.Lock()
+				defer h.lock.Unlock()
+				h.saves[proposed[i/len(l.folds)]] = math.Inf(1)
 				return nil
 			}
 			without, _, err := l.foldFit(h, m, lapSteps)
@@ -766,9 +771,7 @@ func (l *learner) plan(m *Model, masks [][]bool) error {
 			seen = append(seen, r.only(masks[i]))
 		}
 	}
-	if m.Plan = learnPlan(m, seen); m.Plan == nil {
-		m.Plan = l.m.Plan // too few rows to learn one from
-	}
+	m.Plan = learnPlan(m, seen) // nil where there are too few rows to learn one from
 	return nil
 }
 
@@ -794,14 +797,19 @@ func (l *learner) fresh(m *Model) *Model {
 	return &c
 }
 
+// ways are those that the model can forecast in.
+func (l *learner) ways() []Way {
+	if l.m.Plan == nil {
+		return []Way{Known, Held}
+	}
+	return []Way{Known, Held, Planned}
+}
+
 // judge fills in what can only be told by forecasts of rows that were not learned from: the
 // spread of the intervals and the table of skill.
 func (l *learner) judge() error {
-	ways := []Way{Known, Held}
-	if l.m.Plan != nil {
-		ways = append(ways, Planned)
-	}
-	if err := l.spread(ways); err != nil {
+	ways := l.ways()
+	if err := l.spread(); err != nil {
 		return err
 	}
 	// Skill, on every run by a model of the others.
@@ -809,19 +817,15 @@ func (l *learner) judge() error {
 	err := l.parallel(len(l.runs), func(i int) error {
 		m := l.m
 		if len(l.runs) > 1 {
-			h := l.holding(func(run, _, _ int) bool { return run == i })
 			var err error
-			if m, err = l.refit(l.fresh(l.m), h.learn, foldSteps); err != nil {
+			if m, err = l.ofOthers(i); err != nil {
 				return err
 			}
-			if l.m.Plan != nil {
-				if err := l.plan(m, h.learn); err != nil {
-					return err
-				}
-			}
-			m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
 		}
 		for _, w := range ways {
+			if w == Planned && m.Plan == nil {
+				continue // the others did not show one
+			}
 			s, err := Score(m, l.runs[i], w, Horizons, 0, len(l.runs[i].Time))
 			if err != nil {
 				return err
@@ -836,9 +840,54 @@ func (l *learner) judge() error {
 	return err
 }
 
+// ofOthers is a model of all runs but number i. It owes that run nothing: its terms, noise, plan and
+// intervals are its own too. From manyRuns on only the parameters and the plan are, since one run of
+// many hardly moves the rest.
+func (l *learner) ofOthers(i int) (*Model, error) {
+	if len(l.runs) < manyRuns {
+		var others []Run
+		for k, r := range l.runs {
+			if k != i {
+				others = append(others, *r)
+			}
+		}
+		o := Options{Inputs: l.runs[0].Inputs, Hypotheses: l.h, Date: l.o.Date}
+		if sub, err := newLearner(others, o); err == nil && sub.make() == nil {
+			return sub.m, nil
+		} // what the others do not bear out, they cannot be asked to forecast by their own choice of terms
+	}
+	h := l.holding(func(run, _, _ int) bool { return run == i })
+	m, err := l.refit(l.fresh(l.m), h.learn, foldSteps)
+	if err != nil {
+		return nil, err
+	}
+	if l.m.Plan != nil {
+		if err := l.plan(m, h.learn); err != nil {
+			return nil, err
+		}
+	}
+	m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
+	return m, nil
+}
+
+// make is learn without the judging of the outcome and without evidence.
+func (l *learner) make() error {
+	if err := l.fit(); err != nil {
+		return err
+	}
+	if err := l.settle(); err != nil {
+		return err
+	}
+	if err := l.document(); err != nil {
+		return err
+	}
+	return l.spread()
+}
+
 // spread finds by how much the intervals of each way and horizon must be widened so that they hold
 // 95 % of the rows held out.
-func (l *learner) spread(ways []Way) error {
+func (l *learner) spread() error {
+	ways := l.ways()
 	var mu sync.Mutex
 	ratios := map[Way][][]float64{} // errors in units of the half-width, by way and horizon
 	for _, w := range ways {
@@ -851,6 +900,9 @@ func (l *learner) spread(ways []Way) error {
 	}
 	err := l.parallel(len(l.folds)*len(ways), func(i int) error {
 		h, w := l.folds[i/len(ways)], ways[i%len(ways)]
+		if w == Planned && h.m.Plan == nil {
+			return nil
+		}
 		for k, r := range l.runs {
 			if !slices.Contains(h.score[k], true) {
 				continue

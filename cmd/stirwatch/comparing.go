@@ -186,7 +186,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	if c.candidate.Plan != nil && c.inUse.Plan != nil {
 		ways = append(ways, dynamics.Planned)
 	} else {
-		fmt.Fprintf(w, "By plan nothing is compared: %s no plan, the runs did not show how the machine's controller acts.\n\n", c.without())
+		fmt.Fprintf(w, "By plan nothing is compared: %s, the runs did not show how the machine's controller acts.\n\n", c.without())
 	}
 	var fair []dynamics.Span
 	var names []string
@@ -240,11 +240,11 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 func (c *comparison) without() string {
 	switch {
 	case c.candidate.Plan != nil:
-		return c.names[1] + " has"
+		return c.names[1] + " has no plan"
 	case c.inUse.Plan != nil:
-		return c.names[0] + " has"
+		return c.names[0] + " has no plan"
 	}
-	return "neither model has"
+	return "neither model has a plan"
 }
 
 // compared prints one table; verdicts only where they are fair.
@@ -303,7 +303,7 @@ func (c *comparison) summary(found *dynamics.Comparison, names string) string {
 		fmt.Fprintf(&b, "Over the horizons together nothing can be told: the runs fill fewer than five blocks of %g s.", found.Block)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "Over the horizons together its error is %s of that of %s (95 %% interval %s to %s): ", percent(o.Value), c.names[1], percent(o.Low), percent(o.High))
+	fmt.Fprintf(&b, "Over the horizons together its error differs by %s from that of %s (95 %% interval %s to %s): ", percent(o.Value), c.names[1], percent(o.Low), percent(o.High))
 	b.WriteString(map[dynamics.Verdict]string{
 		dynamics.Better:  "the new model is better.",
 		dynamics.Worse:   "the new model is worse; there is no reason to switch.",
