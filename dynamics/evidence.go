@@ -394,7 +394,7 @@ func (l *learner) weigh() error {
 	if err != nil {
 		return err
 	}
-	q := f.evaluate(l.theta, true)
+	q, _ := f.say(l.theta)
 	rng := rand.New(rand.NewPCG(l.o.Seed, 1))
 	e := &Evidence{Seed: l.o.Seed, Resamples: resamples, Horizons: Horizons}
 	proposed := make([]bool, len(all.f.free))
@@ -474,9 +474,6 @@ func (l *learner) weigh() error {
 	// there all the same, if the data could not tell it from another.
 	c := all.f.covariance(all.q)
 	all.f.weighStart(all.q, all.theta)
-	if c == nil { // some cannot be told at all: then the starting values are all that is known of them
-		c = all.f.covariance(all.q)
-	}
 	if c != nil {
 		scale := all.f.scales(all.theta)
 		e.Doubtful = doubtful(c, scale, namesAll)

@@ -397,7 +397,8 @@ func update(p, x []float64, nx, out int, innov, sv float64, gain []float64) {
 	}
 }
 
-// evaluate gives the normal equations at theta. keep stores every row.
+// evaluate gives the normal equations at theta, with the weight of the starting values; with keep those
+// of the data alone, and every row.
 func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 	n := len(f.free)
 	total := newNormal(n)
@@ -433,6 +434,9 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 	wg.Wait()
 	for _, q := range parts {
 		total.merge(q)
+	}
+	if keep { // what the data say, without the starting values
+		return total
 	}
 	for i := range f.free {
 		r := (theta[f.free[i]] - f.prior[i]) / f.width[i]
@@ -515,6 +519,16 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 // startWeight is what the starting values weigh at theta.
 func (f *fitter) startWeight(theta []float64) float64 {
 	return priorRows / f.rows() * min(1, f.data(theta))
+}
+
+// say is what the data say at theta, and the standard errors. Where they cannot tell all parameters
+// apart, the starting values are weighed in.
+func (f *fitter) say(theta []float64) (q *normal, se []float64) {
+	q = f.evaluate(theta, true)
+	if f.inverse(q) == nil {
+		f.weighStart(q, theta)
+	}
+	return q, f.stdErrs(q)
 }
 
 // weighStart adds to q what the starting values tell.

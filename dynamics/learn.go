@@ -293,8 +293,7 @@ func (l *learner) fit() error {
 	l.cost = f.solve(theta, fullSteps)
 	f.s.store(l.m, theta)
 	for {
-		q := f.evaluate(theta, true) // with the weight of the starting values that solve ended with
-		se := f.stdErrs(q)
+		q, se := f.say(theta)
 		if l.all.f == nil {
 			l.all = weighing{f, q, slices.Clone(theta), se}
 		}
@@ -357,8 +356,9 @@ func (l *learner) settle() error {
 	l.theta = slices.Clone(f.s.theta)
 	l.cost = f.solve(l.theta, warmSteps)
 	f.s.store(l.m, l.theta)
-	for lane, se := range f.stdErrs(f.evaluate(l.theta, true)) {
-		f.s.storeErr(l.m, f.free[lane], se)
+	_, se := f.say(l.theta)
+	for lane, p := range f.free {
+		f.s.storeErr(l.m, p, se[lane])
 	}
 	return nil
 }
