@@ -336,8 +336,8 @@ func (l *learner) drop(k int, why string) (*fitter, []float64, error) {
 // settle chooses the noise of the states, and drops terms that rows held out do not miss.
 func (l *learner) settle() error {
 	if len(l.runs) > 1 {
-		for range 2 {
-			if err := l.tune(); err != nil {
+		for _, coarse := range []float64{firstStep, math.Sqrt(firstStep)} {
+			if err := l.tune(coarse); err != nil {
 				return err
 			}
 		}
@@ -366,7 +366,7 @@ func (l *learner) settle() error {
 // tune chooses the noise of the states by forecasts of every run with what was learned from the
 // others, and of all runs with what was learned from all: how much a filter should adapt is told by
 // runs that its equation has not seen. One run alone cannot tell.
-func (l *learner) tune() error {
+func (l *learner) tune(coarse float64) error {
 	f, err := l.fitter(l.m, l.runs, nil)
 	if err != nil {
 		return err
@@ -381,7 +381,7 @@ func (l *learner) tune() error {
 		return err
 	}
 	l.m.States = slices.Clone(l.m.States)
-	tune(l.m, l.h.draft(nil), append(trials, trial{f, l.theta}))
+	tune(l.m, l.h.draft(nil), append(trials, trial{f, l.theta}), coarse)
 	l.cost = f.solve(l.theta, warmSteps)
 	f.s.store(l.m, l.theta)
 	return nil

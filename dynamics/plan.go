@@ -341,6 +341,6 @@ func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
 
 // Origins of forecasts that a plan is tuned on, by run, and the error that counts at most, K.
 const (
-	planOrigins = 80
+	planOrigins = 60
 	planRunaway = 50.0
 )

@@ -27,8 +27,9 @@ func (t *trial) cost() float64 {
 // tune finds the noise of the states with which the forecasts of trials are best, each counting by
 // the logarithm of its cost, by a pattern search (Hooke and Jeeves, J. ACM 8, 1961): how the gain of
 // the filter depends on noise is not differentiated, and a cost without derivatives is cheap. A
-// noise of 0 stays. All trials are of m; first has what people propose, which is preferred.
-func tune(m, first *Model, trials []trial) {
+// noise of 0 stays. All trials are of m; first has what people propose, which is
+// preferred. The search begins with steps by the factor coarse.
+func tune(m, first *Model, trials []trial, coarse float64) {
 	type knob struct {
 		share bool
 		state int
@@ -68,7 +69,7 @@ func tune(m, first *Model, trials []trial) {
 		return sum
 	}
 	best := cost()
-	for step := firstStep; step > lastStep; step = math.Sqrt(step) {
+	for step := coarse; step > lastStep; step = math.Sqrt(step) {
 		for range 3 {
 			moved := false
 			for _, k := range knobs {
