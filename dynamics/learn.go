@@ -947,7 +947,7 @@ func (l *learner) spread() error {
 			// Vovk, Gammerman and Shafer 2005).
 			windows := n * step / at
 			p := min(1, 0.95*(windows+1)/windows)
-			unsure := 1 + 1/math.Sqrt(windows) // the worst of few is itself known poorly
+			unsure := 1 + 1.5/math.Sqrt(windows) // the worst of few is itself known poorly
 			return SideScale{Lower: max(0.3, -unsure*share((1-p)/2)), Upper: max(0.3, unsure*share((1+p)/2))}
 		}
 		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
