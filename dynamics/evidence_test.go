@@ -29,6 +29,7 @@ func (e *Evidence) of(state, name string) *Candidate {
 
 // Of a plant that loses heat to its path, and not by its spin, the evidence says so.
 func TestEvidence(t *testing.T) {
+	learnsMuch(t)
 	h := plantHypotheses(t)
 	h.Terms = append(h.Terms, HypothesisTerm{Of: "T", Name: "magic", Sign: "+", Expression: "n", Unit: "K/rad", Opinion: Forbid})
 	runs := []Run{simulate(truths["path"], 4), simulate(truths["path"], 5)}
@@ -97,6 +98,7 @@ func TestEvidenceOfRivals(t *testing.T) {
 // A path that never moves cannot be told from a constant loss: the one that people require takes all of
 // it. The first advice says what to do, and a run that follows it puts both right.
 func TestExperimentsTellMore(t *testing.T) {
+	learnsMuch(t)
 	h := plantHypotheses(t)
 	for i := range h.Terms {
 		if h.Terms[i].Name == "path" {

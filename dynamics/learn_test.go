@@ -105,12 +105,18 @@ var truths = map[string]map[string]float64{
 	"both": {"heat": 2.5e-5, "loss": 0.012, "spin": 3e-4, "path": 1.5e-3},
 }
 
-// Of a known equation the right terms are found, all of them and no other, and the coefficients
-// within two standard errors, in 95 % of the trials.
-func TestLearnRecoversAKnownEquation(t *testing.T) {
+// learnsMuch skips a test that takes minutes under the race detector; make test runs it without.
+func learnsMuch(t *testing.T) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("learns many times: minutes under the race detector; make test runs it without")
 	}
+}
+
+// Of a known equation the right terms are found, all of them and no other, and the coefficients
+// within two standard errors, in 95 % of the trials.
+func TestLearnRecoversAKnownEquation(t *testing.T) {
+	learnsMuch(t)
 	const trials = 10
 	h := plantHypotheses(t)
 	right, equations, inside, coefficients := 0, 0, 0, 0
@@ -286,6 +292,7 @@ func TestInputsWithDefaults(t *testing.T) {
 
 // The noise of the states is chosen across runs: from a tenth of the truth upwards.
 func TestNoiseIsTuned(t *testing.T) {
+	learnsMuch(t)
 	h := plantHypotheses(t)
 	for i := range h.States {
 		h.States[i].Noise /= 10

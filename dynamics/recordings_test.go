@@ -17,9 +17,7 @@ const (
 // best regression of derivatives off the shelf does 3.9 / 15.8 / 26.9 / 52 / 64 on the first
 // pair, persistence 3.6 / 13.1 / 18.8 / 32.8 / 35.3.
 func TestForecastsOfTheRecordings(t *testing.T) {
-	if testing.Short() {
-		t.Skip("learns many times: minutes under the race detector; make test runs it without")
-	}
+	learnsMuch(t)
 	runs := map[string]*Run{first: recording(t, first), second: recording(t, second)}
 	rows := map[string][2]int{first: {5, 1030}, second: {2, 1098}}
 	models := map[string]*Model{}
@@ -102,9 +100,7 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 // Intervals hold 92 to 98 % of rows that neither the equation nor the intervals were learned from: of
 // each half of a recording, by what the rest tells.
 func TestIntervalsOfTheRecordings(t *testing.T) {
-	if testing.Short() {
-		t.Skip("learns many times: minutes under the race detector; make test runs it without")
-	}
+	learnsMuch(t)
 	inside, count := make([]float64, len(Horizons)), make([]float64, len(Horizons))
 	all := []Run{*recording(t, first), *recording(t, second)}
 	for i, r := range all {
