@@ -24,6 +24,7 @@ type Options struct {
 
 const (
 	minRows    = 60   // of usable readings, over all runs
+	rowsEach   = 5    // of those that forecasts are judged on, for each number to learn
 	surely     = 3.0  // standard errors that a coefficient must be from zero
 	worthwhile = 5e-3 // and share of the cost that its term must save
 	parsimony  = 5e-3 // and share of the cost of rows held out that it must save
@@ -97,6 +98,9 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	for i := range runs {
 		r := runs[i]
 		r.Inputs = o.Inputs
+		if k := slices.IndexFunc(runs[:i], func(q Run) bool { return q.SHA256 != "" && q.SHA256 == r.SHA256 }); k >= 0 {
+			return nil, fmt.Errorf("runs %s and %s are the same recording: it would count twice", runs[k].Name, r.Name)
+		}
 		if err := r.check(len(o.Inputs), len(h.Outputs)); err != nil {
 			return nil, err
 		}
@@ -183,7 +187,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		}
 		l.without[candidate(t.Of, t.Name)] = w
 		if t.Opinion == Require && lacking == nil {
-			lacking = fmt.Errorf("%s by the term %q: no equation can be learned without it", w, t.Name)
+			lacking = fmt.Errorf("%s: no equation can be learned without it, for the term %q is required", w, t.Name)
 		}
 		return false
 	})
@@ -201,7 +205,39 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		}
 		l.runs = append(l.runs, c)
 	}
+	hot := 0
+	for _, r := range l.runs {
+		for _, z := range r.Z[0] {
+			if z > l.h.Outputs[0].ScoreAbove || finite(z) && l.h.Outputs[0].ScoreAbove == 0 {
+				hot++
+			}
+		}
+	}
+	if free := len(l.m.compile().free); hot < rowsEach*free {
+		return nil, fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
+	}
 	return l, nil
+}
+
+// driven tells if a term that counts depends on an input.
+func (m *Model) driven() (yes bool) {
+	let := map[string]*node{}
+	for _, d := range m.Definitions {
+		let[d.Name] = mustParse(d.Expression)
+	}
+	var look func(string)
+	look = func(name string) {
+		yes = yes || slices.ContainsFunc(m.Inputs, func(in Input) bool { return in.Symbol == name })
+		if n := let[name]; n != nil {
+			n.symbols(look)
+		}
+	}
+	for _, t := range m.Terms {
+		if t.Coefficient > 0 {
+			mustParse(t.Expression).symbols(look)
+		}
+	}
+	return yes
 }
 
 // warmEnough asks for rows that forecasts are scored on.
@@ -264,6 +300,9 @@ func (l *learner) learn() error {
 		return err
 	}
 	say("judging it by runs held out")
+	if !l.m.driven() {
+		return errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
+	}
 	if err := l.document(); err != nil {
 		return err
 	}

@@ -169,6 +169,12 @@ var truthScale = map[string]float64{"heat": 1, "loss": 1, "spin": 1, "path": 100
 
 func unitScale(name string) float64 { return mustUnit(name).Scale }
 
+// named is r under another name, with a hash.
+func named(r Run, name string) Run {
+	r.Name, r.SHA256 = name, "abc"
+	return r
+}
+
 func TestLearnRefuses(t *testing.T) {
 	good := simulate(truths["loss"], 1)
 	change := func(f func(*Run)) []Run {
@@ -201,6 +207,7 @@ func TestLearnRefuses(t *testing.T) {
 		"unrelated":         {change(func(r *Run) { scale(r.U[0], -1) }), `do not bear out the term "heat"`},
 		"short":             {change(func(r *Run) { *r = *r.rows(0, 50) }), "too little data"},
 		"time stands still": {change(func(r *Run) { r.Time[5] = r.Time[4] }), "time does not rise at row 5"},
+		"twice":             {[]Run{named(good, "one"), named(good, "two")}, "are the same recording"},
 		"columns":           {change(func(r *Run) { r.U = r.U[:2] }), "2 inputs and 1 outputs, want 3 and 1"},
 		"lengths":           {change(func(r *Run) { r.U[1] = r.U[1][:7] }), "a column has 7 rows"},
 	} {
@@ -218,6 +225,19 @@ func TestLearnRefuses(t *testing.T) {
 	less.U = less.U[1:]
 	if _, err := Learn([]Run{less}, Options{Inputs: plantInputs[1:], Hypotheses: h}); err == nil || !strings.Contains(err.Error(), `input "spindle power" is needed`) {
 		t.Errorf("no power column: %v", err)
+	}
+	idle := plantHypotheses(t)
+	for i := range idle.Terms {
+		if idle.Terms[i].Name != "loss" && !idle.Terms[i].Fixed {
+			idle.Terms[i].Opinion = Forbid
+		}
+	}
+	if _, err := Learn([]Run{good}, Options{Inputs: plantInputs, Hypotheses: idle}); err == nil || !strings.Contains(err.Error(), "nothing would drive the process") {
+		t.Errorf("without a source: %v", err)
+	}
+	few := *good.rows(0, 70)
+	if _, err := Learn([]Run{few}, Options{Inputs: plantInputs, Hypotheses: manyNumbers(h)}); err == nil || !strings.Contains(err.Error(), "numbers to learn") {
+		t.Errorf("more numbers than data: %v", err)
 	}
 	// An input that a site does not have takes its terms with it.
 	less = *good.rows(0, len(good.Time))
@@ -311,6 +331,21 @@ func TestNoiseIsTuned(t *testing.T) {
 	if d < 0.06 || d > 0.6 {
 		t.Errorf("the disturbance's noise is found to be %.3g K/s per √s, the truth is 0.2, the hypotheses say 0.02", d)
 	}
+}
+
+// manyNumbers is h with more parameters than a short run can tell.
+func manyNumbers(h *Hypotheses) *Hypotheses {
+	c := *h
+	c.Parameters = append([]HypothesisParameter(nil), h.Parameters...)
+	c.Definitions = append([]HypothesisDefined(nil), h.Definitions...)
+	sum := "P"
+	for i := range 15 {
+		name := "p" + string(rune('a'+i))
+		c.Parameters = append(c.Parameters, HypothesisParameter{Name: name, Value: 1, Min: 0.5, Max: 2, Unit: "1"})
+		sum = name + "*(" + sum + ")"
+	}
+	c.Definitions[0].Expression = sum + "*(Tm - T)"
+	return &c
 }
 
 func scale(v []float64, by float64) {

@@ -349,7 +349,7 @@ func ActiveRows(m *Model, run *Run) (from, to int, err error) {
 }
 
 func activeRows(run *Run, speed []float64) (from, to int, err error) {
-	start, since, spun := -1, 0, -1
+	start, since, spun, live := -1, 0, -1, 0
 	end := func(i int) {
 		if spun >= 0 && i-spun > to-from {
 			from, to = spun, i
@@ -359,9 +359,12 @@ func activeRows(run *Run, speed []float64) (from, to int, err error) {
 	z := run.Z[0]
 	for i := range z {
 		if !finite(z[i]) {
-			end(i)
+			if start >= 0 && run.Time[i]-run.Time[live] > frozenAfter {
+				end(live + 1)
+			}
 			continue
 		}
+		live = i
 		if start < 0 || z[i] != z[i-1] {
 			since = i
 		}
@@ -377,7 +380,7 @@ func activeRows(run *Run, speed []float64) (from, to int, err error) {
 			spun = i
 		}
 	}
-	end(len(z))
+	end(min(len(z), live+1))
 	if to == from {
 		return 0, 0, fmt.Errorf("run %s: no rows where the spindle turns and the %s is live", run.Name, ToolTemperature)
 	}

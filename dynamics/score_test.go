@@ -216,7 +216,13 @@ func TestActiveRows(t *testing.T) {
 		t.Errorf("rows %d:%d, %v", from, to, err)
 	}
 	r.Z[0][25] = math.NaN()
-	if from, to, err := ActiveRows(m, r); from != 26 || to != 86 || err != nil {
+	if from, to, err := ActiveRows(m, r); from != 20 || to != 86 || err != nil {
+		t.Errorf("with a reading missing: rows %d:%d, %v", from, to, err)
+	}
+	for i := 25; i < 35; i++ {
+		r.Z[0][i] = math.NaN()
+	}
+	if from, to, err := ActiveRows(m, r); from != 35 || to != 86 || err != nil {
 		t.Errorf("with a gap: rows %d:%d, %v", from, to, err)
 	}
 }

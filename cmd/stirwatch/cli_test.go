@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -333,5 +334,21 @@ func TestRolesAgree(t *testing.T) {
 	}
 	if !slices.Equal(known, config.Roles()) {
 		t.Errorf("sensors: %q\nconfig: %q", known, config.Roles())
+	}
+}
+
+// Nothing is forecast from a log that lacks what the model needs, and no answer comes as if it were.
+func TestForecastNeedsTheInputs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nopower.csv")
+	head := "Date,Time,SpinVel,SpinTrq,SpinSP,FeedVel,PathVel,ZVel,ToolTemp\n"
+	row := "2025-07-08,10:43:%02d.00,400,80,465,9.5,10,0,%d\n"
+	text := head
+	for i := range 50 {
+		text += fmt.Sprintf(row, i, 300+i)
+	}
+	write(t, path, text)
+	code, _, stderr := command(t, "", "forecast", "-m", "demo_model.json", "--units", "inch", path)
+	if code == 0 || !strings.Contains(stderr, "has no spindle power") {
+		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

@@ -114,7 +114,7 @@ func compareHeldOut(cmd *cobra.Command, h *dynamics.Hypotheses, inUse *dynamics.
 	slices.SortStableFunc(byAge, func(a, b *recorded) int { return cmp.Compare(a.start, b.start) })
 	rest, latest := byAge[:len(runs)-holdOut], byAge[len(runs)-holdOut:]
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runNames(rest), runNames(latest))
-	m, err := learnFromRuns(h, rest, segments, dynamics.Options{})
+	m, err := learnFromRuns(cmd.Context(), h, rest, segments, dynamics.Options{})
 	if err != nil {
 		return fmt.Errorf("without %s: %w", runNames(latest), err)
 	}

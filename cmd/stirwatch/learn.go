@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,9 @@ the rest forecasts it, and the model in use too. Then the model that is written 
   stirwatch learn --from-journal --last 8 --compare model.json -o new.json`,
 		Args: from.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if pictures != "" && page == "" {
+				return coded{errors.New("--pictures needs --report"), exitUsage}
+			}
 			h := dynamics.DefaultHypotheses()
 			if hypotheses != "" {
 				var err error
@@ -87,7 +91,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 				}
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			model, err := learnFromRuns(h, runs, segments, dynamics.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
+			model, err := learnFromRuns(cmd.Context(), h, runs, segments, dynamics.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
 			p.done()
 			if err != nil {
 				return err
@@ -97,11 +101,8 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(model))
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
-			switch {
-			case page != "":
+			if page != "" {
 				return writeReport(cmd, page, pictures, model, runs, segments)
-			case pictures != "":
-				return coded{errors.New("--pictures needs --report"), exitUsage}
 			}
 			return nil
 		},
@@ -119,7 +120,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 }
 
 // learnFromRuns learns from runs, of each the segment set or else the active part; o says how.
-func learnFromRuns(h *dynamics.Hypotheses, runs []*recorded, segments map[string][2]int, o dynamics.Options) (*dynamics.Model, error) {
+func learnFromRuns(ctx context.Context, h *dynamics.Hypotheses, runs []*recorded, segments map[string][2]int, o dynamics.Options) (*dynamics.Model, error) {
 	var inputs []string
 	for _, in := range h.Channels().Inputs {
 		inputs = append(inputs, in.Name)
@@ -142,7 +143,21 @@ func learnFromRuns(h *dynamics.Hypotheses, runs []*recorded, segments map[string
 		cut = append(cut, run)
 	}
 	o.Inputs, o.Hypotheses, o.Date = inputs, h, time.Now().UTC().Format(time.RFC3339)
-	return dynamics.Learn(cut, o)
+	type outcome struct {
+		m   *dynamics.Model
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		m, err := dynamics.Learn(cut, o)
+		done <- outcome{m, err}
+	}()
+	select { // learning takes seconds and keeps nothing: who breaks off need not wait for it
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case got := <-done:
+		return got.m, got.err
+	}
 }
 
 func equationCommand() *cobra.Command {
@@ -304,6 +319,11 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 			}
 		}
 	}
+	for _, r := range runs {
+		if err := r.brings(m); err != nil {
+			return fail(err)
+		}
+	}
 	if err := named(segments, runs); err != nil {
 		return fail(err)
 	}
@@ -333,6 +353,16 @@ func parseHorizons(horizons []string) (hs []float64, err error) {
 		return nil, coded{errors.New("--horizons: give at least one, such as 10s"), exitUsage}
 	}
 	return hs, nil
+}
+
+// brings tells if the run has every input that the model needs.
+func (r *recorded) brings(m *dynamics.Model) error {
+	for i, in := range m.Inputs {
+		if in.Default == nil && !slices.ContainsFunc(r.U[i], func(v float64) bool { return v == v }) {
+			return fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
+		}
+	}
+	return nil
 }
 
 // parseRows reads LOG=A:B settings.

@@ -338,31 +338,31 @@ func (r *Report) doubts() []string {
 		add("Only one run speaks for forecasts on runs not learned from.")
 	}
 	for _, windows := range r.windows() {
-		var worse []string
-		for _, s := range proof {
-			for _, h := range dynamics.Horizons {
-				way := dynamics.Known
-				if r.m.Plan != nil {
-					way = dynamics.Planned
-				}
-				if k := s.find(way, windows, h); k != nil && k.Count > 0 && better(k) == "bad" {
-					worse = append(worse, fmt.Sprintf("%s at %g s", s.run, h))
+		for _, w := range []struct {
+			way  dynamics.Way
+			says string
+		}{{dynamics.Known, "with known inputs"}, {dynamics.Held, "with inputs held"}, {dynamics.Planned, "by the plan"}} {
+			var worse []string
+			for _, s := range proof {
+				for _, h := range dynamics.Horizons {
+					if k := s.find(w.way, windows, h); k != nil && k.Count > 0 && better(k) == "bad" {
+						worse = append(worse, fmt.Sprintf("%s at %g s", s.run, h))
+					}
 				}
 			}
-		}
-		if len(worse) > 0 {
-			way := "with known inputs"
-			if r.m.Plan != nil {
-				way = "by the plan"
+			if len(worse) > 0 {
+				add("A baseline is better than the forecast %s (%s): %s.", w.says, windows, strings.Join(worse, ", "))
 			}
-			add("A baseline is better than the forecast %s (%s): %s.", way, windows, strings.Join(worse, ", "))
 		}
 	}
-	lo, hi := math.Inf(1), math.Inf(-1)
+	lo, hi, narrow := math.Inf(1), math.Inf(-1), ""
 	for _, s := range proof {
 		for _, k := range s.rows {
 			if k.Count > 0 && k.Windows == dynamics.AllRows {
-				lo, hi = min(lo, k.Coverage), max(hi, k.Coverage)
+				if k.Coverage < lo {
+					lo, narrow = k.Coverage, fmt.Sprintf("%s, inputs %s, at %g s", s.run, k.Way, k.Horizon)
+				}
+				hi = max(hi, k.Coverage)
 			}
 		}
 	}
@@ -370,11 +370,11 @@ func (r *Report) doubts() []string {
 	case lo > 0.98 && lo <= hi:
 		add("The intervals are wider than they need be: more than %s of the measurements lie inside those of 95 %%.", percent(lo))
 	case lo < 0.92:
-		add("The intervals are too narrow in places: between %s and %s of the measurements lie inside those of 95 %%, by run, way and horizon.", percent(lo), percent(hi))
+		add("The intervals are too narrow: of 95 %% of the measurements that should lie inside, %s do in the worst case (%s), %s in the best.", percent(lo), narrow, percent(hi))
 	}
 	var vague, bound []string
 	for _, t := range r.m.Terms {
-		if !t.Fixed && t.Coefficient < 2*t.StdErr {
+		if !t.Fixed && (t.Coefficient == 0 || t.Coefficient < 2*t.StdErr) {
 			vague = append(vague, t.Name+" ("+t.State+")")
 		}
 	}
