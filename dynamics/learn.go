@@ -57,7 +57,6 @@ type learner struct {
 	runs  []*Run // active rows, columns of the draft
 	m     *Model
 	theta []float64 // SI, of m
-	cost  float64
 
 	without map[string]string // by [candidate]: what input it lacks
 	dropped map[string]string // by candidate: why
@@ -285,32 +284,16 @@ func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error)
 	return newFitter(m.compileFor(true), rs), nil
 }
 
-// learn finds the terms, their parameters and the noise, and judges the outcome.
+// learn builds the model, judges it, and gathers the evidence.
 func (l *learner) learn() error {
-	say := l.o.Progress
-	if say == nil {
-		say = func(string) {}
-	}
-	say("fitting all candidates, dropping what the data do not bear out")
-	if err := l.fit(); err != nil {
-		return err
-	}
-	say("choosing noise and terms by rows held out")
-	if err := l.settle(); err != nil {
-		return err
-	}
-	say("judging it by runs held out")
-	if !l.m.driven() {
-		return errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
-	}
-	if err := l.document(); err != nil {
+	if err := l.build(); err != nil {
 		return err
 	}
 	if err := l.judge(); err != nil {
 		return err
 	}
 	if l.o.Evidence {
-		say("gathering evidence for every candidate")
+		l.say("gathering evidence for every candidate")
 		if err := l.weigh(); err != nil {
 			return err
 		}
@@ -321,6 +304,32 @@ func (l *learner) learn() error {
 	return nil
 }
 
+// build finds the terms, their parameters, the noise and the intervals.
+func (l *learner) build() error {
+	l.say("fitting all candidates, dropping what the data do not bear out")
+	if err := l.fit(); err != nil {
+		return err
+	}
+	l.say("choosing noise and terms by rows held out")
+	if err := l.settle(); err != nil {
+		return err
+	}
+	if !l.m.driven() {
+		return errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
+	}
+	l.say("judging it by runs held out")
+	if err := l.document(); err != nil {
+		return err
+	}
+	return l.spread()
+}
+
+func (l *learner) say(step string) {
+	if l.o.Progress != nil {
+		l.o.Progress(step)
+	}
+}
+
 // fit starts with all candidates and drops, one by one, those that the data do not bear out:
 // backward elimination on the forecasts themselves.
 func (l *learner) fit() error {
@@ -329,7 +338,7 @@ func (l *learner) fit() error {
 		return err
 	}
 	theta := slices.Clone(f.s.theta)
-	l.cost = f.solve(theta, fullSteps)
+	f.solve(theta, fullSteps)
 	f.s.store(l.m, theta)
 	for {
 		q, se := f.say(theta)
@@ -367,7 +376,7 @@ func (l *learner) drop(k int, why string) (*fitter, []float64, error) {
 	l.m = &m
 	l.dropped[candidate(t.State, t.Name)] = why
 	theta := slices.Clone(f.s.theta)
-	l.cost = f.solve(theta, warmSteps)
+	f.solve(theta, warmSteps)
 	f.s.store(l.m, theta)
 	return f, theta, nil
 }
@@ -393,7 +402,7 @@ func (l *learner) settle() error {
 		return err
 	}
 	l.theta = slices.Clone(f.s.theta)
-	l.cost = f.solve(l.theta, warmSteps)
+	f.solve(l.theta, warmSteps)
 	f.s.store(l.m, l.theta)
 	_, se := f.say(l.theta)
 	for lane, p := range f.free {
@@ -421,7 +430,7 @@ func (l *learner) tune(coarse float64) error {
 	}
 	l.m.States = slices.Clone(l.m.States)
 	tune(l.m, l.h.draft(nil), append(trials, trial{f, l.theta}), coarse)
-	l.cost = f.solve(l.theta, warmSteps)
+	f.solve(l.theta, warmSteps)
 	f.s.store(l.m, l.theta)
 	return nil
 }
@@ -436,36 +445,32 @@ func (l *learner) economise() error {
 				proposed = append(proposed, k)
 			}
 		}
-		costs := make([]float64, len(proposed))
-		err := l.parallel(len(proposed)*len(l.folds), func(i int) error {
-			h := l.folds[i%len(l.folds)]
-			t := &l.m.Terms[proposed[i/len(l.folds)]]
+		n := len(l.folds)
+		saves := make([]float64, len(proposed)*n) // by term and fold: what the rows held out lose without it, as a share of their cost
+		err := l.parallel(len(saves), func(i int) error {
+			h, t := l.folds[i%n], &l.m.Terms[proposed[i/n]]
 			m, ok := l.toggled(h.m, t.State, t.Name)
 			if !ok { // nothing works without it
-				h.lock.Lock()
-				defer h.lock.Unlock()
-				h.saves[proposed[i/len(l.folds)]] = math.Inf(1)
+				saves[i] = math.Inf(1)
 				return nil
 			}
 			without, _, err := l.foldFit(h, m, lapSteps)
-			if err != nil {
-				return err
+			if err == nil {
+				saves[i] = without.cost() - h.trial.cost()
 			}
-			h.lock.Lock()
-			defer h.lock.Unlock()
-			h.saves[proposed[i/len(l.folds)]] = without.cost() - h.trial.cost()
-			return nil
+			return err
 		})
 		if err != nil {
 			return err
 		}
 		worst, least := -1, parsimony
 		for i, k := range proposed {
-			for _, h := range l.folds {
-				costs[i] += h.saves[k] / float64(len(l.folds))
+			mean := 0.0
+			for _, v := range saves[i*n : (i+1)*n] {
+				mean += v / float64(n)
 			}
-			if costs[i] < least {
-				worst, least = k, costs[i]
+			if mean < least {
+				worst, least = k, mean
 			}
 		}
 		if worst < 0 {
@@ -691,9 +696,6 @@ type fold struct {
 	learn, score [][]bool // by run and row
 	m            *Model
 	trial        trial
-
-	lock  sync.Mutex
-	saves map[int]float64 // by term: what the rows held out lose without it, as a share of their cost
 }
 
 // holding makes a fold that holds out the rows that out says.
@@ -729,7 +731,6 @@ func (l *learner) hold() {
 func (l *learner) refold() error {
 	return l.parallel(len(l.folds), func(i int) (err error) {
 		h := l.folds[i]
-		h.saves = map[int]float64{}
 		h.trial, h.m, err = l.foldFit(h, l.fresh(l.m), foldSteps)
 		return err
 	})
@@ -844,14 +845,9 @@ func (l *learner) ways() []Way {
 	return []Way{Known, Held, Planned}
 }
 
-// judge fills in what can only be told by forecasts of rows that were not learned from: the
-// spread of the intervals and the table of skill.
+// judge fills in the table of skill: of every run by a model of the others.
 func (l *learner) judge() error {
 	ways := l.ways()
-	if err := l.spread(); err != nil {
-		return err
-	}
-	// Skill, on every run by a model of the others.
 	rows := make([][]Skill, len(l.runs))
 	err := l.parallel(len(l.runs), func(i int) error {
 		m := l.m
@@ -891,7 +887,7 @@ func (l *learner) ofOthers(i int) (*Model, error) {
 			}
 		}
 		o := Options{Inputs: l.runs[0].Inputs, Hypotheses: l.h, Date: l.o.Date}
-		if sub, err := newLearner(others, o); err == nil && sub.make() == nil {
+		if sub, err := newLearner(others, o); err == nil && sub.build() == nil {
 			return sub.m, nil
 		} // what the others do not bear out, they cannot be asked to forecast by their own choice of terms
 	}
@@ -907,20 +903,6 @@ func (l *learner) ofOthers(i int) (*Model, error) {
 	}
 	m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
 	return m, nil
-}
-
-// make is learn without the judging of the outcome and without evidence.
-func (l *learner) make() error {
-	if err := l.fit(); err != nil {
-		return err
-	}
-	if err := l.settle(); err != nil {
-		return err
-	}
-	if err := l.document(); err != nil {
-		return err
-	}
-	return l.spread()
 }
 
 // spread finds by how much the intervals of each way and horizon must be widened so that they hold

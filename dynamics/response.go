@@ -59,33 +59,24 @@ func Work(m *Model, run *Run, from, to int) (*WorkingPoint, error) {
 			w.Phase = p
 		}
 	}
-	e := NewEstimator(m)
-	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
 	us, xs := make([][]float64, len(run.U)), make([][]float64, len(m.States))
-	var est Estimate
-	for i := from; i < to; i++ {
-		for k := range u {
-			u[k] = run.U[k][i]
+	NewEstimator(m).follow(run, from, to, func(i int, est *Estimate) {
+		if phases[i] != w.Phase || est.Blind {
+			return
 		}
-		for k := range z {
-			z[k] = run.Z[k][i]
-		}
-		dt := 0.0
-		if i > from {
-			dt = run.Time[i] - run.Time[i-1]
-		}
-		e.Step(&est, dt, u, z)
-		if phases[i] != w.Phase || est.Blind || !finite(u...) {
-			continue
+		for k := range us {
+			if !finite(run.U[k][i]) {
+				return
+			}
 		}
 		w.Rows++
 		for k := range us {
-			us[k] = append(us[k], u[k])
+			us[k] = append(us[k], run.U[k][i])
 		}
 		for k := range xs {
 			xs[k] = append(xs[k], est.X[k])
 		}
-	}
+	})
 	if w.Rows == 0 {
 		return nil, fmt.Errorf("run %s: no rows in which the filter can follow the process", run.Name)
 	}

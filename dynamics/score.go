@@ -133,23 +133,10 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 	e := newEstimator(t.s)
 	plan := e.plan
 	run := t.run
-	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
-	var est Estimate
 	var fc Forecast
-	for i := from; i < to; i++ {
-		for k := range u {
-			u[k] = run.U[k][i]
-		}
-		for k := range z {
-			z[k] = run.Z[k][i]
-		}
-		dt := 0.0
-		if i > from {
-			dt = run.Time[i] - run.Time[i-1]
-		}
-		e.Step(&est, dt, u, z)
-		if (i-from)%stride != 0 || !(z[0] > above) {
-			continue
+	e.follow(run, from, to, func(i int, _ *Estimate) {
+		if (i-from)%stride != 0 || !(run.Z[0][i] > above) {
+			return
 		}
 		// Forecast to the very instants of the target rows.
 		n := 0
@@ -172,8 +159,29 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 		for k := range n {
 			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k]})
 		}
-	}
+	})
 	return nil
+}
+
+// follow steps through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
+// after each with the estimate, which the next step overwrites.
+func (e *Estimator) follow(run *Run, from, to int, fn func(i int, est *Estimate)) {
+	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
+	var est Estimate
+	for i := from; i < to; i++ {
+		for k := range u {
+			u[k] = run.U[k][i]
+		}
+		for k := range z {
+			z[k] = run.Z[k][i]
+		}
+		dt := 0.0
+		if i > from {
+			dt = run.Time[i] - run.Time[i-1]
+		}
+		e.Step(&est, dt, u, z)
+		fn(i, &est)
+	}
 }
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
