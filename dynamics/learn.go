@@ -963,12 +963,16 @@ func (l *learner) spread() error {
 			slices.Sort(v)
 			n := float64(len(v))
 			share := func(p float64) float64 { return v[min(len(v)-1, max(0, int(p*n)))] }
-			// Forecasts that overlap err alike: so many independent ones stand behind the quantile, and
-			// of few the next may well be worse than all but the worst (split conformal prediction:
-			// Vovk, Gammerman and Shafer 2005).
-			windows := n * step / at
-			p := min(1, 0.95*(windows+1)/windows)
-			unsure := 1 + 1.5/math.Sqrt(windows) // the worst of few is itself known poorly
+			// What a forecast that is not told the inputs misses by most are single events, and the worst
+			// of them says little of the next: there the plain quantile.
+			p, unsure := 0.95, 1.0
+			if w == Known {
+				// Forecasts that overlap err alike: so many independent ones stand behind the quantile, and
+				// of few the next may well be worse than all but the worst (split conformal prediction:
+				// Vovk, Gammerman and Shafer 2005), which is itself known poorly.
+				windows := n * step / at
+				p, unsure = min(1, 0.95*(windows+1)/windows), 1+1.5/math.Sqrt(windows)
+			}
 			return SideScale{Lower: max(0.3, -unsure*share((1-p)/2)), Upper: max(0.3, unsure*share((1+p)/2))}
 		}
 		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
