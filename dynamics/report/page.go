@@ -54,6 +54,7 @@ type page struct {
 	Proof          []headRow // pooled
 	InSample       bool      // there is no proof: the rows are in sample
 	HasPlan        bool
+	PlanProved     bool // by every run of the headline
 	HasPhases      bool
 	HasSetPoint    bool
 	Equation       template.HTML
@@ -270,6 +271,7 @@ func (r *Report) headline(p *page) {
 			if row.Held != nil && row.Held.Count != row.Count {
 				row.Held = nil
 			}
+			p.PlanProved = p.PlanProved || row.Plan != nil
 			p.HasSetPoint = p.HasSetPoint || row.Known.SetPoint > 0
 			p.Proof = append(p.Proof, row)
 		}
