@@ -456,7 +456,7 @@ func (l *learner) economise() error {
 			}
 			without, _, err := l.foldFit(h, m, lapSteps)
 			if err == nil {
-				saves[i] = without.cost() - h.trial.cost()
+				saves[i] = without.cost() - h.cost
 			}
 			return err
 		})
@@ -696,6 +696,7 @@ type fold struct {
 	learn, score [][]bool // by run and row
 	m            *Model
 	trial        trial
+	cost         float64 // of trial
 }
 
 // holding makes a fold that holds out the rows that out says.
@@ -732,6 +733,9 @@ func (l *learner) refold() error {
 	return l.parallel(len(l.folds), func(i int) (err error) {
 		h := l.folds[i]
 		h.trial, h.m, err = l.foldFit(h, l.fresh(l.m), foldSteps)
+		if err == nil {
+			h.cost = h.trial.cost()
+		}
 		return err
 	})
 }
