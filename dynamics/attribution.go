@@ -50,9 +50,13 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
 		e.plan.start(e.held, (e.x[o]-s.xOff[o])/scale)
 		e.planNow = 0
 	}
+	drives := e.heldDrives
+	if plan {
+		drives = e.planDrives
+	}
 	n := steps(horizon)
 	h := horizon / float64(n)
-	gather := func() {
+	gather := func() { // the first state moves by Heun's rule, half of it by each stage
 		k := 0
 		for i := range e.m.Terms {
 			if e.m.Terms[i].State == e.m.States[StateTool].Symbol {
@@ -61,26 +65,14 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
 			}
 		}
 	}
+	s.pace(e.w, e.v, h)
 	for j := range n {
-		switch ahead := (float64(j) + 0.5) * h; {
-		case plan:
-			e.planDrives(e.last, ahead)
-		case ahead < e.past.delay:
-			e.past.at(e.last, ahead)
-		default:
-			copy(e.last, e.now)
-		}
+		drives(e.last, float64(j)*h, float64(j+1)*h)
 		s.act(e.v, e.last)
 		s.rates(e.w.k1, e.v, e.fx)
 		gather()
-		for i := range e.fx {
-			e.w.x1[i] = e.fx[i] + h*e.w.k1[i]
-		}
-		s.rates(e.w.k2, e.v, e.w.x1)
+		s.finish(e.w, e.v, e.fx)
 		gather()
-		for i := range e.fx {
-			e.fx[i] += h / 2 * (e.w.k1[i] + e.w.k2[i])
-		}
 	}
 	dst.Total = (e.fx[o] - e.x[o]) / scale
 	if o != StateTool {

@@ -61,6 +61,7 @@ type Estimator struct {
 	age     []float64 // s since each was good, +Inf if never
 	now     []float64 // drives of u
 	last    []float64 // scratch
+	half    []float64
 	past    delayLine
 	dead    float64
 	unseen  float64 // s since a measurement was accepted
@@ -70,7 +71,7 @@ type Estimator struct {
 	judged bool      // and whether there were any
 
 	plan     *planner // nil without a plan
-	planned  func([]float64, float64)
+	planned  func(d []float64, from, to float64)
 	planNow  float64 // s ahead that the planner has come
 	setPoint float64
 }
@@ -89,7 +90,7 @@ func newEstimator(s *system) *Estimator {
 		m: s.m, s: s, x: make([]float64, n), p: make([]float64, n*n), v: s.registers(), sv: make([]float64, s.start.regs), w: s.scratch(),
 		before: make([]float64, n), gain: make([]float64, n), fx: make([]float64, n), fp: make([]float64, n*n),
 		u: make([]float64, s.nu), held: make([]float64, s.nu), age: make([]float64, s.nu),
-		now: make([]float64, len(s.drives)), last: make([]float64, len(s.drives)), dead: s.deadTime(),
+		now: make([]float64, len(s.drives)), last: make([]float64, len(s.drives)), half: make([]float64, len(s.drives)), dead: s.deadTime(),
 	}
 	e.past.init(e.dead, len(s.drives))
 	e.setPoint = math.NaN()
@@ -176,6 +177,15 @@ func (l *delayLine) at(dst []float64, ahead float64) {
 	w := (l.age[i] - age) / (l.age[i] - l.age[i+1])
 	for k := range dst {
 		dst[k] = a[k] + w*(b[k]-a[k])
+	}
+}
+
+// between gives the mean drives from one instant to another, by two points of at; half is scratch.
+func between(dst, half []float64, at func(d []float64, instant float64), from, to float64) {
+	at(dst, from+0.25*(to-from))
+	at(half, from+0.75*(to-from))
+	for i, v := range half {
+		dst[i] = 0.5 * (dst[i] + v)
 	}
 }
 
@@ -268,7 +278,8 @@ func (e *Estimator) predict(dt float64) {
 	n := steps(dt)
 	h := dt / float64(n)
 	for k := range n {
-		e.past.at(e.last, (float64(k)+0.5)*h-dt)
+		at := float64(k)*h - dt
+		between(e.last, e.half, e.past.at, at, at+h)
 		e.s.act(e.v, e.last)
 		e.s.stepCov(e.w, e.v, e.x, e.p, h)
 	}
@@ -373,13 +384,16 @@ func (e *Estimator) Forecast(dst *Forecast, u []float64) {
 		return
 	}
 	e.s.drive(e.now, e.v, e.held)
-	e.forecast(dst, func(d []float64, ahead float64) {
-		if ahead < e.past.delay {
-			e.past.at(d, ahead)
-		} else {
-			copy(d, e.now)
-		}
-	}, Held, true)
+	e.forecast(dst, e.heldDrives, Held, true)
+}
+
+// heldDrives gives the mean drives between two instants ahead with inputs as they are now.
+func (e *Estimator) heldDrives(d []float64, from, to float64) {
+	if from < e.past.delay {
+		between(d, e.half, e.past.at, from, to)
+	} else {
+		copy(d, e.now)
+	}
 }
 
 // SetPoint tells what the machine's own controller aims at, in the unit of the first output; 0 is off,
@@ -398,8 +412,9 @@ func (e *Estimator) forecastPlan(dst *Forecast) {
 	e.forecast(dst, e.planned, Planned, true)
 }
 
-// planDrives gives the drives ahead by the plan.
-func (e *Estimator) planDrives(d []float64, ahead float64) {
+// planDrives gives the drives between two instants ahead by the plan: those half-way.
+func (e *Estimator) planDrives(d []float64, from, to float64) {
+	ahead := (from + to) / 2
 	if ahead <= e.dead {
 		e.past.at(d, ahead)
 		return
@@ -412,8 +427,9 @@ func (e *Estimator) planDrives(d []float64, ahead float64) {
 	s.drive(d, e.v, e.plan.u)
 }
 
-// forecast runs ahead under the drives that act at each instant; without intervals those are NaN.
-func (e *Estimator) forecast(dst *Forecast, at func(d []float64, ahead float64), way Way, intervals bool) {
+// forecast runs ahead under the drives that at gives between two instants; without intervals those are
+// NaN.
+func (e *Estimator) forecast(dst *Forecast, at func(d []float64, from, to float64), way Way, intervals bool) {
 	n := len(dst.Horizon)
 	dst.Mean, dst.SD = resize(dst.Mean, n), resize(dst.SD, n)
 	dst.Lower, dst.Upper = resize(dst.Lower, n), resize(dst.Upper, n)
@@ -437,15 +453,15 @@ func (e *Estimator) forecast(dst *Forecast, at func(d []float64, ahead float64),
 			k := steps(horizon - now)
 			h := (horizon - now) / float64(k)
 			for j := range k {
-				at(e.last, now+(float64(j)+0.5)*h)
+				from := now + float64(j)*h
+				at(e.last, from, from+h)
 				s.act(e.v, e.last)
-				left := horizon - now - float64(j)*h
 				switch {
-				case !intervals || now+float64(j)*h < leapt-h/2:
+				case !intervals || from < leapt-h/2:
 					s.step(e.w, e.v, e.fx, h)
-				case now+float64(j)*h >= farAfter && left >= farStep-h/2 && h > 0.9*maxStep:
+				case from >= farAfter && horizon-from >= 1.5*h:
 					s.leap(e.w, e.v, e.fx, e.fp, h)
-					leapt = now + float64(j)*h + farStep
+					leapt = from + 2*h
 				default:
 					s.stepCov(e.w, e.v, e.fx, e.fp, h)
 				}

@@ -48,7 +48,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 		if !inside {
 			return // it would leave what the model was trained on
 		}
-		more := newFitter(f.s, []*fitRun{newFitRun(&m, run)}).evaluate(all.theta, false)
+		more := newFitter(f.s, []*fitRun{newFitRun(&m, run, nil)}).evaluate(all.theta, false)
 		sum := newNormal(len(f.free))
 		for i := range q.a {
 			sum.a[i] = q.a[i] + float64(len(run.Time))/rows*more.a[i]

@@ -15,13 +15,15 @@ var fitHorizons = []struct{ at, scale float64 }{
 }
 
 const (
-	openScale = 20.0  // K
-	settled   = 5e-4  // share of the cost below which an iteration is the last
-	huber     = 3.0   // errors beyond this many scales count linearly in a fit
-	priorRows = 2.0   // the starting values weigh as much as so many rows
-	blockSpan = 120.0 // s within which residuals hang together: two longest horizons
-	hopeless  = 1e6   // squared error of a forecast that is no number
-	origins   = 90    // forecasts per run and fit
+	openScale   = 20.0  // K
+	settled     = 5e-4  // share of the cost below which an iteration is the last
+	huber       = 3.0   // errors beyond this many scales count linearly in a fit
+	priorRows   = 2.0   // the starting values weigh as much as so many rows
+	blockSpan   = 120.0 // s within which residuals hang together: two longest horizons
+	hopeless    = 1e6   // squared error of a forecast that is no number
+	origins     = 90    // forecasts per run and fit from warm rows
+	coolOrigins = 30    // and from others
+	coolWeight  = 0.2   // of a row that is not warm
 )
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
@@ -31,8 +33,8 @@ type fitRun struct {
 	warm   float64   // reading below which forecasts count less, SI
 	u      [][]float64
 	step   float64
-	stride int
-	mask   []bool // rows that count, nil: all
+	mask   []bool    // rows that count, nil: all
+	weight []float64 // of a forecast by its row of origin, 0 is none; with all rows they add up to 1
 
 	drive []float64 // rows × drives
 	x0    []float64 // filtered states by origin
@@ -42,9 +44,9 @@ type fitRun struct {
 	open, openS []float64
 }
 
-// newFitRun takes run, whose inputs are those of m.
-func newFitRun(m *Model, run *Run) *fitRun {
-	f := &fitRun{t: run.Time, step: medianStep(run.Time)}
+// newFitRun takes run, whose inputs are those of m, and of which only the rows of mask (nil: all) count.
+func newFitRun(m *Model, run *Run, mask []bool) *fitRun {
+	f := &fitRun{t: run.Time, step: medianStep(run.Time), mask: mask}
 	u := mustUnit(m.Outputs[0].Unit)
 	f.scale = u.Scale
 	for _, z := range run.Z[0] {
@@ -68,8 +70,37 @@ func newFitRun(m *Model, run *Run) *fitRun {
 		}
 		f.u = append(f.u, row)
 	}
-	f.stride = max(1, len(f.t)/origins)
+	f.choose()
 	return f
+}
+
+// choose spreads the origins of forecasts evenly over the warm rows, and fewer over the others. Every
+// run weighs the same, however many of its rows are warm.
+func (f *fitRun) choose() {
+	warm, total := 0, 0
+	for _, z := range f.z {
+		if finite(z) {
+			total++
+			if z >= f.warm {
+				warm++
+			}
+		}
+	}
+	sum := float64(warm) + coolWeight*float64(total-warm)
+	every := [2]int{max(1, (total-warm)/coolOrigins), max(1, warm/origins)}
+	weight := [2]float64{coolWeight / sum, 1 / sum}
+	f.weight = make([]float64, len(f.z))
+	var n [2]int
+	for i, z := range f.z {
+		if !finite(z) {
+			continue
+		}
+		k := b2i(z >= f.warm)
+		if n[k]%every[k] == 0 && (f.mask == nil || f.mask[i]) {
+			f.weight[i] = weight[k] * float64(every[k])
+		}
+		n[k]++
+	}
 }
 
 // fitter fits the free parameters of one system to several runs.
@@ -159,55 +190,73 @@ func (q *normal) merge(p *normal) {
 type flow struct {
 	f      *fitter
 	s      *system
+	w      *scratch
 	n      int
 	v      []float64
-	k, dk  []float64 // rates at both stages of Heun's rule, and their derivatives
+	k, dk  []float64 // rates at both stages of a step, and their derivatives
 	x1, s1 []float64
 	sv     []float64
+	d1, d2 []float64 // by state: h²·φ₁' and h²·φ₂' at the pace of w
+	paced  float64   // h that they are of
 }
 
 func (f *fitter) flow(theta []float64) *flow {
 	s, n := f.s, len(f.free)
-	q := &flow{f: f, s: s, n: n, v: s.registers(),
-		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sv: make([]float64, s.start.regs)}
+	q := &flow{f: f, s: s, w: s.scratch(), n: n, v: s.registers(),
+		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sv: make([]float64, s.start.regs),
+		d1: make([]float64, s.nx), d2: make([]float64, s.nx)}
 	s.load(q.v, theta)
 	return q
 }
 
-// act puts the drives of an instant, interpolated between rows, into the registers.
-func (q *flow) act(r *fitRun, at float64, hint *int) {
+// act puts the drives between two instants into the registers: the mean of two points of the straight
+// lines between rows.
+func (q *flow) act(r *fitRun, from, to float64, hint *int) {
 	s := q.s
 	nd := len(s.drives)
+	dead := 0.0
 	if s.dead >= 0 {
-		at -= q.v[s.dead]
+		dead = q.v[s.dead]
 	}
-	k := *hint
-	for k > 0 && r.t[k] > at {
-		k--
-	}
-	for k+2 < len(r.t) && r.t[k+1] <= at {
-		k++
-	}
-	*hint = k
-	w, perS := 0.0, 0.0
-	if k+1 < len(r.t) {
-		perS = 1 / (r.t[k+1] - r.t[k])
-		w = (at - r.t[k]) * perS
-		if w <= 0 || w >= 1 {
-			w = min(1, max(0, w))
-			perS = 0
+	for side := range 2 {
+		at := from + (0.25+0.5*float64(side))*(to-from) - dead
+		k := *hint
+		for k > 0 && r.t[k] > at {
+			k--
 		}
-	}
-	a := r.drive[k*nd : (k+1)*nd]
-	b := a
-	if w > 0 {
-		b = r.drive[(k+1)*nd : (k+2)*nd]
-	}
-	for i, reg := range s.drives {
-		q.v[reg] = a[i] + w*(b[i]-a[i])
-	}
-	for i, reg := range s.dots {
-		q.v[reg] = (b[i] - a[i]) * perS
+		for k+2 < len(r.t) && r.t[k+1] <= at {
+			k++
+		}
+		*hint = k
+		w, perS := 0.0, 0.0
+		if k+1 < len(r.t) {
+			perS = 1 / (r.t[k+1] - r.t[k])
+			w = (at - r.t[k]) * perS
+			if w <= 0 || w >= 1 {
+				w = min(1, max(0, w))
+				perS = 0
+			}
+		}
+		a := r.drive[k*nd : (k+1)*nd]
+		b := a
+		if w > 0 {
+			b = r.drive[(k+1)*nd : (k+2)*nd]
+		}
+		if side == 0 {
+			for i, reg := range s.drives {
+				q.v[reg] = 0.5 * (a[i] + w*(b[i]-a[i]))
+			}
+			for i, reg := range s.dots {
+				q.v[reg] = 0.5 * (b[i] - a[i]) * perS
+			}
+			continue
+		}
+		for i, reg := range s.drives {
+			q.v[reg] += 0.5 * (a[i] + w*(b[i]-a[i]))
+		}
+		for i, reg := range s.dots {
+			q.v[reg] += 0.5 * (b[i] - a[i]) * perS
+		}
 	}
 }
 
@@ -230,41 +279,73 @@ func (q *flow) rates(slot int, x, sens []float64) {
 	}
 }
 
+// pace is system.pace, and for the derivatives.
+func (q *flow) pace(h float64) {
+	q.s.pace(q.w, q.v, h)
+	if q.n == 0 || q.paced == h {
+		return
+	}
+	q.paced = h
+	for i, c := range q.w.decay {
+		p1, p2, slope2 := phi(c * h)
+		q.d1[i], q.d2[i] = h*h*(p1-p2), h*h*slope2
+	}
+}
+
 // step is system.step with derivatives, and with the covariance p where it is not nil.
-func (q *flow) step(w *scratch, x, sens, p []float64, h float64) {
-	nx := q.s.nx
+func (q *flow) step(x, sens, p []float64, h float64) {
+	s, w, n := q.s, q.w, q.n
+	nx := s.nx
+	q.pace(h)
 	q.rates(0, x, sens)
 	if p != nil {
-		if q.n == 0 {
-			eval(q.s.slopeCode, q.v)
+		if n == 0 {
+			eval(s.slopeCode, q.v)
 		}
-		q.s.spreadCov(w, q.v, q.k[:nx], p, h)
+		s.spreadCov(w, q.v, q.k[:nx], p, h)
 	}
 	for i := range x {
-		q.x1[i] = x[i] + h*q.k[i]
+		q.x1[i] = x[i] + w.ph1[i]*q.k[i]
+		if n > 0 {
+			floats.AddScaledTo(q.s1[i*n:(i+1)*n], sens[i*n:(i+1)*n], w.ph1[i], q.dk[i*n:(i+1)*n])
+		}
 	}
-	m := len(sens)
-	if m > 0 {
-		floats.AddScaledTo(q.s1, sens, h, q.dk[:m])
+	if n > 0 {
+		for _, d := range s.decayParam {
+			q.s1[int(d.of)*n+int(d.by)] += q.d1[d.of] * q.v[d.r] * q.k[d.of]
+		}
 	}
 	q.rates(1, q.x1, q.s1)
-	for i := range x {
-		x[i] += h / 2 * (q.k[i] + q.k[nx+i])
+	if n > 0 {
+		m := nx * n
+		for i := range x {
+			lane, next := sens[i*n:(i+1)*n], q.s1[i*n:(i+1)*n]
+			first, second := q.dk[i*n:(i+1)*n], q.dk[m+i*n:m+(i+1)*n]
+			a, c := w.ph2[i], w.decay[i]
+			for l, v := range next {
+				lane[l] = v + a*(second[l]-first[l]-c*(v-lane[l]))
+			}
+		}
+		for _, d := range s.decayParam {
+			i := d.of
+			moved := q.x1[i] - x[i]
+			sens[int(i)*n+int(d.by)] += q.v[d.r] * (q.d2[i]*(q.k[nx+int(i)]-q.k[i]-w.decay[i]*moved) - w.ph2[i]*moved)
+		}
 	}
-	if m > 0 {
-		floats.AddScaled(sens, h/2, q.dk[:m])
-		floats.AddScaled(sens, h/2, q.dk[m:])
+	for i := range x {
+		x[i] = q.x1[i] + w.ph2[i]*(q.k[nx+i]-q.k[i]-w.decay[i]*(q.x1[i]-x[i]))
 	}
 }
 
 // advance moves x and sens, and p where it is not nil, from one time to another under the run's
 // inputs.
-func (q *flow) advance(w *scratch, r *fitRun, x, sens, p []float64, from, to float64, hint *int) {
+func (q *flow) advance(r *fitRun, x, sens, p []float64, from, to float64, hint *int) {
 	n := steps(to - from)
 	h := (to - from) / float64(n)
 	for i := range n {
-		q.act(r, from+(float64(i)+0.5)*h, hint)
-		q.step(w, x, sens, p, h)
+		at := from + float64(i)*h
+		q.act(r, at, at+h, hint)
+		q.step(x, sens, p, h)
 	}
 }
 
@@ -297,7 +378,7 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 func (f *fitter) follow(r *fitRun, theta []float64) {
 	s, n := f.s, len(f.free)
 	nx, out := s.nx, s.out[0]
-	q, w := f.flow(theta), s.scratch()
+	q := f.flow(theta)
 	x, sens, p := make([]float64, nx), make([]float64, nx*n), make([]float64, nx*nx)
 	started := false
 	hint := 0
@@ -309,7 +390,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
 			} else {
-				q.advance(w, r, x, sens, p, r.t[i-1], r.t[i], &hint)
+				q.advance(r, x, sens, p, r.t[i-1], r.t[i], &hint)
 			}
 		}
 		if !finite(z) {
@@ -339,7 +420,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 			}
 			floats.Scale(1-gain[out], from)
 		}
-		if i%r.stride == 0 {
+		if r.weight[i] > 0 {
 			r.rows = append(r.rows, i)
 			r.x0, r.s0 = append(r.x0, x...), append(r.s0, sens...)
 		}
@@ -350,7 +431,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 func (f *fitter) simulate(r *fitRun, theta []float64) {
 	s, n := f.s, len(f.free)
 	nx, out, rows := s.nx, s.out[0], len(r.t)
-	q, w := f.flow(theta), s.scratch()
+	q := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	r.open, r.openS = resize(r.open, rows), resize(r.openS, rows*n)
 	started, hint := false, 0
@@ -360,7 +441,7 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
 			} else {
-				q.advance(w, r, x, sens, nil, r.t[i-1], r.t[i], &hint)
+				q.advance(r, x, sens, nil, r.t[i-1], r.t[i], &hint)
 			}
 		}
 		if !started {
@@ -451,10 +532,10 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run int) {
 	s, n := f.s, len(f.free)
 	nx, out := s.nx, s.out[0]
-	ahead, w := f.flow(theta), s.scratch()
+	ahead := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	row := make([]float64, n)
-	each := 1 / float64(len(r.rows)*(len(fitHorizons)+1)*len(f.runs))
+	each := 1 / float64((len(fitHorizons)+1)*len(f.runs))
 	put := func(pred float64, grad []float64, z, scale, weight float64, block int) {
 		if !finite(z) {
 			return
@@ -470,13 +551,7 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 	}
 	for o := from; o < to; o++ {
 		i := r.rows[o]
-		if r.mask != nil && !r.mask[i] {
-			continue
-		}
-		weight := each
-		if r.z[i] < r.warm {
-			weight *= 0.2
-		}
+		weight := each * r.weight[i]
 		block := run*1000000 + int((r.t[i]-r.t[0])/blockSpan)
 		copy(x, r.x0[o*nx:(o+1)*nx])
 		copy(sens, r.s0[o*nx*n:(o+1)*nx*n])
@@ -492,7 +567,7 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 			if r.mask != nil && !r.mask[target] {
 				break
 			}
-			ahead.advance(w, r, x, sens, nil, r.t[at], r.t[target], &hint)
+			ahead.advance(r, x, sens, nil, r.t[at], r.t[target], &hint)
 			at = target
 			put(x[out], sens[out*n:(out+1)*n], r.z[target], h.scale*r.scale, weight, block)
 		}

@@ -275,11 +275,11 @@ func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error)
 		if err != nil {
 			return nil, err
 		}
-		f := newFitRun(m, c)
+		var mask []bool
 		if masks != nil {
-			f.mask = masks[i]
+			mask = masks[i]
 		}
-		rs = append(rs, f)
+		rs = append(rs, newFitRun(m, c, mask))
 	}
 	return newFitter(m.compileFor(true), rs), nil
 }

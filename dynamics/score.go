@@ -45,11 +45,12 @@ type track struct {
 	s     *system
 	drive []float64 // rows × drives, inputs held over gaps
 	step  float64   // s, median
+	half  []float64 // scratch
 }
 
 func newTrack(s *system, run *Run) *track {
 	nd := len(s.drives)
-	t := &track{run: run, s: s, drive: make([]float64, len(run.Time)*nd), step: medianStep(run.Time)}
+	t := &track{run: run, s: s, drive: make([]float64, len(run.Time)*nd), step: medianStep(run.Time), half: make([]float64, nd)}
 	u := make([]float64, len(run.U))
 	for k := range u {
 		u[k] = s.m.assumed(k)
@@ -87,6 +88,11 @@ func (t *track) at(dst []float64, time float64, hint *int, last int) {
 	for i := range dst {
 		dst[i] = a[i] + w*(b[i]-a[i])
 	}
+}
+
+// between gives the mean drives that act from one time to another.
+func (t *track) between(dst []float64, from, to float64, hint *int, last int) {
+	between(dst, t.half, func(d []float64, time float64) { t.at(d, time, hint, last) }, from, to)
 }
 
 // target is the row that lies horizon seconds after row i in a log of even spacing.
@@ -151,7 +157,7 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 		if way != Known {
 			last = i
 		}
-		at := func(d []float64, ahead float64) { t.at(d, run.Time[i]+ahead, &hint, last) }
+		at := func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }
 		if way == Planned {
 			at = t.planned(e, plan, i, to, at)
 		}
@@ -186,7 +192,7 @@ func (e *Estimator) follow(run *Run, from, to int, fn func(i int, est *Estimate)
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
 // are those of the recording; speed and power follow.
-func (t *track) planned(e *Estimator, plan *planner, i, to int, before func([]float64, float64)) func([]float64, float64) {
+func (t *track) planned(e *Estimator, plan *planner, i, to int, before func(d []float64, from, to float64)) func(d []float64, from, to float64) {
 	run, s := t.run, t.s
 	dead := s.deadTime()
 	row := make([]float64, len(run.U))
@@ -213,9 +219,10 @@ func (t *track) planned(e *Estimator, plan *planner, i, to int, before func([]fl
 	reading := func() float64 { return (e.fx[o] - s.xOff[o]) / s.xScale[o] }
 	plan.start(row, run.Z[0][i])
 	j, now := i, 0.0
-	return func(d []float64, ahead float64) {
+	return func(d []float64, from, until float64) {
+		ahead := (from + until) / 2
 		if ahead <= dead {
-			before(d, ahead)
+			before(d, from, until)
 			return
 		}
 		at := ahead - dead
@@ -255,7 +262,8 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 			n := steps(dt)
 			h := dt / float64(n)
 			for k := range n {
-				t.at(e.last, run.Time[i-1]+(float64(k)+0.5)*h, &hint, to-1)
+				at := run.Time[i-1] + float64(k)*h
+				t.between(e.last, at, at+h, &hint, to-1)
 				s.act(e.v, e.last)
 				s.stepCov(e.w, e.v, e.x, e.p, h)
 			}

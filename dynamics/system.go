@@ -27,6 +27,9 @@ type system struct {
 	dead                int     // index of the dead time among the parameters, -1
 
 	slopes []slope   // ∂rate/∂state
+	// By state: register of ∂rate/∂itself where that depends on parameters alone, else −1. Never of the
+	// first state, so that its change is the sum of its terms by Heun's rule.
+	decay []int32
 	into   [][]int32 // by state: the states of before that a step's Jacobian takes
 	all    [][]int32 // every state, by state
 
@@ -34,6 +37,7 @@ type system struct {
 	free       []int   // the parameters that are learned: lanes
 	byParam    []slope // ∂rate/∂parameter: of is a state, by a lane
 	startParam []slope // ∂start/∂parameter, in start
+	decayParam []slope // ∂decay/∂parameter
 	dots       []int32 // by drive of the rates: register of its slope over time; nil without a dead time to learn
 
 	theta        []float64 // parameters
@@ -163,11 +167,15 @@ func (m *Model) compileFor(fit bool) *system {
 func (s *system) deriveStates(b *builder) {
 	n := s.nx
 	direct := make([]bool, n*n)
+	s.decay = slices.Repeat([]int32{-1}, n)
 	for i, r := range s.rate {
 		for j := range n {
 			if d := b.derive(r, s.state+int32(j)); d >= 0 {
 				s.slopes = append(s.slopes, slope{int32(i), int32(j), d})
 				direct[i*n+j] = true
+				if i == j && i != StateTool && b.level[d] == levelParam {
+					s.decay[i] = d
+				}
 			}
 		}
 	}
@@ -200,6 +208,15 @@ func (s *system) deriveParams(b *builder) {
 		for lane, p := range s.free {
 			if d := b.derive(r, s.param+int32(p)); d >= 0 {
 				s.byParam = append(s.byParam, slope{int32(i), int32(lane), d})
+			}
+		}
+	}
+	for i, r := range s.decay {
+		for lane, p := range s.free {
+			if r >= 0 {
+				if d := b.derive(r, s.param+int32(p)); d >= 0 {
+					s.decayParam = append(s.decayParam, slope{int32(i), int32(lane), d})
+				}
 			}
 		}
 	}
@@ -295,10 +312,15 @@ func (s *system) begin(v, theta []float64, reading float64, x []float64) {
 	}
 }
 
-// scratch is what stepping needs; one per goroutine.
+// scratch is what stepping needs; one per goroutine and set of parameters.
 type scratch struct {
 	k1, k2, x1 []float64
 	j, f, fp   []float64 // of a step's Jacobian
+
+	// Of steps of h seconds, by state: what its rate depends on the state itself (1/s, 0 where that is
+	// not the parameters' alone), and h·φ₁, h·φ₂ of that times h.
+	h               float64
+	decay, ph1, ph2 []float64
 }
 
 func (s *system) scratch() *scratch {
@@ -306,53 +328,92 @@ func (s *system) scratch() *scratch {
 	return &scratch{
 		k1: make([]float64, n), k2: make([]float64, n), x1: make([]float64, n),
 		j: make([]float64, n*n), f: make([]float64, n*n), fp: make([]float64, n*n),
+		decay: make([]float64, n), ph1: make([]float64, n), ph2: make([]float64, n),
 	}
 }
 
-// step moves x by h seconds under the drives that act in v: Heun's rule.
-func (s *system) step(w *scratch, v, x []float64, h float64) {
-	s.rates(w.k1, v, x)
-	s.finish(w, v, x, h)
+// pace makes w ready for steps of h seconds with the parameters in v.
+func (s *system) pace(w *scratch, v []float64, h float64) {
+	if w.h == h {
+		return
+	}
+	w.h = h
+	for i, r := range s.decay {
+		w.decay[i], w.ph1[i], w.ph2[i] = 0, h, h/2
+		if r >= 0 {
+			w.decay[i] = v[r]
+			p1, p2, _ := phi(v[r] * h)
+			w.ph1[i], w.ph2[i] = h*p1, h*p2
+		}
+	}
 }
 
-// finish is the second stage of Heun's rule.
-func (s *system) finish(w *scratch, v, x []float64, h float64) {
+// phi gives φ₁(z) = (eᶻ − 1)/z, φ₂(z) = (φ₁(z) − 1)/z, and the derivative of φ₂; that of φ₁ is φ₁ − φ₂.
+func phi(z float64) (p1, p2, slope2 float64) {
+	if math.Abs(z) < 0.02 { // the quotients lose digits there
+		p2 = 0.5 + z*(1.0/6+z*(1.0/24+z*(1.0/120+z/720)))
+		return 1 + z*p2, p2, 1.0/6 + z*(1.0/12+z*(1.0/40+z/180))
+	}
+	p1 = math.Expm1(z) / z
+	p2 = (p1 - 1) / z
+	return p1, p2, (p1 - 2*p2) / z
+}
+
+// step moves x by h seconds under the drives that act in v: the exponential Runge-Kutta rule ETD2RK
+// (Cox and Matthews, J. Comput. Phys. 176, 2002, eqs. 20 to 22) by state. What decays at a rate that
+// the parameters alone set (sensor lags, memories) is exact for any h; the rest is Heun's rule.
+func (s *system) step(w *scratch, v, x []float64, h float64) {
+	s.pace(w, v, h)
+	s.rates(w.k1, v, x)
+	s.finish(w, v, x)
+}
+
+// finish is the second stage of a step.
+func (s *system) finish(w *scratch, v, x []float64) {
 	for i := range x {
-		w.x1[i] = x[i] + h*w.k1[i]
+		w.x1[i] = x[i] + w.ph1[i]*w.k1[i]
 	}
 	s.rates(w.k2, v, w.x1)
 	for i := range x {
-		x[i] += h / 2 * (w.k1[i] + w.k2[i])
+		x[i] = w.x1[i] + w.ph2[i]*(w.k2[i]-w.k1[i]-w.decay[i]*(w.x1[i]-x[i]))
 	}
 }
 
 // stepCov is step for x and its covariance p (nx × nx): p = F·p·Fᵀ + Q·h.
 func (s *system) stepCov(w *scratch, v, x, p []float64, h float64) {
+	s.pace(w, v, h)
 	s.rates(w.k1, v, x)
 	eval(s.slopeCode, v)
 	s.spreadCov(w, v, w.k1, p, h)
-	s.finish(w, v, x, h)
+	s.finish(w, v, x)
 }
 
-// spreadCov is p = F·p·Fᵀ + Q·h with the Jacobian of Heun's rule taken at its first stage,
-// F = I + h·J + h²/2·J², whose J is in v, and the rates k there.
+// spreadCov is p = F·p·Fᵀ + Q·h with the Jacobian of a step taken at its first stage, whose slopes are
+// in v, and the rates k there.
 func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
-	s.jacobian(w, v, h)
+	s.jacobian(w, v)
 	s.propagate(w, k, p, h, s.into)
 }
 
-// jacobian is that of a step of h seconds, into w.f.
-func (s *system) jacobian(w *scratch, v []float64, h float64) {
+// jacobian is that of a step at the pace of w, F = I + A + φ₂h·(J − C)·A with A = φ₁h·J and the decays C,
+// into w.f.
+func (s *system) jacobian(w *scratch, v []float64) {
 	n := s.nx
-	f, j := w.f, w.j
+	f, j := w.f, w.j // j holds A
 	clear(f)
 	for _, d := range s.slopes {
-		j[int(d.of)*n+int(d.by)] = v[d.r]
-		f[int(d.of)*n+int(d.by)] = h * v[d.r]
+		a := w.ph1[d.of] * v[d.r]
+		j[int(d.of)*n+int(d.by)] = a
+		f[int(d.of)*n+int(d.by)] = a
 	}
-	half := h * h / 2
 	for _, d := range s.slopes {
-		a := half * v[d.r]
+		a := v[d.r]
+		if d.of == d.by {
+			a -= w.decay[d.of]
+		}
+		if a *= w.ph2[d.of]; a == 0 {
+			continue
+		}
 		to, from := f[int(d.of)*n:int(d.of+1)*n], j[int(d.by)*n:int(d.by+1)*n]
 		for i, x := range from {
 			to[i] += a * x
@@ -411,26 +472,24 @@ func (s *system) propagate(w *scratch, k, p []float64, h float64, into [][]int32
 	}
 }
 
-// A forecast counts its covariance in steps of farStep once it is farAfter ahead: there it moves
-// slowly, and nothing else costs as much. farStep is four steps.
-const (
-	farAfter = 10.0
-	farStep  = 4 * maxStep
-)
+// A forecast counts its covariance in two steps at a time once it is farAfter s ahead: there it moves
+// slowly, and nothing else costs as much.
+const farAfter = 10.0
 
-// leap is step for x, while p moves by farStep seconds with the slopes at its beginning.
+// leap is step for x, while p moves by two steps with the slopes at its beginning.
 func (s *system) leap(w *scratch, v, x, p []float64, h float64) {
+	s.pace(w, v, h)
 	s.rates(w.k1, v, x)
 	eval(s.slopeCode, v)
-	s.jacobian(w, v, h)
+	s.jacobian(w, v)
 	s.square(w)
-	s.square(w)
-	s.propagate(w, w.k1, p, 4*h, s.all)
-	s.finish(w, v, x, h)
+	s.propagate(w, w.k1, p, 2*h, s.all)
+	s.finish(w, v, x)
 }
 
-// maxStep is the longest step of integration, s.
-const maxStep = 0.5
+// maxStep is the longest step of integration, s: a row of a log that writes once a second, give or
+// take.
+const maxStep = 1.25
 
 // steps is into how many steps a time is cut.
 func steps(dt float64) int { return max(1, int(math.Ceil(dt/maxStep-1e-9))) }
