@@ -195,6 +195,7 @@ type flow struct {
 	v      []float64
 	k, dk  []float64 // rates at both stages of a step, and their derivatives
 	x1, s1 []float64
+	sm     []float64 // of a step: how the derivatives of states that are no followers moved
 	sv     []float64
 	d1, d2 []float64 // by state: h²·φ₁' and h²·φ₂' at the pace of w
 	paced  float64   // h that they are of
@@ -203,7 +204,7 @@ type flow struct {
 func (f *fitter) flow(theta []float64) *flow {
 	s, n := f.s, len(f.free)
 	q := &flow{f: f, s: s, w: s.scratch(), n: n, v: s.registers(),
-		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sv: make([]float64, s.start.regs),
+		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sm: make([]float64, s.nx*n), sv: make([]float64, s.start.regs),
 		d1: make([]float64, s.nx), d2: make([]float64, s.nx)}
 	s.load(q.v, theta)
 	return q
@@ -318,22 +319,50 @@ func (q *flow) step(x, sens, p []float64, h float64) {
 	q.rates(1, q.x1, q.s1)
 	if n > 0 {
 		m := nx * n
-		for i := range x {
-			lane, next := sens[i*n:(i+1)*n], q.s1[i*n:(i+1)*n]
-			first, second := q.dk[i*n:(i+1)*n], q.dk[m+i*n:m+(i+1)*n]
+		for _, i := range s.leads {
+			at := int(i) * n
+			lane, next, by := sens[at:at+n], q.s1[at:at+n], q.sm[at:at+n]
+			first, second := q.dk[at:at+n], q.dk[m+at:m+at+n]
 			a, c := w.ph2[i], w.decay[i]
 			for l, v := range next {
-				lane[l] = v + a*(second[l]-first[l]-c*(v-lane[l]))
+				moved := v - lane[l]
+				moved += a * (second[l] - first[l] - c*moved)
+				by[l] = moved
+				lane[l] += moved
 			}
 		}
 		for _, d := range s.decayParam {
-			i := d.of
+			if s.tail[d.of] {
+				continue
+			}
+			i, at := int(d.of), int(d.of)*n+int(d.by)
 			moved := q.x1[i] - x[i]
-			sens[int(i)*n+int(d.by)] += q.v[d.r] * (q.d2[i]*(q.k[nx+int(i)]-q.k[i]-w.decay[i]*moved) - w.ph2[i]*moved)
+			more := q.v[d.r] * (q.d2[i]*(q.k[nx+i]-q.k[i]-w.decay[i]*moved) - w.ph2[i]*moved)
+			sens[at] += more
+			q.sm[at] += more
+		}
+		for _, i := range s.tails {
+			copy(sens[int(i)*n:int(i+1)*n], q.s1[int(i)*n:int(i+1)*n])
+		}
+		for _, d := range s.follows {
+			floats.AddScaled(sens[int(d.of)*n:int(d.of+1)*n], w.ph2[d.of]*q.v[d.r], q.sm[int(d.by)*n:int(d.by+1)*n])
 		}
 	}
-	for i := range x {
-		x[i] = q.x1[i] + w.ph2[i]*(q.k[nx+i]-q.k[i]-w.decay[i]*(q.x1[i]-x[i]))
+	s.settle(w, q.v, q.k[:nx], q.k[nx:], q.x1, x)
+	if n > 0 {
+		for _, d := range s.followParam {
+			sens[int(d.of)*n+int(d.lane)] += w.ph2[d.of] * q.v[d.r] * w.moved[d.by]
+		}
+		for _, d := range s.decayParam {
+			if !s.tail[d.of] {
+				continue
+			}
+			for _, f := range s.follows {
+				if f.of == d.of {
+					sens[int(d.of)*n+int(d.by)] += q.d2[d.of] * q.v[d.r] * q.v[f.r] * w.moved[f.by]
+				}
+			}
+		}
 	}
 }
 

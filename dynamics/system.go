@@ -26,19 +26,24 @@ type system struct {
 	contact             int     // index in drives of the definition "contact", -1
 	dead                int     // index of the dead time among the parameters, -1
 
-	slopes []slope   // ∂rate/∂state
+	slopes []slope // ∂rate/∂state
 	// By state: register of ∂rate/∂itself where that depends on parameters alone, else −1. Never of the
 	// first state, so that its change is the sum of its terms by Heun's rule.
-	decay []int32
-	into   [][]int32 // by state: the states of before that a step's Jacobian takes
-	all    [][]int32 // every state, by state
+	decay   []int32
+	follows []slope   // of followers: ∂rate/∂(other states)
+	leads   []int32   // the states that are no followers
+	tails   []int32   // and those that are
+	tail    []bool    // by state
+	into    [][]int32 // by state: the states of before that a step's Jacobian takes
+	all     [][]int32 // every state, by state
 
 	// Of a system for fitting:
-	free       []int   // the parameters that are learned: lanes
-	byParam    []slope // ∂rate/∂parameter: of is a state, by a lane
-	startParam []slope // ∂start/∂parameter, in start
-	decayParam []slope // ∂decay/∂parameter
-	dots       []int32 // by drive of the rates: register of its slope over time; nil without a dead time to learn
+	free        []int   // the parameters that are learned: lanes
+	byParam     []slope // ∂rate/∂parameter: of is a state, by a lane
+	startParam  []slope // ∂start/∂parameter, in start
+	decayParam  []slope // ∂decay/∂parameter
+	followParam []followSlope
+	dots        []int32 // by drive of the rates: register of its slope over time; nil without a dead time to learn
 
 	theta        []float64 // parameters
 	inU          []unit.Unit
@@ -46,6 +51,12 @@ type system struct {
 	out          []int     // by output: its state
 	noise, share []float64 // by state
 	startVar     []float64 // by state
+}
+
+// followSlope is where to find the derivative of an entry of follows by a parameter.
+type followSlope struct {
+	of, by, lane int32
+	r            int32
 }
 
 // slope is where to find one derivative that is not zero everywhere.
@@ -179,17 +190,62 @@ func (s *system) deriveStates(b *builder) {
 			}
 		}
 	}
+	s.findFollowers(b)
 	s.into, s.all = make([][]int32, n), make([][]int32, n)
+	two := make([]bool, n*n) // what two stages reach
 	for i := range n {
 		for j := range n {
-			reached := i == j || direct[i*n+j]
+			two[i*n+j] = i == j || direct[i*n+j]
 			for k := range n {
-				reached = reached || direct[i*n+k] && direct[k*n+j]
+				two[i*n+j] = two[i*n+j] || direct[i*n+k] && direct[k*n+j]
+			}
+		}
+	}
+	for i := range n {
+		for j := range n {
+			reached := two[i*n+j]
+			for k := range n { // a follower comes after those that it follows
+				reached = reached || direct[i*n+k] && two[k*n+j]
 			}
 			if reached {
 				s.into[i] = append(s.into[i], int32(j))
 			}
 			s.all[i] = append(s.all[i], int32(j))
+		}
+	}
+}
+
+// findFollowers finds the states that follow others linearly, as a sensor does: their rates depend on
+// states by what the parameters alone set, and on no other follower.
+func (s *system) findFollowers(b *builder) {
+	linear := make([]bool, s.nx)
+	for i, r := range s.decay {
+		linear[i] = r >= 0
+	}
+	for _, d := range s.slopes {
+		if b.level[d.r] != levelParam {
+			linear[d.of] = false
+		}
+	}
+	for i := range s.nx {
+		lead := !linear[i]
+		for _, d := range s.slopes {
+			lead = lead || int(d.of) == i && d.by != d.of && linear[d.by]
+		}
+		if lead {
+			s.leads = append(s.leads, int32(i))
+			linear[i] = false
+		}
+	}
+	s.tail = linear
+	for i, is := range linear {
+		if is {
+			s.tails = append(s.tails, int32(i))
+		}
+	}
+	for _, d := range s.slopes {
+		if linear[d.of] && d.by != d.of {
+			s.follows = append(s.follows, d)
 		}
 	}
 }
@@ -208,6 +264,13 @@ func (s *system) deriveParams(b *builder) {
 		for lane, p := range s.free {
 			if d := b.derive(r, s.param+int32(p)); d >= 0 {
 				s.byParam = append(s.byParam, slope{int32(i), int32(lane), d})
+			}
+		}
+	}
+	for _, f := range s.follows {
+		for lane, p := range s.free {
+			if d := b.derive(f.r, s.param+int32(p)); d >= 0 {
+				s.followParam = append(s.followParam, followSlope{f.of, f.by, int32(lane), d})
 			}
 		}
 	}
@@ -321,6 +384,7 @@ type scratch struct {
 	// not the parameters' alone), and h·φ₁, h·φ₂ of that times h.
 	h               float64
 	decay, ph1, ph2 []float64
+	moved           []float64
 }
 
 func (s *system) scratch() *scratch {
@@ -328,7 +392,7 @@ func (s *system) scratch() *scratch {
 	return &scratch{
 		k1: make([]float64, n), k2: make([]float64, n), x1: make([]float64, n),
 		j: make([]float64, n*n), f: make([]float64, n*n), fp: make([]float64, n*n),
-		decay: make([]float64, n), ph1: make([]float64, n), ph2: make([]float64, n),
+		decay: make([]float64, n), ph1: make([]float64, n), ph2: make([]float64, n), moved: make([]float64, n),
 	}
 }
 
@@ -361,7 +425,8 @@ func phi(z float64) (p1, p2, slope2 float64) {
 
 // step moves x by h seconds under the drives that act in v: the exponential Runge-Kutta rule ETD2RK
 // (Cox and Matthews, J. Comput. Phys. 176, 2002, eqs. 20 to 22) by state. What decays at a rate that
-// the parameters alone set (sensor lags, memories) is exact for any h; the rest is Heun's rule.
+// the parameters alone set (memories, sensor lags) is exact for any h; the rest, and always the first state, is
+// Heun's rule. Followers come last, so that they follow what the others became.
 func (s *system) step(w *scratch, v, x []float64, h float64) {
 	s.pace(w, v, h)
 	s.rates(w.k1, v, x)
@@ -374,8 +439,23 @@ func (s *system) finish(w *scratch, v, x []float64) {
 		w.x1[i] = x[i] + w.ph1[i]*w.k1[i]
 	}
 	s.rates(w.k2, v, w.x1)
-	for i := range x {
-		x[i] = w.x1[i] + w.ph2[i]*(w.k2[i]-w.k1[i]-w.decay[i]*(w.x1[i]-x[i]))
+	s.settle(w, v, w.k1, w.k2, w.x1, x)
+}
+
+// settle makes of x the states at the end of a step from the rates k1 at x and k2 at x1, and leaves in
+// w.moved how far those that are no followers came.
+func (s *system) settle(w *scratch, v, k1, k2, x1, x []float64) {
+	for _, i := range s.leads {
+		moved := x1[i] - x[i]
+		moved += w.ph2[i] * (k2[i] - k1[i] - w.decay[i]*moved)
+		x[i] += moved
+		w.moved[i] = moved
+	}
+	for _, i := range s.tails {
+		x[i] = x1[i]
+	}
+	for _, d := range s.follows {
+		x[d.of] += w.ph2[d.of] * v[d.r] * w.moved[d.by]
 	}
 }
 
@@ -395,8 +475,8 @@ func (s *system) spreadCov(w *scratch, v, k, p []float64, h float64) {
 	s.propagate(w, k, p, h, s.into)
 }
 
-// jacobian is that of a step at the pace of w, F = I + A + φ₂h·(J − C)·A with A = φ₁h·J and the decays C,
-// into w.f.
+// jacobian is that of a step at the pace of w, into w.f: with A = φ₁h·J and the decays C, it is
+// F = I + A + φ₂h·(J − C)·A, and of followers F = I + A + φ₂h·(J − C)·(F − I).
 func (s *system) jacobian(w *scratch, v []float64) {
 	n := s.nx
 	f, j := w.f, w.j // j holds A
@@ -411,10 +491,17 @@ func (s *system) jacobian(w *scratch, v []float64) {
 		if d.of == d.by {
 			a -= w.decay[d.of]
 		}
-		if a *= w.ph2[d.of]; a == 0 {
+		if a *= w.ph2[d.of]; a == 0 || s.tail[d.of] {
 			continue
 		}
 		to, from := f[int(d.of)*n:int(d.of+1)*n], j[int(d.by)*n:int(d.by+1)*n]
+		for i, x := range from {
+			to[i] += a * x
+		}
+	}
+	for _, d := range s.follows {
+		a := w.ph2[d.of] * v[d.r]
+		to, from := f[int(d.of)*n:int(d.of+1)*n], f[int(d.by)*n:int(d.by+1)*n]
 		for i, x := range from {
 			to[i] += a * x
 		}
