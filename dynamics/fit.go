@@ -15,7 +15,7 @@ var fitHorizons = []struct{ at, scale float64 }{
 }
 
 const (
-	openScale   = 20.0  // K
+	openScale   = 15.0  // K
 	settled     = 5e-4  // share of the cost below which an iteration is the last
 	huber       = 3.0   // errors beyond this many scales count linearly in a fit
 	priorRows   = 2.0   // the starting values weigh as much as so many rows
@@ -24,6 +24,8 @@ const (
 	origins     = 90    // forecasts per run and fit from warm rows
 	coolOrigins = 30    // and from others
 	coolWeight  = 0.2   // of a row that is not warm
+	farFrom     = 20.0  // s from which a horizon is forecast from every farEvery-th origin
+	farEvery    = 3
 )
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
@@ -586,6 +588,13 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 		copy(sens, r.s0[o*nx*n:(o+1)*nx*n])
 		hint, at := i, i
 		for _, h := range fitHorizons {
+			weight := weight
+			if h.at >= farFrom { // windows this long overlap so much that a part of them says as much
+				if o%farEvery != 0 {
+					break
+				}
+				weight *= farEvery
+			}
 			target := i + int(math.Round(h.at/r.step))
 			if target >= len(r.t) || r.t[target]-r.t[i] > 3*h.at+3*r.step {
 				break
