@@ -37,6 +37,7 @@ type fitRun struct {
 	step   float64
 	mask   []bool    // rows that count, nil: all
 	weight []float64 // of a forecast by its row of origin, 0 is none; with all rows they add up to 1
+	rowEnd int       // from where on no row counts
 
 	drive []float64 // rows × drives
 	x0    []float64 // filtered states by origin
@@ -100,6 +101,7 @@ func (f *fitRun) choose() {
 		k := b2i(z >= f.warm)
 		if n[k]%every[k] == 0 && (f.mask == nil || f.mask[i]) {
 			f.weight[i] = weight[k] * float64(every[k])
+			f.rowEnd = i + 1
 		}
 		n[k]++
 	}
@@ -116,6 +118,8 @@ type fitter struct {
 	lo    []float64
 	hi    []float64
 	ridge float64 // weight of the starting values
+
+	simulated bool // whether the runs hold drives and simulation of the parameters at hand
 }
 
 func newFitter(s *system, runs []*fitRun) *fitter {
@@ -416,7 +420,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 	r.rows, r.x0, r.s0 = r.rows[:0], r.x0[:0], r.s0[:0]
 	sd := s.m.Outputs[0].SD * r.scale
 	gain := make([]float64, nx)
-	for i, z := range r.z {
+	for i, z := range r.z[:r.rowEnd] {
 		if started {
 			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
@@ -461,7 +465,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 // simulate runs r from its first reading on, without looking at another.
 func (f *fitter) simulate(r *fitRun, theta []float64) {
 	s, n := f.s, len(f.free)
-	nx, out, rows := s.nx, s.out[0], len(r.t)
+	nx, out, rows := s.nx, s.out[0], r.rowEnd
 	q := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	r.open, r.openS = resize(r.open, rows), resize(r.openS, rows*n)
@@ -521,13 +525,15 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			f.prepare(r, theta)
 			var inner sync.WaitGroup
-			inner.Add(1)
-			go func() {
-				defer inner.Done()
-				f.simulate(r, theta)
-			}()
+			if !f.simulated {
+				f.prepare(r, theta)
+				inner.Add(1)
+				go func() {
+					defer inner.Done()
+					f.simulate(r, theta)
+				}()
+			}
 			f.follow(r, theta)
 			inner.Wait()
 			for c := range chunks {
@@ -666,7 +672,7 @@ func (f *fitter) rows() (n float64) {
 
 // data is the cost without that of the starting values, and without derivatives, which is cheap.
 func (f *fitter) data(theta []float64) float64 {
-	return (&fitter{s: f.plain, runs: f.runs}).evaluate(theta, false).cost
+	return (&fitter{s: f.plain, runs: f.runs, simulated: f.simulated}).evaluate(theta, false).cost
 }
 
 // pull is the cost of being away from the starting values.

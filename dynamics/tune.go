@@ -1,6 +1,9 @@
 package dynamics
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // Bounds and steps of the search for the noise of the states.
 const (
@@ -57,10 +60,19 @@ func tune(m, first *Model, trials []trial, coarse float64) {
 			m.States[k.state].Noise = v
 		}
 	}
+	costs := make([]float64, len(trials))
 	cost := func() (sum float64) {
+		var wg sync.WaitGroup
 		for i := range trials {
-			trials[i].f.setNoise(m)
-			sum += trials[i].cost() / float64(len(trials))
+			wg.Go(func() {
+				trials[i].f.setNoise(m)
+				costs[i] = trials[i].cost()
+				trials[i].f.simulated = true // noise does not touch what no reading corrects
+			})
+		}
+		wg.Wait()
+		for _, c := range costs {
+			sum += c / float64(len(trials))
 		}
 		for _, k := range knobs {
 			d := math.Log10(at(k) / k.first)
@@ -93,6 +105,7 @@ func tune(m, first *Model, trials []trial, coarse float64) {
 	}
 	for _, t := range trials {
 		t.f.setNoise(m)
+		t.f.simulated = false
 	}
 }
 
