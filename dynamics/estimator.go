@@ -67,6 +67,9 @@ type Estimator struct {
 	unseen  float64 // s since a measurement was accepted
 	refused float64 // s of rejected measurements in a row
 
+	surprise float64 // mean square of late innovations over what was expected
+	quiet    float64 // s since it was last told
+
 	before []float64 // states before the measurements of the last Step
 	judged bool      // and whether there were any
 
@@ -112,6 +115,7 @@ func (s *system) deadTime() float64 {
 // Reset forgets everything but the model.
 func (e *Estimator) Reset() {
 	e.started, e.unseen, e.refused = false, math.Inf(1), 0
+	e.surprise, e.quiet = 1, 0
 	for i := range e.age {
 		e.u[i], e.age[i] = 0, math.Inf(1)
 	}
@@ -219,6 +223,7 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 		dt = 0
 	}
 	e.unseen += dt
+	e.quiet += dt
 	blind := false
 	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
 	for i, v := range u {
@@ -315,6 +320,9 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		innov := reading - e.x[o]
 		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
 		dst.Ratio[i] = innov * innov / (s * gateSigma * gateSigma)
+		if i == 0 && e.judged {
+			e.wonder(innov * innov / s)
+		}
 		if !(dst.Ratio[i] <= 1) {
 			// Not believed, but not ignored: it counts as if its noise were what makes it just
 			// pass, so that a spike hardly moves the estimate and a hard start does.
@@ -335,6 +343,26 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 			e.unseen, e.refused = 0, 0
 		}
 	}
+}
+
+// How long the filter remembers that it was surprised, and that it was not, s; and how far that goes.
+const (
+	startled    = 3.0
+	reassured   = 30.0
+	maxSurprise = 100.0
+)
+
+// wonder takes in the square of an innovation over its variance. What the filter expects is right on
+// the whole, too wide while nothing happens and too narrow in a hard start: its late innovations tell
+// which of these it is. It is startled faster than reassured.
+func (e *Estimator) wonder(ratio float64) {
+	memory := reassured
+	if ratio > e.surprise {
+		memory = startled
+	}
+	e.surprise -= math.Expm1(-e.quiet/memory) * (min(ratio, maxSurprise) - e.surprise)
+	e.surprise = max(e.surprise, 1/maxSurprise)
+	e.quiet = 0
 }
 
 // believe takes measurement i for true although it was rejected: the uncertainty grows until it
@@ -473,8 +501,8 @@ func (e *Estimator) forecast(dst *Forecast, at func(d []float64, from, to float6
 		}
 		dst.Mean[i] = (e.fx[o] - off) / scale
 		if intervals {
-			half := sigma95 * math.Sqrt(e.fp[o*nx+o]+r*r) / scale
 			k := spread(e.m.Spread, horizon, way)
+			half := sigma95 * math.Sqrt((e.fp[o*nx+o]+r*r)*math.Pow(e.surprise, k.Surprise)) / scale
 			floor := min(dst.Mean[i], out.Min) - belowRange
 			dst.Lower[i] = max(dst.Mean[i]-k.Lower*half, floor)
 			dst.Upper[i] = dst.Mean[i] + k.Upper*half
@@ -495,7 +523,7 @@ func spread(table []Spread, horizon float64, way Way) SideScale {
 		return s.Known
 	}
 	if len(table) == 0 {
-		return SideScale{1, 1}
+		return SideScale{1, 1, 0}
 	}
 	if horizon <= table[0].Horizon {
 		return value(&table[0])
@@ -504,7 +532,7 @@ func spread(table []Spread, horizon float64, way Way) SideScale {
 		if a, b := &table[i-1], &table[i]; horizon <= b.Horizon {
 			w := math.Log(horizon/a.Horizon) / math.Log(b.Horizon/a.Horizon)
 			p, q := value(a), value(b)
-			return SideScale{p.Lower + w*(q.Lower-p.Lower), p.Upper + w*(q.Upper-p.Upper)}
+			return SideScale{p.Lower + w*(q.Lower-p.Lower), p.Upper + w*(q.Upper-p.Upper), p.Surprise + w*(q.Surprise-p.Surprise)}
 		}
 	}
 	return value(&table[len(table)-1])

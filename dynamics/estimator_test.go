@@ -287,8 +287,8 @@ func TestForecast(t *testing.T) {
 		t.Errorf("power off: %v", fc.Mean)
 	}
 	narrow := fc.SD[2]
-	one := SideScale{1, 1}
-	e.m.Spread = []Spread{{1, one, one, one}, {10, one, SideScale{4, 2}, one}, {60, one, SideScale{5, 2}, one}}
+	one := SideScale{Lower: 4, Upper: 4}
+	e.m.Spread = []Spread{{1, one, one, one}, {10, one, SideScale{Lower: 4, Upper: 2}, one}, {60, one, SideScale{Lower: 5, Upper: 2}, one}}
 	e.Forecast(&fc, []float64{0, 0, 0, 0})
 	if half := sigma95 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
 		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])

@@ -1,11 +1,11 @@
 package dynamics
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/mat"
@@ -207,9 +207,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	hot := 0
 	for _, r := range l.runs {
 		for _, z := range r.Z[0] {
-			if z > l.h.Outputs[0].ScoreAbove || finite(z) && l.h.Outputs[0].ScoreAbove == 0 {
-				hot++
-			}
+			hot += b2i(z > l.scoreAbove())
 		}
 	}
 	if free := len(l.m.compile().free); hot < rowsEach*free {
@@ -909,21 +907,25 @@ func (l *learner) ofOthers(i int) (*Model, error) {
 	return m, nil
 }
 
-// spread finds by how much the intervals of each way and horizon must be widened so that they hold
-// 95 % of the rows held out.
+// miss is an error of a forecast of a row held out.
+type miss struct {
+	ratio    float64 // error over the filter's half-width
+	half     float64 // of the filter's own interval
+	surprise float64
+}
+
+// spread finds by how much the intervals of each way and horizon must be widened, and how far they must
+// follow the filter's surprise, so that they hold 95 % of the rows held out and are as narrow as can be.
 func (l *learner) spread() error {
 	ways := l.ways()
-	var mu sync.Mutex
-	ratios := map[Way][][]float64{} // errors in units of the half-width, by way and horizon
-	for _, w := range ways {
-		ratios[w] = make([][]float64, len(Horizons))
-	}
+	misses := make([][][]miss, len(l.folds)*len(ways)) // by fold and way, and horizon
 	if l.m.Plan != nil {
 		if err := l.parallel(len(l.folds), func(i int) error { return l.plan(l.folds[i].m, l.folds[i].learn) }); err != nil {
 			return err
 		}
 	}
-	err := l.parallel(len(l.folds)*len(ways), func(i int) error {
+	err := l.parallel(len(misses), func(i int) error {
+		misses[i] = make([][]miss, len(Horizons))
 		h, w := l.folds[i/len(ways)], ways[i%len(ways)]
 		if w == Planned && h.m.Plan == nil {
 			return nil
@@ -943,10 +945,9 @@ func (l *learner) spread() error {
 				if !h.score[k][row.Target] || !finite(z, row.Forecast) {
 					return
 				}
-				mu.Lock()
-				defer mu.Unlock()
+				half := row.Upper - row.Forecast
 				at := slices.Index(Horizons, row.Horizon)
-				ratios[w][at] = append(ratios[w][at], (z-row.Forecast)/(row.Upper-row.Forecast))
+				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.surprise})
 			})
 			if err != nil {
 				return err
@@ -958,28 +959,83 @@ func (l *learner) spread() error {
 		return err
 	}
 	step := medianStep(l.runs[0].Time)
+	most := map[Way]float64{Known: 1, Held: 1, Planned: 1} // surprise says less the further ahead
 	for k, at := range Horizons {
 		sides := func(w Way) SideScale {
-			if ratios[w] == nil || len(ratios[w][k]) < 20 {
-				return SideScale{1, 1}
+			var all []miss
+			for i := range misses {
+				if ways[i%len(ways)] == w {
+					all = append(all, misses[i][k]...)
+				}
 			}
-			v := ratios[w][k]
-			slices.Sort(v)
-			n := float64(len(v))
-			share := func(p float64) float64 { return v[min(len(v)-1, max(0, int(p*n)))] }
-			// What a forecast that is not told the inputs misses by most are single events, and the worst
-			// of them says little of the next: there the plain quantile.
-			p, unsure := 0.95, 1.0
+			if len(all) < 20 {
+				return SideScale{1, 1, 0}
+			}
+			// Forecasts that overlap err alike: so many independent ones stand behind a quantile, and of
+			// few the next may well be worse than all but the worst (split conformal prediction: Vovk,
+			// Gammerman and Shafer 2005). What a forecast that is not told the inputs misses by most are
+			// single events, and the worst of them says little of the next: there the plain quantile.
+			inside := 0.95
 			if w == Known {
-				// Forecasts that overlap err alike: so many independent ones stand behind the quantile, and
-				// of few the next may well be worse than all but the worst (split conformal prediction:
-				// Vovk, Gammerman and Shafer 2005), which is itself known poorly.
-				windows := n * step / at
-				p, unsure = min(1, 0.95*(windows+1)/windows), 1+1.5/math.Sqrt(windows)
+				windows := 2 * float64(len(all)) * step / at // half of a window is new
+				inside = min(1, inside*(windows+1)/windows)
 			}
-			return SideScale{Lower: max(0.3, -unsure*share((1-p)/2)), Upper: max(0.3, unsure*share((1+p)/2))}
+			side := widen(all, inside, most[w])
+			most[w] = side.Surprise
+			return side
 		}
 		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
 	}
 	return nil
+}
+
+// scoreAbove is the reading above which forecasts are judged.
+func (l *learner) scoreAbove() float64 {
+	if above := l.h.Outputs[0].ScoreAbove; above != 0 {
+		return above
+	}
+	return math.Inf(-1)
+}
+
+// widen gives the factors with which the share inside of the misses is inside, and the least surprise, most
+// at the most, with which the intervals score nearly best (interval score: Gneiting and Raftery, J. Am. Stat.
+// Assoc. 102, 2007, eq. 43).
+func widen(misses []miss, inside, most float64) (best SideScale) {
+	const worth = 0.02 // share of the score that more surprise must gain
+	least := math.Inf(1)
+	scaled := slices.Clone(misses)
+	for share := 0.0; share <= most; share += 0.25 {
+		for i, m := range misses {
+			grow := math.Pow(m.surprise, share/2)
+			scaled[i].ratio, scaled[i].half = m.ratio/grow, m.half*grow
+		}
+		slices.SortFunc(scaled, func(a, b miss) int { return cmp.Compare(a.ratio, b.ratio) })
+		side := SideScale{Surprise: share}
+		side.Lower, side.Upper = shortest(scaled, inside)
+		score := 0.0
+		for _, m := range scaled {
+			beyond := max(0, -m.ratio-side.Lower, m.ratio-side.Upper)
+			score += m.half * (side.Lower + side.Upper + 2/0.05*beyond)
+		}
+		if score < least*(1-worth) {
+			best, least = side, score
+		}
+	}
+	return best
+}
+
+// shortest gives the sides of the shortest interval about zero that holds the share inside of the misses,
+// which are in order.
+func shortest(misses []miss, inside float64) (lower, upper float64) {
+	const leastSide = 0.1
+	n := len(misses)
+	hold := min(n, int(math.Ceil(inside*float64(n))))
+	width := math.Inf(1)
+	for i := 0; i+hold <= n; i++ {
+		lo, hi := max(leastSide, -misses[i].ratio), max(leastSide, misses[i+hold-1].ratio)
+		if lo+hi < width {
+			lower, upper, width = lo, hi, lo+hi
+		}
+	}
+	return lower, upper
 }

@@ -24,7 +24,7 @@ import (
 // Format and Version of the model document that this package reads and writes.
 const (
 	Format  = "stirwatch model"
-	Version = 3
+	Version = 4
 )
 
 // Model is a learned governing equation with all that is needed to use and to judge it.
@@ -137,6 +137,9 @@ type Spread struct {
 type SideScale struct {
 	Lower float64 `json:"lower"`
 	Upper float64 `json:"upper"`
+	// Surprise is how far the interval follows how surprised the filter has been of late: 0 not at all, 1
+	// in proportion.
+	Surprise float64 `json:"surprise"`
 }
 
 // Provenance says what a model was learned from.
@@ -429,10 +432,10 @@ func (m *Model) Check() error {
 	for _, s := range m.Spread {
 		ok := finite(s.Horizon) && s.Horizon > last
 		for _, k := range []SideScale{s.Known, s.Held, s.Plan} {
-			ok = ok && finite(k.Lower, k.Upper) && min(k.Lower, k.Upper) > 0
+			ok = ok && finite(k.Lower, k.Upper) && min(k.Lower, k.Upper) > 0 && k.Surprise >= 0 && k.Surprise <= 1
 		}
 		if !ok {
-			bad("spread at %g s: horizons must rise and factors be positive", s.Horizon)
+			bad("spread at %g s: horizons must rise, factors be positive and surprise lie from 0 to 1", s.Horizon)
 		}
 		last = s.Horizon
 	}

@@ -14,7 +14,7 @@ import (
 func TestSaveAndLoad(t *testing.T) {
 	m := sample()
 	m.Provenance = Provenance{Learned: "2025-07-08T12:00:00Z", Runs: []RunSource{{"a", "00ff", 10}}}
-	m.Spread = []Spread{{1, SideScale{1, 1}, SideScale{2, 1}, SideScale{1, 1}}}
+	m.Spread = []Spread{{1, SideScale{Lower: 1, Upper: 1}, SideScale{Lower: 2, Upper: 1}, SideScale{Lower: 1, Upper: 1}}}
 	m.Skill = []Skill{{Run: "a", Way: "known", Windows: AllRows, Horizon: 1, Count: 3, RMSE: 1, Persistence: 2, Coverage: 0.9}}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "model.json")
@@ -62,7 +62,7 @@ func TestReadRefuses(t *testing.T) {
 		want   string
 	}{
 		"format":      {func(m *Model) { m.Format = "recipe" }, `format is "recipe", not "stirwatch model"`},
-		"old version": {func(m *Model) { m.Version = 2 }, "version is 2, this program reads version 3: make it anew from its runs with `stirwatch learn`"},
+		"old version": {func(m *Model) { m.Version = 3 }, "version is 3, this program reads version 4: make it anew from its runs with `stirwatch learn`"},
 		"unit":        {func(m *Model) { m.Inputs[0].Unit = "kW" }, `input "spindle power" has unit "kW", must be "W"`},
 		"no unit":     {func(m *Model) { m.Inputs[1].Unit = "" }, `input "n" has no unit`},
 		"strange":     {func(m *Model) { m.Inputs[1].Unit = "furlong" }, `unknown unit "furlong"`},
@@ -86,7 +86,7 @@ func TestReadRefuses(t *testing.T) {
 		"start":       {func(m *Model) { m.States[0].Start = "P" }, `symbol "P" is unknown`},
 		"noise":       {func(m *Model) { m.States[0].Noise = -1 }, "noise -1"},
 		"spread": {func(m *Model) {
-			one := SideScale{1, 1}
+			one := SideScale{Lower: 1, Upper: 1}
 			m.Spread = []Spread{{5, one, one, one}, {1, one, one, one}}
 		}, "horizons must rise"},
 	} {
@@ -104,8 +104,8 @@ func TestReadRefuses(t *testing.T) {
 		"":    "not a model document",
 		"{":   "not a model document",
 		`[1]`: "not a model document",
-		`{"format":"stirwatch model","version":3,"colour":"red"}`:    `unknown field "colour"`,
-		`{"format":"stirwatch model","version":3,"dead_time":1e999}`: "dead_time",
+		`{"format":"stirwatch model","version":4,"colour":"red"}`:    `unknown field "colour"`,
+		`{"format":"stirwatch model","version":4,"dead_time":1e999}`: "dead_time",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -146,7 +146,7 @@ func TestEquationAndLaTeX(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	data, _ := json.Marshal(sample())
 	f.Add(data)
-	f.Add([]byte(`{"format":"stirwatch model","version":3}`))
+	f.Add([]byte(`{"format":"stirwatch model","version":4}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Read(bytes.NewReader(data))

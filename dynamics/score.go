@@ -37,6 +37,8 @@ type Row struct {
 	Horizon        float64 // s, as asked for
 	Forecast       float64 // °C
 	Lower, Upper   float64 // °C, 95 % interval
+
+	surprise float64 // of the filter at the origin
 }
 
 // track is a run made ready for forecasting with one system.
@@ -163,7 +165,7 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 		}
 		e.forecast(&fc, at, way, intervals)
 		for k := range n {
-			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k]})
+			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], surprise: e.surprise})
 		}
 	})
 	return nil
