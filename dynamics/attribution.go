@@ -47,7 +47,7 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
 	copy(e.fx, e.x)
 	plan := u == nil && e.plan != nil && finite(e.setPoint)
 	if plan {
-		e.plan.start(e.held, (e.x[o]-s.xOff[o])/scale)
+		e.plan.start(e.held, e.reading())
 		e.planNow = 0
 	}
 	drives := e.heldDrives

@@ -250,7 +250,7 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	e.judged = e.started
 	e.fuse(dst, dt, z)
 	if e.plan != nil {
-		e.plan.observe(dt, e.u, e.s.contact >= 0 && e.now[e.s.contact] > 0.5)
+		e.plan.observe(dt, e.reading(), e.u, e.s.contact >= 0 && e.now[e.s.contact] > 0.5)
 	}
 
 	n := e.s.nx
@@ -429,13 +429,17 @@ func (e *Estimator) heldDrives(d []float64, from, to float64) {
 // as they are, speed and power move as the controller moves them. Without it all inputs are held.
 func (e *Estimator) SetPoint(v float64) { e.setPoint = v }
 
+// reading is the first output as it is estimated, in its unit.
+func (e *Estimator) reading() float64 {
+	o := e.s.out[0]
+	return (e.x[o] - e.s.xOff[o]) / e.s.xScale[o]
+}
+
 // forecastPlan is Forecast by the plan.
 func (e *Estimator) forecastPlan(dst *Forecast) {
 	s := e.s
-	o := s.out[0]
-	reading := (e.x[o] - s.xOff[o]) / s.xScale[o]
 	s.drive(e.now, e.v, e.held)
-	e.plan.start(e.held, reading)
+	e.plan.start(e.held, e.reading())
 	e.planNow = 0
 	e.forecast(dst, e.planned, Planned, true)
 }

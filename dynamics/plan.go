@@ -67,17 +67,22 @@ func newPlanner(m *Model) *planner {
 	return &planner{p: m.Plan, power: m.input(SpindlePower), speed: m.input(SpindleSpeed), path: m.input(PathVelocity), up: m.input(ZVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
 }
 
-// observe follows how far the power is from its working point.
-func (q *planner) observe(dt float64, u []float64, contact bool) {
+// observe follows how far the power is from its working point. While the metal does not flow yet the power
+// is on its way there, and where it was says less.
+func (q *planner) observe(dt, reading float64, u []float64, contact bool) {
 	if !contact {
 		q.seen = math.NaN()
 		return
 	}
 	away := u[q.power] - q.p.usual(math.Abs(u[q.speed]), q.pathOf(u))
-	if !finite(q.seen) || q.p.Smooth == 0 {
+	smooth := q.p.Smooth
+	if reading < flowsAbove {
+		smooth /= 2
+	}
+	if !finite(q.seen) || smooth == 0 {
 		q.seen = away
 	} else {
-		q.seen -= math.Expm1(-dt/q.p.Smooth) * (away - q.seen)
+		q.seen -= math.Expm1(-dt/smooth) * (away - q.seen)
 	}
 	q.beside = away - q.seen
 }

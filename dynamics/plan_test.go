@@ -18,7 +18,7 @@ func planOf() (*planner, []float64) {
 func TestPlanFollowsTheController(t *testing.T) {
 	q, u := planOf()
 	for range 100 {
-		q.observe(1, u, true)
+		q.observe(1, 460, u, true)
 	}
 	q.start(u, 460)
 	for range 30 {
@@ -41,7 +41,7 @@ func TestPlanFollowsTheController(t *testing.T) {
 func TestPlanKnowsALift(t *testing.T) {
 	q, u := planOf()
 	for range 100 {
-		q.observe(1, u, true)
+		q.observe(1, 460, u, true)
 	}
 	q.start(u, 475)
 	q.step(1, 475, u, 475)
