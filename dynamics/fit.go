@@ -2,6 +2,7 @@ package dynamics
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"gonum.org/v1/gonum/floats"
@@ -15,7 +16,7 @@ var fitHorizons = []struct{ at, scale float64 }{
 }
 
 const (
-	openScale   = 15.0  // K
+	openScale   = 13.0  // K
 	settled     = 5e-4  // share of the cost below which an iteration is the last
 	huber       = 3.0   // errors beyond this many scales count linearly in a fit
 	priorRows   = 2.0   // the starting values weigh as much as so many rows
@@ -39,6 +40,7 @@ type fitRun struct {
 	weight []float64 // of a forecast by its row of origin, 0 is none; with all rows they add up to 1
 	rowEnd int       // from where on no row counts
 
+	start []float64 // how far each hidden node began from what the model says, SI
 	drive []float64 // rows × drives
 	x0    []float64 // filtered states by origin
 	s0    []float64 // and their derivatives
@@ -107,18 +109,22 @@ func (f *fitRun) choose() {
 	}
 }
 
-// fitter fits the free parameters of one system to several runs.
+// fitter fits the free parameters of one system to several runs, and in each run how hot the hidden nodes
+// began: a run that starts on a warm machine must not bend the parameters.
 type fitter struct {
-	s     *system
-	plain *system // without derivatives by parameters
-	runs  []*fitRun
-	free  []int     // parameters that are learned
-	prior []float64 // by free parameter: its starting value
-	width []float64 // and how far from it is far
-	lo    []float64
-	hi    []float64
-	ridge float64 // weight of the starting values
+	s      *system
+	plain  *system // without derivatives by parameters
+	runs   []*fitRun
+	free   []int     // parameters that are learned
+	hidden []int     // states whose start is fitted by run
+	vary   []int     // what a fit moves: places of free, then of the starts by run, behind the parameters
+	prior  []float64 // by vary: its starting value
+	width  []float64 // and how far from it is far
+	lo     []float64
+	hi     []float64
+	ridge  float64 // weight of the starting values
 
+	halved    int  // how often the steps of integration are halved
 	simulated bool // whether the runs hold drives and simulation of the parameters at hand
 }
 
@@ -134,7 +140,43 @@ func newFitter(s *system, runs []*fitRun) *fitter {
 		}
 		f.width = append(f.width, width)
 	}
+	f.vary = slices.Clone(f.free)
+	f.hidden = s.hidden()
+	for k, r := range runs {
+		r.start = make([]float64, len(f.hidden))
+		for h, i := range f.hidden {
+			sd := math.Sqrt(s.startVar[i])
+			f.vary = append(f.vary, s.np+k*len(f.hidden)+h)
+			f.prior, f.width = append(f.prior, 0), append(f.width, sd)
+			f.lo, f.hi = append(f.lo, -farStart*sd), append(f.hi, farStart*sd)
+		}
+	}
 	return f
+}
+
+// farStart is how many standard deviations a hidden node may begin from what the model says.
+const farStart = 3.0
+
+// hidden are the states of the same kind as the first output that nobody measures and nothing disturbs:
+// nodes with a past.
+func (s *system) hidden() (out []int) {
+	kind := mustUnit(s.m.Outputs[0].Unit).Dim
+	for i := range s.m.States {
+		x := &s.m.States[i]
+		if x.StartSD > 0 && x.Noise == 0 && x.NoiseShare == 0 && mustUnit(x.Unit).Dim == kind && !slices.Contains(s.out, i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// lanes are the derivatives that a run carries: by the free parameters, and by its own starts where theta
+// holds them.
+func (f *fitter) lanes(theta []float64) int {
+	if len(f.free) > 0 && len(theta) > f.s.np {
+		return len(f.free) + len(f.hidden)
+	}
+	return len(f.free)
 }
 
 // normal gathers the normal equations of weighted least squares.
@@ -181,12 +223,20 @@ func (q *normal) add(r float64, row []float64, weight float64, block int) {
 	}
 }
 
-func (q *normal) merge(p *normal) {
-	for i, v := range p.a {
-		q.a[i] += v
+// merge adds p, whose rows from shared on are those of q from at on.
+func (q *normal) merge(p *normal, shared, at int) {
+	to := func(i int) int {
+		if i >= shared {
+			i += at - shared
+		}
+		return i
 	}
+	n, m := len(q.g), len(p.g)
 	for i, v := range p.g {
-		q.g[i] += v
+		q.g[to(i)] += v
+		for j := range i + 1 {
+			q.a[to(i)*n+to(j)] += p.a[i*m+j]
+		}
 	}
 	q.cost += p.cost
 	q.j, q.r, q.at = append(q.j, p.j...), append(q.r, p.r...), append(q.at, p.at...)
@@ -208,11 +258,11 @@ type flow struct {
 }
 
 func (f *fitter) flow(theta []float64) *flow {
-	s, n := f.s, len(f.free)
+	s, n := f.s, f.lanes(theta)
 	q := &flow{f: f, s: s, w: s.scratch(), n: n, v: s.registers(),
 		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sm: make([]float64, s.nx*n), sv: make([]float64, s.start.regs),
 		d1: make([]float64, s.nx), d2: make([]float64, s.nx)}
-	s.load(q.v, theta)
+	s.load(q.v, theta[:s.np])
 	return q
 }
 
@@ -375,7 +425,7 @@ func (q *flow) step(x, sens, p []float64, h float64) {
 // advance moves x and sens, and p where it is not nil, from one time to another under the run's
 // inputs.
 func (q *flow) advance(r *fitRun, x, sens, p []float64, from, to float64, hint *int) {
-	n := steps(to - from)
+	n := steps(to-from) << q.f.halved
 	h := (to - from) / float64(n)
 	for i := range n {
 		at := from + float64(i)*h
@@ -384,15 +434,24 @@ func (q *flow) advance(r *fitRun, x, sens, p []float64, from, to float64, hint *
 	}
 }
 
-// begin sets the first states and how they depend on the parameters.
-func (q *flow) begin(theta []float64, reading float64, x, sens []float64) {
-	q.s.begin(q.sv, theta, reading, x)
+// begin sets the first states and how they depend on the parameters; start is how far the hidden nodes
+// are from there, nil: not.
+func (q *flow) begin(theta []float64, reading float64, start, x, sens []float64) {
+	q.s.begin(q.sv, theta[:q.s.np], reading, x)
+	for h, v := range start {
+		x[q.f.hidden[h]] += v
+	}
 	clear(sens)
 	if q.n == 0 {
 		return
 	}
 	for _, d := range q.s.startParam {
 		sens[int(d.of)*q.n+int(d.by)] = q.sv[d.r]
+	}
+	if shared := len(q.f.free); q.n > shared {
+		for h := range start {
+			sens[q.f.hidden[h]*q.n+shared+h] = 1
+		}
 	}
 }
 
@@ -401,7 +460,7 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 	s := f.s
 	nd := len(s.drives)
 	v := s.registers()
-	s.load(v, theta)
+	s.load(v, theta[:s.np])
 	r.drive = resize(r.drive, len(r.t)*nd)
 	for i, u := range r.u {
 		s.drive(r.drive[i*nd:(i+1)*nd], v, u)
@@ -411,9 +470,10 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 // follow runs the filter over r and keeps its states at the origins. How its gain depends on
 // parameters is left out of the derivatives.
 func (f *fitter) follow(r *fitRun, theta []float64) {
-	s, n := f.s, len(f.free)
+	s, n := f.s, f.lanes(theta)
 	nx, out := s.nx, s.out[0]
 	q := f.flow(theta)
+	start := r.start // of a second start nothing is known
 	x, sens, p := make([]float64, nx), make([]float64, nx*n), make([]float64, nx*nx)
 	started := false
 	hint := 0
@@ -432,7 +492,8 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 			continue
 		}
 		if !started {
-			q.begin(theta, z, x, sens)
+			q.begin(theta, z, start, x, sens)
+			start = nil
 			clear(p)
 			for k := range nx {
 				p[k*nx+k] = s.startVar[k]
@@ -464,9 +525,10 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 
 // simulate runs r from its first reading on, without looking at another.
 func (f *fitter) simulate(r *fitRun, theta []float64) {
-	s, n := f.s, len(f.free)
+	s, n := f.s, f.lanes(theta)
 	nx, out, rows := s.nx, s.out[0], r.rowEnd
 	q := f.flow(theta)
+	start := r.start
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	r.open, r.openS = resize(r.open, rows), resize(r.openS, rows*n)
 	started, hint := false, 0
@@ -483,7 +545,8 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 			if !finite(r.z[i]) {
 				continue
 			}
-			q.begin(theta, r.z[i], x, sens)
+			q.begin(theta, r.z[i], start, x, sens)
+			start = nil
 			started = true
 		}
 		r.open[i] = x[out]
@@ -514,25 +577,27 @@ func update(p, x []float64, nx, out int, innov, sv float64, gain []float64) {
 }
 
 // evaluate gives the normal equations at theta, with the weight of the starting values; with keep those
-// of the data alone, and every row.
+// of the data alone, and every row. Where theta holds the starts of the runs behind the parameters, they
+// take part; otherwise the runs keep theirs.
 func (f *fitter) evaluate(theta []float64, keep bool) *normal {
-	n := len(f.free)
-	total := newNormal(n)
+	n, shared := f.lanes(theta), len(f.free)
+	all := f.vary
+	if n == shared {
+		all = f.free
+	}
+	total := newNormal(len(all))
 	const chunks = 4
 	parts := make([]*normal, len(f.runs)*chunks)
 	var wg sync.WaitGroup
 	for k, r := range f.runs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		if at := f.s.np + k*len(f.hidden); len(theta) > f.s.np {
+			copy(r.start, theta[at:at+len(f.hidden)])
+		}
+		wg.Go(func() {
 			var inner sync.WaitGroup
 			if !f.simulated {
 				f.prepare(r, theta)
-				inner.Add(1)
-				go func() {
-					defer inner.Done()
-					f.simulate(r, theta)
-				}()
+				inner.Go(func() { f.simulate(r, theta) })
 			}
 			f.follow(r, theta)
 			inner.Wait()
@@ -540,34 +605,30 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 				q := newNormal(n)
 				q.keep = keep
 				parts[k*chunks+c] = q
-				inner.Add(1)
-				go func() {
-					defer inner.Done()
-					f.forecasts(q, r, theta, c*len(r.rows)/chunks, (c+1)*len(r.rows)/chunks, k)
-				}()
+				inner.Go(func() { f.forecasts(q, r, theta, c*len(r.rows)/chunks, (c+1)*len(r.rows)/chunks, k) })
 			}
 			inner.Wait()
-		}()
+		})
 	}
 	wg.Wait()
-	for _, q := range parts {
-		total.merge(q)
+	for i, q := range parts {
+		total.merge(q, shared, shared+i/chunks*len(f.hidden))
 	}
 	if keep { // what the data say, without the starting values
 		return total
 	}
-	for i := range f.free {
-		r := (theta[f.free[i]] - f.prior[i]) / f.width[i]
+	for i, p := range all {
+		r := (theta[p] - f.prior[i]) / f.width[i]
 		total.cost += f.ridge * r * r
 		total.g[i] += f.ridge * r / f.width[i]
-		total.a[i*n+i] += f.ridge / (f.width[i] * f.width[i])
+		total.a[i*len(all)+i] += f.ridge / (f.width[i] * f.width[i])
 	}
 	return total
 }
 
 // forecasts adds the residuals of the origins from ≤ o < to, and of the simulation over their rows.
 func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run int) {
-	s, n := f.s, len(f.free)
+	s, n := f.s, f.lanes(theta)
 	nx, out := s.nx, s.out[0]
 	ahead := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
@@ -586,6 +647,10 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 		}
 		q.add((pred-z)/scale, row, weight, block)
 	}
+	every := farEvery
+	if q.keep { // standard errors want them all
+		every = 1
+	}
 	for o := from; o < to; o++ {
 		i := r.rows[o]
 		weight := each * r.weight[i]
@@ -596,10 +661,10 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 		for _, h := range fitHorizons {
 			weight := weight
 			if h.at >= farFrom { // windows this long overlap so much that a part of them says as much
-				if o%farEvery != 0 {
+				if o%every != 0 {
 					break
 				}
-				weight *= farEvery
+				weight *= float64(every)
 			}
 			target := i + int(math.Round(h.at/r.step))
 			if target >= len(r.t) || r.t[target]-r.t[i] > 3*h.at+3*r.step {
@@ -620,19 +685,40 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 }
 
 // solve minimises by Levenberg and Marquardt within the bounds, from theta, which it changes, and
-// gives the cost.
+// gives the cost. The runs keep the starts that were found.
 func (f *fitter) solve(theta []float64, iterations int) float64 {
-	n := len(f.free)
-	if n == 0 {
+	if len(f.free) == 0 {
 		return f.evaluate(theta, false).cost
 	}
-	f.ridge = f.startWeight(theta)
-	cost := f.descend(theta, iterations)
+	all := slices.Clone(theta)
+	for _, r := range f.runs {
+		all = append(all, r.start...)
+	}
+	f.ridge = f.startWeight(all)
+	cost := f.descend(all, iterations)
 	if again := iterations / 3; again > 1 { // the starting values weigh less at a lower cost
-		f.ridge = f.startWeight(theta)
-		cost = f.descend(theta, again)
+		f.ridge = f.startWeight(all)
+		cost = f.descend(all, again)
+	}
+	copy(theta, all)
+	for k, r := range f.runs {
+		copy(r.start, all[f.s.np+k*len(f.hidden):])
 	}
 	return cost
+}
+
+// starts are those that the runs keep, by symbol in the unit of the state; nil where nothing is hidden.
+func (f *fitter) starts() []map[string]float64 {
+	out := make([]map[string]float64, len(f.runs))
+	for k, r := range f.runs {
+		for h, i := range f.hidden {
+			if out[k] == nil {
+				out[k] = map[string]float64{}
+			}
+			out[k][f.s.m.States[i].Symbol] = r.start[h] / f.s.xScale[i]
+		}
+	}
+	return out
 }
 
 // startWeight is what the starting values weigh at theta.
@@ -653,7 +739,7 @@ func (f *fitter) say(theta []float64) (q *normal, se []float64) {
 // weighStart adds to q what the starting values tell.
 func (f *fitter) weighStart(q *normal, theta []float64) {
 	ridge := f.startWeight(theta)
-	for i, w := range f.width {
+	for i, w := range f.width[:len(f.free)] {
 		q.a[i*len(f.free)+i] += ridge / (w * w)
 	}
 }
@@ -672,12 +758,12 @@ func (f *fitter) rows() (n float64) {
 
 // data is the cost without that of the starting values, and without derivatives, which is cheap.
 func (f *fitter) data(theta []float64) float64 {
-	return (&fitter{s: f.plain, runs: f.runs, simulated: f.simulated}).evaluate(theta, false).cost
+	return (&fitter{s: f.plain, runs: f.runs, hidden: f.hidden, halved: f.halved, simulated: f.simulated}).evaluate(theta, false).cost
 }
 
 // pull is the cost of being away from the starting values.
 func (f *fitter) pull(theta []float64) (cost float64) {
-	for i, p := range f.free {
+	for i, p := range f.vary {
 		r := (theta[p] - f.prior[i]) / f.width[i]
 		cost += f.ridge * r * r
 	}
@@ -716,10 +802,10 @@ func (f *fitter) descend(theta []float64, iterations int) float64 {
 
 // move makes one damped step. A parameter at its bound that would leave it stays.
 func (f *fitter) move(theta []float64, q *normal, lambda float64) bool {
-	n := len(f.free)
+	n := len(f.vary)
 	var on []int
 	for i := range n {
-		v := theta[f.free[i]]
+		v := theta[f.vary[i]]
 		if v <= f.lo[i] && q.g[i] > 0 || v >= f.hi[i] && q.g[i] < 0 || q.a[i*n+i] == 0 {
 			continue
 		}
@@ -751,8 +837,8 @@ func (f *fitter) move(theta []float64, q *normal, lambda float64) bool {
 		var stay []int
 		hit := false
 		for r, i := range on {
-			v := theta[f.free[i]] + step.AtVec(r)/math.Sqrt(q.a[i*n+i])
-			if (v < f.lo[i] && theta[f.free[i]] <= f.lo[i]) || (v > f.hi[i] && theta[f.free[i]] >= f.hi[i]) {
+			v := theta[f.vary[i]] + step.AtVec(r)/math.Sqrt(q.a[i*n+i])
+			if (v < f.lo[i] && theta[f.vary[i]] <= f.lo[i]) || (v > f.hi[i] && theta[f.vary[i]] >= f.hi[i]) {
 				hit = true
 				continue
 			}
@@ -763,8 +849,8 @@ func (f *fitter) move(theta []float64, q *normal, lambda float64) bool {
 			continue
 		}
 		for r, i := range on {
-			v := theta[f.free[i]] + step.AtVec(r)/math.Sqrt(q.a[i*n+i])
-			theta[f.free[i]] = min(f.hi[i], max(f.lo[i], v))
+			v := theta[f.vary[i]] + step.AtVec(r)/math.Sqrt(q.a[i*n+i])
+			theta[f.vary[i]] = min(f.hi[i], max(f.lo[i], v))
 		}
 		return true
 	}

@@ -62,6 +62,7 @@ type learner struct {
 	dropped map[string]string // by candidate: why
 	all     weighing          // of the fit of all candidates
 	folds   []*fold
+	starts  []map[string]float64 // by run
 }
 
 // weighing is a fit that evidence is drawn from.
@@ -399,9 +400,12 @@ func (l *learner) settle() error {
 	if err != nil {
 		return err
 	}
+	// Here steps are halved: the coefficients are to be those of the equation, whatever the steps.
+	f.halved = 1
 	l.theta = slices.Clone(f.s.theta)
 	f.solve(l.theta, warmSteps)
 	f.s.store(l.m, l.theta)
+	l.starts = f.starts()
 	_, se := f.say(l.theta)
 	for lane, p := range f.free {
 		f.s.storeErr(l.m, p, se[lane])
@@ -522,8 +526,8 @@ func (l *learner) document() error {
 	}
 	l.m.Hypotheses = l.h.Text()
 	l.m.Provenance.Learned = l.o.Date
-	for _, r := range l.runs {
-		l.m.Provenance.Runs = append(l.m.Provenance.Runs, RunSource{r.Name, r.SHA256, len(r.Time)})
+	for i, r := range l.runs {
+		l.m.Provenance.Runs = append(l.m.Provenance.Runs, RunSource{r.Name, r.SHA256, len(r.Time), l.starts[i]})
 	}
 	return nil
 }

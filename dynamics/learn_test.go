@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -377,11 +379,31 @@ func TestLearnIsDeterministicAndTakesGaps(t *testing.T) {
 	}
 }
 
-// The derivatives of a fit are those of differences.
+// bodied is plant with a hidden node and parameters of every kind to learn.
+func bodied(t *testing.T) *Hypotheses {
+	t.Helper()
+	text := strings.NewReplacer(
+		"{name: lag, value: 1.5, unit: s, fixed: true}", `{name: lag, value: 1.5, unit: s, min: 0.2, max: 4}
+  - {name: tauB, value: 90, unit: s, min: 10, max: 900}
+  - {name: dead, value: 0.7, unit: s, min: 0, max: 2}`,
+		"definitions:", "dead_time: dead\ndefinitions:",
+		"  - {symbol: R,", "  - {symbol: B, is: body, unit: °C, start: \"Ta\", start_sd: 20}\n  - {symbol: R,",
+		"  - {of: T, name: unexplained", `  - {of: T, name: to body, sign: -, expression: "T - B", unit: 1/s, start: 0.02}
+  - {of: B, name: from face, sign: +, expression: "(T - B)/tauB", fixed: true}
+  - {of: T, name: unexplained`,
+	).Replace(plant)
+	h, err := ReadHypotheses(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// The derivatives of a fit are those of differences: by coefficients, parameters, dead time, and the start
+// of a hidden node.
 func TestSensitivities(t *testing.T) {
-	h := plantHypotheses(t)
 	r := simulate(truths["both"], 1)
-	l, err := newLearner([]Run{r}, Options{Inputs: plantInputs, Hypotheses: h})
+	l, err := newLearner([]Run{r}, Options{Inputs: plantInputs, Hypotheses: bodied(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,24 +411,63 @@ func TestSensitivities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theta := append([]float64(nil), f.s.theta...)
-	n := len(f.free)
+	theta := append(slices.Clone(f.s.theta), 7) // the body began 7 K warmer
+	if len(f.vary) != len(f.free)+1 {
+		t.Fatalf("%d of %d numbers vary, want the start of one node more", len(f.vary), len(f.free))
+	}
+	n := len(f.vary)
+	const row = 30
 	end := func(theta []float64) (float64, []float64) {
+		f.runs[0].start[0] = theta[len(theta)-1]
 		f.prepare(f.runs[0], theta)
 		f.simulate(f.runs[0], theta)
-		return f.runs[0].open[150], append([]float64(nil), f.runs[0].openS[150*n:151*n]...)
+		return f.runs[0].open[row], slices.Clone(f.runs[0].openS[row*n : (row+1)*n])
 	}
 	_, grad := end(theta)
-	for lane, p := range f.free {
+	for lane, p := range f.vary {
 		step := 1e-5 * theta[p]
-		up := append([]float64(nil), theta...)
+		up := slices.Clone(theta)
 		up[p] += step
 		hi, _ := end(up)
 		up[p] -= 2 * step
 		lo, _ := end(up)
 		want := (hi - lo) / (2 * step)
 		if math.Abs(grad[lane]-want) > 1e-4*math.Abs(want)+1e-9 {
-			t.Errorf("parameter %d: %g, by differences %g", p, grad[lane], want)
+			t.Errorf("number %d: %g, by differences %g", p, grad[lane], want)
 		}
+	}
+}
+
+// A run that starts on a warm machine tells so, and bends no coefficient.
+func TestStartsByRun(t *testing.T) {
+	h := bodied(t)
+	l, err := newLearner([]Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.m.Provenance.Runs = []RunSource{{Name: "synthetic"}}
+	var runs []Run
+	for k, warm := range []float64{0, 45} { // the model's own forecast, its body warm or not
+		run := simulate(truths["both"], uint64(k+1))
+		run.Name += strconv.Itoa(k)
+		f, err := l.fitter(l.m, []*Run{&run}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.runs[0].start[0] = warm
+		f.prepare(f.runs[0], f.s.theta)
+		f.simulate(f.runs[0], f.s.theta)
+		for i, v := range f.runs[0].open {
+			run.Z[0][i] = v - 273.15
+		}
+		runs = append(runs, run)
+	}
+	m, err := Learn(runs, Options{Inputs: plantInputs, Hypotheses: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cool, warm := m.Provenance.Runs[0].Start["B"], m.Provenance.Runs[1].Start["B"]
+	if math.Abs(cool) > 10 || math.Abs(warm-45) > 10 {
+		t.Errorf("the bodies began %+.1f and %+.1f K from their start, want 0 and 45", cool, warm)
 	}
 }

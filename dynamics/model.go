@@ -153,6 +153,9 @@ type RunSource struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
 	Rows   int    `json:"rows"`
+
+	// Start says by how much each hidden node began away from its start, by symbol, in its unit.
+	Start map[string]float64 `json:"start,omitempty"`
 }
 
 // Skill is one row of the table of forecast errors, in the unit of the output.

@@ -13,7 +13,7 @@ import (
 
 func TestSaveAndLoad(t *testing.T) {
 	m := sample()
-	m.Provenance = Provenance{Learned: "2025-07-08T12:00:00Z", Runs: []RunSource{{"a", "00ff", 10}}}
+	m.Provenance = Provenance{Learned: "2025-07-08T12:00:00Z", Runs: []RunSource{{"a", "00ff", 10, map[string]float64{"T": 1.5}}}}
 	m.Spread = []Spread{{1, SideScale{Lower: 1, Upper: 1}, SideScale{Lower: 2, Upper: 1}, SideScale{Lower: 1, Upper: 1}}}
 	m.Skill = []Skill{{Run: "a", Way: "known", Windows: AllRows, Horizon: 1, Count: 3, RMSE: 1, Persistence: 2, Coverage: 0.9}}
 	dir := t.TempDir()
@@ -121,7 +121,7 @@ func TestReadRefuses(t *testing.T) {
 
 func TestEquationAndLaTeX(t *testing.T) {
 	m := sample()
-	m.Provenance.Runs = []RunSource{{"a", "", 10}, {"b", "", 20}}
+	m.Provenance.Runs = []RunSource{{Name: "a", Rows: 10}, {Name: "b", Rows: 20}}
 	text := Equation(m)
 	for _, want := range []string{
 		"dT/dt = + (2.00 ± 0.10)e-5 1/J · (heat·(Tm − T))   [contact]",
