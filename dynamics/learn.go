@@ -963,7 +963,6 @@ func (l *learner) spread() error {
 		return err
 	}
 	step := medianStep(l.runs[0].Time)
-	most := map[Way]float64{Known: 1, Held: 1, Planned: 1} // surprise says less the further ahead
 	for k, at := range Horizons {
 		sides := func(w Way) SideScale {
 			var all []miss
@@ -984,9 +983,7 @@ func (l *learner) spread() error {
 				windows := 2 * float64(len(all)) * step / at // half of a window is new
 				inside = min(1, inside*(windows+1)/windows)
 			}
-			side := widen(all, inside, most[w])
-			most[w] = side.Surprise
-			return side
+			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(Horizons[len(Horizons)-1])))
 		}
 		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
 	}
@@ -1000,6 +997,10 @@ func (l *learner) scoreAbove() float64 {
 	}
 	return math.Inf(-1)
 }
+
+// maxShare is how far an interval may follow the surprise at the first horizon; at the last it must not: what
+// happens within seconds says nothing of a minute ahead.
+const maxShare = 0.75
 
 // widen gives the factors with which the share inside of the misses is inside, and the least surprise, most
 // at the most, with which the intervals score nearly best (interval score: Gneiting and Raftery, J. Am. Stat.
