@@ -57,6 +57,9 @@ type Candidate struct {
 	// left out and the rest is learned again; empty where that was not tried.
 	LeftOut []float64 `json:"left_out,omitempty"`
 	Rivals  []Rival   `json:"rivals,omitempty"` // strongest first
+
+	// WeakForm is the second opinion on a term of the first state.
+	WeakForm *WeakForm `json:"weak_form,omitempty"`
 }
 
 // Rival is a candidate that acts alike in the data: the correlation of the two estimates.
@@ -98,7 +101,7 @@ type Experiment struct {
 // Table prints the evidence for people.
 func (e *Evidence) Table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "candidate                    verdict    kept in  identifiable  without it, RMSE on rows held out (°C at")
+	fmt.Fprintf(&b, "candidate                    verdict    kept in  identifiable  weak form  without it, RMSE on rows held out (°C at")
 	for _, h := range e.Horizons {
 		fmt.Fprintf(&b, " %g", h)
 	}
@@ -113,7 +116,7 @@ func (e *Evidence) Table() string {
 			fmt.Fprintf(&b, "  %s\n", c.Why)
 			continue
 		}
-		fmt.Fprintf(&b, " %6.0f %% %11.3f  ", 100*c.Inclusion, c.Identifiability)
+		fmt.Fprintf(&b, " %6.0f %% %11.3f  %9s", 100*c.Inclusion, c.Identifiability, c.WeakForm)
 		for _, v := range c.LeftOut {
 			fmt.Fprintf(&b, " %+8.2f", v)
 		}
@@ -298,7 +301,7 @@ func (d *quadratic) inclusion(rng *rand.Rand, se []float64, proposed []bool) []f
 func (f *fitter) identified(q *normal) (share []float64, correlation *mat.SymDense) {
 	n := len(f.free)
 	share = make([]float64, n)
-	inv := f.inverse(q)
+	inv := q.inverse()
 	if inv == nil {
 		return share, nil
 	}
@@ -442,6 +445,9 @@ func (l *learner) weigh() error {
 			c.Verdict, c.Coefficient, c.StdErr = Kept, term.Coefficient, term.StdErr
 			c.Identifiability, c.Rivals = seen[k], rivals(correlation, names, k)
 		}
+		if w, ok := l.weak[name]; ok {
+			c.WeakForm = &w
+		}
 		switch {
 		case t.Opinion == Forbid:
 			c.Verdict, c.Why = Forbidden, "people forbid it"
@@ -472,7 +478,7 @@ func (l *learner) weigh() error {
 	}
 	// What is in doubt, and what would tell more, is asked of all candidates: one that was dropped may be
 	// there all the same, if the data could not tell it from another.
-	c := all.f.covariance(all.q)
+	c := all.q.covariance()
 	all.f.weighStart(all.q, all.theta)
 	if c != nil {
 		scale := all.f.scales(all.theta)

@@ -34,7 +34,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 		m.Inputs[k].Min, m.Inputs[k].Max = l.seen(k)
 	}
 	usual, low, high, ok := l.workingPoint(&m)
-	inv := f.inverse(q)
+	inv := q.inverse()
 	if !ok || inv == nil {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 		for i := range q.a {
 			sum.a[i] = q.a[i] + float64(len(run.Time))/rows*more.a[i]
 		}
-		after := f.inverse(sum)
+		after := sum.inverse()
 		if after == nil {
 			return
 		}

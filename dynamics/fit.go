@@ -730,10 +730,10 @@ func (f *fitter) startWeight(theta []float64) float64 {
 // apart, the starting values are weighed in.
 func (f *fitter) say(theta []float64) (q *normal, se []float64) {
 	q = f.evaluate(theta, true)
-	if f.inverse(q) == nil {
+	if q.inverse() == nil {
 		f.weighStart(q, theta)
 	}
-	return q, f.stdErrs(q)
+	return q, q.stdErrs()
 }
 
 // weighStart adds to q what the starting values tell.

@@ -61,6 +61,7 @@ type learner struct {
 	without map[string]string // by [candidate]: what input it lacks
 	dropped map[string]string // by candidate: why
 	all     weighing          // of the fit of all candidates
+	weak    map[string]WeakForm
 	folds   []*fold
 	starts  []map[string]float64 // by run
 }
@@ -343,6 +344,9 @@ func (l *learner) fit() error {
 		q, se := f.say(theta)
 		if l.all.f == nil {
 			l.all = weighing{f, q, slices.Clone(theta), se}
+			if l.o.Evidence {
+				l.weak = f.weakForm(theta, l.required)
+			}
 		}
 		k := l.weakest(f, q, theta, se)
 		if k < 0 {
@@ -542,7 +546,7 @@ func (l *learner) required(t *Term) bool {
 // too little. Terms that people require stay, but a source without effect is an error. What dropping costs is told by the quadratic model around the fit, the other
 // parameters following (Wald).
 func (l *learner) weakest(f *fitter, q *normal, theta, se []float64) int {
-	inverse := f.inverse(q)
+	inverse := q.inverse()
 	worst, least := -1, 1.0
 	for lane, p := range f.free {
 		k := p - len(l.m.Parameters)
@@ -573,8 +577,8 @@ func (l *learner) weakest(f *fitter, q *normal, theta, se []float64) int {
 }
 
 // inverse is that of the normal equations, nil if they have none.
-func (f *fitter) inverse(q *normal) *mat.SymDense {
-	n := len(f.free)
+func (q *normal) inverse() *mat.SymDense {
+	n := len(q.g)
 	if n == 0 {
 		return nil
 	}
@@ -604,10 +608,10 @@ func (f *fitter) inverse(q *normal) *mat.SymDense {
 	return inv
 }
 
-// stdErrs are the standard errors of the free parameters.
-func (f *fitter) stdErrs(q *normal) []float64 {
-	out := make([]float64, len(f.free))
-	c := f.covariance(q)
+// stdErrs are the standard errors of what q is of.
+func (q *normal) stdErrs() []float64 {
+	out := make([]float64, len(q.g))
+	c := q.covariance()
 	for i := range out {
 		out[i] = math.Inf(1)
 		if c != nil {
@@ -617,11 +621,11 @@ func (f *fitter) stdErrs(q *normal) []float64 {
 	return out
 }
 
-// covariance of the free parameters: the sandwich over blocks of time, within which residuals hang
+// covariance of what q is of: the sandwich over blocks of time, within which residuals hang
 // together (White, Econometrica 50, 1982); nil where the normal equations have no inverse.
-func (f *fitter) covariance(q *normal) *mat.SymDense {
-	n := len(f.free)
-	inv := f.inverse(q)
+func (q *normal) covariance() *mat.SymDense {
+	n := len(q.g)
+	inv := q.inverse()
 	if inv == nil {
 		return nil
 	}
