@@ -74,6 +74,10 @@ type HypothesisOutput struct {
 	SD    float64 `yaml:"sd"`
 
 	ScoreAbove float64 `yaml:"score_above,omitempty"` // forecasts are judged from readings above this
+
+	// Possible is the range that a reading can be in, nil: any. What is outside is no reading, and is
+	// not learned from.
+	Possible *[2]float64 `yaml:"possible,omitempty,flow"`
 }
 
 // HypothesisParameter is a number inside expressions, learned within its bounds unless fixed.
@@ -211,6 +215,21 @@ func (h *Hypotheses) check() error {
 		}
 		opinion[key] = t.Opinion
 	}
+	for _, t := range h.Terms {
+		if t.Opinion != Require || t.Sign != "+" {
+			continue
+		}
+		for _, u := range h.Terms {
+			if u.Opinion == Require && u.Sign == "-" && u.Of == t.Of && sameExpr(t.Expression, u.Expression) {
+				bad("terms %q and %q: the same expression of %s is required with both signs, and the data can only tell their difference", t.Name, u.Name, t.Of)
+			}
+		}
+	}
+	for _, o := range h.Outputs {
+		if p := o.Possible; p != nil && !(p[0] < p[1]) {
+			bad("output %q: possible %g to %g is no range", o.Is, p[0], p[1])
+		}
+	}
 	for _, in := range h.Inputs {
 		if in.Default != nil && !finite(*in.Default) {
 			bad("input %q: default %g is no number", in.Symbol, *in.Default)
@@ -230,6 +249,13 @@ func (h *Hypotheses) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sameExpr tells if two expressions read the same; one that cannot be read is like no other.
+func sameExpr(a, b string) bool {
+	x, errX := parseExpr(a)
+	y, errY := parseExpr(b)
+	return errX == nil && errY == nil && x.String() == y.String()
 }
 
 // draft is the model with every term that keep allows (nil: all), at its starting values.

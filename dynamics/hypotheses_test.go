@@ -86,6 +86,8 @@ func TestHypothesesRefuse(t *testing.T) {
 		"no unit":        {", unit: 1/J", "", `the unit of its coefficient is missing`},
 		"contradiction":  {"  - {of: T, name: path", "  - {of: T, name: again, sign: +, expression: heating, unit: 1/J, opinion: forbid}\n  - {of: T, name: path", "is required and forbidden"},
 		"twice":          {"  - {of: T, name: path", "  - {of: T, name: again, sign: -, expression: T-Ta, unit: 1/s}\n  - {of: T, name: path", "stands there twice"},
+		"both signs":     {"  - {of: T, name: path", "  - {of: T, name: again, sign: -, expression: heating, unit: 1/J, opinion: require}\n  - {of: T, name: path", `terms "heat" and "again": the same expression of T is required with both signs`},
+		"no range":       {"score_above: 100}", "score_above: 100, possible: [700, 20]}", "possible 700 to 20 is no range"},
 		"bounds":         {"{name: Tm, value: 560, unit: °C, fixed: true}", "{name: Tm, value: 560, unit: °C}", `parameter "Tm": give min and max`},
 		"start of state": {"start: reading, start_sd: 1}", "start: P, start_sd: 1}", `symbol "P" is unknown`},
 		"bracket":        {`"n*(T - Ta)"`, `"n*(T - Ta"`, "a ) is missing"},

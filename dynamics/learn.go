@@ -113,7 +113,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		if err != nil {
 			return nil, err
 		}
-		a := r.rows(from, to)
+		a := l.possible(r.rows(from, to))
 		for _, z := range a.Z[0] {
 			if finite(z) {
 				usable++
@@ -216,6 +216,24 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		return nil, fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
 	}
 	return l, nil
+}
+
+// possible is run without the readings that cannot be.
+func (l *learner) possible(run *Run) *Run {
+	mask := slices.Repeat([]bool{true}, len(run.Time))
+	for i, o := range l.h.Outputs {
+		left := 0
+		for k, z := range run.Z[i] {
+			if p := o.Possible; p != nil && finite(z) && (z < p[0] || z > p[1]) {
+				mask[k] = false
+				left++
+			}
+		}
+		if left > 0 {
+			l.say(fmt.Sprintf("run %s: %d readings of %s outside %g to %g %s are left out", run.Name, left, o.Is, o.Possible[0], o.Possible[1], o.Unit))
+		}
+	}
+	return run.only(mask)
 }
 
 // driven tells if a term that counts depends on an input.

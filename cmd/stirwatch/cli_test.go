@@ -352,3 +352,38 @@ func TestForecastNeedsTheInputs(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
+
+// One run given twice, a segment that reaches beyond the log and a page that cannot be written are said
+// before any work is done.
+func TestRunsThatCannotBeMeant(t *testing.T) {
+	dir := t.TempDir()
+	head := "Date,Time,SpinVel,SpinTrq,SpinPwr,SpinSP,FeedVel,PathVel,ZVel,ToolTemp\n"
+	var text strings.Builder
+	text.WriteString(head)
+	for i := range 50 {
+		fmt.Fprintf(&text, "2025-07-08,10:43:%02d.00,400,80,4640,465,9.5,10,0,%d\n", i, 300+i)
+	}
+	model, err := filepath.Abs("demo_model.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "a.csv"), text.String())
+	write(t, filepath.Join(dir, "b.csv"), text.String())
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"forecast -m MODEL -o x.csv a.csv b.csv", 2, "a.csv and b.csv are one run"},
+		{"score -m MODEL --units inch --rows a=2:80 a.csv", 0, "a ends at row 50: of --rows 2:80 what lies beyond is left out"},
+		{"score -m MODEL --units inch --rows b=2:8 a.csv", 2, "--rows b: no such run is given"},
+		{"learn -o no-such-folder/m.json a.csv", 1, "no-such-folder/m.json cannot be written"},
+		{"learn -o m.json --report . a.csv", 1, ". is a directory"},
+		{"report -m MODEL -o no-such-folder/r.html a.csv", 1, "no-such-folder/r.html cannot be written"},
+	} {
+		code, _, stderr := command(t, dir, strings.Fields(strings.ReplaceAll(c.args, "MODEL", model))...)
+		if code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("stirwatch %s: exit code %d, want %d with %q:\n%s", c.args, code, c.code, c.says, stderr)
+		}
+	}
+}

@@ -58,7 +58,7 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err != nil {
 				return err
 			}
-			if err := named(segments, runs); err != nil {
+			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
 				return err
 			}
 			c := comparison{candidate: young, inUse: old, names: [2]string{model, with}, horizons: hs}

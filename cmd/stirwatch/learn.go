@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			if err != nil {
 				return err
 			}
+			if err := writable(out, page); err != nil {
+				return err
+			}
 			want := h.Channels()
 			var old *dynamics.Model
 			switch {
@@ -82,7 +86,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			if err != nil {
 				return err
 			}
-			if err := named(segments, runs); err != nil {
+			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
 				return err
 			}
 			if old != nil {
@@ -324,17 +328,21 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 			return fail(err)
 		}
 	}
-	if err := named(segments, runs); err != nil {
+	if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
 		return fail(err)
 	}
 	return m, way, hs, runs, segments, nil
 }
 
-// named checks that every segment is of a run there is.
-func named(segments map[string][2]int, runs []*recorded) error {
-	for name := range segments {
-		if !slices.ContainsFunc(runs, func(r *recorded) bool { return r.Name == name }) {
+// named checks that every segment is of a run there is, and says to w which reach beyond its end.
+func named(w io.Writer, segments map[string][2]int, runs []*recorded) error {
+	for name, rows := range segments {
+		i := slices.IndexFunc(runs, func(r *recorded) bool { return r.Name == name })
+		if i < 0 {
 			return coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage}
+		}
+		if n := runs[i].row(len(runs[i].line)-1) + 1; rows[1] > n {
+			fmt.Fprintf(w, "%s ends at row %d: of --rows %d:%d what lies beyond is left out\n", name, n, rows[0], rows[1])
 		}
 	}
 	return nil
@@ -414,6 +422,26 @@ func (r *recorded) segment(m *dynamics.Model, segments map[string][2]int) (from,
 	return from, to, nil
 }
 
+// writable tells at once if one of paths cannot be written, before minutes of work are lost. Empty is none,
+// - is standard output.
+func writable(paths ...string) error {
+	for _, path := range paths {
+		if path == "" || path == "-" {
+			continue
+		}
+		if i, err := os.Stat(path); err == nil && i.IsDir() {
+			return fmt.Errorf("%s is a directory: name a file to write", path)
+		}
+		f, err := os.CreateTemp(filepath.Dir(path), ".stirwatch-*")
+		if err != nil {
+			return fmt.Errorf("%s cannot be written: %w", path, err)
+		}
+		f.Close()
+		os.Remove(f.Name())
+	}
+	return nil
+}
+
 func (r *recorded) cut(from, to int) dynamics.Run {
 	c := r.Run
 	c.Time = r.Time[from:to]
@@ -459,6 +487,11 @@ func readRuns(w io.Writer, paths []string, units string, want dynamics.Channels)
 		r, err := channelsOf(log, want)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+		for k, before := range runs {
+			if before.Name == r.Name || before.SHA256 == r.SHA256 {
+				return nil, coded{fmt.Errorf("%s and %s are one run (the same name or the same content): give it once", paths[k], p), exitUsage}
+			}
 		}
 		runs = append(runs, r)
 	}

@@ -34,8 +34,14 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 			if err != nil {
 				return err
 			}
+			if err := writable(out); err != nil {
+				return err
+			}
 			runs, err := readRuns(cmd.ErrOrStderr(), args, units, m.Channels())
 			if err != nil {
+				return err
+			}
+			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
 				return err
 			}
 			return writeReport(cmd, out, pictures, m, runs, segments)
@@ -53,19 +59,12 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 // segments sets the rows of runs by name; those of the others are found.
 func writeReport(cmd *cobra.Command, path, picturesDir string, m *dynamics.Model, runs []*recorded, segments map[string][2]int) error {
 	var shown []report.Run
-	known := map[string]bool{}
 	for _, r := range runs {
-		known[r.Name] = true
 		from, to, err := r.segment(m, segments)
 		if err != nil {
 			return err
 		}
 		shown = append(shown, report.Run{Run: r.Run, From: from, To: to, Row: r.row})
-	}
-	for name := range segments {
-		if !known[name] {
-			return coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage}
-		}
 	}
 	rep, err := report.Make(m, shown, report.Options{Version: version, Progress: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }})
 	if err != nil {
