@@ -316,55 +316,106 @@ func (b *builder) chain(in instr, r, da, db int32) int32 {
 	return -1 // steps: flat wherever they have a derivative
 }
 
-// eval runs code over registers v.
-func eval(code []instr, v []float64) {
-	for i := range code {
-		c := &code[i]
-		x := v[c.a]
-		switch c.op {
-		case opAdd:
-			x += v[c.b]
-		case opSub:
-			x -= v[c.b]
-		case opMul:
-			x *= v[c.b]
-		case opDiv:
-			x /= v[c.b]
-		case opNeg:
-			x = -x
-		case opPow:
-			x = math.Pow(x, c.val)
-		case opMin:
-			x = min(x, v[c.b])
-		case opMax:
-			x = max(x, v[c.b])
-		case opAbs:
-			x = math.Abs(x)
-		case opExp:
-			x = math.Exp(x)
-		case opLog:
-			x = math.Log(x)
-		case opSqrt:
-			x = math.Sqrt(x)
-		case opTanh:
-			x = math.Tanh(x)
-		case opRamp:
-			x = min(1, max(0, x))
-		case opLess:
-			if x <= v[c.b] {
-				x = 1
-			} else {
-				x = 0
-			}
-		case opSign:
-			x = math.Copysign(1, x)
-		case opInside:
-			if x > 0 && x < 1 {
-				x = 1
-			} else {
-				x = 0
+// schedule puts code into an order in which equal operations stand together as far as what they need
+// allows, which [eval] runs faster: it reads an operation once for all of a row.
+func schedule(code []instr) {
+	made := map[int32]int{} // register: the instruction that makes it
+	for i, c := range code {
+		made[c.dst] = i
+	}
+	waits := make([]int, len(code)) // for so many others
+	users := make([][]int, len(code))
+	ready := map[opcode][]int{}
+	for i, c := range code {
+		for _, r := range []int32{c.a, c.b} {
+			if from, ok := made[r]; ok && r >= 0 {
+				waits[i]++
+				users[from] = append(users[from], i)
 			}
 		}
-		v[c.dst] = x
+		if waits[i] == 0 {
+			ready[c.op] = append(ready[c.op], i)
+		}
 	}
+	out := make([]instr, 0, len(code))
+	for len(out) < len(code) {
+		op, most := opcode(0), 0
+		for o, list := range ready {
+			if len(list) > most || len(list) == most && o < op {
+				op, most = o, len(list)
+			}
+		}
+		for len(ready[op]) > 0 {
+			i := ready[op][0]
+			ready[op] = ready[op][1:]
+			out = append(out, code[i])
+			for _, u := range users[i] {
+				if waits[u]--; waits[u] == 0 {
+					ready[code[u].op] = append(ready[code[u].op], u)
+				}
+			}
+		}
+	}
+	copy(code, out)
+}
+
+// eval runs code over registers v.
+func eval(code []instr, v []float64) {
+	for i := 0; i < len(code); i++ {
+		c := &code[i]
+		switch c.op {
+		case opMul:
+			for v[c.dst] = v[c.a] * v[c.b]; i+1 < len(code) && code[i+1].op == opMul; {
+				i++
+				c = &code[i]
+				v[c.dst] = v[c.a] * v[c.b]
+			}
+		case opAdd:
+			for v[c.dst] = v[c.a] + v[c.b]; i+1 < len(code) && code[i+1].op == opAdd; {
+				i++
+				c = &code[i]
+				v[c.dst] = v[c.a] + v[c.b]
+			}
+		case opSub:
+			v[c.dst] = v[c.a] - v[c.b]
+		case opNeg:
+			v[c.dst] = -v[c.a]
+		case opDiv:
+			v[c.dst] = v[c.a] / v[c.b]
+		default:
+			v[c.dst] = c.value(v)
+		}
+	}
+}
+
+// value is that of the rarer operations.
+func (c *instr) value(v []float64) float64 {
+	x := v[c.a]
+	switch c.op {
+	case opPow:
+		return math.Pow(x, c.val)
+	case opMin:
+		return min(x, v[c.b])
+	case opMax:
+		return max(x, v[c.b])
+	case opAbs:
+		return math.Abs(x)
+	case opExp:
+		return math.Exp(x)
+	case opLog:
+		return math.Log(x)
+	case opSqrt:
+		return math.Sqrt(x)
+	case opTanh:
+		return math.Tanh(x)
+	case opRamp:
+		return min(1, max(0, x))
+	case opLess:
+		return float64(b2i(x <= v[c.b]))
+	case opSign:
+		return math.Copysign(1, x)
+	case opInside:
+		return float64(b2i(x > 0 && x < 1))
+	}
+	return x
 }

@@ -166,6 +166,9 @@ func (m *Model) compileFor(fit bool) *system {
 		}
 	}
 	s.prog = b.p
+	for _, code := range [][]instr{b.p.code[levelParam], b.p.code[levelDrive], (*state)[:rates], (*state)[rates:slopes], (*state)[slopes:]} {
+		schedule(code)
+	}
 	s.rateCode, s.slopeCode, s.paramCode = (*state)[:rates], (*state)[rates:slopes], (*state)[slopes:]
 	s.compileStart(params, fit)
 	for _, o := range m.Outputs {
@@ -536,21 +539,31 @@ func (s *system) propagate(w *scratch, k, p []float64, h float64, into [][]int32
 	f, fp := w.f, w.fp
 	for i, from := range into {
 		row := fp[i*n : (i+1)*n]
-		clear(row)
-		for _, k := range from {
-			a := f[i*n+int(k)]
-			for j, x := range p[int(k)*n : int(k+1)*n] {
-				row[j] += a * x
+		a := f[i*n+int(from[0])]
+		first := p[int(from[0])*n:][:len(row)]
+		for j := range row {
+			row[j] = a * first[j]
+		}
+		for _, k := range from[1:] {
+			a, next := f[i*n+int(k)], p[int(k)*n:][:len(row)]
+			for j := range row {
+				row[j] += a * next[j]
 			}
 		}
 	}
 	for i := range n {
 		a := fp[i*n : (i+1)*n]
 		for j := range i + 1 {
-			row := f[j*n : (j+1)*n]
+			row := f[j*n:][:len(a)]
 			sum := 0.0
-			for _, k := range into[j] {
-				sum += row[k] * a[k]
+			if len(into[j]) == len(a) {
+				for k, v := range row {
+					sum += v * a[k]
+				}
+			} else {
+				for _, k := range into[j] {
+					sum += row[k] * a[k]
+				}
 			}
 			p[i*n+j], p[j*n+i] = sum, sum
 		}
