@@ -77,7 +77,7 @@ func (q *planner) observe(dt, reading float64, u []float64, contact bool) {
 	away := u[q.power] - q.p.usual(math.Abs(u[q.speed]), q.pathOf(u))
 	smooth := q.p.Smooth
 	if reading < flowsAbove {
-		smooth /= 2
+		smooth /= 4
 	}
 	if !finite(q.seen) || smooth == 0 {
 		q.seen = away
@@ -292,14 +292,19 @@ func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
 	planned := *s
 	planned.m = &c
 	var tracks []*track
+	var strides []int
 	for _, r := range runs {
-		tracks = append(tracks, newTrack(&planned, r))
+		warm := 0
+		for _, z := range r.Z[0] {
+			warm += b2i(z > m.Outputs[0].ScoreAbove)
+		}
+		tracks, strides = append(tracks, newTrack(&planned, r)), append(strides, max(1, warm/planOrigins))
 	}
 	horizons := []float64{5, 10, 30, 60}
 	cost := func() (total float64) {
-		for _, t := range tracks {
+		for i, t := range tracks {
 			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
-			_ = forecastTrack(t, Planned, horizons, 0, len(t.run.Time), max(1, len(t.run.Time)/planOrigins), false, func(row Row) {
+			_ = forecastTrack(t, Planned, horizons, 0, len(t.run.Time), strides[i], false, func(row Row) {
 				if z := t.run.Z[0][row.Target]; finite(z, row.Forecast) {
 					k := slices.Index(horizons, row.Horizon)
 					e := min(planRunaway, math.Abs(row.Forecast-z))
@@ -321,10 +326,10 @@ func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
 			at     *float64
 			values []float64
 		}{
-			{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15, 20}},
-			{&p.Beside, []float64{2, 4, 6, 12, 20}},
-			{&p.Smooth, []float64{6, 12, 25, 50, 100}},
-			{&p.Memory, []float64{25, 100, 400, 1e4}},
+			{&p.Power[1], []float64{0, 3, 6, 8, 9, 10, 11, 12, 15, 20}},
+			{&p.Beside, []float64{2, 4, 6, 9, 12, 20}},
+			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
+			{&p.Memory, []float64{25, 50, 100, 200, 400, 1e4}},
 		} {
 			now := *knob.at
 			set := func(v float64) {

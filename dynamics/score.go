@@ -129,7 +129,7 @@ func checkRange(m *Model, run *Run, from, to int) (*Run, error) {
 	return run, nil
 }
 
-// forecastTrack does the work of ForecastRun from every stride-th origin, with intervals or without.
+// forecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
 func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
 	if way == Planned && t.s.m.Plan == nil {
 		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
@@ -142,8 +142,12 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 	plan := e.plan
 	run := t.run
 	var fc Forecast
+	origins := 0
 	e.follow(run, from, to, func(i int, _ *Estimate) {
-		if (i-from)%stride != 0 || !(run.Z[0][i] > above) {
+		if !(run.Z[0][i] > above) {
+			return
+		}
+		if origins++; (origins-1)%stride != 0 {
 			return
 		}
 		// Forecast to the very instants of the target rows.
