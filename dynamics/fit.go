@@ -275,6 +275,12 @@ func (q *flow) act(r *fitRun, from, to float64, hint *int) {
 	if s.dead >= 0 {
 		dead = q.v[s.dead]
 	}
+	for _, reg := range s.drives {
+		q.v[reg] = 0
+	}
+	for _, reg := range s.dots {
+		q.v[reg] = 0
+	}
 	for side := range 2 {
 		at := from + (0.25+0.5*float64(side))*(to-from) - dead
 		k := *hint
@@ -298,15 +304,6 @@ func (q *flow) act(r *fitRun, from, to float64, hint *int) {
 		b := a
 		if w > 0 {
 			b = r.drive[(k+1)*nd : (k+2)*nd]
-		}
-		if side == 0 {
-			for i, reg := range s.drives {
-				q.v[reg] = 0.5 * (a[i] + w*(b[i]-a[i]))
-			}
-			for i, reg := range s.dots {
-				q.v[reg] = 0.5 * (b[i] - a[i]) * perS
-			}
-			continue
 		}
 		for i, reg := range s.drives {
 			q.v[reg] += 0.5 * (a[i] + w*(b[i]-a[i]))

@@ -164,8 +164,8 @@ func BenchmarkLearnTwoRuns(b *testing.B) {
 	}
 }
 
-// BenchmarkForecastRun: a whole recording at five horizons with intervals. Budget 10 µs a step; a step
-// of integration is half a second, a row forecasts 60 s.
+// BenchmarkForecastRun: a whole recording at five horizons with intervals. Budget 10 µs a step; a row
+// forecasts 60 s in steps of integration of a second.
 func BenchmarkForecastRun(b *testing.B) {
 	r := recording(b, second)
 	m, err := Learn([]Run{*r}, Options{Inputs: testInputs})
