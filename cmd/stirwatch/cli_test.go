@@ -5,6 +5,8 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/config"
+	"stirwatch/dynamics"
 	"stirwatch/sensors"
 )
 
@@ -385,5 +388,59 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("stirwatch %s: exit code %d, want %d with %q:\n%s", c.args, code, c.code, c.says, stderr)
 		}
+	}
+}
+
+// Another process is learned from its file of hypotheses and a CSV that says what its columns are: an
+// electric heater of 0.002 K/J, losing 0.006 of its warmth a second and more in the wind of a fan.
+func TestLearnAnotherProcess(t *testing.T) {
+	dir := t.TempDir()
+	hypotheses, err := filepath.Abs(filepath.Join("..", "..", "dynamics", "heater.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heated := func(seed uint64, header string) string {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		var b strings.Builder
+		b.WriteString(header + "\n")
+		temp, reading, power, fan := 20.0, 20.0, 0.0, 0.0
+		for i := range 1800 {
+			if i%60 == 0 {
+				power, fan = 1.5*rng.Float64(), 300*rng.Float64()
+			}
+			fmt.Fprintf(&b, "%d;%.4f;%.3f;%.1f\n", i, power, (reading+0.05*rng.NormFloat64())*1.8+32, fan)
+			for range 20 {
+				temp += 0.05 * (2*power - (0.006+3e-5*fan*math.Pi/30)*(temp-20))
+				reading += 0.05 * (temp - reading) / 3
+			}
+		}
+		return b.String()
+	}
+	// In their own units and order; a column that nobody asks for is no harm.
+	write(t, filepath.Join(dir, "monday.csv"), heated(1, "time [s];Heater power [kW];plate temperature [°F];fan speed [rpm]"))
+	write(t, filepath.Join(dir, "tuesday.csv"), heated(2, "time [s];heater power (kW);plate temperature (°F);fan speed (rpm)"))
+	code, stdout, stderr := command(t, dir, "learn", "--hypotheses", hypotheses, "monday.csv", "tuesday.csv", "-o", "heater.json", "--report", "heater.html")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	m, err := dynamics.Load(filepath.Join(dir, "heater.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, term := range m.Terms {
+		if term.Name == "heating" && math.Abs(term.Coefficient-2e-3) > 1e-4 {
+			t.Errorf("heating %g K/J, the truth is 0.002\n%s", term.Coefficient, stdout)
+		}
+	}
+	if code, stdout, stderr = command(t, dir, "score", "-m", "heater.json", "--inputs", "known", "tuesday.csv"); code != 0 || !strings.Contains(stdout, "inside 95 %") {
+		t.Errorf("score: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	write(t, filepath.Join(dir, "bare.csv"), heated(3, "time [s];heater power;plate temperature;fan speed"))
+	if code, _, stderr = command(t, dir, "learn", "--hypotheses", hypotheses, "bare.csv"); code == 0 || !strings.Contains(stderr, `column "heater power" has no unit`) {
+		t.Errorf("no units: exit code %d: %s", code, stderr)
+	}
+	write(t, filepath.Join(dir, "other.csv"), heated(3, "a;b;c;d"))
+	if code, _, stderr = command(t, dir, "learn", "--hypotheses", hypotheses, "other.csv"); code == 0 || !strings.Contains(stderr, "plate temperature [°C]") {
+		t.Errorf("other columns: exit code %d: %s", code, stderr)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,9 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/dynamics"
-	"stirwatch/sensors"
-	"stirwatch/sensors/runlog"
-	"stirwatch/sensors/unit"
 )
 
 func learnCommand() *cobra.Command {
@@ -36,7 +32,8 @@ errors, its skill (on each run in turn with a model learned from the others; wit
 sample, and the table says so), and how sure the data are of every candidate, with the experiments that
 would tell more. With --report all that and the figures go into one HTML page.
 
-Runs come from logs or, with --from-journal, out of the journal that the agent keeps (also while it
+Runs come from logs (MELD, or any CSV whose columns say what they are, such as "time [s], heater power [W],
+plate temperature [°C]") or, with --from-journal, out of the journal that the agent keeps (also while it
 records): the newest that can be learned from, or those of --last, --since or --run. The
 configuration says which channel is what; docs/journal.md says how samples become rows.
 
@@ -45,6 +42,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 		Example: `  stirwatch learn monday.csv tuesday.csv -o model.json
   stirwatch learn monday.csv tuesday.csv -o model.json --report report.html --pictures figures
   stirwatch learn --hypotheses mine.yaml --units inch build.csv -o model.json
+  stirwatch learn --hypotheses heater.yaml heater.csv -o heater.json --report heater.html
   stirwatch learn --rows build=120:980 build.csv -o model.json
   stirwatch learn --from-journal -o new.json
   stirwatch learn --from-journal -c agent.yaml --since 2026-07-01 -o new.json
@@ -464,114 +462,6 @@ func inputNames() []string {
 		names = append(names, in.Name)
 	}
 	return names
-}
-
-// readRuns reads the channels named from run logs, and says what was found out about units and what was left out.
-func readRuns(w io.Writer, paths []string, units string, want dynamics.Channels) ([]*recorded, error) {
-	o, err := unitsOption(units)
-	if err != nil {
-		return nil, err
-	}
-	var runs []*recorded
-	for _, p := range paths {
-		log, err := runlog.Read(p, o)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range log.Detected {
-			fmt.Fprintf(w, "%s: %s\n", log.Name, d)
-		}
-		if log.Skips > 0 {
-			fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
-		}
-		r, err := channelsOf(log, want)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
-		}
-		for k, before := range runs {
-			if before.Name == r.Name || before.SHA256 == r.SHA256 {
-				return nil, coded{fmt.Errorf("%s and %s are one run (the same name or the same content): give it once", paths[k], p), exitUsage}
-			}
-		}
-		runs = append(runs, r)
-	}
-	return runs, nil
-}
-
-// unitsOption reads the flag --units.
-func unitsOption(units string) (o runlog.Options, err error) {
-	switch units {
-	case "auto":
-	case "inch":
-		o.Units = runlog.Inch
-	case "mm":
-		o.Units = runlog.Millimetre
-	default:
-		err = coded{fmt.Errorf("--units %s: use auto, inch or mm", units), exitUsage}
-	}
-	return o, err
-}
-
-// toRun takes the columns that the built-in hypotheses know.
-func toRun(log *runlog.Log) (*recorded, error) {
-	return channelsOf(log, dynamics.DefaultHypotheses().Channels())
-}
-
-// channelsOf takes the columns wanted, in their units; what is not good is missing. An input that the
-// log does not have is missing in every row.
-func channelsOf(log *runlog.Log, want dynamics.Channels) (*recorded, error) {
-	r := &recorded{Run: dynamics.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line, start: log.Time[0]}
-	for _, t := range log.Time {
-		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
-	}
-	column := func(name, unitName string, optional bool) ([]float64, error) {
-		v := make([]float64, len(log.Time))
-		for k := range v {
-			v[k] = math.NaN()
-		}
-		i, ok := log.Find(sensors.Role(name))
-		if !ok {
-			if optional {
-				return v, nil
-			}
-			return nil, fmt.Errorf("no column is %s", name)
-		}
-		m, err := unit.Between(log.Columns[i].Unit, unit.MustParse(unitName))
-		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", log.Columns[i].Key, err)
-		}
-		for k := range v {
-			if log.Status[i][k].IsGood() {
-				v[k] = m.Apply(log.Value[i][k])
-			}
-		}
-		return v, nil
-	}
-	for _, in := range want.Inputs {
-		u, err := column(in.Name, in.Unit, true)
-		if err != nil {
-			return nil, err
-		}
-		r.Inputs, r.U = append(r.Inputs, in.Name), append(r.U, u)
-	}
-	for _, out := range want.Outputs {
-		z, err := column(out.Name, out.Unit, false)
-		if err != nil {
-			return nil, err
-		}
-		r.Z = append(r.Z, z)
-	}
-	if i, ok := log.Find(sensors.SetPoint); ok {
-		// The set-point is a temperature only in the spindle's tool-temperature mode; in the two
-		// other modes it is a torque or a force, and no baseline for a temperature.
-		if log.Columns[i].Unit.Dim == unit.Temperature {
-			var err error
-			if r.SetPoint, err = column(string(sensors.SetPoint), "°C", true); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return r, nil
 }
 
 // output opens path for writing, or standard output for "-".
