@@ -3,6 +3,7 @@ package dynamics
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -94,7 +95,8 @@ func pretty(expression string) string {
 	return strings.NewReplacer("*", "·", " - ", " − ").Replace(expression)
 }
 
-// LaTeX writes the governing equations for a paper, one line per state.
+// LaTeX writes the governing equations for a paper: one line per state, definition and parameter, those that
+// are learned with their standard errors.
 func LaTeX(m *Model) string {
 	units := strings.NewReplacer("·", `\,`, "°", `^\circ `, "%", `\%`)
 	var lines []string
@@ -131,8 +133,34 @@ func LaTeX(m *Model) string {
 		}
 		lines = append(lines, b.String())
 	}
+	for _, d := range m.Definitions {
+		if e, err := parseExpr(d.Expression); err == nil {
+			lines = append(lines, latexName(d.Name)+" &= "+e.latex())
+		}
+	}
+	for _, p := range m.Parameters {
+		value := fmt.Sprintf("%.4g", p.Value)
+		if !p.Fixed {
+			value = fmt.Sprintf(`%s \pm %.2g`, value, p.StdErr)
+		}
+		line := latexName(p.Name) + " &= " + latexNumber(value)
+		if p.Unit != "1" {
+			line += `\,\mathrm{` + units.Replace(p.Unit) + "}"
+		}
+		lines = append(lines, line)
+	}
 	return "\\begin{aligned}\n" + strings.Join(lines, " \\\\\n") + "\n\\end{aligned}"
 }
+
+// latexNumber writes powers of ten as such.
+func latexNumber(text string) string {
+	return powers.ReplaceAllStringFunc(text, func(s string) string {
+		n, _ := strconv.Atoi(s[1:])
+		return fmt.Sprintf(`\cdot 10^{%d}`, n)
+	})
+}
+
+var powers = regexp.MustCompile(`e[+-]\d+`)
 
 // latexName writes a symbol: what follows the first letter stands below it.
 func latexName(name string) string {
