@@ -122,7 +122,7 @@ func (e *Estimator) Reset() {
 	e.past.n = 0
 	e.setPoint = math.NaN()
 	if e.plan != nil {
-		e.plan.seen, e.plan.beside = math.NaN(), 0
+		e.plan.forget()
 	}
 }
 

@@ -134,7 +134,7 @@ func (l *learner) workingPoint(m *Model) (usual, low, high []float64, ok bool) {
 		}
 		t := newTrack(s, run)
 		for i, z := range run.Z[0] {
-			if !(z > m.Outputs[0].ScoreAbove) || s.contact >= 0 && t.drive[i*len(s.drives)+s.contact] < 0.5 {
+			if !(z > m.Outputs[0].above()) || s.contact >= 0 && t.drive[i*len(s.drives)+s.contact] < 0.5 {
 				continue
 			}
 			for k := range values {

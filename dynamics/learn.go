@@ -209,7 +209,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	hot := 0
 	for _, r := range l.runs {
 		for _, z := range r.Z[0] {
-			hot += b2i(z > l.scoreAbove())
+			hot += b2i(z > l.m.Outputs[0].above())
 		}
 	}
 	if free := len(l.m.compile().free); hot < rowsEach*free {
@@ -1010,14 +1010,6 @@ func (l *learner) spread() error {
 		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
 	}
 	return nil
-}
-
-// scoreAbove is the reading above which forecasts are judged.
-func (l *learner) scoreAbove() float64 {
-	if above := l.h.Outputs[0].ScoreAbove; above != 0 {
-		return above
-	}
-	return math.Inf(-1)
 }
 
 // maxShare is how far an interval may follow the surprise at the first horizon; at the last it must not: what

@@ -102,6 +102,14 @@ type Parameter struct {
 	Text   string  `json:"text,omitempty"`
 }
 
+// above is the reading from which forecasts are judged.
+func (o *Output) above() float64 {
+	if o.ScoreAbove != 0 {
+		return o.ScoreAbove
+	}
+	return math.Inf(-1)
+}
+
 // Definition names an expression, so that terms stay short.
 type Definition struct {
 	Name       string `json:"name"`

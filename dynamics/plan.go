@@ -67,6 +67,9 @@ func newPlanner(m *Model) *planner {
 	return &planner{p: m.Plan, power: m.input(SpindlePower), speed: m.input(SpindleSpeed), path: m.input(PathVelocity), up: m.input(ZVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
 }
 
+// forget forgets how far the power was from its working point.
+func (q *planner) forget() { q.seen, q.beside = math.NaN(), 0 }
+
 // observe follows how far the power is from its working point. While the metal does not flow yet the power
 // is on its way there, and where it was says less.
 func (q *planner) observe(dt, reading float64, u []float64, contact bool) {
@@ -291,21 +294,18 @@ func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
 	c.Plan, c.Spread = p, nil
 	planned := *s
 	planned.m = &c
-	var tracks []*track
-	var strides []int
+	// No plan moves the states, so that the filter follows every run but once.
+	var followed []*followed
 	for _, r := range runs {
-		warm := 0
-		for _, z := range r.Z[0] {
-			warm += b2i(z > m.Outputs[0].ScoreAbove)
-		}
-		tracks, strides = append(tracks, newTrack(&planned, r)), append(strides, max(1, warm/planOrigins))
+		followed = append(followed, follow(newTrack(&planned, r)))
 	}
 	horizons := []float64{5, 10, 30, 60}
 	cost := func() (total float64) {
-		for i, t := range tracks {
+		for _, f := range followed {
+			z := f.t.run.Z[0]
 			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
-			_ = forecastTrack(t, Planned, horizons, 0, len(t.run.Time), strides[i], false, func(row Row) {
-				if z := t.run.Z[0][row.Target]; finite(z, row.Forecast) {
+			f.forecasts(horizons, func(row Row) {
+				if z := z[row.Target]; finite(z, row.Forecast) {
 					k := slices.Index(horizons, row.Horizon)
 					e := min(planRunaway, math.Abs(row.Forecast-z))
 					sum[k] += e * e
@@ -345,6 +345,62 @@ func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
 				}
 			}
 			set(now)
+		}
+	}
+}
+
+// followed is a run that the filter has followed: what plans are tried on.
+type followed struct {
+	t       *track
+	e       *Estimator
+	dt      []float64 // by row, s since the one before
+	u       [][]float64
+	reading []float64
+	contact []bool
+	origin  []bool
+	x       [][]float64 // states, where a forecast starts
+}
+
+// follow lets the filter follow t.
+func follow(t *track) *followed {
+	e := newEstimator(t.s)
+	f := &followed{t: t, e: e}
+	warm := 0
+	for _, z := range t.run.Z[0] {
+		warm += b2i(z > t.s.m.Outputs[0].above())
+	}
+	stride, n := max(1, warm/planOrigins), 0
+	e.follow(t.run, 0, len(t.run.Time), func(i int, _ *Estimate) {
+		dt := 0.0
+		if i > 0 {
+			dt = t.run.Time[i] - t.run.Time[i-1]
+		}
+		f.dt, f.u, f.reading = append(f.dt, dt), append(f.u, slices.Clone(e.u)), append(f.reading, e.reading())
+		f.contact = append(f.contact, e.now[e.s.contact] > 0.5)
+		origin := e.started && t.run.Z[0][i] > t.s.m.Outputs[0].above()
+		if origin {
+			n++
+			origin = (n-1)%stride == 0
+		}
+		f.origin, f.x = append(f.origin, origin), append(f.x, nil)
+		if origin {
+			f.x[i] = slices.Clone(e.x)
+		}
+	})
+	return f
+}
+
+// forecasts calls fn for the forecasts by the plan as it is now.
+func (f *followed) forecasts(horizons []float64, fn func(Row)) {
+	var fc Forecast
+	e := f.e
+	e.plan.forget()
+	for i, u := range f.u {
+		e.plan.observe(f.dt[i], f.reading[i], u, f.contact[i])
+		if f.origin[i] {
+			copy(e.x, f.x[i])
+			e.started = true
+			f.t.forecast(e, &fc, Planned, horizons, i, len(f.u), false, fn)
 		}
 	}
 }

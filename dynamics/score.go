@@ -134,45 +134,43 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 	if way == Planned && t.s.m.Plan == nil {
 		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
 	}
-	above := math.Inf(-1)
-	if a := t.s.m.Outputs[0].ScoreAbove; a != 0 {
-		above = a
-	}
 	e := newEstimator(t.s)
-	plan := e.plan
-	run := t.run
 	var fc Forecast
 	origins := 0
-	e.follow(run, from, to, func(i int, _ *Estimate) {
-		if !(run.Z[0][i] > above) {
+	e.follow(t.run, from, to, func(i int, _ *Estimate) {
+		if !(t.run.Z[0][i] > t.s.m.Outputs[0].above()) {
 			return
 		}
-		if origins++; (origins-1)%stride != 0 {
-			return
-		}
-		// Forecast to the very instants of the target rows.
-		n := 0
-		for n < len(horizons) && t.target(i, horizons[n]) < to {
-			n++
-		}
-		fc.Horizon = fc.Horizon[:0]
-		for _, h := range horizons[:n] {
-			fc.Horizon = append(fc.Horizon, run.Time[t.target(i, h)]-run.Time[i])
-		}
-		hint, last := i, to-1
-		if way != Known {
-			last = i
-		}
-		at := func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }
-		if way == Planned {
-			at = t.planned(e, plan, i, to, at)
-		}
-		e.forecast(&fc, at, way, intervals)
-		for k := range n {
-			fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], surprise: e.surprise})
+		if origins++; (origins-1)%stride == 0 {
+			t.forecast(e, &fc, way, horizons, i, to, intervals, fn)
 		}
 	})
 	return nil
+}
+
+// forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
+func (t *track) forecast(e *Estimator, fc *Forecast, way Way, horizons []float64, i, to int, intervals bool, fn func(Row)) {
+	run := t.run
+	n := 0
+	for n < len(horizons) && t.target(i, horizons[n]) < to {
+		n++
+	}
+	fc.Horizon = fc.Horizon[:0]
+	for _, h := range horizons[:n] {
+		fc.Horizon = append(fc.Horizon, run.Time[t.target(i, h)]-run.Time[i])
+	}
+	hint, last := i, to-1
+	if way != Known {
+		last = i
+	}
+	at := func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }
+	if way == Planned {
+		at = t.planned(e, e.plan, i, to, at)
+	}
+	e.forecast(fc, at, way, intervals)
+	for k := range n {
+		fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], surprise: e.surprise})
+	}
 }
 
 // follow steps through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
