@@ -312,7 +312,8 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		o := e.s.out[i]
 		scale := e.s.xScale[o]
 		reading := v*scale + e.s.xOff[o]
-		if !e.started || e.unseen > blindAfter && !accepted { // after so long the reading knows better
+		begins := !e.started || e.unseen > blindAfter && !accepted // after so long the reading knows better
+		if begins {
 			e.begin(reading)
 		}
 		sd := e.m.Outputs[i].SD * scale
@@ -320,7 +321,7 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		innov := reading - e.x[o]
 		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
 		dst.Ratio[i] = innov * innov / (s * gateSigma * gateSigma)
-		if i == 0 && e.judged {
+		if i == 0 && !begins && (dst.Ratio[i] <= 1 || e.refused > 0) { // one spike by itself says nothing
 			e.wonder(innov * innov / s)
 		}
 		if !(dst.Ratio[i] <= 1) {
@@ -395,6 +396,7 @@ func (e *Estimator) begin(reading float64) {
 		e.p[i*s.nx+i] = v
 	}
 	e.started = true
+	e.surprise, e.quiet = 1, 0
 }
 
 // Forecast fills dst with what is expected at dst.Horizon if the inputs stay at u (nil: as they

@@ -380,3 +380,51 @@ func TestAttribution(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Intervals widen with surprise, not by one spike, and a new start knows nothing of the last.
+func TestSurprise(t *testing.T) {
+	m := sample()
+	side := SideScale{Lower: 1, Upper: 1, Surprise: 0.75}
+	m.Spread = []Spread{{1, side, side, side}}
+	e := NewEstimator(m)
+	var est Estimate
+	fc := Forecast{Horizon: []float64{1}}
+	u := make([]float64, len(m.Inputs))
+	for i := range m.Inputs {
+		u[i] = (m.Inputs[i].Min + m.Inputs[i].Max) / 2
+	}
+	width := func() float64 {
+		e.Forecast(&fc, nil)
+		return fc.Upper[0] - fc.Lower[0]
+	}
+	step := func(z float64) { e.Step(&est, 1, u, []float64{z}) }
+	follow := func(n int) { // as the model expects
+		for range n {
+			e.Step(&est, 1, u, []float64{math.NaN()})
+			step(est.X[e.s.out[0]])
+		}
+	}
+	step(300)
+	if e.surprise != 1 {
+		t.Errorf("surprise %g at the first reading, want 1", e.surprise)
+	}
+	follow(60)
+	calm := width()
+	step(est.X[e.s.out[0]] + 500)
+	if !est.Rejected[0] || width() > 3*calm {
+		t.Errorf("one spike (rejected: %v) widens the interval from %g to %g °C", est.Rejected[0], calm, width())
+	}
+	for range 6 {
+		step(est.X[e.s.out[0]] + 200)
+	}
+	if width() < 3*calm {
+		t.Errorf("a hard start leaves the interval at %g °C, %g while calm", width(), calm)
+	}
+	for range 50 { // blind
+		step(math.NaN())
+	}
+	step(250)
+	if e.surprise != 1 {
+		t.Errorf("surprise %g at a new start, want 1", e.surprise)
+	}
+}

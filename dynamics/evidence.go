@@ -397,6 +397,8 @@ func (l *learner) weigh() error {
 	if err != nil {
 		return err
 	}
+	f.begun(l.starts)
+	f.halved = 1 // as the last fit was
 	q, _ := f.say(l.theta)
 	rng := rand.New(rand.NewPCG(l.o.Seed, 1))
 	e := &Evidence{Seed: l.o.Seed, Resamples: resamples, Horizons: Horizons}

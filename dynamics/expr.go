@@ -369,9 +369,9 @@ func (n *node) String() string {
 	return "?"
 }
 
-// parseUnit reads a product of units of the table, e.g. "1/s", "W", "1/(s·mm/min)", "kg^2/s^3".
+// ParseUnit reads a product of units of the table, e.g. "1/s", "W", "1/(s·mm/min)", "kg^2/s^3".
 // Within a product a temperature is a difference: no offset.
-func parseUnit(text string) (unit.Unit, error) {
+func ParseUnit(text string) (unit.Unit, error) {
 	if u, err := unit.Parse(text); err == nil {
 		return u, nil
 	}

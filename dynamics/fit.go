@@ -718,6 +718,17 @@ func (f *fitter) starts() []map[string]float64 {
 	return out
 }
 
+// begun lets the runs begin as starts say, where they do.
+func (f *fitter) begun(starts []map[string]float64) {
+	for k, r := range f.runs {
+		for h, i := range f.hidden {
+			if k < len(starts) {
+				r.start[h] = starts[k][f.s.m.States[i].Symbol] * f.s.xScale[i]
+			}
+		}
+	}
+}
+
 // startWeight is what the starting values weigh at theta.
 func (f *fitter) startWeight(theta []float64) float64 {
 	return priorRows / f.rows() * min(1, f.data(theta))

@@ -306,7 +306,7 @@ func (m *Model) dimensions() func(string) (unit.Dimension, bool) {
 	dims := map[string]unit.Dimension{}
 	of := func(name string) (unit.Dimension, bool) { d, ok := dims[name]; return d, ok }
 	add := func(name, unitName string) {
-		if u, err := parseUnit(unitName); err == nil {
+		if u, err := ParseUnit(unitName); err == nil {
 			dims[name] = u.Dim
 		}
 	}

@@ -113,6 +113,9 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 		if err != nil {
 			return nil, err
 		}
+		if to-from < 2 {
+			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
+		}
 		a := l.possible(r.rows(from, to))
 		for _, z := range a.Z[0] {
 			if finite(z) {
@@ -220,20 +223,25 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 
 // possible is run without the readings that cannot be.
 func (l *learner) possible(run *Run) *Run {
-	mask := slices.Repeat([]bool{true}, len(run.Time))
+	c := *run
+	c.Z = slices.Clone(run.Z)
 	for i, o := range l.h.Outputs {
-		left := 0
-		for k, z := range run.Z[i] {
-			if p := o.Possible; p != nil && finite(z) && (z < p[0] || z > p[1]) {
-				mask[k] = false
+		p, left := o.Possible, 0
+		if p == nil {
+			continue
+		}
+		c.Z[i] = slices.Clone(run.Z[i])
+		for k, z := range c.Z[i] {
+			if finite(z) && (z < p[0] || z > p[1]) {
+				c.Z[i][k] = math.NaN()
 				left++
 			}
 		}
 		if left > 0 {
-			l.say(fmt.Sprintf("run %s: %d readings of %s outside %g to %g %s are left out", run.Name, left, o.Is, o.Possible[0], o.Possible[1], o.Unit))
+			l.say(fmt.Sprintf("run %s: %d readings of %s outside %g to %g %s are left out", run.Name, left, o.Is, p[0], p[1], o.Unit))
 		}
 	}
-	return run.only(mask)
+	return &c
 }
 
 // driven tells if a term that counts depends on an input.
@@ -968,10 +976,10 @@ func (l *learner) spread() error {
 			}
 			err = forecastTrack(newTrack(m.compile(), run), w, Horizons, 0, len(run.Time), 1, true, func(row Row) {
 				z := run.Z[0][row.Target]
-				if !h.score[k][row.Target] || !finite(z, row.Forecast) {
+				half := row.Upper - row.Forecast
+				if !h.score[k][row.Target] || !finite(z, row.Forecast, half) || half <= 0 {
 					return
 				}
-				half := row.Upper - row.Forecast
 				at := slices.Index(Horizons, row.Horizon)
 				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.surprise})
 			})

@@ -185,9 +185,9 @@ var truthScale = map[string]float64{"heat": 1, "loss": 1, "spin": 1, "path": 100
 func unitScale(name string) float64 { return mustUnit(name).Scale }
 
 // named is r under another name, with a hash.
-func named(r Run, name string) Run {
+func named(r Run, name string) *Run {
 	r.Name, r.SHA256 = name, "abc"
-	return r
+	return &r
 }
 
 func TestLearnRefuses(t *testing.T) {
@@ -220,9 +220,10 @@ func TestLearnRefuses(t *testing.T) {
 		"constant power":    {change(func(r *Run) { fill(r.U[0], 7000) }), `input "spindle power" is constant (7000 to 7000 W)`},
 		"missing power":     {change(func(r *Run) { fill(r.U[0], math.NaN()) }), `input "spindle power" is missing in every row`},
 		"unrelated":         {change(func(r *Run) { scale(r.U[0], -1) }), `do not bear out the term "heat"`},
+		"one row":           {append(change(func(r *Run) {}), *named(good, "one").rows(100, 101)), "run one has 1 active row"},
 		"short":             {change(func(r *Run) { *r = *r.rows(0, 50) }), "too little data"},
 		"time stands still": {change(func(r *Run) { r.Time[5] = r.Time[4] }), "time does not rise at row 5"},
-		"twice":             {[]Run{named(good, "one"), named(good, "two")}, "are the same recording"},
+		"twice":             {[]Run{*named(good, "one"), *named(good, "two")}, "are the same recording"},
 		"columns":           {change(func(r *Run) { r.U = r.U[:2] }), "2 inputs and 1 outputs, want 3 and 1"},
 		"lengths":           {change(func(r *Run) { r.U[1] = r.U[1][:7] }), "a column has 7 rows"},
 	} {
@@ -502,5 +503,33 @@ func TestStartsByRun(t *testing.T) {
 	// Where all began is shared with the coefficients; how much warmer one began than the other is not.
 	if math.Abs(warm-cool-45) > 15 {
 		t.Errorf("the bodies began %+.1f and %+.1f K from their start, want them 45 K apart", cool, warm)
+	}
+}
+
+// A candidate that is zero throughout, on a state that nothing moves, costs the weak form no other term.
+func TestWeakFormWithoutATerm(t *testing.T) {
+	h := plantHypotheses(t)
+	h.States = append(h.States, HypothesisState{Symbol: "W", Is: "wear", Unit: "1", Start: "0", StartSD: 0.1})
+	h.Terms = append(h.Terms,
+		HypothesisTerm{Of: "T", Name: "worn", Sign: "-", Expression: "W*(T - Ta)", Unit: "1/s", Start: 0.01},
+		HypothesisTerm{Of: "W", Name: "memory", Sign: "-", Expression: "W/tau_d", Fixed: true})
+	l, err := newLearner([]Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.fitter(l.m, l.runs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theta := slices.Clone(f.s.theta)
+	f.solve(theta, fullSteps)
+	w := f.weakForm(theta, l.required)
+	if _, asked := w[candidate("T", "worn")]; asked {
+		t.Errorf("a term that is zero throughout is judged: %v", w)
+	}
+	for _, name := range []string{"heat", "loss", "spin", "path"} {
+		if !w[candidate("T", name)].Kept {
+			t.Errorf("%s is dropped: %v", name, w)
+		}
 	}
 }

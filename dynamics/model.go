@@ -293,7 +293,7 @@ func (m *Model) Check() error {
 	}
 	dims := map[string]unit.Dimension{}
 	declare := func(what, name, unitName string) (u unit.Unit) {
-		u, err := parseUnit(unitName)
+		u, err := ParseUnit(unitName)
 		switch _, twice := dims[name]; {
 		case !isName(name):
 			bad("%s %q: a symbol is letters, digits and _ and does not begin with a digit", what, name)
@@ -360,13 +360,13 @@ func (m *Model) Check() error {
 		}
 	}
 	for _, s := range m.States {
-		u, _ := parseUnit(s.Unit)
+		u, _ := ParseUnit(s.Unit)
 		n, err := parseExpr(s.Start)
 		if err == nil {
 			var dim unit.Dimension
 			dim, err = n.dimension(func(name string) (unit.Dimension, bool) {
 				if name == startSymbol && len(m.Outputs) > 0 {
-					u, err := parseUnit(m.Outputs[0].Unit)
+					u, err := ParseUnit(m.Outputs[0].Unit)
 					return u.Dim, err == nil
 				}
 				if p := m.parameter(name); p != nil {
@@ -412,7 +412,7 @@ func (m *Model) Check() error {
 			bad("term %q: %w", t.Name, err)
 			continue
 		}
-		u, err := parseUnit(t.Unit)
+		u, err := ParseUnit(t.Unit)
 		switch {
 		case err != nil:
 			bad("term %q: %w", t.Name, err)
@@ -467,7 +467,7 @@ func (m *Model) coefficientDimension(t *Term, of func(string) (unit.Dimension, b
 	if i < 0 {
 		return unit.None, fmt.Errorf("%q is no state", t.State)
 	}
-	u, err := parseUnit(m.States[i].Unit)
+	u, err := ParseUnit(m.States[i].Unit)
 	return u.Dim.Over(unit.Time).Over(d), err
 }
 

@@ -396,7 +396,12 @@ func (f *followed) forecasts(horizons []float64, fn func(Row)) {
 	e := f.e
 	e.plan.forget()
 	for i, u := range f.u {
-		e.plan.observe(f.dt[i], f.reading[i], u, f.contact[i])
+		dt := f.dt[i]
+		if dt > maxGap { // as Step does
+			e.plan.forget()
+			dt = 0
+		}
+		e.plan.observe(dt, f.reading[i], u, f.contact[i])
 		if f.origin[i] {
 			copy(e.x, f.x[i])
 			e.started = true

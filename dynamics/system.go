@@ -309,7 +309,7 @@ func (s *system) compileStart(params []string, fit bool) {
 func coefficientName(i int) string { return fmt.Sprintf("coefficient_%d_", i) }
 
 func mustUnit(name string) unit.Unit {
-	u, err := parseUnit(name)
+	u, err := ParseUnit(name)
 	if err != nil {
 		panic("dynamics: " + err.Error())
 	}

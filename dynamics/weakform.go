@@ -33,8 +33,9 @@ const (
 
 // weakForm regresses the first state on its terms over short windows, by candidate: the derivative is moved
 // onto a smooth weight φ = (1 − τ²)² by parts, −∫φ'·T = Σ coefficient·∫φ·term, so that noise is not
-// differentiated (Messenger and Bortz, J. Comput. Phys. 443, 2021, eq. 2.5). Nodes are taken as the filter
-// at theta sees them, corrections as they start; all else follows from the data. Coefficients keep their
+// differentiated (Messenger and Bortz, J. Comput. Phys. 443, 2021, eq. 2.5). Corrections, which are states that
+// a simulation leaves as they start, stay there; all others are taken as the filter at theta sees them. A
+// term that is zero throughout is not asked. Coefficients keep their
 // signs, errors beyond three robust standard deviations count linearly, and the weakest term that people
 // only propose goes until each is three standard errors from zero and saves its share of the cost, as in
 // learner.fit.
@@ -47,6 +48,7 @@ func (f *fitter) weakForm(theta []float64, required func(*Term) bool) map[string
 		}
 	}
 	w := f.weakRows(theta, terms)
+	terms = w.told(terms)
 	stays := slices.Clone(terms)
 	var coefficients, se []float64
 	for {
@@ -95,10 +97,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 	for _, i := range terms {
 		ones[len(s.m.Parameters)+i] = 1
 	}
-	node := make([]bool, s.nx)
-	for _, i := range slices.Concat(f.hidden, s.out, []int{StateTool}) {
-		node[i] = true
-	}
+	moves := f.moving(theta)
 	for k, from := range f.runs {
 		r := *from
 		r.weight = slices.Repeat([]float64{1}, len(r.t)) // every row is wanted
@@ -113,7 +112,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 		for o, i := range r.rows {
 			s.begin(q.sv, theta[:s.np], r.z[i], first)
 			for j := range x {
-				if x[j] = first[j]; node[j] {
+				if x[j] = first[j]; moves[j] {
 					x[j] = r.x0[o*s.nx+j]
 				}
 			}
@@ -173,6 +172,53 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 		}
 	}
 	return w
+}
+
+// moving tells which states a simulation moves away from their start.
+func (f *fitter) moving(theta []float64) []bool {
+	plain := &fitter{s: f.plain, hidden: f.hidden}
+	s := f.plain
+	moves := make([]bool, s.nx)
+	moves[StateTool] = true
+	first, x := make([]float64, s.nx), make([]float64, s.nx)
+	for _, from := range f.runs {
+		i := slices.IndexFunc(from.z, func(z float64) bool { return finite(z) })
+		if i < 0 {
+			continue
+		}
+		r := *from
+		r.drive = nil
+		plain.prepare(&r, theta)
+		q, hint := plain.flow(theta), i
+		q.begin(theta, r.z[i], nil, first, nil)
+		copy(x, first)
+		for i++; i < len(r.t); i++ {
+			q.advance(&r, x, nil, nil, r.t[i-1], r.t[i], &hint)
+			for j := range x {
+				moves[j] = moves[j] || x[j] != first[j]
+			}
+		}
+	}
+	return moves
+}
+
+// told are those of terms, in the order of the rows, that are not zero in every window; the rows lose the
+// others.
+func (w *weakRows) told(terms []int) (some []int) {
+	var keep []int
+	for j, t := range terms {
+		if slices.ContainsFunc(w.row, func(row []float64) bool { return row[j] != 0 }) {
+			some, keep = append(some, t), append(keep, j)
+		}
+	}
+	for i, row := range w.row {
+		left := make([]float64, len(keep))
+		for k, j := range keep {
+			left[k] = row[j]
+		}
+		w.row[i] = left
+	}
+	return some
 }
 
 // normal gathers the normal equations of the terms that stay, at coefficients.
@@ -246,6 +292,9 @@ func (w *weakRows) scale(terms, stays []int, coefficients []float64) float64 {
 // standard errors it is from zero.
 func (w *weakRows) saves(terms, stays []int, k int, coefficients []float64) (share, sure float64) {
 	q := w.normal(terms, stays, coefficients, w.scale(terms, stays, coefficients))
+	for i := range stays { // two that are the same hold each other up
+		q.a[i*len(stays)+i] *= 1 + 1e-9
+	}
 	inv, c := q.inverse(), q.covariance()
 	v := coefficients[k]
 	if inv == nil || c == nil || v <= 0 {

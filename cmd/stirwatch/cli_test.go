@@ -380,6 +380,7 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 		{"forecast -m MODEL -o x.csv a.csv b.csv", 2, "a.csv and b.csv are one run"},
 		{"score -m MODEL --units inch --rows a=2:80 a.csv", 0, "a ends at row 50: of --rows 2:80 what lies beyond is left out"},
 		{"score -m MODEL --units inch --rows b=2:8 a.csv", 2, "--rows b: no such run is given"},
+		{"score -m MODEL --units inch /dev/stdin", 1, "stdin"},
 		{"learn -o no-such-folder/m.json a.csv", 1, "no-such-folder/m.json cannot be written"},
 		{"learn -o m.json --report . a.csv", 1, ". is a directory"},
 		{"report -m MODEL -o no-such-folder/r.html a.csv", 1, "no-such-folder/r.html cannot be written"},
@@ -434,6 +435,16 @@ func TestLearnAnotherProcess(t *testing.T) {
 	}
 	if code, stdout, stderr = command(t, dir, "score", "-m", "heater.json", "--inputs", "known", "tuesday.csv"); code != 0 || !strings.Contains(stdout, "inside 95 %") {
 		t.Errorf("score: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	// A product of units, a blank first line, and a role in capitals.
+	text, err := os.ReadFile(hypotheses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "product.yaml"), strings.NewReplacer("is: heater power, unit: W", "is: Heater power, unit: J/s").Replace(string(text)))
+	write(t, filepath.Join(dir, "product.csv"), "\n"+heated(4, "time [s];heater power [kW];plate temperature [°F];fan speed [rpm]"))
+	if code, _, stderr = command(t, dir, "learn", "--hypotheses", "product.yaml", "product.csv", "-o", "product.json"); code != 0 {
+		t.Errorf("a product of units: exit code %d: %s", code, stderr)
 	}
 	write(t, filepath.Join(dir, "bare.csv"), heated(3, "time [s];heater power;plate temperature;fan speed"))
 	if code, _, stderr = command(t, dir, "learn", "--hypotheses", hypotheses, "bare.csv"); code == 0 || !strings.Contains(stderr, `column "heater power" has no unit`) {

@@ -75,23 +75,31 @@ func columnNames(want dynamics.Channels) []string {
 }
 
 // columnName splits "heater power [W]".
-var columnName = regexp.MustCompile(`^(.*?)\s*(?:[\[(]([^\])]*)[\])])?$`)
+var columnName = regexp.MustCompile(`^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))?$`)
 
 // namedColumns reads the header of a CSV whose columns bear the names of the channels wanted, with their
 // units in brackets, such as "time [s], heater power [W], plate temperature [°C]"; false where it has no
 // column for an output, as a MELD log.
 func namedColumns(path string, want dynamics.Channels) (o runlog.Options, is bool, err error) {
+	if i, err := os.Stat(path); err != nil || !i.Mode().IsRegular() {
+		return o, false, err // what can be read but once is not read here
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return o, false, err
 	}
 	defer f.Close()
 	const longest = 64 << 10
-	line, err := bufio.NewReaderSize(io.LimitReader(f, longest), longest).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return o, false, fmt.Errorf("read %s: %w", path, err)
+	head, line := bufio.NewReaderSize(io.LimitReader(f, longest), longest), ""
+	for strings.TrimSpace(line) == "" {
+		if line, err = head.ReadString('\n'); err == io.EOF {
+			break
+		} else if err != nil {
+			return o, false, fmt.Errorf("read %s: %w", path, err)
+		}
+		line = strings.TrimPrefix(line, "\ufeff")
 	}
-	line = strings.TrimPrefix(strings.TrimRight(line, "\r\n"), "\ufeff")
+	line = strings.TrimRight(line, "\r\n")
 	o = runlog.Options{Format: runlog.CSV, Separator: ','}
 	for _, sep := range []byte{';', '\t'} {
 		if strings.Count(line, string(sep)) > strings.Count(line, string(o.Separator)) {
@@ -104,22 +112,23 @@ func namedColumns(path string, want dynamics.Channels) (o runlog.Options, is boo
 	if err != nil {
 		return o, false, nil // not ours to complain about
 	}
-	wanted := map[string]bool{string(sensors.SetPoint): true}
+	wanted := map[string]string{string(sensors.SetPoint): string(sensors.SetPoint)} // by name in lower case
 	for _, in := range want.Inputs {
-		wanted[in.Name] = true
+		wanted[strings.ToLower(in.Name)] = in.Name
 	}
 	for _, out := range want.Outputs {
-		wanted[out.Name] = true
+		wanted[strings.ToLower(out.Name)] = out.Name
 	}
 	for i, key := range header {
 		parts := columnName.FindStringSubmatch(strings.TrimSpace(key))
-		name, unitName := strings.ToLower(parts[1]), parts[2]
+		name, unitName := strings.ToLower(parts[1]), parts[2]+parts[3]
 		number := strconv.Itoa(i + 1)
 		switch {
 		case name == "time":
 			o.Time = runlog.TimeColumn{Key: number, Unit: wire.TimeUnit(unitName)}
-		case wanted[name]:
-			u, err := unit.Parse(unitName)
+		case wanted[name] != "":
+			name = wanted[name]
+			u, err := dynamics.ParseUnit(unitName)
 			if unitName == "" || err != nil {
 				return o, false, coded{fmt.Errorf("%s: column %q has no unit that is known: write it in brackets, such as %q", path, key, name+" [°C]"), exitUsage}
 			}
@@ -172,7 +181,11 @@ func channelsOf(log *runlog.Log, want dynamics.Channels) (*recorded, error) {
 			}
 			return nil, fmt.Errorf("no column is %s", name)
 		}
-		m, err := unit.Between(log.Columns[i].Unit, unit.MustParse(unitName))
+		to, err := dynamics.ParseUnit(unitName)
+		if err != nil {
+			return nil, err
+		}
+		m, err := unit.Between(log.Columns[i].Unit, to)
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", log.Columns[i].Key, err)
 		}
