@@ -381,6 +381,7 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 		{"score -m MODEL --units inch --rows a=2:80 a.csv", 0, "a ends at row 50: of --rows 2:80 what lies beyond is left out"},
 		{"score -m MODEL --units inch --rows b=2:8 a.csv", 2, "--rows b: no such run is given"},
 		{"score -m MODEL --units inch /dev/stdin", 1, "stdin"},
+		{"score -m MODEL --units mm a.csv", 0, "a: --units mm is believed, but the log says otherwise: rows 1–50: inch"},
 		{"learn -o no-such-folder/m.json a.csv", 1, "no-such-folder/m.json cannot be written"},
 		{"learn -o m.json --report . a.csv", 1, ". is a directory"},
 		{"report -m MODEL -o no-such-folder/r.html a.csv", 1, "no-such-folder/r.html cannot be written"},

@@ -45,6 +45,9 @@ func readRuns(w io.Writer, paths []string, units string, want dynamics.Channels)
 		for _, d := range log.Detected {
 			fmt.Fprintf(w, "%s: %s\n", log.Name, d)
 		}
+		if how.Units != runlog.Auto {
+			doubtUnits(w, p, how.Units)
+		}
 		if log.Skips > 0 {
 			fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
 		}
@@ -60,6 +63,19 @@ func readRuns(w io.Writer, paths []string, units string, want dynamics.Channels)
 		runs = append(runs, r)
 	}
 	return runs, nil
+}
+
+// doubtUnits says where a log itself tells of other units than those given.
+func doubtUnits(w io.Writer, path string, given runlog.Mode) {
+	log, err := runlog.Read(path, runlog.Options{})
+	if err != nil { // it does not tell, or can be read but once
+		return
+	}
+	for _, d := range log.Detected {
+		if d.Units != given {
+			fmt.Fprintf(w, "%s: --units %s is believed, but the log says otherwise: %s\n", log.Name, given, d)
+		}
+	}
 }
 
 // columnNames are the columns of a CSV that says what it holds.
