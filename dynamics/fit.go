@@ -31,9 +31,10 @@ const (
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
 type fitRun struct {
-	t, z   []float64 // s; reading in SI, NaN is missing
-	scale  float64   // of the output's unit
-	warm   float64   // reading below which forecasts count less, SI
+	t, z   []float64   // s; reading of the first output in SI, NaN is missing
+	more   [][]float64 // and of the others
+	scale  []float64   // by output: of its unit
+	warm   float64     // reading below which forecasts count less, SI
 	u      [][]float64
 	step   float64
 	mask   []bool    // rows that count, nil: all
@@ -45,21 +46,37 @@ type fitRun struct {
 	x0    []float64 // filtered states by origin
 	s0    []float64 // and their derivatives
 	rows  []int     // origins
-	// the simulation of the whole run, by row
+	// the simulation of the whole run, by row and output
 	open, openS []float64
+}
+
+// reading is what output o shows at row i, SI.
+func (f *fitRun) reading(o, i int) float64 {
+	if o == 0 {
+		return f.z[i]
+	}
+	return f.more[o-1][i]
 }
 
 // newFitRun takes run, whose inputs are those of m, and of which only the rows of mask (nil: all) count.
 func newFitRun(m *Model, run *Run, mask []bool) *fitRun {
 	f := &fitRun{t: run.Time, step: medianStep(run.Time), mask: mask}
-	u := mustUnit(m.Outputs[0].Unit)
-	f.scale = u.Scale
-	for _, z := range run.Z[0] {
-		f.z = append(f.z, u.SI(z))
+	for o, readings := range run.Z {
+		u := mustUnit(m.Outputs[o].Unit)
+		f.scale = append(f.scale, u.Scale)
+		z := make([]float64, len(readings))
+		for i, v := range readings {
+			z[i] = u.SI(v)
+		}
+		if o == 0 {
+			f.z = z
+		} else {
+			f.more = append(f.more, z)
+		}
 	}
 	f.warm = math.Inf(-1)
 	if above := m.Outputs[0].ScoreAbove; above != 0 {
-		f.warm = u.SI(above)
+		f.warm = mustUnit(m.Outputs[0].Unit).SI(above)
 	}
 	last := make([]float64, len(run.U))
 	for k := range last {
@@ -468,14 +485,13 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 // parameters is left out of the derivatives.
 func (f *fitter) follow(r *fitRun, theta []float64) {
 	s, n := f.s, f.lanes(theta)
-	nx, out := s.nx, s.out[0]
+	nx := s.nx
 	q := f.flow(theta)
 	start := r.start // of a second start nothing is known
 	x, sens, p := make([]float64, nx), make([]float64, nx*n), make([]float64, nx*nx)
 	started := false
 	hint := 0
 	r.rows, r.x0, r.s0 = r.rows[:0], r.x0[:0], r.s0[:0]
-	sd := s.m.Outputs[0].SD * r.scale
 	gain := make([]float64, nx)
 	for i, z := range r.z[:r.rowEnd] {
 		if started {
@@ -485,7 +501,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 				q.advance(r, x, sens, p, r.t[i-1], r.t[i], &hint)
 			}
 		}
-		if !finite(z) {
+		if !finite(z) && !started {
 			continue
 		}
 		if !started {
@@ -497,21 +513,28 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 			}
 			started = true
 		}
-		innov := z - x[out]
-		sv := p[out*nx+out] + sd*sd
-		if innov*innov > sv*gateSigma*gateSigma {
-			// As the filter would after some seconds: believe the reading, but not at once.
-			sv = innov * innov / (gateSigma * gateSigma)
-		}
-		update(p, x, nx, out, innov, sv, gain)
-		if n > 0 {
-			from := sens[out*n : (out+1)*n]
-			for k, g := range gain {
-				if k != out {
-					floats.AddScaled(sens[k*n:(k+1)*n], -g, from)
-				}
+		for o, out := range s.out {
+			z := r.reading(o, i)
+			if !finite(z) {
+				continue
 			}
-			floats.Scale(1-gain[out], from)
+			innov := z - x[out]
+			sd := s.m.Outputs[o].SD * r.scale[o]
+			sv := p[out*nx+out] + sd*sd
+			if innov*innov > sv*gateSigma*gateSigma {
+				// As the filter would after some seconds: believe the reading, but not at once.
+				sv = innov * innov / (gateSigma * gateSigma)
+			}
+			update(p, x, nx, out, innov, sv, gain)
+			if n > 0 {
+				from := sens[out*n : (out+1)*n]
+				for k, g := range gain {
+					if k != out {
+						floats.AddScaled(sens[k*n:(k+1)*n], -g, from)
+					}
+				}
+				floats.Scale(1-gain[out], from)
+			}
 		}
 		if r.weight[i] > 0 {
 			r.rows = append(r.rows, i)
@@ -523,14 +546,16 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 // simulate runs r from its first reading on, without looking at another.
 func (f *fitter) simulate(r *fitRun, theta []float64) {
 	s, n := f.s, f.lanes(theta)
-	nx, out, rows := s.nx, s.out[0], r.rowEnd
+	nx, rows, outputs := s.nx, r.rowEnd, len(s.out)
 	q := f.flow(theta)
 	start := r.start
 	x, sens := make([]float64, nx), make([]float64, nx*n)
-	r.open, r.openS = resize(r.open, rows), resize(r.openS, rows*n)
+	r.open, r.openS = resize(r.open, rows*outputs), resize(r.openS, rows*outputs*n)
 	started, hint := false, 0
 	for i := range rows {
-		r.open[i] = math.NaN()
+		for o := range outputs {
+			r.open[i*outputs+o] = math.NaN()
+		}
 		if started {
 			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
@@ -546,8 +571,11 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 			start = nil
 			started = true
 		}
-		r.open[i] = x[out]
-		copy(r.openS[i*n:], sens[out*n:(out+1)*n])
+		for o, out := range s.out {
+			at := i*outputs + o
+			r.open[at] = x[out]
+			copy(r.openS[at*n:], sens[out*n:(out+1)*n])
+		}
 	}
 }
 
@@ -626,11 +654,11 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 // forecasts adds the residuals of the origins from ≤ o < to, and of the simulation over their rows.
 func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run int) {
 	s, n := f.s, f.lanes(theta)
-	nx, out := s.nx, s.out[0]
+	nx, outputs := s.nx, len(s.out)
 	ahead := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	row := make([]float64, n)
-	each := 1 / float64((len(fitHorizons)+1)*len(f.runs))
+	each := 1 / float64((len(fitHorizons)+1)*len(f.runs)*outputs)
 	put := func(pred float64, grad []float64, z, scale, weight float64, block int) {
 		if !finite(z) {
 			return
@@ -675,9 +703,14 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 			}
 			ahead.advance(r, x, sens, nil, r.t[at], r.t[target], &hint)
 			at = target
-			put(x[out], sens[out*n:(out+1)*n], r.z[target], h.scale*r.scale, weight, block)
+			for k, out := range s.out {
+				put(x[out], sens[out*n:(out+1)*n], r.reading(k, target), h.scale*r.scale[k], weight, block)
+			}
 		}
-		put(r.open[i], r.openS[i*n:(i+1)*n], r.z[i], openScale*r.scale, weight, block)
+		for k := range outputs {
+			at := i*outputs + k
+			put(r.open[at], r.openS[at*n:(at+1)*n], r.reading(k, i), openScale*r.scale[k], weight, block)
+		}
 	}
 }
 

@@ -533,3 +533,62 @@ func TestWeakFormWithoutATerm(t *testing.T) {
 		}
 	}
 }
+
+// A second temperature that is measured takes part: what the first hardly tells of the body, its own
+// thermocouple does.
+func TestLearnFromTwoTemperatures(t *testing.T) {
+	h := bodied(t)
+	h.Outputs = append(h.Outputs, HypothesisOutput{Is: "body temperature", State: "B", Unit: "°C", SD: 0.1})
+	run := simulate(truths["both"], 1)
+	run.Z = append(run.Z, slices.Repeat([]float64{math.NaN()}, len(run.Time)))
+	l, err := newLearner([]Run{run}, Options{Inputs: plantInputs, Hypotheses: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.fitter(l.m, []*Run{&run}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.hidden) != 0 {
+		t.Errorf("a state that is measured counts as hidden")
+	}
+	// The model's own simulation is the truth: a body that follows with 90 s.
+	f.prepare(f.runs[0], f.s.theta)
+	f.simulate(f.runs[0], f.s.theta)
+	rng := rand.New(rand.NewPCG(3, 3))
+	run = *run.rows(0, f.runs[0].rowEnd)
+	for i := range run.Time {
+		for o := range run.Z {
+			run.Z[o][i] = f.runs[0].open[i*2+o] - 273.15 + 0.05*rng.NormFloat64()
+		}
+	}
+	learned := func(h *Hypotheses, z [][]float64) *Model {
+		for i := range h.Parameters {
+			if h.Parameters[i].Name == "tauB" {
+				h.Parameters[i].Value = 250
+			}
+		}
+		r := run
+		r.Z = z
+		m, err := Learn([]Run{r}, Options{Inputs: plantInputs, Hypotheses: h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	two, one := learned(h, run.Z), learned(bodied(t), run.Z[:1])
+	with, without := two.parameter("tauB"), one.parameter("tauB")
+	if without == nil {
+		without = &Parameter{Value: math.NaN()} // the body is dropped
+	}
+	t.Logf("tauB with the body's thermocouple %.1f ± %.1f s, without %.1f ± %.1f s", with.Value, with.StdErr, without.Value, without.StdErr)
+	if math.Abs(with.Value-90) > 5 {
+		t.Errorf("tauB is %.1f ± %.1f s, the truth is 90", with.Value, with.StdErr)
+	}
+	if without.StdErr <= with.StdErr && !math.IsNaN(without.Value) {
+		t.Errorf("the body's thermocouple tells nothing of it")
+	}
+	if out := two.Outputs[1]; !(out.Max > out.Min) {
+		t.Errorf("no range of the second output: %g to %g", out.Min, out.Max)
+	}
+}
