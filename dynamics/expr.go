@@ -370,7 +370,7 @@ func (n *node) String() string {
 }
 
 // ParseUnit reads a product of units of the table, e.g. "1/s", "W", "1/(s·mm/min)", "kg^2/s^3".
-// Within a product a temperature is a difference: no offset.
+// Within a product a temperature is a difference: no offset. A unit that the table does not have is an error.
 func ParseUnit(text string) (unit.Unit, error) {
 	if u, err := unit.Parse(text); err == nil {
 		return u, nil

@@ -31,8 +31,8 @@ const (
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
 type fitRun struct {
-	t, z   []float64   // s; reading of the first output in SI, NaN is missing
-	more   [][]float64 // and of the others
+	t      []float64   // s
+	z      [][]float64 // readings by output, SI; NaN is missing
 	scale  []float64   // by output: of its unit
 	warm   float64     // reading below which forecasts count less, SI
 	u      [][]float64
@@ -50,14 +50,6 @@ type fitRun struct {
 	open, openS []float64
 }
 
-// reading is what output o shows at row i, SI.
-func (f *fitRun) reading(o, i int) float64 {
-	if o == 0 {
-		return f.z[i]
-	}
-	return f.more[o-1][i]
-}
-
 // newFitRun takes run, whose inputs are those of m, and of which only the rows of mask (nil: all) count.
 func newFitRun(m *Model, run *Run, mask []bool) *fitRun {
 	f := &fitRun{t: run.Time, step: medianStep(run.Time), mask: mask}
@@ -68,11 +60,7 @@ func newFitRun(m *Model, run *Run, mask []bool) *fitRun {
 		for i, v := range readings {
 			z[i] = u.SI(v)
 		}
-		if o == 0 {
-			f.z = z
-		} else {
-			f.more = append(f.more, z)
-		}
+		f.z = append(f.z, z)
 	}
 	f.warm = math.Inf(-1)
 	if above := m.Outputs[0].ScoreAbove; above != 0 {
@@ -100,7 +88,7 @@ func newFitRun(m *Model, run *Run, mask []bool) *fitRun {
 // run weighs the same, however many of its rows are warm.
 func (f *fitRun) choose() {
 	warm, total := 0, 0
-	for _, z := range f.z {
+	for _, z := range f.z[0] {
 		if finite(z) {
 			total++
 			if z >= f.warm {
@@ -111,9 +99,9 @@ func (f *fitRun) choose() {
 	sum := float64(warm) + coolWeight*float64(total-warm)
 	every := [2]int{max(1, (total-warm)/coolOrigins), max(1, warm/origins)}
 	weight := [2]float64{coolWeight / sum, 1 / sum}
-	f.weight = make([]float64, len(f.z))
+	f.weight = make([]float64, len(f.z[0]))
 	var n [2]int
-	for i, z := range f.z {
+	for i, z := range f.z[0] {
 		if !finite(z) {
 			continue
 		}
@@ -493,7 +481,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 	hint := 0
 	r.rows, r.x0, r.s0 = r.rows[:0], r.x0[:0], r.s0[:0]
 	gain := make([]float64, nx)
-	for i, z := range r.z[:r.rowEnd] {
+	for i, z := range r.z[0][:r.rowEnd] {
 		if started {
 			if r.t[i]-r.t[i-1] > maxGap {
 				started = false
@@ -514,7 +502,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 			started = true
 		}
 		for o, out := range s.out {
-			z := r.reading(o, i)
+			z := r.z[o][i]
 			if !finite(z) {
 				continue
 			}
@@ -564,10 +552,10 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 			}
 		}
 		if !started {
-			if !finite(r.z[i]) {
+			if !finite(r.z[0][i]) {
 				continue
 			}
-			q.begin(theta, r.z[i], start, x, sens)
+			q.begin(theta, r.z[0][i], start, x, sens)
 			start = nil
 			started = true
 		}
@@ -704,12 +692,12 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 			ahead.advance(r, x, sens, nil, r.t[at], r.t[target], &hint)
 			at = target
 			for k, out := range s.out {
-				put(x[out], sens[out*n:(out+1)*n], r.reading(k, target), h.scale*r.scale[k], weight, block)
+				put(x[out], sens[out*n:(out+1)*n], r.z[k][target], h.scale*r.scale[k], weight, block)
 			}
 		}
 		for k := range outputs {
 			at := i*outputs + k
-			put(r.open[at], r.openS[at*n:(at+1)*n], r.reading(k, i), openScale*r.scale[k], weight, block)
+			put(r.open[at], r.openS[at*n:(at+1)*n], r.z[k][i], openScale*r.scale[k], weight, block)
 		}
 	}
 }
@@ -788,7 +776,7 @@ func (f *fitter) weighStart(q *normal, theta []float64) {
 // rows is the number of rows that count in full.
 func (f *fitter) rows() (n float64) {
 	for _, r := range f.runs {
-		for i, z := range r.z {
+		for i, z := range r.z[0] {
 			if finite(z) && z >= r.warm && (r.mask == nil || r.mask[i]) {
 				n++
 			}

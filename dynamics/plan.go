@@ -353,12 +353,10 @@ func (p *Plan) tune(s *system, m *Model, runs []*Run, usual float64) {
 type followed struct {
 	t       *track
 	e       *Estimator
-	dt      []float64 // by row, s since the one before
-	u       [][]float64
+	u       [][]float64 // by row, as are the others
 	reading []float64
 	contact []bool
-	origin  []bool
-	x       [][]float64 // states, where a forecast starts
+	x       [][]float64 // states where a forecast starts, nil elsewhere
 }
 
 // follow lets the filter follow t.
@@ -371,21 +369,15 @@ func follow(t *track) *followed {
 	}
 	stride, n := max(1, warm/planOrigins), 0
 	e.follow(t.run, 0, len(t.run.Time), func(i int, _ *Estimate) {
-		dt := 0.0
-		if i > 0 {
-			dt = t.run.Time[i] - t.run.Time[i-1]
-		}
-		f.dt, f.u, f.reading = append(f.dt, dt), append(f.u, slices.Clone(e.u)), append(f.reading, e.reading())
+		f.u, f.reading = append(f.u, slices.Clone(e.u)), append(f.reading, e.reading())
 		f.contact = append(f.contact, e.now[e.s.contact] > 0.5)
-		origin := e.started && t.run.Z[0][i] > t.s.m.Outputs[0].above()
-		if origin {
-			n++
-			origin = (n-1)%stride == 0
+		var x []float64
+		if e.started && t.run.Z[0][i] > t.s.m.Outputs[0].above() {
+			if n++; (n-1)%stride == 0 {
+				x = slices.Clone(e.x)
+			}
 		}
-		f.origin, f.x = append(f.origin, origin), append(f.x, nil)
-		if origin {
-			f.x[i] = slices.Clone(e.x)
-		}
+		f.x = append(f.x, x)
 	})
 	return f
 }
@@ -396,13 +388,16 @@ func (f *followed) forecasts(horizons []float64, fn func(Row)) {
 	e := f.e
 	e.plan.forget()
 	for i, u := range f.u {
-		dt := f.dt[i]
+		dt := 0.0
+		if i > 0 {
+			dt = f.t.run.Time[i] - f.t.run.Time[i-1]
+		}
 		if dt > maxGap { // as Step does
 			e.plan.forget()
 			dt = 0
 		}
 		e.plan.observe(dt, f.reading[i], u, f.contact[i])
-		if f.origin[i] {
+		if f.x[i] != nil {
 			copy(e.x, f.x[i])
 			e.started = true
 			f.t.forecast(e, &fc, Planned, horizons, i, len(f.u), false, fn)

@@ -165,7 +165,7 @@ func (t *track) forecast(e *Estimator, fc *Forecast, way Way, horizons []float64
 	}
 	at := func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }
 	if way == Planned {
-		at = t.planned(e, e.plan, i, to, at)
+		at = t.planned(e, i, to, at)
 	}
 	e.forecast(fc, at, way, intervals)
 	for k := range n {
@@ -196,8 +196,8 @@ func (e *Estimator) follow(run *Run, from, to int, fn func(i int, est *Estimate)
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
 // are those of the recording; speed and power follow.
-func (t *track) planned(e *Estimator, plan *planner, i, to int, before func(d []float64, from, to float64)) func(d []float64, from, to float64) {
-	run, s := t.run, t.s
+func (t *track) planned(e *Estimator, i, to int, before func(d []float64, from, to float64)) func(d []float64, from, to float64) {
+	run, s, plan := t.run, t.s, e.plan
 	dead := s.deadTime()
 	row := make([]float64, len(run.U))
 	fill := func(j int) {

@@ -6,7 +6,8 @@ import (
 )
 
 // WeakForm is what a regression in weak form says of a term of the first state: a second opinion, which
-// knows nothing of forecasts.
+// knows nothing of forecasts. Coefficient and StdErr are in the unit of the term's coefficient, 0 where it is
+// dropped.
 type WeakForm struct {
 	Kept        bool    `json:"kept"`
 	Coefficient float64 `json:"coefficient"`
@@ -33,12 +34,11 @@ const (
 
 // weakForm regresses the first state on its terms over short windows, by candidate: the derivative is moved
 // onto a smooth weight φ = (1 − τ²)² by parts, −∫φ'·T = Σ coefficient·∫φ·term, so that noise is not
-// differentiated (Messenger and Bortz, J. Comput. Phys. 443, 2021, eq. 2.5). Corrections, which are states that
-// a simulation leaves as they start, stay there; all others are taken as the filter at theta sees them. A
-// term that is zero throughout is not asked. Coefficients keep their
-// signs, errors beyond three robust standard deviations count linearly, and the weakest term that people
-// only propose goes until each is three standard errors from zero and saves its share of the cost, as in
-// learner.fit.
+// differentiated (Messenger and Bortz, J. Comput. Phys. 443, 2021, eq. 2.5). Corrections, which are states
+// that a simulation leaves as they start, stay there; all others are taken as the filter at theta sees them.
+// A term that is zero throughout is not asked. Coefficients keep their signs, errors beyond three robust
+// standard deviations count linearly, and the weakest term that people only propose goes until each is three
+// standard errors from zero and saves its share of the cost, as in learner.fit.
 func (f *fitter) weakForm(theta []float64, required func(*Term) bool) map[string]WeakForm {
 	m := f.s.m
 	var terms []int
@@ -48,38 +48,43 @@ func (f *fitter) weakForm(theta []float64, required func(*Term) bool) map[string
 		}
 	}
 	w := f.weakRows(theta, terms)
-	terms = w.told(terms)
-	stays := slices.Clone(terms)
-	var coefficients, se []float64
+	out := map[string]WeakForm{}
+	var stays []int // columns
+	for j, i := range terms {
+		if slices.ContainsFunc(w.row, func(row []float64) bool { return row[j] != 0 }) {
+			stays = append(stays, j)
+			out[candidate(m.Terms[i].State, m.Terms[i].Name)] = WeakForm{}
+		}
+	}
 	for {
-		coefficients, se = w.solve(terms, stays)
+		coefficients, q := w.solve(stays)
+		inv, c := q.inverse(), q.covariance()
 		worst, least := -1, 1.0
-		for k, i := range stays {
-			if required(&m.Terms[i]) {
-				continue
+		for k, j := range stays {
+			t, v, score := &m.Terms[terms[j]], coefficients[k], 0.0
+			if v > 0 && inv != nil && c != nil {
+				score = min(v*v/inv.At(k, k)/q.cost/worthwhile, v/math.Sqrt(c.At(k, k))/surely)
 			}
-			saves, sure := w.saves(terms, stays, k, coefficients)
-			if score := min(saves/worthwhile, sure/surely); score < least {
+			if !required(t) && score < least {
 				worst, least = k, score
 			}
 		}
-		if worst < 0 {
-			break
-		}
-		stays = slices.Delete(slices.Clone(stays), worst, worst+1)
-	}
-	out := map[string]WeakForm{}
-	for _, i := range terms {
-		t := &m.Terms[i]
-		k := slices.Index(stays, i)
-		if k < 0 {
-			out[candidate(t.State, t.Name)] = WeakForm{}
+		if worst >= 0 {
+			stays = slices.Delete(stays, worst, worst+1)
 			continue
 		}
-		scale := mustUnit(t.Unit).Scale
-		out[candidate(t.State, t.Name)] = WeakForm{coefficients[k] > 0, coefficients[k] / scale, se[k] / scale}
+		for k, j := range stays {
+			t := &m.Terms[terms[j]]
+			if v := coefficients[k]; v > 0 {
+				w := WeakForm{Kept: true, Coefficient: v / mustUnit(t.Unit).Scale}
+				if c != nil {
+					w.StdErr = math.Sqrt(c.At(k, k)) / mustUnit(t.Unit).Scale
+				}
+				out[candidate(t.State, t.Name)] = w
+			}
+		}
+		return out
 	}
-	return out
 }
 
 // weakRows are the windows: y = Σ coefficient·row.
@@ -110,7 +115,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 		value := make([][]float64, len(r.rows)) // of the terms at every row, and of what is fixed
 		hint := 0
 		for o, i := range r.rows {
-			s.begin(q.sv, theta[:s.np], r.z[i], first)
+			s.begin(q.sv, theta[:s.np], r.z[0][i], first)
 			for j := range x {
 				if x[j] = first[j]; moves[j] {
 					x[j] = r.x0[o*s.nx+j]
@@ -164,7 +169,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 				continue
 			}
 			weight := 1.0
-			if r.z[i] < r.warm {
+			if r.z[0][i] < r.warm {
 				weight = coolWeight
 			}
 			w.y, w.weight, w.row = append(w.y, y), append(w.weight, weight), append(w.row, row)
@@ -174,77 +179,28 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 	return w
 }
 
-// moving tells which states a simulation moves away from their start.
-func (f *fitter) moving(theta []float64) []bool {
-	plain := &fitter{s: f.plain, hidden: f.hidden}
-	s := f.plain
-	moves := make([]bool, s.nx)
-	moves[StateTool] = true
-	first, x := make([]float64, s.nx), make([]float64, s.nx)
-	for _, from := range f.runs {
-		i := slices.IndexFunc(from.z, func(z float64) bool { return finite(z) })
-		if i < 0 {
-			continue
-		}
-		r := *from
-		r.drive = nil
-		plain.prepare(&r, theta)
-		q, hint := plain.flow(theta), i
-		q.begin(theta, r.z[i], nil, first, nil)
-		copy(x, first)
-		for i++; i < len(r.t); i++ {
-			q.advance(&r, x, nil, nil, r.t[i-1], r.t[i], &hint)
-			for j := range x {
-				moves[j] = moves[j] || x[j] != first[j]
-			}
-		}
-	}
-	return moves
-}
-
-// told are those of terms, in the order of the rows, that are not zero in every window; the rows lose the
-// others.
-func (w *weakRows) told(terms []int) (some []int) {
-	var keep []int
-	for j, t := range terms {
-		if slices.ContainsFunc(w.row, func(row []float64) bool { return row[j] != 0 }) {
-			some, keep = append(some, t), append(keep, j)
-		}
-	}
-	for i, row := range w.row {
-		left := make([]float64, len(keep))
-		for k, j := range keep {
-			left[k] = row[j]
-		}
-		w.row[i] = left
-	}
-	return some
-}
-
-// normal gathers the normal equations of the terms that stay, at coefficients.
-func (w *weakRows) normal(terms, stays []int, coefficients []float64, scale float64) *normal {
+// normal gathers the normal equations of the columns that stay, at coefficients.
+func (w *weakRows) normal(stays []int, coefficients []float64, scale float64) *normal {
 	q := newNormal(len(stays))
 	q.keep = true
 	row := make([]float64, len(stays))
 	for i, y := range w.y {
 		r := -y
-		for k, t := range stays {
-			v := w.row[i][slices.Index(terms, t)]
-			row[k] = v / scale
-			r += coefficients[k] * v
+		for k, j := range stays {
+			row[k] = w.row[i][j] / scale
+			r += coefficients[k] * w.row[i][j]
 		}
 		q.add(r/scale, row, w.weight[i], w.block[i])
 	}
 	return q
 }
 
-// solve fits the terms that stay, none below zero.
-func (w *weakRows) solve(terms, stays []int) (coefficients, se []float64) {
-	coefficients, se = make([]float64, len(stays)), make([]float64, len(stays))
-	scale := w.scale(terms, stays, coefficients)
+// solve fits the columns that stay, none below zero, and gives the normal equations there.
+func (w *weakRows) solve(stays []int) (coefficients []float64, q *normal) {
+	n := len(stays)
+	coefficients = make([]float64, n)
 	for range weakLaps {
-		q := w.normal(terms, stays, coefficients, scale)
-		n := len(stays)
+		q = w.normal(stays, coefficients, w.scale(stays, coefficients))
 		// What is left to move, by coordinates: the equations are few and positive definite.
 		step := make([]float64, n)
 		for range 200 {
@@ -262,43 +218,54 @@ func (w *weakRows) solve(terms, stays []int) (coefficients, se []float64) {
 		for i := range n {
 			coefficients[i] += step[i]
 		}
-		scale = w.scale(terms, stays, coefficients)
 	}
-	if c := w.normal(terms, stays, coefficients, scale).covariance(); c != nil {
-		for i := range se {
-			se[i] = math.Sqrt(c.At(i, i))
-		}
+	q = w.normal(stays, coefficients, w.scale(stays, coefficients))
+	for i := range n { // two that are the same hold each other up
+		q.a[i*n+i] *= 1 + 1e-9
 	}
-	return coefficients, se
+	return coefficients, q
 }
 
 // scale is the robust standard deviation of what the coefficients leave.
-func (w *weakRows) scale(terms, stays []int, coefficients []float64) float64 {
+func (w *weakRows) scale(stays []int, coefficients []float64) float64 {
+	if len(w.y) == 0 {
+		return 1
+	}
 	var left []float64
 	for i, y := range w.y {
-		for k, t := range stays {
-			y -= coefficients[k] * w.row[i][slices.Index(terms, t)]
+		for k, j := range stays {
+			y -= coefficients[k] * w.row[i][j]
 		}
 		left = append(left, math.Abs(y))
-	}
-	if len(left) == 0 {
-		return 1
 	}
 	slices.Sort(left)
 	return max(1.4826*left[len(left)/2], 1e-12)
 }
 
-// saves is what the term at k of stays saves of the cost, the others following (Wald), and how many
-// standard errors it is from zero.
-func (w *weakRows) saves(terms, stays []int, k int, coefficients []float64) (share, sure float64) {
-	q := w.normal(terms, stays, coefficients, w.scale(terms, stays, coefficients))
-	for i := range stays { // two that are the same hold each other up
-		q.a[i*len(stays)+i] *= 1 + 1e-9
+// moving tells which states a simulation moves away from their start.
+func (f *fitter) moving(theta []float64) []bool {
+	plain := &fitter{s: f.plain, hidden: f.hidden}
+	s := f.plain
+	moves := make([]bool, s.nx)
+	moves[StateTool] = true
+	first, x := make([]float64, s.nx), make([]float64, s.nx)
+	for _, from := range f.runs {
+		i := slices.IndexFunc(from.z[0], func(z float64) bool { return finite(z) })
+		if i < 0 {
+			continue
+		}
+		r := *from
+		r.drive = nil
+		plain.prepare(&r, theta)
+		q, hint := plain.flow(theta), i
+		q.begin(theta, r.z[0][i], nil, first, nil)
+		copy(x, first)
+		for i++; i < len(r.t); i++ {
+			q.advance(&r, x, nil, nil, r.t[i-1], r.t[i], &hint)
+			for j := range x {
+				moves[j] = moves[j] || x[j] != first[j]
+			}
+		}
 	}
-	inv, c := q.inverse(), q.covariance()
-	v := coefficients[k]
-	if inv == nil || c == nil || v <= 0 {
-		return 0, 0
-	}
-	return v * v / inv.At(k, k) / q.cost, v / math.Sqrt(c.At(k, k))
+	return moves
 }
