@@ -66,7 +66,9 @@ type estimator struct {
 	model    *dynamics.Model
 	filter   *dynamics.Estimator
 	in, out  []signal
-	setPoint signal // of the machine's own controller; the forecast follows what it will do
+	setPoint signal            // of the machine's own controller; the forecast follows what it will do
+	aim      float64           // its present value, NaN where it is not known
+	scenario dynamics.Scenario // what is expected to come: path and feed stay, the machine's controller acts
 	u, z     []float64
 	estimate dynamics.Estimate
 	forecast dynamics.Forecast
@@ -95,7 +97,9 @@ func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duratio
 		model: m, filter: dynamics.NewEstimator(m),
 		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
 		told: make([]innovation, len(m.Outputs)),
+		aim:  math.NaN(),
 	}
+	e.scenario = dynamics.Scenario{Way: dynamics.Planned, SetPoint: func(float64) float64 { return e.aim }}
 	need := func(name, unitName string, must bool) (signal, error) {
 		s, err := signalFor(reg, sensors.Role(name), unitName)
 		if err == nil && !s.known && must {
@@ -161,16 +165,14 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 			e.told[i] = innovation{v, e.estimate.InnovSD[i], e.estimate.Ratio[i], e.estimate.Rejected[i], true}
 		}
 	}
-	if e.setPoint.known {
-		e.filter.SetPoint(e.setPoint.value(f))
-	}
+	e.aim = e.setPoint.value(f)
 	// Between two measurements a forecast tells little new, and costs ten times what the rest does.
 	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Mean) == 0 {
-		e.filter.Forecast(&e.forecast, e.u)
+		e.filter.Ahead(&e.forecast, e.scenario)
 		e.old = 0
 	}
 	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why.Term) == 0 { // people read it: once a second will do
-		e.filter.Attribute(&e.why, whyAhead, nil)
+		e.filter.Attribute(&e.why, whyAhead, e.scenario)
 		e.whyOld = 0
 	}
 }

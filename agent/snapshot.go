@@ -38,9 +38,9 @@ func (s *Snapshot) fill(a *Agent) {
 	copy(s.Age, f.Age)
 	copy(s.Status, f.Status)
 	if a.estimator != nil {
-		copyEstimate(&s.Estimate, &a.estimator.estimate)
-		copyForecast(&s.Forecast, &a.estimator.forecast)
-		copyAttribution(&s.Why, &a.estimator.why)
+		a.estimator.estimate.CopyTo(&s.Estimate)
+		a.estimator.forecast.CopyTo(&s.Forecast)
+		a.estimator.why.CopyTo(&s.Why)
 	}
 	s.Anomalies = a.watch.standing(s.Anomalies[:0])
 	if a.advisor != nil {
@@ -58,33 +58,7 @@ func (a *Agent) Snapshot(dst *Snapshot) {
 	dst.Age = append(dst.Age[:0], s.Age...)
 	dst.Status = append(dst.Status[:0], s.Status...)
 	dst.Anomalies = append(dst.Anomalies[:0], s.Anomalies...)
-	copyEstimate(&dst.Estimate, &s.Estimate)
-	copyForecast(&dst.Forecast, &s.Forecast)
-	copyAttribution(&dst.Why, &s.Why)
-}
-
-func copyEstimate(dst, src *dynamics.Estimate) {
-	dst.X = append(dst.X[:0], src.X...)
-	dst.SD = append(dst.SD[:0], src.SD...)
-	dst.Innov = append(dst.Innov[:0], src.Innov...)
-	dst.InnovSD = append(dst.InnovSD[:0], src.InnovSD...)
-	dst.Ratio = append(dst.Ratio[:0], src.Ratio...)
-	dst.Rejected = append(dst.Rejected[:0], src.Rejected...)
-	dst.Outside = append(dst.Outside[:0], src.Outside...)
-	dst.Missing = append(dst.Missing[:0], src.Missing...)
-	dst.Blind = src.Blind
-}
-
-func copyForecast(dst, src *dynamics.Forecast) {
-	dst.Horizon = append(dst.Horizon[:0], src.Horizon...)
-	dst.Mean = append(dst.Mean[:0], src.Mean...)
-	dst.SD = append(dst.SD[:0], src.SD...)
-	dst.Lower = append(dst.Lower[:0], src.Lower...)
-	dst.Upper = append(dst.Upper[:0], src.Upper...)
-}
-
-func copyAttribution(dst, src *dynamics.Attribution) {
-	dst.Term = append(dst.Term[:0], src.Term...)
-	dst.Part = append(dst.Part[:0], src.Part...)
-	dst.Total = src.Total
+	s.Estimate.CopyTo(&dst.Estimate)
+	s.Forecast.CopyTo(&dst.Forecast)
+	s.Why.CopyTo(&dst.Why)
 }

@@ -9,6 +9,13 @@ type Attribution struct {
 	Total float64
 }
 
+// CopyTo makes dst say the same, in slices of its own.
+func (a *Attribution) CopyTo(dst *Attribution) {
+	own := *dst
+	*dst = *a
+	dst.Term, dst.Part = append(own.Term[:0], a.Term...), append(own.Part[:0], a.Part...)
+}
+
 // lagPart names what a reading does because it follows its state late.
 const lagPart = "thermocouple lag"
 
@@ -19,60 +26,40 @@ func (e *Estimator) attribution(dst *Attribution) {
 			dst.Term, dst.Part = append(dst.Term, t.Name), append(dst.Part, 0)
 		}
 	}
-	if e.s.out[0] != StateTool {
+	if e.s.Out[0] != StateTool {
 		dst.Term, dst.Part = append(dst.Term, lagPart), append(dst.Part, 0)
 	}
 }
 
-// Attribute splits the change that the reading is expected to make in horizon seconds, by the plan or
-// with inputs held as [Estimator.Forecast] has it, over the terms of the first state: why is it rising?
-// With u the inputs are held there in any case. What the reading does beyond the state, it does because
-// it follows late. It does not allocate once dst has been used.
-func (e *Estimator) Attribute(dst *Attribution, horizon float64, u []float64) {
+// Attribute splits the change that the reading is expected to make in horizon seconds under a scenario,
+// as [Estimator.Ahead] has it, over the terms of the first state: why is it rising? What the reading does
+// beyond the state, it does because it follows late. It does not allocate once dst has been used.
+func (e *Estimator) Attribute(dst *Attribution, horizon float64, sc Scenario) {
 	e.attribution(dst)
 	dst.Total = math.NaN()
 	if !e.started || !(horizon > 0) {
 		return
 	}
-	copy(e.held, e.u)
-	for i := range u {
-		if finite(u[i]) && math.Abs(u[i]) <= maxInput {
-			e.held[i] = u[i]
-		}
-	}
+	drives, _ := e.under(sc)
 	s := e.s
-	o := s.out[0]
-	scale := s.xScale[o]
-	s.drive(e.now, e.v, e.held)
+	o := s.Out[0]
+	scale := s.Scale[o]
 	copy(e.fx, e.x)
-	plan := u == nil && e.plan != nil && finite(e.setPoint)
-	if plan {
-		e.plan.start(e.held, e.reading())
-		e.planNow = 0
-	}
-	drives := e.heldDrives
-	if plan {
-		drives = e.planDrives
-	}
-	n := steps(horizon)
+	n := Steps(horizon)
 	h := horizon / float64(n)
 	gather := func() { // the first state moves by Heun's rule, half of it by each stage
 		k := 0
 		for i := range e.m.Terms {
 			if e.m.Terms[i].State == e.m.States[StateTool].Symbol {
-				dst.Part[k] += h / 2 * e.v[s.term[i]] / scale
+				dst.Part[k] += h / 2 * e.r.Term(i) / scale
 				k++
 			}
 		}
 	}
-	s.pace(e.w, e.v, h)
 	for j := range n {
 		drives(e.last, float64(j)*h, float64(j+1)*h)
-		s.act(e.v, e.last)
-		s.rates(e.w.k1, e.v, e.fx)
-		gather()
-		s.finish(e.w, e.v, e.fx)
-		gather()
+		e.r.Act(e.last)
+		e.r.StepStages(e.fx, h, gather)
 	}
 	dst.Total = (e.fx[o] - e.x[o]) / scale
 	if o != StateTool {
@@ -90,19 +77,18 @@ func (e *Estimator) Blame(dst *Attribution) {
 	if !e.started || !e.judged {
 		return
 	}
-	s := e.s
 	e.past.at(e.last, 0)
-	s.act(e.v, e.last)
-	scale := s.xScale[StateTool]
+	e.r.Act(e.last)
+	scale := e.s.Scale[StateTool]
 	dst.Total = 0
 	for side, x := range [2][]float64{e.before, e.x} {
-		s.rates(e.w.k1, e.v, x)
+		e.r.Rates(e.gain, x)
 		sign := float64(2*side - 1)
-		dst.Total += sign * e.w.k1[StateTool] / scale
+		dst.Total += sign * e.gain[StateTool] / scale
 		k := 0
 		for i := range e.m.Terms {
 			if e.m.Terms[i].State == e.m.States[StateTool].Symbol {
-				dst.Part[k] += sign * e.v[s.term[i]] / scale
+				dst.Part[k] += sign * e.r.Term(i) / scale
 				k++
 			}
 		}

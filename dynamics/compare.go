@@ -144,15 +144,15 @@ func pair(candidate, inUse *Model, s Span, way Way, horizons []float64, block fl
 		if err != nil {
 			return nil, err
 		}
-		t := newTrack(m.compile(), run)
+		t := newTrack(Compile(m), run)
 		z := run.Z[0]
 		if same == nil {
 			step = t.step
-			phase := t.phases()
+			phases := t.phases()
 			same = make([]int, len(z))
 			for i := len(z) - 1; i >= 0; i-- {
 				same[i] = i
-				if i+1 < len(z) && phase[i] == phase[i+1] {
+				if i+1 < len(z) && phases[i] == phases[i+1] {
 					same[i] = same[i+1]
 				}
 			}

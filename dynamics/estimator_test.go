@@ -51,6 +51,11 @@ func rest(q float64) float64 { return (2e-5*q*566 + 0.015*20) / (2e-5*q + 0.015)
 
 var steady = []float64{6000 + 33.5*350*math.Pi/30, 350, 500, 300}
 
+// staying is the scenario in which the inputs are u from now on.
+func staying(u []float64) Scenario {
+	return Scenario{Way: Held, Inputs: func(dst []float64, _ float64) { copy(dst, u) }}
+}
+
 func TestScalarUpdate(t *testing.T) {
 	// Prior variance 3, measurement variance 1: gain 3/4, posterior 3/4. A state correlated by 2
 	// with the reading moves by 2/4 of the innovation and keeps 5 − 2·2/4 = 4.
@@ -243,14 +248,14 @@ func TestOddStepsAreHarmless(t *testing.T) {
 		for _, u := range [][]float64{steady, {inf, -inf, math.NaN(), 1e300}, {-5000, -450, -1, -1}} {
 			for _, z := range []float64{400, math.NaN(), inf, -2} {
 				e.Step(&est, dt, u, []float64{z})
-				e.Forecast(&fc, u)
+				e.Ahead(&fc, staying(u))
 			}
 		}
 	}
 	for range 10 {
 		e.Step(&est, 1, steady, []float64{400})
 	}
-	e.Forecast(&fc, steady)
+	e.Ahead(&fc, staying(steady))
 	if est.Blind || !finite(est.X...) || !finite(fc.Mean...) || !finite(fc.SD...) || est.Rejected[0] {
 		t.Errorf("does not recover: %+v %+v", est, fc)
 	}
@@ -260,7 +265,7 @@ func TestForecast(t *testing.T) {
 	e := NewEstimator(sample())
 	var est Estimate
 	fc := Forecast{Horizon: Horizons}
-	e.Forecast(&fc, steady)
+	e.Ahead(&fc, staying(steady))
 	if !math.IsNaN(fc.Mean[0]) {
 		t.Error("a forecast before the first measurement")
 	}
@@ -268,7 +273,7 @@ func TestForecast(t *testing.T) {
 	for range 120 {
 		e.Step(&est, 1, steady, []float64{level})
 	}
-	e.Forecast(&fc, steady)
+	e.Ahead(&fc, staying(steady))
 	for i := range Horizons {
 		if math.Abs(fc.Mean[i]-level) > 0.2 {
 			t.Errorf("at rest: %.2f in %g s, want %.2f", fc.Mean[i], Horizons[i], level)
@@ -278,18 +283,18 @@ func TestForecast(t *testing.T) {
 		}
 	}
 	want := slices.Clone(fc.Mean)
-	e.Forecast(&fc, nil)
+	e.Ahead(&fc, Scenario{Way: Held})
 	if !slices.Equal(fc.Mean, want) {
 		t.Error("nil inputs are not the last ones")
 	}
-	e.Forecast(&fc, []float64{0, 0, 0, 0})
+	e.Ahead(&fc, staying([]float64{0, 0, 0, 0}))
 	if fc.Mean[0] < level-1 || fc.Mean[4] > level-200 {
 		t.Errorf("power off: %v", fc.Mean)
 	}
 	narrow := fc.SD[2]
 	one := SideScale{Lower: 4, Upper: 4}
 	e.m.Spread = []Spread{{1, one, one, one}, {10, one, SideScale{Lower: 4, Upper: 2}, one}, {60, one, SideScale{Lower: 5, Upper: 2}, one}}
-	e.Forecast(&fc, []float64{0, 0, 0, 0})
+	e.Ahead(&fc, staying([]float64{0, 0, 0, 0}))
 	if half := sigma95 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
 		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])
 	}
@@ -302,13 +307,14 @@ func TestTickDoesNotAllocate(t *testing.T) {
 	z := []float64{400}
 	nan := []float64{math.NaN()}
 	gone := []float64{math.NaN(), 0, 9e9, 0}
+	here, there := staying(steady), staying(gone)
 	e.Step(&est, 0.1, gone, z)
-	e.Forecast(&fc, steady)
+	e.Ahead(&fc, here)
 	if n := testing.AllocsPerRun(1000, func() {
 		e.Step(&est, 0.1, steady, z)
-		e.Forecast(&fc, steady)
+		e.Ahead(&fc, here)
 		e.Step(&est, 0.1, gone, nan)
-		e.Forecast(&fc, gone)
+		e.Ahead(&fc, there)
 	}); n != 0 {
 		t.Errorf("%v allocations per tick", n)
 	}
@@ -333,7 +339,7 @@ func BenchmarkTick(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		e.Step(&est, 0.1, steady, z)
-		e.Forecast(&fc, steady)
+		e.Ahead(&fc, Scenario{Way: Held})
 	}
 }
 
@@ -348,8 +354,8 @@ func TestAttribution(t *testing.T) {
 	var a Attribution
 	fc := Forecast{Horizon: []float64{30}}
 	off := []float64{0, 0, 0, 0}
-	e.Forecast(&fc, off)
-	e.Attribute(&a, 30, off)
+	e.Ahead(&fc, staying(off))
+	e.Attribute(&a, 30, staying(off))
 	sum := 0.0
 	parts := map[string]float64{}
 	for i, p := range a.Part {
@@ -362,8 +368,8 @@ func TestAttribution(t *testing.T) {
 	if parts["loss"] >= 0 || parts["heat"] < 0 {
 		t.Errorf("parts %v", parts)
 	}
-	e.Forecast(&fc, nil)
-	e.Attribute(&a, 30, nil)
+	e.Ahead(&fc, Scenario{Way: Held})
+	e.Attribute(&a, 30, Scenario{Way: Held})
 	if math.Abs(est.X[sampleReading]+a.Total-fc.Mean[0]) > 1e-9 {
 		t.Errorf("total %g, forecast %g from %g", a.Total, fc.Mean[0], est.X[sampleReading])
 	}
@@ -376,7 +382,7 @@ func TestAttribution(t *testing.T) {
 	if math.Abs(sum-a.Total) > 1e-9 || a.Total == 0 {
 		t.Errorf("innovation: %v, sum %g", a, sum)
 	}
-	if n := testing.AllocsPerRun(100, func() { e.Attribute(&a, 60, nil); e.Blame(&a) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { e.Attribute(&a, 60, Scenario{Way: Held}); e.Blame(&a) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -394,14 +400,14 @@ func TestSurprise(t *testing.T) {
 		u[i] = (m.Inputs[i].Min + m.Inputs[i].Max) / 2
 	}
 	width := func() float64 {
-		e.Forecast(&fc, nil)
+		e.Ahead(&fc, Scenario{Way: Held})
 		return fc.Upper[0] - fc.Lower[0]
 	}
 	step := func(z float64) { e.Step(&est, 1, u, []float64{z}) }
 	follow := func(n int) { // as the model expects
 		for range n {
 			e.Step(&est, 1, u, []float64{math.NaN()})
-			step(est.X[e.s.out[0]])
+			step(est.X[e.s.Out[0]])
 		}
 	}
 	step(300)
@@ -410,12 +416,12 @@ func TestSurprise(t *testing.T) {
 	}
 	follow(60)
 	calm := width()
-	step(est.X[e.s.out[0]] + 500)
+	step(est.X[e.s.Out[0]] + 500)
 	if !est.Rejected[0] || width() > 3*calm {
 		t.Errorf("one spike (rejected: %v) widens the interval from %g to %g °C", est.Rejected[0], calm, width())
 	}
 	for range 6 {
-		step(est.X[e.s.out[0]] + 200)
+		step(est.X[e.s.Out[0]] + 200)
 	}
 	if width() < 3*calm {
 		t.Errorf("a hard start leaves the interval at %g °C, %g while calm", width(), calm)

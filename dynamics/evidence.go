@@ -220,7 +220,7 @@ func (d *quadratic) selection(weight, se []float64, proposed []bool) (stays []bo
 	for i := range stays {
 		stays[i] = q.a[i*n+i] > 0
 	}
-	params := len(f.s.m.Parameters)
+	params := len(f.s.Model.Parameters)
 	for {
 		var on []int
 		for i := range stays {
@@ -321,10 +321,10 @@ func (f *fitter) scales(theta []float64) []float64 {
 	out := make([]float64, len(f.free))
 	for i, p := range f.free {
 		out[i] = math.Abs(theta[p])
-		if p >= len(f.s.m.Parameters) {
+		if p >= len(f.s.Model.Parameters) {
 			out[i] = max(out[i], 0.1*f.width[i]) // one that is nearly zero is compared with what was thought
 		}
-		offset := p < len(f.s.m.Parameters) && mustUnit(f.s.m.Parameters[p].Unit).Offset != 0
+		offset := p < len(f.s.Model.Parameters) && mustUnit(f.s.Model.Parameters[p].Unit).Offset != 0
 		if offset || out[i] < 1e-3*f.width[i] {
 			out[i] = f.width[i]
 		}
@@ -374,7 +374,7 @@ func doubtful(c *mat.SymDense, scale []float64, names []string) []Combination {
 
 // names of the free parameters, as evidence tells them.
 func (f *fitter) names() []string {
-	m := f.s.m
+	m := f.s.Model
 	var out []string
 	for _, p := range f.free {
 		if p < len(m.Parameters) {
@@ -404,8 +404,8 @@ func (l *learner) weigh() error {
 	e := &Evidence{Seed: l.o.Seed, Resamples: resamples, Horizons: Horizons}
 	proposed := make([]bool, len(all.f.free))
 	for i, p := range all.f.free {
-		if k := p - len(all.f.s.m.Parameters); k >= 0 {
-			proposed[i] = !l.required(&all.f.s.m.Terms[k])
+		if k := p - len(all.f.s.Model.Parameters); k >= 0 {
+			proposed[i] = !l.required(&all.f.s.Model.Terms[k])
 		}
 	}
 	share := newQuadratic(all.f, all.q, all.theta).inclusion(rng, all.se, proposed)
@@ -507,7 +507,7 @@ func (l *learner) errors(h *fold, m *Model) (sum, count []float64, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		t := newTrack(m.compile(), run)
+		t := newTrack(Compile(m), run)
 		err = forecastTrack(t, Known, Horizons, 0, len(run.Time), evidenceLap, false, func(row Row) {
 			z := run.Z[0][row.Target]
 			if !finite(z) || !h.score[i][row.Target] {

@@ -28,7 +28,7 @@ var holdTimes = []float64{30, 120, 300} // s
 // parameter, names are theirs.
 func (l *learner) experiments(all weighing, doubt []float64, names []string) []Experiment {
 	f, q := all.f, all.q
-	m := *f.s.m
+	m := *f.s.Model
 	m.Inputs, m.Outputs = slices.Clone(m.Inputs), l.m.Outputs
 	for k := range m.Inputs {
 		m.Inputs[k].Min, m.Inputs[k].Max = l.seen(k)
@@ -40,7 +40,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 	}
 	rows := 0.0 // that the information of q is spread over
 	for _, r := range f.runs {
-		rows += float64(len(r.t))
+		rows += float64(len(r.course.T))
 	}
 	var out []Experiment
 	try := func(e Experiment, moved []float64) {
@@ -126,7 +126,7 @@ func number(v float64) string { return fmt.Sprintf("%.4g", v+0) }
 // Output.ScoreAbove in contact, where the hypotheses know contact.
 func (l *learner) workingPoint(m *Model) (usual, low, high []float64, ok bool) {
 	values := make([][]float64, len(m.Inputs))
-	s := m.compile()
+	s := Compile(m)
 	for _, r := range l.runs {
 		run, err := r.columns(m)
 		if err != nil {
@@ -134,7 +134,7 @@ func (l *learner) workingPoint(m *Model) (usual, low, high []float64, ok bool) {
 		}
 		t := newTrack(s, run)
 		for i, z := range run.Z[0] {
-			if !(z > m.Outputs[0].above()) || s.contact >= 0 && t.drive[i*len(s.drives)+s.contact] < 0.5 {
+			if !(z > m.Outputs[0].above()) || s.Contact >= 0 && t.drive[i*s.Drives()+s.Contact] < 0.5 {
 				continue
 			}
 			for k := range values {

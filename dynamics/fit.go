@@ -31,7 +31,7 @@ const (
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
 type fitRun struct {
-	t      []float64   // s
+	course Course
 	z      [][]float64 // readings by output, SI; NaN is missing
 	scale  []float64   // by output: of its unit
 	warm   float64     // reading below which forecasts count less, SI
@@ -42,7 +42,6 @@ type fitRun struct {
 	rowEnd int       // from where on no row counts
 
 	start []float64 // how far each hidden node began from what the model says, SI
-	drive []float64 // rows × drives
 	x0    []float64 // filtered states by origin
 	s0    []float64 // and their derivatives
 	rows  []int     // origins
@@ -52,7 +51,7 @@ type fitRun struct {
 
 // newFitRun takes run, whose inputs are those of m, and of which only the rows of mask (nil: all) count.
 func newFitRun(m *Model, run *Run, mask []bool) *fitRun {
-	f := &fitRun{t: run.Time, step: medianStep(run.Time), mask: mask}
+	f := &fitRun{course: Course{T: run.Time}, step: medianStep(run.Time), mask: mask}
 	for o, readings := range run.Z {
 		u := mustUnit(m.Outputs[o].Unit)
 		f.scale = append(f.scale, u.Scale)
@@ -117,8 +116,8 @@ func (f *fitRun) choose() {
 // fitter fits the free parameters of one system to several runs, and in each run how hot the hidden nodes
 // began: a run that starts on a warm machine must not bend the parameters.
 type fitter struct {
-	s      *system
-	plain  *system // without derivatives by parameters
+	s      *System
+	plain  *System // without derivatives by parameters
 	runs   []*fitRun
 	free   []int     // parameters that are learned
 	hidden []int     // states whose start is fitted by run
@@ -133,25 +132,25 @@ type fitter struct {
 	simulated bool // whether the runs hold drives and simulation of the parameters at hand
 }
 
-func newFitter(s *system, runs []*fitRun) *fitter {
-	f := &fitter{s: s, plain: s.m.compile(), runs: runs, free: s.free}
-	for _, i := range s.free {
-		lo, hi := s.m.bounds(i)
+func newFitter(s *System, runs []*fitRun) *fitter {
+	f := &fitter{s: s, plain: Compile(s.Model), runs: runs, free: s.Free}
+	for _, i := range s.Free {
+		lo, hi := s.Model.bounds(i)
 		f.lo, f.hi = append(f.lo, lo), append(f.hi, hi)
-		f.prior = append(f.prior, s.theta[i])
+		f.prior = append(f.prior, s.Theta[i])
 		width := (hi - lo) / 2
 		if math.IsInf(hi, 1) {
-			width = max(s.theta[i], 1e-12)
+			width = max(s.Theta[i], 1e-12)
 		}
 		f.width = append(f.width, width)
 	}
 	f.vary = slices.Clone(f.free)
-	f.hidden = s.hidden()
+	f.hidden = hiddenStates(s)
 	for k, r := range runs {
 		r.start = make([]float64, len(f.hidden))
 		for h, i := range f.hidden {
-			sd := math.Sqrt(s.startVar[i])
-			f.vary = append(f.vary, s.np+k*len(f.hidden)+h)
+			sd := math.Sqrt(s.StartVar[i])
+			f.vary = append(f.vary, s.NP+k*len(f.hidden)+h)
 			f.prior, f.width = append(f.prior, 0), append(f.width, sd)
 			f.lo, f.hi = append(f.lo, -farStart*sd), append(f.hi, farStart*sd)
 		}
@@ -162,13 +161,13 @@ func newFitter(s *system, runs []*fitRun) *fitter {
 // farStart is how many standard deviations a hidden node may begin from what the model says.
 const farStart = 3.0
 
-// hidden are the states of the same kind as the first output that nobody measures and nothing disturbs:
+// hiddenStates are the states of the same kind as the first output that nobody measures and nothing disturbs:
 // nodes with a past.
-func (s *system) hidden() (out []int) {
-	kind := mustUnit(s.m.Outputs[0].Unit).Dim
-	for i := range s.m.States {
-		x := &s.m.States[i]
-		if x.StartSD > 0 && x.Noise == 0 && x.NoiseShare == 0 && mustUnit(x.Unit).Dim == kind && !slices.Contains(s.out, i) {
+func hiddenStates(s *System) (out []int) {
+	kind := mustUnit(s.Model.Outputs[0].Unit).Dim
+	for i := range s.Model.States {
+		x := &s.Model.States[i]
+		if x.StartSD > 0 && x.Noise == 0 && x.NoiseShare == 0 && mustUnit(x.Unit).Dim == kind && !slices.Contains(s.Out, i) {
 			out = append(out, i)
 		}
 	}
@@ -178,7 +177,7 @@ func (s *system) hidden() (out []int) {
 // lanes are the derivatives that a run carries: by the free parameters, and by its own starts where theta
 // holds them.
 func (f *fitter) lanes(theta []float64) int {
-	if len(f.free) > 0 && len(theta) > f.s.np {
+	if len(f.free) > 0 && len(theta) > f.s.NP {
 		return len(f.free) + len(f.hidden)
 	}
 	return len(f.free)
@@ -247,225 +246,18 @@ func (q *normal) merge(p *normal, shared, at int) {
 	q.j, q.r, q.at = append(q.j, p.j...), append(q.r, p.r...), append(q.at, p.at...)
 }
 
-// flow follows a run with the derivatives of its states by the free parameters, one lane each.
-type flow struct {
-	f      *fitter
-	s      *system
-	w      *scratch
-	n      int
-	v      []float64
-	k, dk  []float64 // rates at both stages of a step, and their derivatives
-	x1, s1 []float64
-	sm     []float64 // of a step: how the derivatives of states that are no followers moved
-	sv     []float64
-	d1, d2 []float64 // by state: h²·φ₁' and h²·φ₂' at the pace of w
-	paced  float64   // h that they are of
-}
-
-func (f *fitter) flow(theta []float64) *flow {
-	s, n := f.s, f.lanes(theta)
-	q := &flow{f: f, s: s, w: s.scratch(), n: n, v: s.registers(),
-		k: make([]float64, 2*s.nx), dk: make([]float64, 2*s.nx*n), x1: make([]float64, s.nx), s1: make([]float64, s.nx*n), sm: make([]float64, s.nx*n), sv: make([]float64, s.start.regs),
-		d1: make([]float64, s.nx), d2: make([]float64, s.nx)}
-	s.load(q.v, theta[:s.np])
-	return q
-}
-
-// act puts the drives between two instants into the registers: the mean of two points of the straight
-// lines between rows.
-func (q *flow) act(r *fitRun, from, to float64, hint *int) {
-	s := q.s
-	nd := len(s.drives)
-	dead := 0.0
-	if s.dead >= 0 {
-		dead = q.v[s.dead]
-	}
-	for _, reg := range s.drives {
-		q.v[reg] = 0
-	}
-	for _, reg := range s.dots {
-		q.v[reg] = 0
-	}
-	for side := range 2 {
-		at := from + (0.25+0.5*float64(side))*(to-from) - dead
-		k := *hint
-		for k > 0 && r.t[k] > at {
-			k--
-		}
-		for k+2 < len(r.t) && r.t[k+1] <= at {
-			k++
-		}
-		*hint = k
-		w, perS := 0.0, 0.0
-		if k+1 < len(r.t) {
-			perS = 1 / (r.t[k+1] - r.t[k])
-			w = (at - r.t[k]) * perS
-			if w <= 0 || w >= 1 {
-				w = min(1, max(0, w))
-				perS = 0
-			}
-		}
-		a := r.drive[k*nd : (k+1)*nd]
-		b := a
-		if w > 0 {
-			b = r.drive[(k+1)*nd : (k+2)*nd]
-		}
-		for i, reg := range s.drives {
-			q.v[reg] += 0.5 * (a[i] + w*(b[i]-a[i]))
-		}
-		for i, reg := range s.dots {
-			q.v[reg] += 0.5 * (b[i] - a[i]) * perS
-		}
-	}
-}
-
-// rates works out dx/dt and its derivatives into slot 0 or 1.
-func (q *flow) rates(slot int, x, sens []float64) {
-	s, n := q.s, q.n
-	s.rates(q.k[slot*s.nx:(slot+1)*s.nx], q.v, x)
-	if n == 0 {
-		return
-	}
-	eval(s.slopeCode, q.v)
-	eval(s.paramCode, q.v)
-	dk := q.dk[slot*s.nx*n : (slot+1)*s.nx*n]
-	clear(dk)
-	for _, d := range s.slopes {
-		floats.AddScaled(dk[int(d.of)*n:int(d.of+1)*n], q.v[d.r], sens[int(d.by)*n:int(d.by+1)*n])
-	}
-	for _, d := range s.byParam {
-		dk[int(d.of)*n+int(d.by)] += q.v[d.r]
-	}
-}
-
-// pace is system.pace, and for the derivatives.
-func (q *flow) pace(h float64) {
-	q.s.pace(q.w, q.v, h)
-	if q.n == 0 || q.paced == h {
-		return
-	}
-	q.paced = h
-	for i, c := range q.w.decay {
-		p1, p2, slope2 := phi(c * h)
-		q.d1[i], q.d2[i] = h*h*(p1-p2), h*h*slope2
-	}
-}
-
-// step is system.step with derivatives, and with the covariance p where it is not nil.
-func (q *flow) step(x, sens, p []float64, h float64) {
-	s, w, n := q.s, q.w, q.n
-	nx := s.nx
-	q.pace(h)
-	q.rates(0, x, sens)
-	if p != nil {
-		if n == 0 {
-			eval(s.slopeCode, q.v)
-		}
-		s.spreadCov(w, q.v, q.k[:nx], p, h)
-	}
-	for i := range x {
-		q.x1[i] = x[i] + w.ph1[i]*q.k[i]
-		if n > 0 {
-			floats.AddScaledTo(q.s1[i*n:(i+1)*n], sens[i*n:(i+1)*n], w.ph1[i], q.dk[i*n:(i+1)*n])
-		}
-	}
-	if n > 0 {
-		for _, d := range s.decayParam {
-			q.s1[int(d.of)*n+int(d.by)] += q.d1[d.of] * q.v[d.r] * q.k[d.of]
-		}
-	}
-	q.rates(1, q.x1, q.s1)
-	if n > 0 {
-		m := nx * n
-		for _, i := range s.leads {
-			at := int(i) * n
-			lane, next, by := sens[at:at+n], q.s1[at:at+n], q.sm[at:at+n]
-			first, second := q.dk[at:at+n], q.dk[m+at:m+at+n]
-			a, c := w.ph2[i], w.decay[i]
-			for l, v := range next {
-				moved := v - lane[l]
-				moved += a * (second[l] - first[l] - c*moved)
-				by[l] = moved
-				lane[l] += moved
-			}
-		}
-		for _, d := range s.decayParam {
-			if s.tail[d.of] {
-				continue
-			}
-			i, at := int(d.of), int(d.of)*n+int(d.by)
-			moved := q.x1[i] - x[i]
-			more := q.v[d.r] * (q.d2[i]*(q.k[nx+i]-q.k[i]-w.decay[i]*moved) - w.ph2[i]*moved)
-			sens[at] += more
-			q.sm[at] += more
-		}
-		for _, i := range s.tails {
-			copy(sens[int(i)*n:int(i+1)*n], q.s1[int(i)*n:int(i+1)*n])
-		}
-		for _, d := range s.follows {
-			floats.AddScaled(sens[int(d.of)*n:int(d.of+1)*n], w.ph2[d.of]*q.v[d.r], q.sm[int(d.by)*n:int(d.by+1)*n])
-		}
-	}
-	s.settle(w, q.v, q.k[:nx], q.k[nx:], q.x1, x)
-	if n > 0 {
-		for _, d := range s.followParam {
-			sens[int(d.of)*n+int(d.lane)] += w.ph2[d.of] * q.v[d.r] * w.moved[d.by]
-		}
-		for _, d := range s.decayParam {
-			if !s.tail[d.of] {
-				continue
-			}
-			for _, f := range s.follows {
-				if f.of == d.of {
-					sens[int(d.of)*n+int(d.by)] += q.d2[d.of] * q.v[d.r] * q.v[f.r] * w.moved[f.by]
-				}
-			}
-		}
-	}
-}
-
-// advance moves x and sens, and p where it is not nil, from one time to another under the run's
-// inputs.
-func (q *flow) advance(r *fitRun, x, sens, p []float64, from, to float64, hint *int) {
-	n := steps(to-from) << q.f.halved
-	h := (to - from) / float64(n)
-	for i := range n {
-		at := from + float64(i)*h
-		q.act(r, at, at+h, hint)
-		q.step(x, sens, p, h)
-	}
-}
-
-// begin sets the first states and how they depend on the parameters; start is how far the hidden nodes
-// are from there, nil: not.
-func (q *flow) begin(theta []float64, reading float64, start, x, sens []float64) {
-	q.s.begin(q.sv, theta[:q.s.np], reading, x)
-	for h, v := range start {
-		x[q.f.hidden[h]] += v
-	}
-	clear(sens)
-	if q.n == 0 {
-		return
-	}
-	for _, d := range q.s.startParam {
-		sens[int(d.of)*q.n+int(d.by)] = q.sv[d.r]
-	}
-	if shared := len(q.f.free); q.n > shared {
-		for h := range start {
-			sens[q.f.hidden[h]*q.n+shared+h] = 1
-		}
-	}
-}
+// flow makes a flow with the lanes that theta asks for.
+func (f *fitter) flow(theta []float64) *Flow { return f.s.Flow(theta, f.lanes(theta), f.hidden) }
 
 // prepare works out the drives of every row.
 func (f *fitter) prepare(r *fitRun, theta []float64) {
-	s := f.s
-	nd := len(s.drives)
-	v := s.registers()
-	s.load(v, theta[:s.np])
-	r.drive = resize(r.drive, len(r.t)*nd)
+	nd := f.s.Drives()
+	step := f.s.Stepper()
+	step.Load(theta)
+	c := &r.course
+	c.Drive = resize(c.Drive, len(c.T)*nd)
 	for i, u := range r.u {
-		s.drive(r.drive[i*nd:(i+1)*nd], v, u)
+		step.Drive(c.Drive[i*nd:(i+1)*nd], u)
 	}
 }
 
@@ -473,41 +265,41 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 // parameters is left out of the derivatives.
 func (f *fitter) follow(r *fitRun, theta []float64) {
 	s, n := f.s, f.lanes(theta)
-	nx := s.nx
+	nx := s.NX
 	q := f.flow(theta)
 	start := r.start // of a second start nothing is known
 	x, sens, p := make([]float64, nx), make([]float64, nx*n), make([]float64, nx*nx)
 	started := false
 	hint := 0
 	r.rows, r.x0, r.s0 = r.rows[:0], r.x0[:0], r.s0[:0]
-	gain := make([]float64, nx)
+	gain, t := make([]float64, nx), r.course.T
 	for i, z := range r.z[0][:r.rowEnd] {
 		if started {
-			if r.t[i]-r.t[i-1] > maxGap {
+			if t[i]-t[i-1] > maxGap {
 				started = false
 			} else {
-				q.advance(r, x, sens, p, r.t[i-1], r.t[i], &hint)
+				q.Advance(&r.course, x, sens, p, t[i-1], t[i], f.halved, &hint)
 			}
 		}
 		if !finite(z) && !started {
 			continue
 		}
 		if !started {
-			q.begin(theta, z, start, x, sens)
+			q.Begin(x, sens, z, start)
 			start = nil
 			clear(p)
 			for k := range nx {
-				p[k*nx+k] = s.startVar[k]
+				p[k*nx+k] = s.StartVar[k]
 			}
 			started = true
 		}
-		for o, out := range s.out {
+		for o, out := range s.Out {
 			z := r.z[o][i]
 			if !finite(z) {
 				continue
 			}
 			innov := z - x[out]
-			sd := s.m.Outputs[o].SD * r.scale[o]
+			sd := s.Model.Outputs[o].SD * r.scale[o]
 			sv := p[out*nx+out] + sd*sd
 			if innov*innov > sv*gateSigma*gateSigma {
 				// As the filter would after some seconds: believe the reading, but not at once.
@@ -534,7 +326,7 @@ func (f *fitter) follow(r *fitRun, theta []float64) {
 // simulate runs r from its first reading on, without looking at another.
 func (f *fitter) simulate(r *fitRun, theta []float64) {
 	s, n := f.s, f.lanes(theta)
-	nx, rows, outputs := s.nx, r.rowEnd, len(s.out)
+	nx, rows, outputs, t := s.NX, r.rowEnd, len(s.Out), r.course.T
 	q := f.flow(theta)
 	start := r.start
 	x, sens := make([]float64, nx), make([]float64, nx*n)
@@ -545,21 +337,21 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 			r.open[i*outputs+o] = math.NaN()
 		}
 		if started {
-			if r.t[i]-r.t[i-1] > maxGap {
+			if t[i]-t[i-1] > maxGap {
 				started = false
 			} else {
-				q.advance(r, x, sens, nil, r.t[i-1], r.t[i], &hint)
+				q.Advance(&r.course, x, sens, nil, t[i-1], t[i], f.halved, &hint)
 			}
 		}
 		if !started {
 			if !finite(r.z[0][i]) {
 				continue
 			}
-			q.begin(theta, r.z[0][i], start, x, sens)
+			q.Begin(x, sens, r.z[0][i], start)
 			start = nil
 			started = true
 		}
-		for o, out := range s.out {
+		for o, out := range s.Out {
 			at := i*outputs + o
 			r.open[at] = x[out]
 			copy(r.openS[at*n:], sens[out*n:(out+1)*n])
@@ -603,7 +395,7 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 	parts := make([]*normal, len(f.runs)*chunks)
 	var wg sync.WaitGroup
 	for k, r := range f.runs {
-		if at := f.s.np + k*len(f.hidden); len(theta) > f.s.np {
+		if at := f.s.NP + k*len(f.hidden); len(theta) > f.s.NP {
 			copy(r.start, theta[at:at+len(f.hidden)])
 		}
 		wg.Go(func() {
@@ -642,7 +434,7 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normal {
 // forecasts adds the residuals of the origins from ≤ o < to, and of the simulation over their rows.
 func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run int) {
 	s, n := f.s, f.lanes(theta)
-	nx, outputs := s.nx, len(s.out)
+	nx, outputs, t := s.NX, len(s.Out), r.course.T
 	ahead := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	row := make([]float64, n)
@@ -667,7 +459,7 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 	for o := from; o < to; o++ {
 		i := r.rows[o]
 		weight := each * r.weight[i]
-		block := run*1000000 + int((r.t[i]-r.t[0])/blockSpan)
+		block := run*1000000 + int((t[i]-t[0])/blockSpan)
 		copy(x, r.x0[o*nx:(o+1)*nx])
 		copy(sens, r.s0[o*nx*n:(o+1)*nx*n])
 		hint, at := i, i
@@ -680,7 +472,7 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 				weight *= float64(every)
 			}
 			target := i + int(math.Round(h.at/r.step))
-			if target >= len(r.t) || r.t[target]-r.t[i] > 3*h.at+3*r.step {
+			if target >= len(t) || t[target]-t[i] > 3*h.at+3*r.step {
 				break
 			}
 			if target == at {
@@ -689,9 +481,9 @@ func (f *fitter) forecasts(q *normal, r *fitRun, theta []float64, from, to, run 
 			if r.mask != nil && !r.mask[target] {
 				break
 			}
-			ahead.advance(r, x, sens, nil, r.t[at], r.t[target], &hint)
+			ahead.Advance(&r.course, x, sens, nil, t[at], t[target], f.halved, &hint)
 			at = target
-			for k, out := range s.out {
+			for k, out := range s.Out {
 				put(x[out], sens[out*n:(out+1)*n], r.z[k][target], h.scale*r.scale[k], weight, block)
 			}
 		}
@@ -720,7 +512,7 @@ func (f *fitter) solve(theta []float64, iterations int) float64 {
 	}
 	copy(theta, all)
 	for k, r := range f.runs {
-		copy(r.start, all[f.s.np+k*len(f.hidden):])
+		copy(r.start, all[f.s.NP+k*len(f.hidden):])
 	}
 	return cost
 }
@@ -733,7 +525,7 @@ func (f *fitter) starts() []map[string]float64 {
 			if out[k] == nil {
 				out[k] = map[string]float64{}
 			}
-			out[k][f.s.m.States[i].Symbol] = r.start[h] / f.s.xScale[i]
+			out[k][f.s.Model.States[i].Symbol] = r.start[h] / f.s.Scale[i]
 		}
 	}
 	return out
@@ -744,7 +536,7 @@ func (f *fitter) begun(starts []map[string]float64) {
 	for k, r := range f.runs {
 		for h, i := range f.hidden {
 			if k < len(starts) {
-				r.start[h] = starts[k][f.s.m.States[i].Symbol] * f.s.xScale[i]
+				r.start[h] = starts[k][f.s.Model.States[i].Symbol] * f.s.Scale[i]
 			}
 		}
 	}
@@ -886,8 +678,8 @@ func (f *fitter) move(theta []float64, q *normal, lambda float64) bool {
 	return false
 }
 
-// store writes theta back into the document.
-func (s *system) store(m *Model, theta []float64) {
+// storeParameters writes theta (SI) back into the document.
+func storeParameters(m *Model, theta []float64) {
 	for i := range m.Parameters {
 		p := &m.Parameters[i]
 		if !p.Fixed {

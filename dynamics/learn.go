@@ -215,7 +215,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 			hot += b2i(z > l.m.Outputs[0].above())
 		}
 	}
-	if free := len(l.m.compile().free); hot < rowsEach*free {
+	if free := len(Compile(l.m).Free); hot < rowsEach*free {
 		return nil, fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
 	}
 	return l, nil
@@ -307,7 +307,7 @@ func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error)
 		}
 		rs = append(rs, newFitRun(m, c, mask))
 	}
-	return newFitter(m.compileFor(true), rs), nil
+	return newFitter(CompileForFit(m), rs), nil
 }
 
 // learn builds the model, judges it, and gathers the evidence.
@@ -363,9 +363,9 @@ func (l *learner) fit() error {
 	if err != nil {
 		return err
 	}
-	theta := slices.Clone(f.s.theta)
+	theta := slices.Clone(f.s.Theta)
 	f.solve(theta, fullSteps)
-	f.s.store(l.m, theta)
+	storeParameters(l.m, theta)
 	for {
 		q, se := f.say(theta)
 		if l.all.f == nil {
@@ -404,9 +404,9 @@ func (l *learner) drop(k int, why string) (*fitter, []float64, error) {
 	}
 	l.m = &m
 	l.dropped[candidate(t.State, t.Name)] = why
-	theta := slices.Clone(f.s.theta)
+	theta := slices.Clone(f.s.Theta)
 	f.solve(theta, warmSteps)
-	f.s.store(l.m, theta)
+	storeParameters(l.m, theta)
 	return f, theta, nil
 }
 
@@ -432,13 +432,13 @@ func (l *learner) settle() error {
 	}
 	// Here steps are halved: the coefficients are to be those of the equation, whatever the steps.
 	f.halved = 1
-	l.theta = slices.Clone(f.s.theta)
+	l.theta = slices.Clone(f.s.Theta)
 	f.solve(l.theta, warmSteps)
-	f.s.store(l.m, l.theta)
+	storeParameters(l.m, l.theta)
 	l.starts = f.starts()
 	_, se := f.say(l.theta)
 	for lane, p := range f.free {
-		f.s.storeErr(l.m, p, se[lane])
+		storeError(l.m, p, se[lane])
 	}
 	return nil
 }
@@ -463,7 +463,7 @@ func (l *learner) tune(coarse float64) error {
 	l.m.States = slices.Clone(l.m.States)
 	tune(l.m, l.h.draft(nil), append(trials, trial{f, l.theta}), coarse)
 	f.solve(l.theta, warmSteps)
-	f.s.store(l.m, l.theta)
+	storeParameters(l.m, l.theta)
 	return nil
 }
 
@@ -710,8 +710,8 @@ func (q *normal) covariance() *mat.SymDense {
 	return out
 }
 
-// storeErr writes the standard error of parameter i into the document.
-func (s *system) storeErr(m *Model, i int, se float64) {
+// storeError writes the standard error of parameter i into the document.
+func storeError(m *Model, i int, se float64) {
 	if !finite(se) {
 		se = 0
 	}
@@ -781,7 +781,7 @@ func (l *learner) foldFit(h *fold, m *Model, iterations int) (t trial, fitted *M
 	if err != nil {
 		return t, nil, err
 	}
-	return trial{f, f.s.theta}, fitted, nil
+	return trial{f, f.s.Theta}, fitted, nil
 }
 
 // toggled is m without the candidate if it has it, else with it; false where that makes no model.
@@ -829,9 +829,9 @@ func (l *learner) refit(m *Model, masks [][]bool, iterations int) (*Model, error
 	if err != nil {
 		return nil, err
 	}
-	theta := slices.Clone(f.s.theta)
+	theta := slices.Clone(f.s.Theta)
 	f.solve(theta, iterations)
-	f.s.store(&c, theta)
+	storeParameters(&c, theta)
 	return &c, nil
 }
 
@@ -974,7 +974,7 @@ func (l *learner) spread() error {
 			if err != nil {
 				return err
 			}
-			err = forecastTrack(newTrack(m.compile(), run), w, Horizons, 0, len(run.Time), 1, true, func(row Row) {
+			err = forecastTrack(newTrack(Compile(&m), run), w, Horizons, 0, len(run.Time), 1, true, func(row Row) {
 				z := run.Z[0][row.Target]
 				half := row.Upper - row.Forecast
 				if !h.score[k][row.Target] || !finite(z, row.Forecast, half) || half <= 0 {

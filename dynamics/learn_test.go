@@ -444,7 +444,7 @@ func TestSensitivities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theta := append(slices.Clone(f.s.theta), 7) // the body began 7 K warmer
+	theta := append(slices.Clone(f.s.Theta), 7) // the body began 7 K warmer
 	if len(f.vary) != len(f.free)+1 {
 		t.Fatalf("%d of %d numbers vary, want the start of one node more", len(f.vary), len(f.free))
 	}
@@ -488,8 +488,8 @@ func TestStartsByRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.runs[0].start[0] = warm
-		f.prepare(f.runs[0], f.s.theta)
-		f.simulate(f.runs[0], f.s.theta)
+		f.prepare(f.runs[0], f.s.Theta)
+		f.simulate(f.runs[0], f.s.Theta)
 		for i, v := range f.runs[0].open {
 			run.Z[0][i] = v - 273.15
 		}
@@ -521,7 +521,7 @@ func TestWeakFormWithoutATerm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theta := slices.Clone(f.s.theta)
+	theta := slices.Clone(f.s.Theta)
 	f.solve(theta, fullSteps)
 	w := f.weakForm(theta, l.required)
 	if _, asked := w[candidate("T", "worn")]; asked {
@@ -553,8 +553,8 @@ func TestLearnFromTwoTemperatures(t *testing.T) {
 		t.Errorf("a state that is measured counts as hidden")
 	}
 	// The model's own simulation is the truth: a body that follows with 90 s.
-	f.prepare(f.runs[0], f.s.theta)
-	f.simulate(f.runs[0], f.s.theta)
+	f.prepare(f.runs[0], f.s.Theta)
+	f.simulate(f.runs[0], f.s.Theta)
 	rng := rand.New(rand.NewPCG(3, 3))
 	run = *run.rows(0, f.runs[0].rowEnd)
 	for i := range run.Time {

@@ -161,7 +161,7 @@ func FuzzRead(f *testing.F) {
 		e := NewEstimator(m)
 		u, z := make([]float64, len(m.Inputs)), make([]float64, len(m.Outputs))
 		e.Step(&est, 1, u, z)
-		e.Forecast(&Forecast{Horizon: Horizons}, u)
+		e.Ahead(&Forecast{Horizon: Horizons}, Scenario{Way: Held})
 		again, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)

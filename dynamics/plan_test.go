@@ -5,24 +5,24 @@ import (
 	"testing"
 )
 
-func planOf() (*planner, []float64) {
+func planOf() (*Planner, []float64) {
 	m := &Model{
 		Inputs: []Input{{Name: SpindlePower, Unit: "W"}, {Name: SpindleSpeed, Unit: "rpm"}, {Name: PathVelocity, Unit: "mm/min"}, {Name: ZVelocity, Unit: "mm/min"}},
 		Plan: &Plan{RateGain: 0.4, ErrorGain: 0.4, Min: 300, Max: 450, Slew: 50, Power: [3]float64{3000, 10, 1},
 			Smooth: 20, Memory: 100, Beside: 5, Free: 4, Rows: 100},
 	}
-	return newPlanner(m), []float64{3000 + 10*400 + 500 + 600, 400, 500, 0} // 600 W more than usual
+	return NewPlanner(m), []float64{3000 + 10*400 + 500 + 600, 400, 500, 0} // 600 W more than usual
 }
 
 // The controller turns the speed, within its limits; the power follows and returns to what is usual.
 func TestPlanFollowsTheController(t *testing.T) {
 	q, u := planOf()
 	for range 100 {
-		q.observe(1, 460, u, true)
+		q.Observe(1, 460, u, true)
 	}
-	q.start(u, 460)
+	q.Start(u, 460)
 	for range 30 {
-		q.step(1, 460, u, 475) // 15 K too cold, and staying there
+		q.Step(1, 460, u, 475) // 15 K too cold, and staying there
 	}
 	if q.u[q.speed] != 450 {
 		t.Errorf("speed %g rpm, want its limit", q.u[q.speed])
@@ -31,7 +31,7 @@ func TestPlanFollowsTheController(t *testing.T) {
 	if math.Abs(q.u[q.power]-want) > 20 {
 		t.Errorf("power %g W, want %g", q.u[q.power], want)
 	}
-	q.step(1, 460, u, 0)
+	q.Step(1, 460, u, 0)
 	if q.u[q.power] != 0 || q.u[q.speed] != 400 {
 		t.Errorf("switched off: %g W at %g rpm", q.u[q.power], q.u[q.speed])
 	}
@@ -41,20 +41,20 @@ func TestPlanFollowsTheController(t *testing.T) {
 func TestPlanKnowsALift(t *testing.T) {
 	q, u := planOf()
 	for range 100 {
-		q.observe(1, 460, u, true)
+		q.Observe(1, 460, u, true)
 	}
-	q.start(u, 475)
-	q.step(1, 475, u, 475)
+	q.Start(u, 475)
+	q.Step(1, 475, u, 475)
 	if q.u[q.power] < 5000 {
 		t.Fatalf("power %g W in contact", q.u[q.power])
 	}
 	lift := append([]float64(nil), u...)
 	lift[3] = 100
-	q.step(1, 475, lift, 475)
+	q.Step(1, 475, lift, 475)
 	if got, want := q.u[q.power], 4*q.u[q.speed]; got != want {
 		t.Errorf("power %g W when lifted, want %g", got, want)
 	}
-	q.step(1, 475, u, 475) // it stands still, up there
+	q.Step(1, 475, u, 475) // it stands still, up there
 	if got, want := q.u[q.power], 4*q.u[q.speed]; got != want {
 		t.Errorf("power %g W after the lift, want %g", got, want)
 	}

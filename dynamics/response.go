@@ -1,13 +1,15 @@
 package dynamics
 
 import (
+	"stirwatch/dynamics/phase"
+
 	"fmt"
 	"math"
 	"slices"
 )
 
 // Phases tells what the machine is doing in every row of run.
-func Phases(m *Model, run *Run) ([]Phase, error) {
+func Phases(m *Model, run *Run) ([]phase.Phase, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
@@ -15,7 +17,7 @@ func Phases(m *Model, run *Run) ([]Phase, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTrack(m.compile(), run).phases(), nil
+	return newTrack(Compile(m), run).phases(), nil
 }
 
 // Response is the rate of the first state while one quantity sweeps its training range and all
@@ -33,7 +35,7 @@ type Response struct {
 // WorkingPoint is where the others stay: medians over the rows of a run in one phase, those of the
 // states as the filter followed them.
 type WorkingPoint struct {
-	Phase Phase
+	Phase phase.Phase
 	Rows  int       // that the medians are of
 	U     []float64 // as Model.Inputs
 	X     []float64 // as Model.States
@@ -48,13 +50,13 @@ func Work(m *Model, run *Run, from, to int) (*WorkingPoint, error) {
 		return nil, err
 	}
 	const enough = 30
-	phases := newTrack(m.compile(), run).phases()
-	rows := map[Phase]int{}
+	phases := newTrack(Compile(m), run).phases()
+	rows := map[phase.Phase]int{}
 	for _, p := range phases[from:to] {
 		rows[p]++
 	}
 	w := &WorkingPoint{}
-	for p := range Deposit + 1 {
+	for p := range phase.Deposit + 1 {
 		if n := rows[p]; n >= enough || n > rows[w.Phase] {
 			w.Phase = p
 		}
@@ -100,11 +102,11 @@ func Responses(m *Model, w *WorkingPoint, n int) ([]Response, error) {
 	if len(w.U) != len(m.Inputs) || len(w.X) != len(m.States) || n < 2 {
 		return nil, fmt.Errorf("working point has %d inputs and %d states, the model %d and %d; %d points of a sweep, at least 2 are needed", len(w.U), len(w.X), len(m.Inputs), len(m.States), n)
 	}
-	s := m.compile()
-	v := s.registers()
+	s := Compile(m)
+	step := s.Stepper()
 	first := &m.States[StateTool]
-	scale := s.xScale[StateTool]
-	d, x, rate := make([]float64, len(s.drives)), make([]float64, s.nx), make([]float64, s.nx)
+	scale := s.Scale[StateTool]
+	d, x, rate := make([]float64, s.Drives()), make([]float64, s.NX), make([]float64, s.NX)
 	sweep := func(name, symbol, unitName string, usual, lo, hi float64, set func(u, x []float64, at float64)) Response {
 		r := Response{Name: name, Symbol: symbol, Unit: unitName, RateUnit: rateUnit(first.Unit), Usual: usual}
 		var terms []int
@@ -120,14 +122,14 @@ func Responses(m *Model, w *WorkingPoint, n int) ([]Response, error) {
 			u, states := slices.Clone(w.U), slices.Clone(w.X)
 			set(u, states, at)
 			for i := range x {
-				x[i] = states[i]*s.xScale[i] + s.xOff[i]
+				x[i] = states[i]*s.Scale[i] + s.Offset[i]
 			}
-			s.drive(d, v, u)
-			s.act(v, d)
-			s.rates(rate, v, x)
+			step.Drive(d, u)
+			step.Act(d)
+			step.Rates(rate, x)
 			r.X, r.Total = append(r.X, at), append(r.Total, rate[StateTool]/scale)
 			for j, i := range terms {
-				r.Part[j] = append(r.Part[j], v[s.term[i]]/scale)
+				r.Part[j] = append(r.Part[j], step.Term(i)/scale)
 			}
 		}
 		return r

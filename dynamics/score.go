@@ -1,6 +1,8 @@
 package dynamics
 
 import (
+	"stirwatch/dynamics/phase"
+
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -8,27 +10,6 @@ import (
 	"slices"
 	"strconv"
 )
-
-// Way says what a forecast is told about the inputs to come.
-type Way int
-
-const (
-	Known   Way = iota // the measured future inputs
-	Held               // nothing: frozen as they are
-	Planned            // feed, path and stops; the rest follows from the machine's own controller
-)
-
-func (w Way) String() string { return [...]string{"known", "held", "plan"}[w] }
-
-// ParseWay reads known, held or plan.
-func ParseWay(s string) (Way, error) {
-	for _, w := range []Way{Known, Held, Planned} {
-		if w.String() == s {
-			return w, nil
-		}
-	}
-	return 0, fmt.Errorf("inputs %q: must be known, held or plan", s)
-}
 
 // Row is one forecast: from row Origin for row Target of the run, Horizon seconds apart. An
 // open-loop simulation has Horizon 0 and Origin equal to Target.
@@ -44,35 +25,35 @@ type Row struct {
 // track is a run made ready for forecasting with one system.
 type track struct {
 	run   *Run
-	s     *system
+	s     *System
 	drive []float64 // rows × drives, inputs held over gaps
 	step  float64   // s, median
 	half  []float64 // scratch
 }
 
-func newTrack(s *system, run *Run) *track {
-	nd := len(s.drives)
+func newTrack(s *System, run *Run) *track {
+	nd := s.Drives()
 	t := &track{run: run, s: s, drive: make([]float64, len(run.Time)*nd), step: medianStep(run.Time), half: make([]float64, nd)}
 	u := make([]float64, len(run.U))
 	for k := range u {
-		u[k] = s.m.assumed(k)
+		u[k] = s.Model.assumed(k)
 	}
-	v := s.registers()
+	r := s.Stepper()
 	for i := range run.Time {
 		for k := range u {
 			if x := run.U[k][i]; finite(x) {
 				u[k] = x
 			}
 		}
-		s.drive(t.drive[i*nd:(i+1)*nd], v, u)
+		r.Drive(t.drive[i*nd:(i+1)*nd], u)
 	}
 	return t
 }
 
 // at gives the drives that act at a time, those of the dead time before, knowing no row after last.
 func (t *track) at(dst []float64, time float64, hint *int, last int) {
-	time -= t.s.deadTime()
-	nd, k := len(t.s.drives), *hint
+	time -= t.s.DeadTime()
+	nd, k := t.s.Drives(), *hint
 	for k > 0 && t.run.Time[k] > time {
 		k--
 	}
@@ -110,7 +91,7 @@ func ForecastRun(m *Model, run *Run, way Way, horizons []float64, from, to int, 
 	if err != nil {
 		return err
 	}
-	s := m.compile()
+	s := Compile(m)
 	return forecastTrack(newTrack(s, run), way, horizons, from, to, 1, true, fn)
 }
 
@@ -131,14 +112,14 @@ func checkRange(m *Model, run *Run, from, to int) (*Run, error) {
 
 // forecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
 func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
-	if way == Planned && t.s.m.Plan == nil {
+	if way == Planned && t.s.Model.Plan == nil {
 		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
 	}
 	e := newEstimator(t.s)
 	var fc Forecast
 	origins := 0
 	e.follow(t.run, from, to, func(i int, _ *Estimate) {
-		if !(t.run.Z[0][i] > t.s.m.Outputs[0].above()) {
+		if !(t.run.Z[0][i] > t.s.Model.Outputs[0].above()) {
 			return
 		}
 		if origins++; (origins-1)%stride == 0 {
@@ -163,11 +144,15 @@ func (t *track) forecast(e *Estimator, fc *Forecast, way Way, horizons []float64
 	if way != Known {
 		last = i
 	}
-	at := func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }
+	sc := Scenario{Way: way, Drives: func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }}
 	if way == Planned {
-		at = t.planned(e, i, to, at)
+		sc.Drives = t.planned(e, i, to, sc.Drives)
 	}
-	e.forecast(fc, at, way, intervals)
+	if intervals {
+		e.Ahead(fc, sc)
+	} else {
+		e.AheadMean(fc, sc)
+	}
 	for k := range n {
 		fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], surprise: e.surprise})
 	}
@@ -196,13 +181,13 @@ func (e *Estimator) follow(run *Run, from, to int, fn func(i int, est *Estimate)
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
 // are those of the recording; speed and power follow.
-func (t *track) planned(e *Estimator, i, to int, before func(d []float64, from, to float64)) func(d []float64, from, to float64) {
+func (t *track) planned(e *Estimator, i, to int, before Drives) Drives {
 	run, s, plan := t.run, t.s, e.plan
-	dead := s.deadTime()
+	dead := s.DeadTime()
 	row := make([]float64, len(run.U))
 	fill := func(j int) {
 		for k := range row {
-			row[k] = s.m.assumed(k)
+			row[k] = s.Model.assumed(k)
 			for b := j; b >= 0 && b > j-10; b-- {
 				if finite(run.U[k][b]) {
 					row[k] = run.U[k][b]
@@ -212,16 +197,16 @@ func (t *track) planned(e *Estimator, i, to int, before func(d []float64, from, 
 		}
 	}
 	setPoint := func(j int) float64 {
-		on := math.Abs(row[plan.speed]) >= spinsAbove
+		on := math.Abs(row[plan.speed]) >= phase.SpinsFrom
 		if run.SetPoint == nil {
 			return map[bool]float64{true: run.Z[0][i]}[on]
 		}
 		return run.SetPoint[j]
 	}
 	fill(i)
-	o := s.out[0]
-	reading := func() float64 { return (e.fx[o] - s.xOff[o]) / s.xScale[o] }
-	plan.start(row, run.Z[0][i])
+	o := s.Out[0]
+	reading := func() float64 { return (e.fx[o] - s.Offset[o]) / s.Scale[o] }
+	plan.Start(row, run.Z[0][i])
 	j, now := i, 0.0
 	return func(d []float64, from, until float64) {
 		ahead := (from + until) / 2
@@ -234,9 +219,8 @@ func (t *track) planned(e *Estimator, i, to int, before func(d []float64, from, 
 			j++
 		}
 		fill(j)
-		plan.step(at-now, reading(), row, setPoint(j))
+		e.r.Drive(d, plan.Step(at-now, reading(), row, setPoint(j)))
 		now = at
-		s.drive(d, e.v, plan.u)
 	}
 }
 
@@ -247,7 +231,7 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 	if err != nil {
 		return err
 	}
-	s := m.compile()
+	s := Compile(m)
 	t := newTrack(s, run)
 	e := newEstimator(s)
 	for from < to && !finite(run.Z[0][from]) {
@@ -256,23 +240,23 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 	if from == to {
 		return fmt.Errorf("run %s: no temperature to start from", run.Name)
 	}
-	o := s.out[0]
-	scale, off := s.xScale[o], s.xOff[o]
+	o := s.Out[0]
+	scale, off := s.Scale[o], s.Offset[o]
 	e.begin(run.Z[0][from]*scale + off)
 	hint := from
 	for i := from; i < to; i++ {
 		if i > from {
 			dt := run.Time[i] - run.Time[i-1]
-			n := steps(dt)
+			n := Steps(dt)
 			h := dt / float64(n)
 			for k := range n {
 				at := run.Time[i-1] + float64(k)*h
 				t.between(e.last, at, at+h, &hint, to-1)
-				s.act(e.v, e.last)
-				s.stepCov(e.w, e.v, e.x, e.p, h)
+				e.r.Act(e.last)
+				e.r.StepCov(e.x, e.p, h)
 			}
 		}
-		at, half := (e.x[o]-off)/scale, sigma95*math.Sqrt(e.p[o*s.nx+o])/scale
+		at, half := (e.x[o]-off)/scale, sigma95*math.Sqrt(e.p[o*s.NX+o])/scale
 		fn(Row{Origin: i, Target: i, Forecast: at, Lower: at - half, Upper: at + half})
 	}
 	return nil
@@ -306,48 +290,24 @@ func (f *ForecastWriter) Flush() error {
 	return f.w.Error()
 }
 
-// Phase is what the machine is doing, by a simple rule.
-type Phase uint8
-
-const (
-	Stopped Phase = iota // the spindle does not turn (below 10 rpm)
-	Free                 // it turns without contact
-	WarmUp               // contact, below 400 °C
-	Prime                // contact, hot, the path stands still (below 30 mm/min)
-	Deposit              // contact, hot, travelling
-)
-
-func (p Phase) String() string {
-	return [...]string{"stopped", "free spin", "warm-up", "prime", "deposit"}[p]
-}
-
-const (
-	spinsAbove  = 10.0  // rpm
-	flowsAbove  = 400.0 // °C
-	travelAbove = 30.0  // mm/min
-)
-
-// phases tells the phase of every row. A model without a spindle speed knows none: all are alike.
-func (t *track) phases() []Phase {
-	m, run := t.s.m, t.run
-	out := make([]Phase, len(run.Time))
-	speed, path := m.input(SpindleSpeed), m.input(PathVelocity)
-	nd := len(t.s.drives)
-	for i := range out {
-		hot := run.Z[0][i] >= flowsAbove
-		switch {
-		case speed < 0:
-		case math.Abs(run.U[speed][i]) < spinsAbove:
-			out[i] = Stopped
-		case t.s.contact >= 0 && t.drive[i*nd+t.s.contact] < 0.5:
-			out[i] = Free
-		case !hot:
-			out[i] = WarmUp
-		case path >= 0 && math.Abs(run.U[path][i]) < travelAbove:
-			out[i] = Prime
-		default:
-			out[i] = Deposit
+// phases tells the phase of every row.
+func (t *track) phases() []phase.Phase {
+	m, run := t.s.Model, t.run
+	out := make([]phase.Phase, len(run.Time))
+	column := func(name string) func(i int) float64 {
+		if k := m.input(name); k >= 0 {
+			return func(i int) float64 { return run.U[k][i] }
 		}
+		return func(int) float64 { return math.NaN() }
+	}
+	speed, path := column(SpindleSpeed), column(PathVelocity)
+	nd := t.s.Drives()
+	for i := range out {
+		contact := math.NaN()
+		if t.s.Contact >= 0 {
+			contact = t.drive[i*nd+t.s.Contact]
+		}
+		out[i] = phase.Of(phase.Signals{Speed: speed(i), Contact: contact, Path: path(i), Temperature: run.Z[0][i]})
 	}
 	return out
 }
@@ -396,7 +356,7 @@ func activeRows(run *Run, speed []float64) (from, to int, err error) {
 			start = i // still finite: wait until it moves
 			continue
 		}
-		if spun < 0 && (speed == nil || math.Abs(speed[i]) >= spinsAbove) {
+		if spun < 0 && (speed == nil || math.Abs(speed[i]) >= phase.SpinsFrom) {
 			spun = i
 		}
 	}
@@ -473,13 +433,13 @@ func Score(m *Model, run *Run, way Way, horizons []float64, from, to int) ([]Ski
 	if err != nil {
 		return nil, err
 	}
-	t := newTrack(m.compile(), run)
+	t := newTrack(Compile(m), run)
 	z := run.Z[0]
-	phase := t.phases()
+	phases := t.phases()
 	same := make([]int, len(z)) // last row that continues the phase of this one
 	for i := len(z) - 1; i >= 0; i-- {
 		same[i] = i
-		if i+1 < len(z) && phase[i] == phase[i+1] {
+		if i+1 < len(z) && phases[i] == phases[i+1] {
 			same[i] = same[i+1]
 		}
 	}

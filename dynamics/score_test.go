@@ -1,6 +1,8 @@
 package dynamics
 
 import (
+	"stirwatch/dynamics/phase"
+
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -185,7 +187,7 @@ func TestForecastCSV(t *testing.T) {
 
 func TestPhases(t *testing.T) {
 	r := &Run{Name: "phases", U: make([][]float64, 4), Z: make([][]float64, 1)}
-	want := []Phase{Stopped, Free, WarmUp, Prime, Deposit}
+	want := []phase.Phase{phase.Stopped, phase.Free, phase.WarmUp, phase.Prime, phase.Deposit}
 	for i, c := range []struct{ power, speed, path, z float64 }{
 		{0, 0, 0, 300}, {1000, 450, 0, 300}, {9000, 450, 0, 300}, {9000, 450, 0, 450}, {9000, 450, 500, 450},
 	} {
@@ -195,7 +197,7 @@ func TestPhases(t *testing.T) {
 		}
 		r.Z[0] = append(r.Z[0], c.z)
 	}
-	if got := newTrack(sample().compile(), r).phases(); !slices.Equal(got, want) {
+	if got := newTrack(Compile(sample()), r).phases(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

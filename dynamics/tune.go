@@ -111,9 +111,6 @@ func tune(m, first *Model, trials []trial, coarse float64) {
 
 // setNoise takes over the noise of the states of m.
 func (f *fitter) setNoise(m *Model) {
-	for _, s := range []*system{f.s, f.plain} {
-		for i, x := range m.States {
-			s.noise[i], s.share[i] = x.Noise*s.xScale[i], x.NoiseShare
-		}
-	}
+	f.s.SetNoise(m)
+	f.plain.SetNoise(m)
 }

@@ -40,7 +40,7 @@ const (
 // standard deviations count linearly, and the weakest term that people only propose goes until each is three
 // standard errors from zero and saves its share of the cost, as in learner.fit.
 func (f *fitter) weakForm(theta []float64, required func(*Term) bool) map[string]WeakForm {
-	m := f.s.m
+	m := f.s.Model
 	var terms []int
 	for i := range m.Terms {
 		if t := &m.Terms[i]; t.State == m.States[StateTool].Symbol && !t.Fixed {
@@ -98,68 +98,68 @@ type weakRows struct {
 func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 	plain := &fitter{s: f.plain, hidden: f.hidden}
 	s := f.plain
-	ones := slices.Clone(theta[:s.np])
+	ones := slices.Clone(theta[:s.NP])
 	for _, i := range terms {
-		ones[len(s.m.Parameters)+i] = 1
+		ones[len(s.Model.Parameters)+i] = 1
 	}
 	moves := f.moving(theta)
 	for k, from := range f.runs {
 		r := *from
-		r.weight = slices.Repeat([]float64{1}, len(r.t)) // every row is wanted
-		r.rows, r.x0, r.s0, r.drive = nil, nil, nil, nil
+		r.weight = slices.Repeat([]float64{1}, len(r.course.T)) // every row is wanted
+		r.rows, r.x0, r.s0, r.course.Drive = nil, nil, nil, nil
 		plain.prepare(&r, theta)
 		plain.follow(&r, theta)
 		plain.prepare(&r, ones)
-		q := plain.flow(ones)
-		x, rates, first := make([]float64, s.nx), make([]float64, s.nx), make([]float64, s.nx)
+		q, begin, at := plain.flow(ones), plain.flow(theta), r.course.T
+		x, rates, first := make([]float64, s.NX), make([]float64, s.NX), make([]float64, s.NX)
 		value := make([][]float64, len(r.rows)) // of the terms at every row, and of what is fixed
 		hint := 0
 		for o, i := range r.rows {
-			s.begin(q.sv, theta[:s.np], r.z[0][i], first)
+			begin.Stepper.Begin(first, r.z[0][i])
 			for j := range x {
 				if x[j] = first[j]; moves[j] {
-					x[j] = r.x0[o*s.nx+j]
+					x[j] = r.x0[o*s.NX+j]
 				}
 			}
-			q.act(&r, r.t[i], r.t[i], &hint)
-			s.rates(rates, q.v, x)
+			q.Act(&r.course, at[i], at[i], &hint)
+			q.Rates(rates, x)
 			rest := rates[StateTool]
 			for _, i := range terms {
-				value[o] = append(value[o], q.v[s.term[i]])
-				rest -= q.v[s.term[i]]
+				value[o] = append(value[o], q.Term(i))
+				rest -= q.Term(i)
 			}
 			value[o] = append(value[o], rest)
 		}
 		last := math.Inf(-1)
 		for c, i := range r.rows {
-			at := r.t[i]
-			if at-last < weakApart || at-r.t[r.rows[0]] < weakHalf || r.t[r.rows[len(r.rows)-1]]-at < weakHalf || r.mask != nil && !r.mask[i] {
+			mid := at[i]
+			if mid-last < weakApart || mid-at[r.rows[0]] < weakHalf || at[r.rows[len(r.rows)-1]]-mid < weakHalf || r.mask != nil && !r.mask[i] {
 				continue
 			}
-			last = at
+			last = mid
 			row, y, whole := make([]float64, len(terms)), 0.0, true
 			lo, hi := c, c
-			for lo > 0 && r.t[r.rows[lo-1]] > at-weakHalf {
+			for lo > 0 && at[r.rows[lo-1]] > mid-weakHalf {
 				lo--
 			}
-			for hi+1 < len(r.rows) && r.t[r.rows[hi+1]] < at+weakHalf {
+			for hi+1 < len(r.rows) && at[r.rows[hi+1]] < mid+weakHalf {
 				hi++
 			}
 			for o := lo; o <= hi; o++ {
 				// The trapezoidal rule; φ is zero at both ends.
-				t := r.t[r.rows[o]]
-				left, right := at-weakHalf, at+weakHalf
+				t := at[r.rows[o]]
+				left, right := mid-weakHalf, mid+weakHalf
 				if o > lo {
-					left = r.t[r.rows[o-1]]
+					left = at[r.rows[o-1]]
 				}
 				if o < hi {
-					right = r.t[r.rows[o+1]]
+					right = at[r.rows[o+1]]
 				}
 				dt := (right - left) / 2
 				whole = whole && dt <= weakHalf/2
-				tau := (t - at) / weakHalf
+				tau := (t - mid) / weakHalf
 				phi, slope := (1-tau*tau)*(1-tau*tau), -4*tau*(1-tau*tau)/weakHalf
-				y -= dt * slope * r.x0[o*s.nx+StateTool]
+				y -= dt * slope * r.x0[o*s.NX+StateTool]
 				for j := range terms {
 					row[j] += dt * phi * value[o][j]
 				}
@@ -173,7 +173,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 				weight = coolWeight
 			}
 			w.y, w.weight, w.row = append(w.y, y), append(w.weight, weight), append(w.row, row)
-			w.block = append(w.block, k*1000000+int((at-r.t[0])/blockSpan))
+			w.block = append(w.block, k*1000000+int((mid-at[0])/blockSpan))
 		}
 	}
 	return w
@@ -246,22 +246,22 @@ func (w *weakRows) scale(stays []int, coefficients []float64) float64 {
 func (f *fitter) moving(theta []float64) []bool {
 	plain := &fitter{s: f.plain, hidden: f.hidden}
 	s := f.plain
-	moves := make([]bool, s.nx)
+	moves := make([]bool, s.NX)
 	moves[StateTool] = true
-	first, x := make([]float64, s.nx), make([]float64, s.nx)
+	first, x := make([]float64, s.NX), make([]float64, s.NX)
 	for _, from := range f.runs {
 		i := slices.IndexFunc(from.z[0], func(z float64) bool { return finite(z) })
 		if i < 0 {
 			continue
 		}
 		r := *from
-		r.drive = nil
+		r.course.Drive = nil
 		plain.prepare(&r, theta)
 		q, hint := plain.flow(theta), i
-		q.begin(theta, r.z[0][i], nil, first, nil)
+		q.Begin(first, nil, r.z[0][i], nil)
 		copy(x, first)
-		for i++; i < len(r.t); i++ {
-			q.advance(&r, x, nil, nil, r.t[i-1], r.t[i], &hint)
+		for i++; i < len(r.course.T); i++ {
+			q.Advance(&r.course, x, nil, nil, r.course.T[i-1], r.course.T[i], 0, &hint)
 			for j := range x {
 				moves[j] = moves[j] || x[j] != first[j]
 			}

@@ -35,9 +35,9 @@ var (
 	inkPersist  = ink{"persistence", "#7d8790", "#8f99a3"}
 	inkSetPoint = ink{"setpoint", "#2e8b57", "#5cc98b"}
 
-	// By dynamics.Phase.
+	// By phase.Phase.
 	inkPhase = []ink{
-		{"stopped", "#b9c2ca", "#56616c"}, {"free", "#9ecbec", "#3d6f94"}, {"warmup", "#f5c84c", "#b08a1e"},
+		{"unknown", "#d5dbe0", "#39424b"}, {"stopped", "#b9c2ca", "#56616c"}, {"free", "#9ecbec", "#3d6f94"}, {"warmup", "#f5c84c", "#b08a1e"},
 		{"prime", "#ee9440", "#b8651c"}, {"deposit", "#cf5a45", "#a8412f"},
 	}
 	// Of the terms of the equation, in turn.

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"stirwatch/dynamics/phase"
+
 	"bytes"
 	"errors"
 	"fmt"
@@ -98,7 +100,7 @@ func (r *Report) windows() []string {
 	return []string{dynamics.AllRows, dynamics.OnePhase}
 }
 
-func (r *Report) phaseName(p dynamics.Phase) string {
+func (r *Report) phaseName(p phase.Phase) string {
 	if !r.hasPhases() {
 		return "all rows"
 	}
@@ -162,11 +164,11 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 		}
 		keys = append(keys, key{ink: inkSetPoint, text: "set-point", dash: []float64{5, 4}})
 	}
-	seen := map[dynamics.Phase]bool{}
+	seen := map[phase.Phase]bool{}
 	for _, p := range t.phase[t.From:t.To] {
 		seen[p] = true
 	}
-	for p := range dynamics.Deposit + 1 {
+	for p := range phase.Deposit + 1 {
 		if seen[p] && len(seen) > 1 {
 			keys = append(keys, key{ink: inkPhase[p], text: p.String(), area: true})
 		}
@@ -331,7 +333,7 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 }
 
 func (r *Report) drawResiduals(t *runReport) *canvas {
-	byPhase := func(w dynamics.Way, p dynamics.Phase) []float64 {
+	byPhase := func(w dynamics.Way, p phase.Phase) []float64 {
 		var v []float64
 		for _, e := range t.errors[w] {
 			if e.phase == p {
@@ -341,9 +343,9 @@ func (r *Report) drawResiduals(t *runReport) *canvas {
 		slices.Sort(v)
 		return v
 	}
-	var phases []dynamics.Phase
+	var phases []phase.Phase
 	var ends []float64
-	for p := range dynamics.Deposit + 1 {
+	for p := range phase.Deposit + 1 {
 		n := 0
 		for _, w := range t.ways {
 			if v := byPhase(w, p); len(v) > 0 {

@@ -4,6 +4,8 @@
 package report
 
 import (
+	"stirwatch/dynamics/phase"
+
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -40,7 +42,7 @@ type Report struct {
 type runReport struct {
 	Run
 	learned  bool // the model was learned from it
-	phase    []dynamics.Phase
+	phase    []phase.Phase
 	open     []dynamics.Row // one per row
 	openRMSE float64        // above Output.ScoreAbove
 	ways     []dynamics.Way
@@ -54,7 +56,7 @@ type runReport struct {
 }
 
 type phaseError struct {
-	phase dynamics.Phase
+	phase phase.Phase
 	err   float64 // forecast less measured
 }
 

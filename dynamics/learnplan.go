@@ -1,0 +1,270 @@
+package dynamics
+
+import (
+	"stirwatch/dynamics/phase"
+
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Least rows that a controller and a working point are learned from.
+const planRows = 60
+
+// nearSetPoint is how far from its set-point the controller is taken to be in its usual way, K.
+const nearSetPoint = 40.0
+
+// learnPlan identifies the machine's controller and the power's working point from runs (columns of
+// m); nil where the runs do not show them.
+func learnPlan(m *Model, runs []*Run) *Plan {
+	power, speed, path := m.input(SpindlePower), m.input(SpindleSpeed), m.input(PathVelocity)
+	if power < 0 || speed < 0 || m.Outputs[0].Unit != "°C" {
+		return nil
+	}
+	s := Compile(m)
+	if s.Contact < 0 {
+		return nil
+	}
+	var speeds, slews, free []float64
+	type row struct{ n, v, p float64 }
+	var rows []row
+	on := func(r *Run, i int) bool { return r.SetPoint != nil && r.SetPoint[i] > 0 }
+	contact := make([][]bool, len(runs))
+	pathAt := func(r *Run, i int) float64 {
+		if path < 0 {
+			return 0
+		}
+		return math.Abs(r.U[path][i])
+	}
+	for k, r := range runs {
+		t := newTrack(s, r)
+		contact[k] = make([]bool, len(r.Time))
+		for i := range r.Time {
+			n := math.Abs(r.U[speed][i])
+			contact[k][i] = t.drive[i*s.Drives()+s.Contact] > 0.5
+			if !on(r, i) || !finite(n, r.U[power][i], r.Z[0][i], pathAt(r, i)) {
+				continue
+			}
+			if i > 0 && on(r, i-1) {
+				slews = append(slews, math.Abs(n-math.Abs(r.U[speed][i-1]))/(r.Time[i]-r.Time[i-1]))
+			}
+			if !contact[k][i] && n > freeFrom {
+				free = append(free, max(0, r.U[power][i])/n)
+			}
+			if contact[k][i] && r.Z[0][i] >= phase.FlowsFrom {
+				speeds = append(speeds, n)
+				rows = append(rows, row{n, pathAt(r, i), r.U[power][i]})
+			}
+		}
+	}
+	if len(rows) < planRows {
+		return nil
+	}
+	slices.Sort(speeds)
+	slices.Sort(slews)
+	p := &Plan{Min: speeds[len(speeds)/200], Max: speeds[len(speeds)-1-len(speeds)/100], Slew: max(1, slews[len(slews)-1-len(slews)/100]), Rows: len(rows)}
+
+	// The controller, where it is free to move.
+	var xx, xy, yy, xd, yd float64
+	moves := 0
+	margin := 0.01 * p.Max
+	for _, r := range runs {
+		for i := 1; i < len(r.Time); i++ {
+			n0, n1 := math.Abs(r.U[speed][i-1]), math.Abs(r.U[speed][i])
+			dt := r.Time[i] - r.Time[i-1]
+			if !on(r, i) || !on(r, i-1) || dt > 3 || !finite(n0, n1, r.Z[0][i], r.Z[0][i-1]) ||
+				math.Abs(r.Z[0][i]-r.SetPoint[i]) > nearSetPoint || math.Abs(n1-n0) > 0.9*p.Slew*dt ||
+				min(n0, n1) < p.Min+margin || max(n0, n1) > p.Max-margin {
+				continue
+			}
+			x := -(r.Z[0][i] - r.Z[0][i-1])
+			y := -((r.Z[0][i]+r.Z[0][i-1])/2 - r.SetPoint[i]) * dt
+			xx, xy, yy = xx+x*x, xy+x*y, yy+y*y
+			xd, yd = xd+x*(n1-n0), yd+y*(n1-n0)
+			moves++
+		}
+	}
+	if det := xx*yy - xy*xy; moves >= planRows && det > 1e-9*xx*yy {
+		p.RateGain, p.ErrorGain = max(0, (xd*yy-yd*xy)/det), max(0, (yd*xx-xd*xy)/det)
+	}
+
+	// The working point: ridge regression on centred, scaled columns.
+	var mean, sd [3]float64
+	n := float64(len(rows))
+	cols := func(r row) [3]float64 { return [3]float64{r.n, r.v, r.p} }
+	for _, r := range rows {
+		for c, v := range cols(r) {
+			mean[c] += v / n
+		}
+	}
+	for _, r := range rows {
+		for c, v := range cols(r) {
+			sd[c] += (v - mean[c]) * (v - mean[c]) / n
+		}
+	}
+	a, b := mat.NewSymDense(2, nil), mat.NewVecDense(2, nil)
+	for c := range sd {
+		sd[c] = math.Sqrt(max(sd[c], 1e-12))
+	}
+	for _, r := range rows {
+		x := cols(r)
+		for i := range 2 {
+			xi := (x[i] - mean[i]) / sd[i]
+			b.SetVec(i, b.AtVec(i)+xi*(x[2]-mean[2])/n)
+			for j := range i + 1 {
+				a.SetSym(i, j, a.At(i, j)+xi*(x[j]-mean[j])/sd[j]/n)
+			}
+		}
+	}
+	for i := range 2 {
+		a.SetSym(i, i, a.At(i, i)+0.05)
+	}
+	var chol mat.Cholesky
+	var w mat.VecDense
+	if !chol.Factorize(a) || chol.SolveVecTo(&w, b) != nil {
+		return nil
+	}
+	p.Power[0] = mean[2]
+	for i := range 2 {
+		p.Power[i+1] = w.AtVec(i) / sd[i]
+		p.Power[0] -= p.Power[i+1] * mean[i]
+	}
+
+	if len(free) > 0 {
+		slices.Sort(free)
+		p.Free = free[len(free)/2]
+	}
+	tunePlan(p, s, m, runs, mean[0])
+	return p
+}
+
+// freeFrom is the speed from which a spindle without contact tells its power, rpm.
+const freeFrom = 100.0
+
+// tunePlan chooses how the power follows the speed and how it is remembered: what forecasts the
+// temperature best by the plan, every run and horizon counting alike, one parameter at a time. How
+// power and speed stand together in a run does not tell that: there the controller turns the speed
+// down wherever the power is high.
+func tunePlan(p *Plan, s *System, m *Model, runs []*Run, usual float64) {
+	p.Smooth, p.Memory, p.Beside = 25, 100, 6
+	c := *m
+	c.Plan, c.Spread = p, nil
+	planned := *s
+	planned.Model = &c
+	// No plan moves the states, so that the filter follows every run but once.
+	var followed []*followed
+	for _, r := range runs {
+		followed = append(followed, follow(newTrack(&planned, r)))
+	}
+	horizons := []float64{5, 10, 30, 60}
+	cost := func() (total float64) {
+		for _, f := range followed {
+			z := f.t.run.Z[0]
+			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
+			f.forecasts(horizons, func(row Row) {
+				if z := z[row.Target]; finite(z, row.Forecast) {
+					k := slices.Index(horizons, row.Horizon)
+					e := min(planRunaway, math.Abs(row.Forecast-z))
+					sum[k] += e * e
+					n[k]++
+				}
+			})
+			for k := range sum {
+				if n[k] > 0 {
+					total += math.Log(sum[k]/n[k] + 1)
+				}
+			}
+		}
+		return total
+	}
+	best := cost()
+	for range 2 {
+		for _, knob := range []struct {
+			at     *float64
+			values []float64
+		}{
+			{&p.Power[1], []float64{0, 3, 6, 8, 9, 10, 11, 12, 15, 20}},
+			{&p.Beside, []float64{2, 4, 6, 9, 12, 20}},
+			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
+			{&p.Memory, []float64{25, 50, 100, 200, 400, 1e4}},
+		} {
+			now := *knob.at
+			set := func(v float64) {
+				if knob.at == &p.Power[1] { // turned about the usual speed
+					p.Power[0] += (*knob.at - v) * usual
+				}
+				*knob.at = v
+			}
+			for _, v := range knob.values {
+				set(v)
+				if c := cost(); c < best-1e-4 {
+					best, now = c, v
+				}
+			}
+			set(now)
+		}
+	}
+}
+
+// followed is a run that the filter has followed: what plans are tried on.
+type followed struct {
+	t       *track
+	e       *Estimator
+	u       [][]float64 // by row, as are the others
+	reading []float64
+	contact []bool
+	x       [][]float64 // states where a forecast starts, nil elsewhere
+}
+
+// follow lets the filter follow t.
+func follow(t *track) *followed {
+	e := newEstimator(t.s)
+	f := &followed{t: t, e: e}
+	warm := 0
+	for _, z := range t.run.Z[0] {
+		warm += b2i(z > t.s.Model.Outputs[0].above())
+	}
+	stride, n := max(1, warm/planOrigins), 0
+	e.follow(t.run, 0, len(t.run.Time), func(i int, _ *Estimate) {
+		f.u, f.reading = append(f.u, slices.Clone(e.u)), append(f.reading, e.reading())
+		f.contact = append(f.contact, e.now[e.s.Contact] > 0.5)
+		var x []float64
+		if e.started && t.run.Z[0][i] > t.s.Model.Outputs[0].above() {
+			if n++; (n-1)%stride == 0 {
+				x = slices.Clone(e.x)
+			}
+		}
+		f.x = append(f.x, x)
+	})
+	return f
+}
+
+// forecasts calls fn for the forecasts by the plan as it is now.
+func (f *followed) forecasts(horizons []float64, fn func(Row)) {
+	var fc Forecast
+	e := f.e
+	e.plan.Forget()
+	for i, u := range f.u {
+		dt := 0.0
+		if i > 0 {
+			dt = f.t.run.Time[i] - f.t.run.Time[i-1]
+		}
+		if dt > maxGap { // as Step does
+			e.plan.Forget()
+			dt = 0
+		}
+		e.plan.Observe(dt, f.reading[i], u, f.contact[i])
+		if f.x[i] != nil {
+			copy(e.x, f.x[i])
+			e.started = true
+			f.t.forecast(e, &fc, Planned, horizons, i, len(f.u), false, fn)
+		}
+	}
+}
+
+// Origins of forecasts that a plan is tuned on, by run, and the error that counts at most, K.
+const (
+	planOrigins = 60
+	planRunaway = 50.0
+)
