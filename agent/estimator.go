@@ -157,7 +157,7 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 	}
 	e.filter.Step(&e.estimate, dt.Seconds(), e.u, e.z)
 	if fresh {
-		e.filter.Blame(&e.blame)
+		e.filter.AttributeInnovation(&e.blame)
 		e.blamed = !math.IsNaN(e.blame.Total)
 	}
 	for i, v := range e.estimate.Innov {

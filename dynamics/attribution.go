@@ -57,7 +57,7 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, sc Scenario) {
 		}
 	}
 	for j := range n {
-		drives(e.last, float64(j)*h, float64(j+1)*h)
+		drives(e.last, float64(j)*h, float64(j+1)*h, (e.fx[o]-s.Offset[o])/scale)
 		e.r.Act(e.last)
 		e.r.StepStages(e.fx, h, gather)
 	}
@@ -68,10 +68,10 @@ func (e *Estimator) Attribute(dst *Attribution, horizon float64, sc Scenario) {
 	}
 }
 
-// Blame splits what the measurements of the last Step changed in the rate of the first state over its
+// AttributeInnovation splits what the measurements of the last Step changed in the rate of the first state over its
 // terms, per s: which term the filter holds responsible for the innovation. The part of the
 // thermocouple's lag is 0.
-func (e *Estimator) Blame(dst *Attribution) {
+func (e *Estimator) AttributeInnovation(dst *Attribution) {
 	e.attribution(dst)
 	dst.Total = math.NaN()
 	if !e.started || !e.judged {

@@ -57,12 +57,3 @@ func (l *delayLine) at(dst []float64, ahead float64) {
 		dst[k] = a[k] + w*(b[k]-a[k])
 	}
 }
-
-// between gives the mean drives from one instant to another, by two points of at; half is scratch.
-func between(dst, half []float64, at func(d []float64, instant float64), from, to float64) {
-	at(dst, from+0.25*(to-from))
-	at(half, from+0.75*(to-from))
-	for i, v := range half {
-		dst[i] = 0.5 * (dst[i] + v)
-	}
-}

@@ -126,7 +126,7 @@ func LaTeX(m *Model) string {
 				continue
 			}
 			text := e.latex()
-			if e.op == opAdd || e.op == opSub {
+			if e.isSum() {
 				text = `\left(` + text + `\right)`
 			}
 			b.WriteString(text)

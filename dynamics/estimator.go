@@ -1,6 +1,9 @@
 package dynamics
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // How the filter steps and when it gives up.
 const (
@@ -42,8 +45,8 @@ type Estimator struct {
 	unseen   float64 // s since a measurement was accepted
 	refused  float64 // s of rejected measurements in a row
 
-	surprise float64 // mean square of late innovations over what was expected
-	quiet    float64 // s since it was last told
+	nis    float64 // smoothed normalised innovation squared of the first output: 1 is as expected
+	nisAge float64 // s since it was last renewed
 
 	before []float64 // states before the measurements of the last Step
 	judged bool      // and whether there were any
@@ -59,10 +62,11 @@ func NewEstimator(m *Model) *Estimator {
 	if err := m.Check(); err != nil {
 		panic("dynamics: estimator: " + err.Error())
 	}
-	return newEstimator(Compile(m))
+	return ForSystem(Compile(m))
 }
 
-func newEstimator(s *System) *Estimator {
+// ForSystem makes an estimator over a system that is compiled already.
+func ForSystem(s *System) *Estimator {
 	n := s.NX
 	e := &Estimator{
 		m: s.Model, s: s, r: s.Stepper(), x: make([]float64, n), p: make([]float64, n*n),
@@ -82,7 +86,7 @@ func newEstimator(s *System) *Estimator {
 // Reset forgets everything but the model.
 func (e *Estimator) Reset() {
 	e.started, e.unseen, e.refused = false, math.Inf(1), 0
-	e.surprise, e.quiet = 1, 0
+	e.nis, e.nisAge = 1, 0
 	for i := range e.age {
 		e.u[i], e.age[i] = 0, math.Inf(1)
 	}
@@ -122,7 +126,7 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 		dt = 0
 	}
 	e.unseen += dt
-	e.quiet += dt
+	e.nisAge += dt
 	blind := false
 	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
 	for i, v := range u {
@@ -221,7 +225,7 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
 		dst.Ratio[i] = innov * innov / (s * gateSigma * gateSigma)
 		if i == 0 && !begins && (dst.Ratio[i] <= 1 || e.refused > 0) { // one spike by itself says nothing
-			e.wonder(innov * innov / s)
+			e.smoothNIS(innov * innov / s)
 		}
 		if !(dst.Ratio[i] <= 1) {
 			// Not believed, but not ignored: it counts as if its noise were what makes it just
@@ -239,35 +243,37 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		e.unseen, e.refused = 0, 0
 	case rejected >= 0:
 		if e.refused += dt; e.refused > rejectFor { // the world has moved on, not the sensor
-			e.believe(rejected, z[rejected])
+			e.acceptRejected(rejected, z[rejected])
 			e.unseen, e.refused = 0, 0
 		}
 	}
 }
 
-// How long the filter remembers that it was surprised, and that it was not, s; and how far that goes.
+// The smoothed normalised innovation squared rises with one memory and falls with another, s, and ends
+// at a bound: the filter doubts itself faster than it trusts itself again.
 const (
-	startled    = 3.0
-	reassured   = 30.0
-	maxSurprise = 100.0
+	nisRises = 3.0
+	nisFalls = 30.0
+	maxNIS   = 100.0
 )
 
-// wonder takes in the square of an innovation over its variance. What the filter expects is right on
-// the whole, too wide while nothing happens and too narrow in a hard start: its late innovations tell
-// which of these it is. It is startled faster than reassured.
-func (e *Estimator) wonder(ratio float64) {
-	memory := reassured
-	if ratio > e.surprise {
-		memory = startled
+// smoothNIS takes in a normalised innovation squared: the square of an innovation over its variance, 1
+// on average (Bar-Shalom, Li and Kirubarajan, Estimation with Applications, 2001, sec. 5.4). What the
+// filter expects is right on the whole, too wide while nothing happens and too narrow in a hard start: the
+// smoothed value tells which of these it is.
+func (e *Estimator) smoothNIS(ratio float64) {
+	memory := nisFalls
+	if ratio > e.nis {
+		memory = nisRises
 	}
-	e.surprise -= math.Expm1(-e.quiet/memory) * (min(ratio, maxSurprise) - e.surprise)
-	e.surprise = max(e.surprise, 1/maxSurprise)
-	e.quiet = 0
+	e.nis -= math.Expm1(-e.nisAge/memory) * (min(ratio, maxNIS) - e.nis)
+	e.nis = max(e.nis, 1/maxNIS)
+	e.nisAge = 0
 }
 
-// believe takes measurement i for true although it was rejected: the uncertainty grows until it
-// is no surprise. What the filter knows of hidden states is kept.
-func (e *Estimator) believe(i int, v float64) {
+// acceptRejected takes measurement i for true although the gate rejected it: the covariance grows until
+// it would pass. What the filter knows of hidden states is kept.
+func (e *Estimator) acceptRejected(i int, v float64) {
 	nx, o := e.s.NX, e.s.Out[i]
 	innov := v*e.s.Scale[o] + e.s.Offset[o] - e.x[o]
 	sd := e.m.Outputs[i].SD * e.s.Scale[o]
@@ -295,11 +301,41 @@ func (e *Estimator) begin(reading float64) {
 		e.p[i*s.NX+i] = v
 	}
 	e.started = true
-	e.surprise, e.quiet = 1, 0
+	e.nis, e.nisAge = 1, 0
 }
 
 // reading is the first output as it is estimated, in its unit.
 func (e *Estimator) reading() float64 {
 	o := e.s.Out[0]
 	return (e.x[o] - e.s.Offset[o]) / e.s.Scale[o]
+}
+
+// inputs are the last good ones, as Model.Inputs: not to be kept or changed.
+func (e *Estimator) inputs() []float64 { return e.u }
+
+// contact is the definition "contact" under the present inputs, 0 none to 1 full; NaN where the model
+// has none.
+func (e *Estimator) contact() float64 {
+	if e.s.Contact < 0 {
+		return math.NaN()
+	}
+	return e.now[e.s.Contact]
+}
+
+// planner is what runs the plan of the model ahead, nil without one.
+func (e *Estimator) planner() *Planner { return e.plan }
+
+// save gives the states (SI), nil before the first measurement; restore takes them again, so that
+// forecasts can be made from there once more.
+func (e *Estimator) save() []float64 {
+	if !e.started {
+		return nil
+	}
+	return slices.Clone(e.x)
+}
+
+// restore takes states that save gave.
+func (e *Estimator) restore(x []float64) {
+	copy(e.x, x)
+	e.started = true
 }

@@ -293,7 +293,7 @@ func TestForecast(t *testing.T) {
 	}
 	narrow := fc.SD[2]
 	one := SideScale{Lower: 4, Upper: 4}
-	e.m.Spread = []Spread{{1, one, one, one}, {10, one, SideScale{Lower: 4, Upper: 2}, one}, {60, one, SideScale{Lower: 5, Upper: 2}, one}}
+	e.m.Intervals = []Interval95{{1, one, one, one}, {10, one, SideScale{Lower: 4, Upper: 2}, one}, {60, one, SideScale{Lower: 5, Upper: 2}, one}}
 	e.Ahead(&fc, staying([]float64{0, 0, 0, 0}))
 	if half := sigma95 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
 		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])
@@ -374,7 +374,7 @@ func TestAttribution(t *testing.T) {
 		t.Errorf("total %g, forecast %g from %g", a.Total, fc.Mean[0], est.X[sampleReading])
 	}
 	e.Step(&est, 1, steady, []float64{level + 5})
-	e.Blame(&a)
+	e.AttributeInnovation(&a)
 	sum = 0
 	for _, p := range a.Part {
 		sum += p
@@ -382,7 +382,7 @@ func TestAttribution(t *testing.T) {
 	if math.Abs(sum-a.Total) > 1e-9 || a.Total == 0 {
 		t.Errorf("innovation: %v, sum %g", a, sum)
 	}
-	if n := testing.AllocsPerRun(100, func() { e.Attribute(&a, 60, Scenario{Way: Held}); e.Blame(&a) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { e.Attribute(&a, 60, Scenario{Way: Held}); e.AttributeInnovation(&a) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -390,8 +390,8 @@ func TestAttribution(t *testing.T) {
 // Intervals widen with surprise, not by one spike, and a new start knows nothing of the last.
 func TestSurprise(t *testing.T) {
 	m := sample()
-	side := SideScale{Lower: 1, Upper: 1, Surprise: 0.75}
-	m.Spread = []Spread{{1, side, side, side}}
+	side := SideScale{Lower: 1, Upper: 1, NIS: 0.75}
+	m.Intervals = []Interval95{{1, side, side, side}}
 	e := NewEstimator(m)
 	var est Estimate
 	fc := Forecast{Horizon: []float64{1}}
@@ -411,8 +411,8 @@ func TestSurprise(t *testing.T) {
 		}
 	}
 	step(300)
-	if e.surprise != 1 {
-		t.Errorf("surprise %g at the first reading, want 1", e.surprise)
+	if e.nis != 1 {
+		t.Errorf("surprise %g at the first reading, want 1", e.nis)
 	}
 	follow(60)
 	calm := width()
@@ -430,7 +430,7 @@ func TestSurprise(t *testing.T) {
 		step(math.NaN())
 	}
 	step(250)
-	if e.surprise != 1 {
-		t.Errorf("surprise %g at a new start, want 1", e.surprise)
+	if e.nis != 1 {
+		t.Errorf("surprise %g at a new start, want 1", e.nis)
 	}
 }

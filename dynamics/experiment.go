@@ -74,7 +74,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 		for _, i := range best[:min(3, len(best))] {
 			e.Settles = append(e.Settles, names[i])
 		}
-		e.Text += fmt.Sprintf(": the standard error of %s shrinks to %.0f %%", m.called(e.Settles[0]), 100/e.Gain)
+		e.Text += fmt.Sprintf(": the standard error of %s shrinks to %.0f %%", called(&m, e.Settles[0]), 100/e.Gain)
 		out = append(out, e)
 	}
 	for _, hold := range holdTimes {
@@ -110,7 +110,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []E
 }
 
 // called is what people call the parameter or candidate of a name.
-func (m *Model) called(name string) string {
+func called(m *Model, name string) string {
 	if p := m.parameter(name); p != nil && p.Text != "" {
 		return fmt.Sprintf("%s (%s)", name, p.Text)
 	}

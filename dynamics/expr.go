@@ -241,6 +241,27 @@ func (p *parser) atom() (*node, error) {
 	return n, nil
 }
 
+// symbolNode is the expression of a symbol alone.
+func symbolNode(name string) *node { return &node{op: opLeaf, name: name} }
+
+// times is a·b.
+func times(a, b *node) *node { return &node{op: opMul, a: a, b: b} }
+
+// negative is −n.
+func (n *node) negative() *node { return &node{op: opNeg, a: n} }
+
+// isSymbol tells if the expression is the symbol alone.
+func (n *node) isSymbol(name string) bool { return n.op == opLeaf && n.name == name }
+
+// isZero tells if the expression is the number 0.
+func (n *node) isZero() bool { return n.op == opConst && n.val == 0 }
+
+// isSum tells if the expression is a sum or a difference, which needs brackets as a factor.
+func (n *node) isSum() bool { return n.op == opAdd || n.op == opSub }
+
+// isFunction tells if name is that of a function.
+func isFunction(name string) bool { return functions[name].args > 0 }
+
 // symbols calls fn for every symbol in the expression.
 func (n *node) symbols(fn func(name string)) {
 	if n == nil {
@@ -280,10 +301,10 @@ func (n *node) dimension(of func(string) (unit.Dimension, bool)) (unit.Dimension
 	case opAdd, opSub, opMin, opMax:
 		if a != b {
 			// A bare zero fits anything.
-			if n.b.op == opConst && n.b.val == 0 {
+			if n.b.isZero() {
 				return a, nil
 			}
-			if n.a.op == opConst && n.a.val == 0 {
+			if n.a.isZero() {
 				return b, nil
 			}
 			return none, fmt.Errorf("%s and %s do not measure the same thing: %s and %s", n.a, n.b, a, b)
@@ -490,4 +511,22 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// mustUnit is ParseUnit of a unit that has been checked; it panics where it has not.
+func mustUnit(name string) unit.Unit {
+	u, err := ParseUnit(name)
+	if err != nil {
+		panic("expr: " + err.Error())
+	}
+	return u
+}
+
+// mustParse is parseExpr of an expression that has been checked; it panics where it has not.
+func mustParse(text string) *node {
+	n, err := parseExpr(text)
+	if err != nil {
+		panic("expr: " + err.Error())
+	}
+	return n
 }

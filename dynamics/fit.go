@@ -104,7 +104,10 @@ func (f *fitRun) choose() {
 		if !finite(z) {
 			continue
 		}
-		k := b2i(z >= f.warm)
+		k := 0
+		if z >= f.warm {
+			k = 1
+		}
 		if n[k]%every[k] == 0 && (f.mask == nil || f.mask[i]) {
 			f.weight[i] = weight[k] * float64(every[k])
 			f.rowEnd = i + 1
@@ -135,7 +138,7 @@ type fitter struct {
 func newFitter(s *System, runs []*fitRun) *fitter {
 	f := &fitter{s: s, plain: Compile(s.Model), runs: runs, free: s.Free}
 	for _, i := range s.Free {
-		lo, hi := s.Model.bounds(i)
+		lo, hi := bounds(s.Model, i)
 		f.lo, f.hi = append(f.lo, lo), append(f.hi, hi)
 		f.prior = append(f.prior, s.Theta[i])
 		width := (hi - lo) / 2

@@ -27,8 +27,8 @@ func ParseWay(s string) (Way, error) {
 }
 
 // Drives gives into d the mean of what acts on the states (as [System.Drives]) between two instants, s
-// ahead.
-type Drives func(d []float64, from, to float64)
+// ahead. reading is the first output as it is forecast so far, in its unit: a controller acts on it.
+type Drives func(d []float64, from, to, reading float64)
 
 // Scenario says what will be: what is asked of a forecast. Whoever wants one, for the tick, for advice,
 // for a "what if" or to score, says so in a scenario.
@@ -58,7 +58,8 @@ type Forecast struct {
 	Horizon      []float64
 	Mean, SD     []float64
 	Lower, Upper []float64
-	Way          Way // on what it rests
+	Way          Way     // on what it rests
+	NIS          float64 // smoothed normalised innovation squared of the filter that made it
 }
 
 // CopyTo makes dst say the same, in slices of its own.
@@ -105,7 +106,7 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 }
 
 // holdDrives are the drives with inputs as they are now.
-func (e *Estimator) holdDrives(d []float64, from, to float64) {
+func (e *Estimator) holdDrives(d []float64, from, to, _ float64) {
 	if from < e.past.delay {
 		between(d, e.half, e.past.at, from, to)
 	} else {
@@ -114,7 +115,7 @@ func (e *Estimator) holdDrives(d []float64, from, to float64) {
 }
 
 // inputDrives are those with the inputs that the scenario tells.
-func (e *Estimator) inputDrives(d []float64, from, to float64) {
+func (e *Estimator) inputDrives(d []float64, from, to, _ float64) {
 	ahead := (from + to) / 2
 	if ahead <= e.dead {
 		between(d, e.half, e.past.at, from, to)
@@ -124,16 +125,14 @@ func (e *Estimator) inputDrives(d []float64, from, to float64) {
 }
 
 // planDrives are those by the plan.
-func (e *Estimator) planDrives(d []float64, from, to float64) {
+func (e *Estimator) planDrives(d []float64, from, to, reading float64) {
 	ahead := (from + to) / 2
 	if ahead <= e.dead {
 		e.past.at(d, ahead)
 		return
 	}
-	s := e.s
-	o := s.Out[0]
 	at := ahead - e.dead
-	e.r.Drive(d, e.plan.Step(at-e.planNow, (e.fx[o]-s.Offset[o])/s.Scale[o], e.inputsAt(at), e.scenario.SetPoint(at)))
+	e.r.Drive(d, e.plan.Step(at-e.planNow, reading, e.inputsAt(at), e.scenario.SetPoint(at)))
 	e.planNow = at
 }
 
@@ -156,7 +155,7 @@ const farAfter = 10.0
 
 // forecast runs ahead under the drives that at gives; without intervals those are NaN.
 func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) {
-	dst.Way = way
+	dst.Way, dst.NIS = way, e.nis
 	n := len(dst.Horizon)
 	dst.Mean, dst.SD = resize(dst.Mean, n), resize(dst.SD, n)
 	dst.Lower, dst.Upper = resize(dst.Lower, n), resize(dst.Upper, n)
@@ -181,7 +180,7 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 			h := (horizon - now) / float64(k)
 			for j := range k {
 				from := now + float64(j)*h
-				at(e.last, from, from+h)
+				at(e.last, from, from+h, (e.fx[o]-off)/scale)
 				e.r.Act(e.last)
 				switch {
 				case !intervals || from < leapt-h/2:
@@ -200,8 +199,8 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 		}
 		dst.Mean[i] = (e.fx[o] - off) / scale
 		if intervals {
-			k := spread(e.m.Spread, horizon, way)
-			half := sigma95 * math.Sqrt((e.fp[o*nx+o]+r*r)*math.Pow(e.surprise, k.Surprise)) / scale
+			k := intervalFactors(e.m.Intervals, horizon, way)
+			half := sigma95 * math.Sqrt((e.fp[o*nx+o]+r*r)*math.Pow(e.nis, k.NIS)) / scale
 			floor := min(dst.Mean[i], out.Min) - belowRange
 			dst.Lower[i] = max(dst.Mean[i]-k.Lower*half, floor)
 			dst.Upper[i] = dst.Mean[i] + k.Upper*half
@@ -210,9 +209,9 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 	}
 }
 
-// spread interpolates the factors at a horizon over the logarithm of time; 1 where none is known.
-func spread(table []Spread, horizon float64, way Way) SideScale {
-	value := func(s *Spread) SideScale {
+// intervalFactors interpolates the factors at a horizon over the logarithm of time; 1 where none is known.
+func intervalFactors(table []Interval95, horizon float64, way Way) SideScale {
+	value := func(s *Interval95) SideScale {
 		switch way {
 		case Held:
 			return s.Held
@@ -222,7 +221,7 @@ func spread(table []Spread, horizon float64, way Way) SideScale {
 		return s.Known
 	}
 	if len(table) == 0 {
-		return SideScale{1, 1, 0}
+		return SideScale{Lower: 1, Upper: 1}
 	}
 	if horizon <= table[0].Horizon {
 		return value(&table[0])
@@ -231,7 +230,7 @@ func spread(table []Spread, horizon float64, way Way) SideScale {
 		if a, b := &table[i-1], &table[i]; horizon <= b.Horizon {
 			w := math.Log(horizon/a.Horizon) / math.Log(b.Horizon/a.Horizon)
 			p, q := value(a), value(b)
-			return SideScale{p.Lower + w*(q.Lower-p.Lower), p.Upper + w*(q.Upper-p.Upper), p.Surprise + w*(q.Surprise-p.Surprise)}
+			return SideScale{Lower: p.Lower + w*(q.Lower-p.Lower), Upper: p.Upper + w*(q.Upper-p.Upper), NIS: p.NIS + w*(q.NIS-p.NIS)}
 		}
 	}
 	return value(&table[len(table)-1])

@@ -331,7 +331,7 @@ func (m *Model) dimensions() func(string) (unit.Dimension, bool) {
 
 // prune takes out of m what no term needs: states without effect on an output, definitions,
 // parameters and inputs.
-func (m *Model) prune() {
+func prune(m *Model) {
 	uses := map[string]bool{}
 	let := map[string]*node{}
 	for _, d := range m.Definitions {
@@ -368,8 +368,8 @@ func (m *Model) prune() {
 	m.Inputs = slices.DeleteFunc(slices.Clone(m.Inputs), func(in Input) bool { return !uses[in.Symbol] })
 }
 
-// bounds of a parameter in SI units; a coefficient ends at 0 and at its max, if it has one.
-func (m *Model) bounds(i int) (lo, hi float64) {
+// bounds are those of a parameter in SI units; a coefficient ends at 0 and at its max, if it has one.
+func bounds(m *Model, i int) (lo, hi float64) {
 	if i < len(m.Parameters) {
 		p := &m.Parameters[i]
 		u := mustUnit(p.Unit)

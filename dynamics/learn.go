@@ -39,8 +39,8 @@ const (
 // A run is cut to its active rows first. Terms that the data do not bear out are dropped. Errors
 // say what is wrong with the data: too little of it, a process that never gets going, inputs that
 // do not move, columns that are missing.
-func Learn(runs []Run, o Options) (*Model, error) {
-	l, err := newLearner(runs, o)
+func Learn(given []Run, o Options) (*Model, error) {
+	l, err := newLearner(given, o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ type weighing struct {
 // candidate names a term among all.
 func candidate(state, name string) string { return name + " of " + state }
 
-func newLearner(runs []Run, o Options) (*learner, error) {
+func newLearner(given []Run, o Options) (*learner, error) {
 	h := o.Hypotheses
 	if h == nil {
 		h = DefaultHypotheses()
@@ -85,7 +85,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	if len(runs) == 0 {
+	if len(given) == 0 {
 		return nil, errors.New("no runs to learn from")
 	}
 	for _, name := range o.Inputs {
@@ -96,11 +96,11 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	l := &learner{h: h, o: o, without: map[string]string{}, dropped: map[string]string{}}
 	var active []*Run
 	usable := 0
-	for i := range runs {
-		r := runs[i]
+	for i := range given {
+		r := given[i]
 		r.Inputs = o.Inputs
-		if k := slices.IndexFunc(runs[:i], func(q Run) bool { return q.SHA256 != "" && q.SHA256 == r.SHA256 }); k >= 0 {
-			return nil, fmt.Errorf("runs %s and %s are the same recording: it would count twice", runs[k].Name, r.Name)
+		if k := slices.IndexFunc(given[:i], func(q Run) bool { return q.SHA256 != "" && q.SHA256 == r.SHA256 }); k >= 0 {
+			return nil, fmt.Errorf("runs %s and %s are the same recording: it would count twice", given[k].Name, r.Name)
 		}
 		if err := r.check(len(o.Inputs), len(h.Outputs)); err != nil {
 			return nil, err
@@ -198,7 +198,7 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	if lacking != nil {
 		return nil, lacking
 	}
-	l.m.prune()
+	prune(l.m)
 	for _, r := range active {
 		c, err := r.columns(l.m)
 		if err != nil {
@@ -212,7 +212,9 @@ func newLearner(runs []Run, o Options) (*learner, error) {
 	hot := 0
 	for _, r := range l.runs {
 		for _, z := range r.Z[0] {
-			hot += b2i(z > l.m.Outputs[0].above())
+			if z > l.m.Outputs[0].above() {
+				hot++
+			}
 		}
 	}
 	if free := len(Compile(l.m).Free); hot < rowsEach*free {
@@ -245,7 +247,7 @@ func (l *learner) possible(run *Run) *Run {
 }
 
 // driven tells if a term that counts depends on an input.
-func (m *Model) driven() (yes bool) {
+func driven(m *Model) (yes bool) {
 	let := map[string]*node{}
 	for _, d := range m.Definitions {
 		let[d.Name] = mustParse(d.Expression)
@@ -266,9 +268,9 @@ func (m *Model) driven() (yes bool) {
 }
 
 // warmEnough asks for rows that forecasts are scored on.
-func (l *learner) warmEnough(runs []*Run) error {
+func (l *learner) warmEnough(active []*Run) error {
 	top := math.Inf(-1)
-	for _, r := range runs {
+	for _, r := range active {
 		_, hi := span(r.Z[0])
 		top = max(top, hi)
 	}
@@ -291,9 +293,9 @@ func span(v []float64) (lo, hi float64) {
 
 // fitter makes a fitter of m over runs; masks says which rows count, nil all. Runs of which no row
 // counts are left out.
-func (l *learner) fitter(m *Model, runs []*Run, masks [][]bool) (*fitter, error) {
+func (l *learner) fitter(m *Model, all []*Run, masks [][]bool) (*fitter, error) {
 	var rs []*fitRun
-	for i, r := range runs {
+	for i, r := range all {
 		if masks != nil && !slices.Contains(masks[i], true) {
 			continue
 		}
@@ -340,7 +342,7 @@ func (l *learner) build() error {
 	if err := l.settle(); err != nil {
 		return err
 	}
-	if !l.m.driven() {
+	if !driven(l.m) {
 		return errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
 	}
 	l.say("judging it by runs held out")
@@ -397,7 +399,7 @@ func (l *learner) drop(k int, why string) (*fitter, []float64, error) {
 	m := *l.m
 	m.Terms = slices.Delete(slices.Clone(m.Terms), k, k+1)
 	m.Parameters = slices.Clone(m.Parameters)
-	m.prune()
+	prune(&m)
 	f, err := l.fitter(&m, l.runs, nil)
 	if err != nil {
 		return nil, nil, err
@@ -531,13 +533,13 @@ func (l *learner) seen(k int) (lo, hi float64) {
 
 // document fills in the ranges seen, the plan and where all comes from.
 func (l *learner) document() error {
-	var runs []*Run
+	var all []*Run
 	for _, r := range l.runs {
 		c, err := r.columns(l.m)
 		if err != nil {
 			return err
 		}
-		runs = append(runs, c)
+		all = append(all, c)
 	}
 	for i := range l.m.Inputs {
 		in := &l.m.Inputs[i]
@@ -546,13 +548,13 @@ func (l *learner) document() error {
 	for i := range l.m.Outputs {
 		out := &l.m.Outputs[i]
 		out.Min, out.Max = math.Inf(1), math.Inf(-1)
-		for _, r := range runs {
+		for _, r := range all {
 			lo, hi := span(r.Z[i])
 			out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
 		}
 	}
 	if l.h.Plan != nil {
-		l.m.Plan = learnPlan(l.m, runs)
+		l.m.Plan = learnPlan(l.m, all)
 	}
 	l.m.Hypotheses = l.h.Text()
 	l.m.Provenance.Learned = l.o.Date
@@ -790,7 +792,7 @@ func (l *learner) toggled(m *Model, state, name string) (*Model, bool) {
 		has := slices.ContainsFunc(m.Terms, func(t Term) bool { return t.State == h.Of && t.Name == h.Name })
 		return has != (h.Of == state && h.Name == name)
 	})
-	d.prune()
+	prune(d)
 	for i := range d.Parameters {
 		if p := m.parameter(d.Parameters[i].Name); p != nil {
 			d.Parameters[i].Value = p.Value
@@ -943,9 +945,9 @@ func (l *learner) ofOthers(i int) (*Model, error) {
 
 // miss is an error of a forecast of a row held out.
 type miss struct {
-	ratio    float64 // error over the filter's half-width
-	half     float64 // of the filter's own interval
-	surprise float64
+	ratio float64 // error over the filter's half-width
+	half  float64 // of the filter's own interval
+	nis   float64
 }
 
 // spread finds by how much the intervals of each way and horizon must be widened, and how far they must
@@ -969,7 +971,7 @@ func (l *learner) spread() error {
 				continue
 			}
 			m := *h.m
-			m.Spread = nil
+			m.Intervals = nil
 			run, err := r.columns(&m)
 			if err != nil {
 				return err
@@ -981,7 +983,7 @@ func (l *learner) spread() error {
 					return
 				}
 				at := slices.Index(Horizons, row.Horizon)
-				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.surprise})
+				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.NIS})
 			})
 			if err != nil {
 				return err
@@ -1002,7 +1004,7 @@ func (l *learner) spread() error {
 				}
 			}
 			if len(all) < 20 {
-				return SideScale{1, 1, 0}
+				return SideScale{Lower: 1, Upper: 1}
 			}
 			// Forecasts that overlap err alike: so many independent ones stand behind a quantile, and of
 			// few the next may well be worse than all but the worst (split conformal prediction: Vovk,
@@ -1015,7 +1017,7 @@ func (l *learner) spread() error {
 			}
 			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(Horizons[len(Horizons)-1])))
 		}
-		l.m.Spread = append(l.m.Spread, Spread{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
+		l.m.Intervals = append(l.m.Intervals, Interval95{Horizon: at, Known: sides(Known), Held: sides(Held), Plan: sides(Planned)})
 	}
 	return nil
 }
@@ -1033,11 +1035,11 @@ func widen(misses []miss, inside, most float64) (best SideScale) {
 	scaled := slices.Clone(misses)
 	for share := 0.0; share <= most; share += 0.25 {
 		for i, m := range misses {
-			grow := math.Pow(m.surprise, share/2)
+			grow := math.Pow(m.nis, share/2)
 			scaled[i].ratio, scaled[i].half = m.ratio/grow, m.half*grow
 		}
 		slices.SortFunc(scaled, func(a, b miss) int { return cmp.Compare(a.ratio, b.ratio) })
-		side := SideScale{Surprise: share}
+		side := SideScale{NIS: share}
 		side.Lower, side.Upper = shortest(scaled, inside)
 		score := 0.0
 		for _, m := range scaled {

@@ -17,7 +17,7 @@ const nearSetPoint = 40.0
 
 // learnPlan identifies the machine's controller and the power's working point from runs (columns of
 // m); nil where the runs do not show them.
-func learnPlan(m *Model, runs []*Run) *Plan {
+func learnPlan(m *Model, all []*Run) *Plan {
 	power, speed, path := m.input(SpindlePower), m.input(SpindleSpeed), m.input(PathVelocity)
 	if power < 0 || speed < 0 || m.Outputs[0].Unit != "°C" {
 		return nil
@@ -30,14 +30,14 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 	type row struct{ n, v, p float64 }
 	var rows []row
 	on := func(r *Run, i int) bool { return r.SetPoint != nil && r.SetPoint[i] > 0 }
-	contact := make([][]bool, len(runs))
+	contact := make([][]bool, len(all))
 	pathAt := func(r *Run, i int) float64 {
 		if path < 0 {
 			return 0
 		}
 		return math.Abs(r.U[path][i])
 	}
-	for k, r := range runs {
+	for k, r := range all {
 		t := newTrack(s, r)
 		contact[k] = make([]bool, len(r.Time))
 		for i := range r.Time {
@@ -69,7 +69,7 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 	var xx, xy, yy, xd, yd float64
 	moves := 0
 	margin := 0.01 * p.Max
-	for _, r := range runs {
+	for _, r := range all {
 		for i := 1; i < len(r.Time); i++ {
 			n0, n1 := math.Abs(r.U[speed][i-1]), math.Abs(r.U[speed][i])
 			dt := r.Time[i] - r.Time[i-1]
@@ -135,7 +135,7 @@ func learnPlan(m *Model, runs []*Run) *Plan {
 		slices.Sort(free)
 		p.Free = free[len(free)/2]
 	}
-	tunePlan(p, s, m, runs, mean[0])
+	tunePlan(p, s, m, all, mean[0])
 	return p
 }
 
@@ -146,16 +146,16 @@ const freeFrom = 100.0
 // temperature best by the plan, every run and horizon counting alike, one parameter at a time. How
 // power and speed stand together in a run does not tell that: there the controller turns the speed
 // down wherever the power is high.
-func tunePlan(p *Plan, s *System, m *Model, runs []*Run, usual float64) {
+func tunePlan(p *Plan, s *System, m *Model, all []*Run, usual float64) {
 	p.Smooth, p.Memory, p.Beside = 25, 100, 6
 	c := *m
-	c.Plan, c.Spread = p, nil
+	c.Plan, c.Intervals = p, nil
 	planned := *s
 	planned.Model = &c
 	// No plan moves the states, so that the filter follows every run but once.
 	var followed []*followed
-	for _, r := range runs {
-		followed = append(followed, follow(newTrack(&planned, r)))
+	for _, r := range all {
+		followed = append(followed, recordFilter(newTrack(&planned, r)))
 	}
 	horizons := []float64{5, 10, 30, 60}
 	cost := func() (total float64) {
@@ -217,22 +217,24 @@ type followed struct {
 	x       [][]float64 // states where a forecast starts, nil elsewhere
 }
 
-// follow lets the filter follow t.
-func follow(t *track) *followed {
-	e := newEstimator(t.s)
+// recordFilter lets the filter follow t.
+func recordFilter(t *track) *followed {
+	e := ForSystem(t.s)
 	f := &followed{t: t, e: e}
 	warm := 0
 	for _, z := range t.run.Z[0] {
-		warm += b2i(z > t.s.Model.Outputs[0].above())
+		if z > t.s.Model.Outputs[0].above() {
+			warm++
+		}
 	}
 	stride, n := max(1, warm/planOrigins), 0
-	e.follow(t.run, 0, len(t.run.Time), func(i int, _ *Estimate) {
-		f.u, f.reading = append(f.u, slices.Clone(e.u)), append(f.reading, e.reading())
-		f.contact = append(f.contact, e.now[e.s.Contact] > 0.5)
+	follow(e, t.run, 0, len(t.run.Time), func(i int, _ *Estimate) {
+		f.u, f.reading = append(f.u, slices.Clone(e.inputs())), append(f.reading, e.reading())
+		f.contact = append(f.contact, e.contact() > 0.5)
 		var x []float64
-		if e.started && t.run.Z[0][i] > t.s.Model.Outputs[0].above() {
+		if t.run.Z[0][i] > t.s.Model.Outputs[0].above() {
 			if n++; (n-1)%stride == 0 {
-				x = slices.Clone(e.x)
+				x = e.save()
 			}
 		}
 		f.x = append(f.x, x)
@@ -244,20 +246,20 @@ func follow(t *track) *followed {
 func (f *followed) forecasts(horizons []float64, fn func(Row)) {
 	var fc Forecast
 	e := f.e
-	e.plan.Forget()
+	plan := e.planner()
+	plan.Forget()
 	for i, u := range f.u {
 		dt := 0.0
 		if i > 0 {
 			dt = f.t.run.Time[i] - f.t.run.Time[i-1]
 		}
 		if dt > maxGap { // as Step does
-			e.plan.Forget()
+			plan.Forget()
 			dt = 0
 		}
-		e.plan.Observe(dt, f.reading[i], u, f.contact[i])
+		plan.Observe(dt, f.reading[i], u, f.contact[i])
 		if f.x[i] != nil {
-			copy(e.x, f.x[i])
-			e.started = true
+			e.restore(f.x[i])
 			f.t.forecast(e, &fc, Planned, horizons, i, len(f.u), false, fn)
 		}
 	}

@@ -24,7 +24,7 @@ import (
 // Format and Version of the model document that this package reads and writes.
 const (
 	Format  = "stirwatch model"
-	Version = 4
+	Version = 5
 )
 
 // Model is a learned governing equation with all that is needed to use and to judge it.
@@ -41,7 +41,7 @@ type Model struct {
 	Terms       []Term       `json:"terms"`
 	DeadTime    string       `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
 	Plan        *Plan        `json:"plan,omitempty"`
-	Spread      []Spread     `json:"spread,omitempty"` // by horizon, rising
+	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
 	Provenance  Provenance   `json:"provenance"`
 	Skill       []Skill      `json:"skill,omitempty"`
 	Evidence    *Evidence    `json:"evidence,omitempty"`
@@ -131,10 +131,10 @@ type Term struct {
 	Fixed       bool    `json:"fixed,omitempty"` // the coefficient is not learned: it is 1
 }
 
-// Spread widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of
-// the errors seen in learning. The sides differ: most of what a forecast with held inputs misses
+// Interval95 widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of
+// the errors on rows held out in learning. The sides differ: most of what a forecast with held inputs misses
 // are stops, after which it was too high.
-type Spread struct {
+type Interval95 struct {
 	Horizon float64   `json:"horizon_s"`
 	Known   SideScale `json:"known"` // with the future inputs given
 	Held    SideScale `json:"held"`  // with the inputs frozen
@@ -145,9 +145,9 @@ type Spread struct {
 type SideScale struct {
 	Lower float64 `json:"lower"`
 	Upper float64 `json:"upper"`
-	// Surprise is how far the interval follows how surprised the filter has been of late: 0 not at all, 1
-	// in proportion.
-	Surprise float64 `json:"surprise"`
+	// NIS is the power of the filter's smoothed normalised innovation squared by which the variance grows: 0
+	// not at all, 1 in proportion.
+	NIS float64 `json:"nis"`
 }
 
 // Provenance says what a model was learned from.
@@ -285,7 +285,7 @@ func (m *Model) Check() error {
 	if len(m.States) == 0 || len(m.States) > maxStates {
 		bad("%d states, must be 1 to %d", len(m.States), maxStates)
 	}
-	if max(len(m.Inputs), len(m.Parameters), len(m.Definitions), len(m.Terms), len(m.Outputs), len(m.Spread)) > maxNames {
+	if max(len(m.Inputs), len(m.Parameters), len(m.Definitions), len(m.Terms), len(m.Outputs), len(m.Intervals)) > maxNames {
 		bad("more than %d entries in a list", maxNames)
 	}
 	if len(errs) > 0 {
@@ -297,7 +297,7 @@ func (m *Model) Check() error {
 		switch _, twice := dims[name]; {
 		case !isName(name):
 			bad("%s %q: a symbol is letters, digits and _ and does not begin with a digit", what, name)
-		case functions[name].args > 0 || name == startSymbol:
+		case isFunction(name) || name == startSymbol:
 			bad("%s %q: the name is taken", what, name)
 		case twice:
 			bad("%s %q: the symbol is there twice", what, name)
@@ -346,7 +346,7 @@ func (m *Model) Check() error {
 	}
 	of := func(name string) (unit.Dimension, bool) { d, ok := dims[name]; return d, ok }
 	for _, d := range m.Definitions {
-		if _, twice := dims[d.Name]; twice || !isName(d.Name) || functions[d.Name].args > 0 || d.Name == startSymbol {
+		if _, twice := dims[d.Name]; twice || !isName(d.Name) || isFunction(d.Name) || d.Name == startSymbol {
 			bad("definition %q: not a symbol, or there already", d.Name)
 			continue
 		}
@@ -374,7 +374,7 @@ func (m *Model) Check() error {
 				}
 				return unit.None, false
 			})
-			if err == nil && dim != u.Dim && !(n.op == opConst && n.val == 0) {
+			if err == nil && dim != u.Dim && !n.isZero() {
 				err = fmt.Errorf("%s is in %s, the state in %s", s.Start, dim, u.Dim)
 			}
 		}
@@ -440,13 +440,13 @@ func (m *Model) Check() error {
 		errs = append(errs, m.Plan.check(m, of)...)
 	}
 	last := 0.0
-	for _, s := range m.Spread {
+	for _, s := range m.Intervals {
 		ok := finite(s.Horizon) && s.Horizon > last
 		for _, k := range []SideScale{s.Known, s.Held, s.Plan} {
-			ok = ok && finite(k.Lower, k.Upper) && min(k.Lower, k.Upper) > 0 && k.Surprise >= 0 && k.Surprise <= 1
+			ok = ok && finite(k.Lower, k.Upper) && min(k.Lower, k.Upper) > 0 && k.NIS >= 0 && k.NIS <= 1
 		}
 		if !ok {
-			bad("spread at %g s: horizons must rise, factors be positive and surprise lie from 0 to 1", s.Horizon)
+			bad("intervals at %g s: horizons must rise, factors be positive and nis lie from 0 to 1", s.Horizon)
 		}
 		last = s.Horizon
 	}
@@ -473,7 +473,7 @@ func (m *Model) coefficientDimension(t *Term, of func(string) (unit.Dimension, b
 
 func isName(s string) bool {
 	n, err := parseExpr(s)
-	return err == nil && n.op == opLeaf && n.name == s
+	return err == nil && n.isSymbol(s)
 }
 
 func (m *Model) parameter(name string) *Parameter {

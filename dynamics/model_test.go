@@ -14,7 +14,7 @@ import (
 func TestSaveAndLoad(t *testing.T) {
 	m := sample()
 	m.Provenance = Provenance{Learned: "2025-07-08T12:00:00Z", Runs: []RunSource{{"a", "00ff", 10, map[string]float64{"T": 1.5}}}}
-	m.Spread = []Spread{{1, SideScale{Lower: 1, Upper: 1}, SideScale{Lower: 2, Upper: 1}, SideScale{Lower: 1, Upper: 1}}}
+	m.Intervals = []Interval95{{1, SideScale{Lower: 1, Upper: 1}, SideScale{Lower: 2, Upper: 1}, SideScale{Lower: 1, Upper: 1}}}
 	m.Skill = []Skill{{Run: "a", Way: "known", Windows: AllRows, Horizon: 1, Count: 3, RMSE: 1, Persistence: 2, Coverage: 0.9}}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "model.json")
@@ -85,9 +85,9 @@ func TestReadRefuses(t *testing.T) {
 		"circle":      {func(m *Model) { m.Definitions[0].Expression = "contact*P" }, `symbol "contact" is unknown`},
 		"start":       {func(m *Model) { m.States[0].Start = "P" }, `symbol "P" is unknown`},
 		"noise":       {func(m *Model) { m.States[0].Noise = -1 }, "noise -1"},
-		"spread": {func(m *Model) {
+		"intervals": {func(m *Model) {
 			one := SideScale{Lower: 1, Upper: 1}
-			m.Spread = []Spread{{5, one, one, one}, {1, one, one, one}}
+			m.Intervals = []Interval95{{5, one, one, one}, {1, one, one, one}}
 		}, "horizons must rise"},
 	} {
 		m := sample()
@@ -104,8 +104,8 @@ func TestReadRefuses(t *testing.T) {
 		"":    "not a model document",
 		"{":   "not a model document",
 		`[1]`: "not a model document",
-		`{"format":"stirwatch model","version":4,"colour":"red"}`:    `unknown field "colour"`,
-		`{"format":"stirwatch model","version":4,"dead_time":1e999}`: "dead_time",
+		`{"format":"stirwatch model","version":5,"colour":"red"}`:    `unknown field "colour"`,
+		`{"format":"stirwatch model","version":5,"dead_time":1e999}`: "dead_time",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -148,7 +148,7 @@ func TestEquationAndLaTeX(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	data, _ := json.Marshal(sample())
 	f.Add(data)
-	f.Add([]byte(`{"format":"stirwatch model","version":4}`))
+	f.Add([]byte(`{"format":"stirwatch model","version":5}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Read(bytes.NewReader(data))

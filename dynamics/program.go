@@ -73,6 +73,12 @@ func (b *builder) reg(level int) int32 {
 	return int32(b.p.regs - 1)
 }
 
+// levelOf is the level of register r.
+func (b *builder) levelOf(r int32) int { return b.level[r] }
+
+// seed gives the derivative of register r by variable x, which the expressions do not tell.
+func (b *builder) seed(r, x, derivative int32) { b.seeds[[2]int32{r, x}] = derivative }
+
 // constant gives the register that holds v.
 func (b *builder) constant(v float64) int32 {
 	in := instr{op: opConst, val: v, a: -1, b: -1}

@@ -62,7 +62,7 @@ func Work(m *Model, run *Run, from, to int) (*WorkingPoint, error) {
 		}
 	}
 	us, xs := make([][]float64, len(run.U)), make([][]float64, len(m.States))
-	NewEstimator(m).follow(run, from, to, func(i int, est *Estimate) {
+	follow(NewEstimator(m), run, from, to, func(i int, est *Estimate) {
 		if phases[i] != w.Phase || est.Blind {
 			return
 		}

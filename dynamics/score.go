@@ -19,7 +19,7 @@ type Row struct {
 	Forecast       float64 // °C
 	Lower, Upper   float64 // °C, 95 % interval
 
-	surprise float64 // of the filter at the origin
+	NIS float64 // of the filter at the origin, as Forecast.NIS
 }
 
 // track is a run made ready for forecasting with one system.
@@ -115,10 +115,10 @@ func forecastTrack(t *track, way Way, horizons []float64, from, to, stride int, 
 	if way == Planned && t.s.Model.Plan == nil {
 		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
 	}
-	e := newEstimator(t.s)
+	e := ForSystem(t.s)
 	var fc Forecast
 	origins := 0
-	e.follow(t.run, from, to, func(i int, _ *Estimate) {
+	follow(e, t.run, from, to, func(i int, _ *Estimate) {
 		if !(t.run.Z[0][i] > t.s.Model.Outputs[0].above()) {
 			return
 		}
@@ -144,7 +144,7 @@ func (t *track) forecast(e *Estimator, fc *Forecast, way Way, horizons []float64
 	if way != Known {
 		last = i
 	}
-	sc := Scenario{Way: way, Drives: func(d []float64, from, to float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }}
+	sc := Scenario{Way: way, Drives: func(d []float64, from, to, _ float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }}
 	if way == Planned {
 		sc.Drives = t.planned(e, i, to, sc.Drives)
 	}
@@ -154,13 +154,13 @@ func (t *track) forecast(e *Estimator, fc *Forecast, way Way, horizons []float64
 		e.AheadMean(fc, sc)
 	}
 	for k := range n {
-		fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], surprise: e.surprise})
+		fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], NIS: fc.NIS})
 	}
 }
 
-// follow steps through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
+// follow lets e step through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
 // after each with the estimate, which the next step overwrites.
-func (e *Estimator) follow(run *Run, from, to int, fn func(i int, est *Estimate)) {
+func follow(e *Estimator, run *Run, from, to int, fn func(i int, est *Estimate)) {
 	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
 	var est Estimate
 	for i := from; i < to; i++ {
@@ -182,7 +182,7 @@ func (e *Estimator) follow(run *Run, from, to int, fn func(i int, est *Estimate)
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
 // are those of the recording; speed and power follow.
 func (t *track) planned(e *Estimator, i, to int, before Drives) Drives {
-	run, s, plan := t.run, t.s, e.plan
+	run, s, plan, r := t.run, t.s, e.planner(), t.s.Stepper()
 	dead := s.DeadTime()
 	row := make([]float64, len(run.U))
 	fill := func(j int) {
@@ -204,14 +204,12 @@ func (t *track) planned(e *Estimator, i, to int, before Drives) Drives {
 		return run.SetPoint[j]
 	}
 	fill(i)
-	o := s.Out[0]
-	reading := func() float64 { return (e.fx[o] - s.Offset[o]) / s.Scale[o] }
 	plan.Start(row, run.Z[0][i])
 	j, now := i, 0.0
-	return func(d []float64, from, until float64) {
+	return func(d []float64, from, until, reading float64) {
 		ahead := (from + until) / 2
 		if ahead <= dead {
-			before(d, from, until)
+			before(d, from, until, reading)
 			return
 		}
 		at := ahead - dead
@@ -219,7 +217,7 @@ func (t *track) planned(e *Estimator, i, to int, before Drives) Drives {
 			j++
 		}
 		fill(j)
-		e.r.Drive(d, plan.Step(at-now, reading(), row, setPoint(j)))
+		r.Drive(d, plan.Step(at-now, reading, row, setPoint(j)))
 		now = at
 	}
 }
@@ -233,7 +231,7 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 	}
 	s := Compile(m)
 	t := newTrack(s, run)
-	e := newEstimator(s)
+	r := s.Stepper()
 	for from < to && !finite(run.Z[0][from]) {
 		from++
 	}
@@ -242,7 +240,11 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 	}
 	o := s.Out[0]
 	scale, off := s.Scale[o], s.Offset[o]
-	e.begin(run.Z[0][from]*scale + off)
+	x, p, drives := make([]float64, s.NX), make([]float64, s.NX*s.NX), make([]float64, s.Drives())
+	r.Begin(x, run.Z[0][from]*scale+off)
+	for i, v := range s.StartVar {
+		p[i*s.NX+i] = v
+	}
 	hint := from
 	for i := from; i < to; i++ {
 		if i > from {
@@ -251,12 +253,12 @@ func OpenLoop(m *Model, run *Run, from, to int, fn func(Row)) error {
 			h := dt / float64(n)
 			for k := range n {
 				at := run.Time[i-1] + float64(k)*h
-				t.between(e.last, at, at+h, &hint, to-1)
-				e.r.Act(e.last)
-				e.r.StepCov(e.x, e.p, h)
+				t.between(drives, at, at+h, &hint, to-1)
+				r.Act(drives)
+				r.StepCov(x, p, h)
 			}
 		}
-		at, half := (e.x[o]-off)/scale, sigma95*math.Sqrt(e.p[o*s.NX+o])/scale
+		at, half := (x[o]-off)/scale, sigma95*math.Sqrt(p[o*s.NX+o])/scale
 		fn(Row{Origin: i, Target: i, Forecast: at, Lower: at - half, Upper: at + half})
 	}
 	return nil
@@ -416,7 +418,7 @@ const (
 )
 
 // learnedFrom tells if m was learned from run, by its hash or, where either has none, by its name.
-func (m *Model) learnedFrom(run *Run) bool {
+func learnedFrom(m *Model, run *Run) bool {
 	return slices.ContainsFunc(m.Provenance.Runs, func(r RunSource) bool {
 		if r.SHA256 != "" && run.SHA256 != "" {
 			return r.SHA256 == run.SHA256
@@ -469,7 +471,7 @@ func Score(m *Model, run *Run, way Way, horizons []float64, from, to int) ([]Ski
 		for k := range tallies {
 			s := tallies[k].skill()
 			s.Run, s.Way, s.Horizon, s.Windows = run.Name, way.String(), horizons[k], [...]string{AllRows, OnePhase}[w]
-			s.HeldOut = !m.learnedFrom(run)
+			s.HeldOut = !learnedFrom(m, run)
 			out = append(out, s)
 		}
 	}

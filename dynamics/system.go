@@ -117,10 +117,10 @@ func compile(m *Model, fit bool) *System {
 	for i, t := range m.Terms {
 		n := mustParse(t.Expression)
 		if !t.Fixed {
-			n = &node{op: opMul, a: &node{op: opLeaf, name: coefficientName(i)}, b: n}
+			n = times(symbolNode(coefficientName(i)), n)
 		}
 		if t.Sign < 0 {
-			n = &node{op: opNeg, a: n}
+			n = n.negative()
 		}
 		r := b.add(n)
 		s.term = append(s.term, r)
@@ -134,7 +134,7 @@ func compile(m *Model, fit bool) *System {
 	}
 	seen := map[int32]bool{}
 	take := func(r int32) {
-		if r >= 0 && b.level[r] == levelDrive && !seen[r] {
+		if r >= 0 && b.levelOf(r) == levelDrive && !seen[r] {
 			seen[r] = true
 			s.drives = append(s.drives, r)
 		}
@@ -151,7 +151,7 @@ func compile(m *Model, fit bool) *System {
 	for _, r := range slices.Concat(s.rate, s.term) {
 		take(r)
 	}
-	if contact >= 0 && b.level[contact] == levelDrive {
+	if contact >= 0 && b.levelOf(contact) == levelDrive {
 		take(contact)
 		s.Contact = slices.Index(s.drives, contact)
 	}
@@ -190,7 +190,7 @@ func (s *System) deriveStates(b *builder) {
 			if d := b.derive(r, s.state+int32(j)); d >= 0 {
 				s.slopes = append(s.slopes, slope{int32(i), int32(j), d})
 				direct[i*n+j] = true
-				if i == j && i != StateTool && b.level[d] == levelParam {
+				if i == j && i != StateTool && b.levelOf(d) == levelParam {
 					s.decay[i] = d
 				}
 			}
@@ -229,7 +229,7 @@ func (s *System) findFollowers(b *builder) {
 		linear[i] = r >= 0
 	}
 	for _, d := range s.slopes {
-		if b.level[d.r] != levelParam {
+		if b.levelOf(d.r) != levelParam {
 			linear[d.of] = false
 		}
 	}
@@ -263,7 +263,7 @@ func (s *System) deriveParams(b *builder) {
 		for _, d := range s.drives {
 			dot := b.reg(levelState)
 			s.dots = append(s.dots, dot)
-			b.seeds[[2]int32{d, s.param + int32(s.dead)}] = b.emit(opNeg, dot, -1, 0)
+			b.seed(d, s.param+int32(s.dead), b.emit(opNeg, dot, -1, 0))
 		}
 	}
 	for i, r := range s.rate {
@@ -310,22 +310,6 @@ func (s *System) compileStart(params []string, fit bool) {
 }
 
 func coefficientName(i int) string { return fmt.Sprintf("coefficient_%d_", i) }
-
-func mustUnit(name string) unit.Unit {
-	u, err := ParseUnit(name)
-	if err != nil {
-		panic("dynamics: " + err.Error())
-	}
-	return u
-}
-
-func mustParse(text string) *node {
-	n, err := parseExpr(text)
-	if err != nil {
-		panic("dynamics: " + err.Error())
-	}
-	return n
-}
 
 // DeadTime is the time from inputs to their effect, s, of the document.
 func (s *System) DeadTime() float64 {
