@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"stirwatch/sensors/unit"
 )
@@ -333,6 +336,44 @@ func TestOptionsThatContradictThemselves(t *testing.T) {
 		}
 	}
 }
+
+// A recorder that hangs loses records, counted, and holds nothing up.
+func TestARecorderThatHangs(t *testing.T) {
+	block := make(chan struct{})
+	m := &machine{held: 400}
+	b, err := New(Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: recorderFunc(func(Record) { <-block })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxRecords + 100 {
+		ask(b, 400, time.Second) // refused: the bridge does not run
+	}
+	if b.Lost() != 100 {
+		t.Errorf("%d lost", b.Lost())
+	}
+	close(block)
+}
+
+type recorderFunc func(Record)
+
+func (f recorderFunc) Record(r Record) { f(r) }
+
+func TestDamagedStateFileStopsTheBridge(t *testing.T) {
+	path := t.TempDir() + "/bridge.json"
+	for _, text := range []string{"", "{", `{"leased":["gone"]}`} {
+		os.WriteFile(path, []byte(text), 0o644)
+		b, err := New(Options{Dialect: (&machine{}).dialect, Targets: []Target{toolTemperature()}, State: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var se *StateError
+		if err := b.Run(context.Background()); !errors.As(err, &se) || !strings.Contains(err.Error(), "make sure the machine is safe") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // story is one random life of a bridge: who asks what when, and what the machine does meanwhile.
 // It returns how many requests, faults and writes there were.
