@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"stirwatch/sensors/unit"
 )
@@ -23,6 +28,7 @@ type write struct {
 	at    time.Time
 	value float64
 	safe  bool
+	knob  bool // not from the wire: someone turned the knob
 }
 
 // machine is an emulated controller behind a [Dialect], with faults on order.
@@ -71,7 +77,7 @@ func (d toMachine) put(v float64, safe bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.held = v
-	d.writes = append(d.writes, write{time.Now(), v, safe})
+	d.writes = append(d.writes, write{at: time.Now(), value: v, safe: safe})
 }
 
 func (d toMachine) Set(ctx context.Context, _ string, v float64) error {
@@ -101,6 +107,14 @@ func (d toMachine) Show(op Op, t string, v float64) (string, error) { return fmt
 func (d toMachine) Resolution(string) float64                       { return d.res }
 func (d toMachine) Unsettled() bool                                 { return false }
 func (d toMachine) Close() error                                    { return nil }
+
+// turn sets the value at the machine itself.
+func (m *machine) turn(v float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = v
+	m.writes = append(m.writes, write{at: time.Now(), value: v, knob: true})
+}
 
 func (m *machine) log() []write {
 	m.mu.Lock()
@@ -286,6 +300,55 @@ func TestTheWatchdogNeedsNobody(t *testing.T) {
 	})
 }
 
+// belated is a machine whose next reading, once armed, hangs whatever its context says, and in the
+// end brings a number.
+type belated struct {
+	toMachine
+	armed *atomic.Bool
+	until chan struct{}
+}
+
+func (d belated) Get(ctx context.Context, target string) (float64, error) {
+	if d.armed.CompareAndSwap(true, false) {
+		<-d.until
+		return 444, nil
+	}
+	return d.toMachine.Get(ctx, target)
+}
+
+// The watchdog gives up a reading that does not come back and goes on through a new dialect. What the
+// reading brings in the end is nobody's.
+func TestALateReadingIsNobodys(t *testing.T) {
+	for _, ramp := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m, late := &machine{held: 400}, belated{armed: new(atomic.Bool), until: make(chan struct{})}
+			target := toolTemperature()
+			target.Safe.Ramp = ramp
+			b, stop := start(t, Options{Targets: []Target{target}, Dialect: func() Dialect {
+				return belated{toMachine{m}, late.armed, late.until}
+			}})
+			l, err := ask(b, 405, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-l.Reached()
+			late.armed.Store(true)
+			l.Release("enough")
+			for s, _ := b.State("set_point"); s.Reverting; s, _ = b.State("set_point") {
+				time.Sleep(time.Second)
+			}
+			close(late.until)
+			synctest.Wait()
+			if s, _ := b.State("set_point"); s.ReadBack != 300 {
+				t.Errorf("ramp %v: read back %g", ramp, s.ReadBack)
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestALeaseSurvivesNoCrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bridge.json")
 	m := &machine{held: 400}
@@ -334,9 +397,47 @@ func TestOptionsThatContradictThemselves(t *testing.T) {
 	}
 }
 
+// A recorder that hangs loses records, counted, and holds nothing up.
+func TestARecorderThatHangs(t *testing.T) {
+	block := make(chan struct{})
+	m := &machine{held: 400}
+	b, err := New(Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: recorderFunc(func(Record) { <-block })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxRecords + 100 {
+		ask(b, 400, time.Second) // refused: the bridge does not run
+	}
+	if b.Lost() != 100 {
+		t.Errorf("%d lost", b.Lost())
+	}
+	close(block)
+}
+
+type recorderFunc func(Record)
+
+func (f recorderFunc) Record(r Record) { f(r) }
+
+func TestDamagedStateFileStopsTheBridge(t *testing.T) {
+	path := t.TempDir() + "/bridge.json"
+	for _, text := range []string{"", "{", `{"leased":["gone"]}`} {
+		os.WriteFile(path, []byte(text), 0o644)
+		b, err := New(Options{Dialect: (&machine{}).dialect, Targets: []Target{toolTemperature()}, State: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var se *StateError
+		if err := b.Run(context.Background()); !errors.As(err, &se) || !strings.Contains(err.Error(), "make sure the machine is safe") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // story is one random life of a bridge: who asks what when, and what the machine does meanwhile.
 // It returns how many requests, faults and writes there were.
-func story(t *testing.T, seed uint64) (requests, writes int) {
+func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 	rng := rand.New(rand.NewPCG(seed, 4))
 	pick := func(ds ...time.Duration) time.Duration { return ds[rng.IntN(len(ds))] }
 	target := toolTemperature()
@@ -367,7 +468,6 @@ func story(t *testing.T, seed uint64) (requests, writes int) {
 		}
 		return time.Duration(rng.IntN(3)) * time.Millisecond, &DeviceError{"", "error: no"}
 	}
-	_ = pick
 	started := m.held
 	b, stop := start(t, o)
 	type span struct{ from, to time.Time }
@@ -379,7 +479,7 @@ func story(t *testing.T, seed uint64) (requests, writes int) {
 		pause := time.Duration(rng.IntN(6000)) * time.Millisecond
 		who := []string{"test", "other"}[rng.IntN(2)]
 		release := rng.IntN(6) == 0
-		turn := rng.IntN(12) == 0
+		turn, turned := rng.IntN(12) == 0, target.Min+rng.Float64()*(target.Max-target.Min)
 		frng.Unlock()
 		requests++
 		l, err := b.Command(Command{Target: "set_point", Value: unit.Quantity{Value: v, Unit: celsius}, For: d, Who: who, Why: "story"})
@@ -389,17 +489,20 @@ func story(t *testing.T, seed uint64) (requests, writes int) {
 		if release && l != nil {
 			l.Release("story")
 		}
-		if turn && !m.noReadBack {
-			_ = turn
+		time.Sleep(pause / 2)
+		if turn && !m.noReadBack { // where it cannot be read back nobody can know
+			turns++
+			m.turn(turned)
 		}
-		time.Sleep(pause)
+		time.Sleep(pause - pause/2)
 	}
 	frng.Lock()
 	faulty = 0
 	frng.Unlock()
 	time.Sleep(time.Minute + 15*time.Minute) // silence, and a machine that answers
 	// Silence has led to the safe state, if anything was commanded at all.
-	log := m.log()
+	all := m.log()
+	log := slices.DeleteFunc(slices.Clone(all), func(w write) bool { return w.knob })
 	if len(log) > 0 && log[len(log)-1].value != target.Safe.Value {
 		t.Errorf("seed %d: silence ended at %g, the safe value is %g", seed, log[len(log)-1].value, target.Safe.Value)
 	}
@@ -408,22 +511,30 @@ func story(t *testing.T, seed uint64) (requests, writes int) {
 	}
 	// Every write is inside limits and slew, or the safe value itself.
 	step := max(o.Step, time.Duration(m.res/target.Slew*1e9))
-	last, at := started, time.Time{}
-	for _, w := range log {
+	origins, at := []float64{started}, time.Time{} // where the machine may be as far as the bridge can know
+	for _, w := range all {
+		if w.knob {
+			origins = append(origins, w.value)
+			continue
+		}
 		const tiny = 1e-6
 		inside := w.value >= target.Min-tiny && w.value <= target.Max+tiny
 		isSafe := w.safe && math.Abs(w.value-target.Safe.Value) < tiny
 		if !inside && !isSafe {
 			t.Errorf("seed %d: %g is outside the limits", seed, w.value)
 		}
-		from := math.Min(math.Max(last, target.Min), target.Max)
-		reach := target.Slew * min(w.at.Sub(at), step).Seconds()
-		if at.IsZero() {
-			reach = target.Slew * step.Seconds()
-		}
 		blind := m.noReadBack && at.IsZero() // nobody knows where it starts
-		if jump := isSafe && (!target.Safe.Ramp || blind); !jump && math.Abs(w.value-from) > reach+tiny && !(from != last && w.value == from) {
-			t.Errorf("seed %d: from %g to %g in %v with %g a second", seed, last, w.value, w.at.Sub(at), target.Slew)
+		walked := isSafe && (!target.Safe.Ramp || blind)
+		for i, last := range origins {
+			from := math.Min(math.Max(last, target.Min), target.Max)
+			reach := target.Slew * step.Seconds()
+			if i == 0 && !at.IsZero() {
+				reach = target.Slew * min(w.at.Sub(at), step).Seconds()
+			}
+			walked = walked || math.Abs(w.value-from) <= reach+tiny || from != last && w.value == from
+		}
+		if !walked {
+			t.Errorf("seed %d: from %g to %g in %v with %g a second", seed, origins, w.value, w.at.Sub(at), target.Slew)
 		}
 		// Whatever moves away from the safe state has a lease.
 		if !w.safe {
@@ -435,7 +546,7 @@ func story(t *testing.T, seed uint64) (requests, writes int) {
 				t.Errorf("seed %d: %g was written without a lease", seed, w.value)
 			}
 		}
-		last, at = w.value, w.at
+		origins, at = append(origins[:0], w.value), w.at
 	}
 	// Silence is answered in time: after the end of every lease that was not followed by another,
 	// the safe state, or the first step to it, is on the wire within the grace.
@@ -459,7 +570,7 @@ func story(t *testing.T, seed uint64) (requests, writes int) {
 			t.Errorf("seed %d: nothing safe on the wire within %v of the end of a lease", seed, defaultGrace)
 		}
 	}
-	return requests, len(log)
+	return requests, len(log), turns
 }
 
 func TestStories(t *testing.T) {
@@ -467,17 +578,20 @@ func TestStories(t *testing.T) {
 	if testing.Short() {
 		cases = 300
 	}
-	requests, writes := 0, 0
+	requests, writes, turns := 0, 0, 0
 	for seed := range uint64(cases) {
 		synctest.Test(t, func(t *testing.T) {
-			r, w := story(t, seed)
-			requests, writes = requests+r, writes+w
+			r, w, k := story(t, seed)
+			requests, writes, turns = requests+r, writes+w, turns+k
 		})
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d stories, %d commands, %d writes", cases, requests, writes)
+	if turns == 0 {
+		t.Error("nobody has turned the knob")
+	}
+	t.Logf("%d stories, %d commands, %d writes, %d turns of the knob", cases, requests, writes, turns)
 }
 
 func FuzzStory(f *testing.F) {

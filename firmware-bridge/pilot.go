@@ -115,7 +115,7 @@ func (b *Bridge) advance(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 	b.mu.Lock()
 	if g.last == v {
 		g.lastAt = time.Now() // it may have got through no earlier than now
-		g.acknowledged = err == nil
+		g.acknowledged = err == nil && g.lease == l && !g.reverting
 	}
 	b.mu.Unlock()
 	if err != nil {
@@ -152,8 +152,11 @@ func (b *Bridge) learn(ctx context.Context, d Dialect, g *gate, l *Lease) error 
 			return err
 		}
 		b.mu.Lock()
+		defer b.mu.Unlock()
+		if g.lease != l || g.reverting {
+			return ErrReplaced
+		}
 		g.known, g.verified, g.acknowledged = true, true, true
-		b.mu.Unlock()
 		return nil
 	case err != nil:
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -92,16 +93,13 @@ func (b *Bridge) revert(g *gate) {
 	b.mu.Lock()
 	lost := g.Safe.Ramp && !g.known
 	b.mu.Unlock()
-	if lost {
-		b.bounded(ctx, d, func() error { // where it cannot be told, it does not walk
-			v, err := d.Get(ctx, g.Name)
-			if err == nil {
-				b.mu.Lock()
-				g.known, g.last, g.lastAt = true, v, later(g.lastAt, time.Now().Add(-g.step))
-				b.mu.Unlock()
-			}
-			return err
-		})
+	if lost { // where it cannot be told, it does not walk
+		v, err := bounded(ctx, b, d, func() (float64, error) { return d.Get(ctx, g.Name) })
+		if err == nil {
+			b.mu.Lock()
+			g.known, g.last, g.lastAt = true, v, later(g.lastAt, time.Now().Add(-g.step))
+			b.mu.Unlock()
+		}
 	}
 
 	b.mu.Lock()
@@ -115,33 +113,34 @@ func (b *Bridge) revert(g *gate) {
 	g.last, g.lastAt = v, now
 	b.mu.Unlock()
 
-	err := b.bounded(ctx, d, func() error {
+	told, err := bounded(ctx, b, d, func() (told answer, err error) {
 		sent := d.Safe(ctx, g.Name, v)
-		b.mu.Lock()
-		g.lastAt = time.Now() // it may have got through no earlier than now
-		b.mu.Unlock()
+		told = answer{at: time.Now(), back: math.NaN()}
 		if sent != nil && !errors.Is(sent, ErrUnsure) {
-			return sent
+			return told, sent
 		}
 		back, err := d.Get(ctx, g.Name) // decides where the acknowledgement is unsure
 		if errors.Is(err, ErrNoReadBack) {
-			return sent
+			return told, sent
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			told.back = back
 		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		g.readBack = back
-		if !g.within(back) {
-			return fmt.Errorf("%s was set to %g and reads back %g %s", g.Name, v, back, g.Unit)
-		}
-		return nil
+		return told, err
 	})
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now = time.Now()
+	if told.at.IsZero() {
+		told.at = now
+	}
+	g.lastAt = told.at // it may have got through no earlier than that
+	if back := told.back; err == nil && !math.IsNaN(back) {
+		if g.readBack = back; !g.within(back) {
+			err = fmt.Errorf("%s was set to %g and reads back %g %s", g.Name, v, back, g.Unit)
+		}
+	}
 	b.abandoned = unsettled(b.abandoned)
 	switch {
 	case v != g.Safe.Value:
@@ -162,23 +161,38 @@ func (b *Bridge) revert(g *gate) {
 	}
 }
 
-// bounded runs a request of the watchdog's and comes back even where the dialect does not.
-func (b *Bridge) bounded(ctx context.Context, d Dialect, request func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- request() }()
+// answer is what a request for the safe state brought.
+type answer struct {
+	at   time.Time // when it was acknowledged, or not
+	back float64   // NaN: not read back
+}
+
+// bounded runs a request of the watchdog's and comes back even where the dialect does not. A
+// request that was given up changes nothing any more: its result has nowhere to go.
+func bounded[T any](ctx context.Context, b *Bridge, d Dialect, request func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := request()
+		done <- result{v, err}
+	}()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.v, r.err
 	case <-ctx.Done():
 	}
 	grace := time.NewTimer(b.o.Grace)
 	defer grace.Stop()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.v, r.err
 	case <-grace.C:
 		b.abandon(d)
-		return fmt.Errorf("the dialect did not come back: %w", ctx.Err())
+		var none T
+		return none, fmt.Errorf("the dialect did not come back: %w", ctx.Err())
 	}
 }
 

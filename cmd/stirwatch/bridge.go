@@ -17,6 +17,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
+	"stirwatch/firmware-bridge/dialect"
 	"stirwatch/sensors/unit"
 )
 
@@ -89,48 +90,48 @@ func bridgeOptions(c *config.Config) (o bridge.Options, err error) {
 // dialectOf returns what makes the dialect that the section names.
 func dialectOf(c *config.Config, o bridge.Options) (func() (bridge.Dialect, error), error) {
 	b := c.Bridge
-	var port *bridge.Port
+	var port *dialect.Port
 	if b.Serial != nil {
 		var err error
-		port, err = bridge.Serial(bridge.SerialOptions{Path: c.Abs(b.Serial.Port), Baud: b.Serial.Baud, Parity: b.Serial.Parity, Stop: b.Serial.Stop, Settle: b.Serial.Settle})
+		port, err = dialect.Serial(dialect.SerialOptions{Path: c.Abs(b.Serial.Port), Baud: b.Serial.Baud, Parity: b.Serial.Parity, Stop: b.Serial.Stop, Settle: b.Serial.Settle})
 		if err != nil {
 			return nil, err
 		}
 	}
 	switch {
 	case b.MELD != nil:
-		words := make(map[string]bridge.MELDWord)
+		words := make(map[string]dialect.MELDWord)
 		for _, w := range b.MELD.Words {
-			words[w.Name] = bridge.MELDWord{Code: w.Code, Key: w.Key, Safe: w.Safe, Decimals: w.Decimals}
+			words[w.Name] = dialect.MELDWord{Code: w.Code, Key: w.Key, Safe: w.Safe, Decimals: w.Decimals}
 		}
-		return func() (bridge.Dialect, error) { return bridge.NewMELD(port, words) }, nil
+		return func() (bridge.Dialect, error) { return dialect.NewMELD(port, words) }, nil
 	case b.Line != nil:
-		opt := bridge.LineOptions{
+		opt := dialect.LineOptions{
 			Port: port, End: map[string]string{"crlf": "\r\n", "lf": "\n", "cr": "\r"}[b.Line.End],
 			Probe: question(b.Line.Probe), Refusal: b.Line.Refusal, Sync: b.Line.Sync, Quiet: b.Line.Quiet,
-			Words: make(map[string]bridge.LineWord),
+			Words: make(map[string]dialect.LineWord),
 		}
 		for _, w := range b.Line.Words {
-			opt.Words[w.Name] = bridge.LineWord{Set: w.Set, Reply: w.Reply, Get: question(w.Get), Safe: w.Safe, SafeReply: w.SafeReply, Scale: w.Scale}
+			opt.Words[w.Name] = dialect.LineWord{Set: w.Set, Reply: w.Reply, Get: question(w.Get), Safe: w.Safe, SafeReply: w.SafeReply, Scale: w.Scale}
 		}
-		return func() (bridge.Dialect, error) { return bridge.NewLine(opt) }, nil
+		return func() (bridge.Dialect, error) { return dialect.NewLine(opt) }, nil
 	case b.Printer != nil:
-		words := make(map[string]bridge.PrinterWord)
+		words := make(map[string]dialect.PrinterWord)
 		for _, w := range b.Printer.Words {
-			words[w.Name] = bridge.PrinterWord{Code: w.Code, Tool: w.Tool, Key: w.Key, Measured: w.Measured, Decimals: w.Decimals}
+			words[w.Name] = dialect.PrinterWord{Code: w.Code, Tool: w.Tool, Key: w.Key, Measured: w.Measured, Decimals: w.Decimals}
 		}
-		return func() (bridge.Dialect, error) { return bridge.NewPrinter(port, words, b.Printer.Report) }, nil
+		return func() (bridge.Dialect, error) { return dialect.NewPrinter(port, words, b.Printer.Report) }, nil
 	case b.Modbus != nil:
-		words := make(map[string]bridge.ModbusWord)
+		words := make(map[string]dialect.ModbusWord)
 		for _, w := range b.Modbus.Words {
-			word := bridge.ModbusWord{Register: uint16(w.Register), Type: w.Type, Swapped: w.Swapped, Multiple: w.Multiple, Scale: w.Scale}
+			word := dialect.ModbusWord{Register: uint16(w.Register), Type: w.Type, Swapped: w.Swapped, Multiple: w.Multiple, Scale: w.Scale}
 			if w.Read >= 0 {
 				read := uint16(w.Read)
 				word.Read = &read
 			}
 			words[w.Name] = word
 		}
-		return func() (bridge.Dialect, error) { return bridge.NewModbus(port, b.Modbus.Slave, b.Serial.Baud, words) }, nil
+		return func() (bridge.Dialect, error) { return dialect.NewModbus(port, b.Modbus.Slave, b.Serial.Baud, words) }, nil
 	}
 	password, err := b.MQTT.Password.Resolve()
 	if err != nil {
@@ -140,9 +141,9 @@ func dialectOf(c *config.Config, o bridge.Options) (func() (bridge.Dialect, erro
 	if secure, err = newTLS(c, b.MQTT.TLS); err != nil {
 		return nil, err
 	}
-	opt := bridge.MQTTOptions{Broker: string(b.MQTT.Broker), Username: b.MQTT.Username, Password: password, TLS: secure, Expires: b.MQTT.Expires, Words: make(map[string]bridge.MQTTWord)}
+	opt := dialect.MQTTOptions{Broker: string(b.MQTT.Broker), Username: b.MQTT.Username, Password: password, TLS: secure, Expires: b.MQTT.Expires, Words: make(map[string]dialect.MQTTWord)}
 	for _, w := range b.MQTT.Words {
-		word := bridge.MQTTWord{Command: w.Command, Ack: w.Ack}
+		word := dialect.MQTTWord{Command: w.Command, Ack: w.Ack}
 		for _, t := range o.Targets {
 			if t.Name == w.Name {
 				word.Unit = t.Unit.String()
@@ -150,11 +151,11 @@ func dialectOf(c *config.Config, o bridge.Options) (func() (bridge.Dialect, erro
 		}
 		opt.Words[w.Name] = word
 	}
-	return func() (bridge.Dialect, error) { return bridge.NewMQTT(opt) }, nil
+	return func() (bridge.Dialect, error) { return dialect.NewMQTT(opt) }, nil
 }
 
-func question(q config.LineQuestion) bridge.LineQuestion {
-	return bridge.LineQuestion{Send: q.Send, Reply: q.Reply, Lines: q.Lines, Line: q.Line}
+func question(q config.LineQuestion) dialect.LineQuestion {
+	return dialect.LineQuestion{Send: q.Send, Reply: q.Reply, Lines: q.Lines, Line: q.Line}
 }
 
 func bridgeProbeCommand() *cobra.Command {

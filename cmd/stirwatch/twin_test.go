@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	bridge "stirwatch/firmware-bridge"
+	"stirwatch/firmware-bridge/dialect"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
@@ -133,11 +133,11 @@ func TestTwinAnswersTheBridge(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	port, err := bridge.Serial(bridge.SerialOptions{Path: link})
+	port, err := dialect.Serial(dialect.SerialOptions{Path: link})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := bridge.NewMELD(port, map[string]bridge.MELDWord{
+	d, err := dialect.NewMELD(port, map[string]dialect.MELDWord{
 		"set_point": {Code: "M41", Key: "sp", Decimals: 1},
 		"override":  {Code: "M52", Key: "override"},
 		"spindle":   {Code: "M06", Key: "rpm", Safe: "M05"},

@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"bytes"
@@ -19,8 +19,35 @@ import (
 
 	"github.com/creack/pty"
 
+	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors/unit"
 )
+
+var celsius = unit.MustParse("°C")
+
+// write is one value that reached an emulated controller.
+type write struct {
+	at    time.Time
+	value float64
+}
+
+// notes gathers verdicts.
+type notes struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (n *notes) Record(r bridge.Record) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, string(r.Verdict))
+}
+
+func (n *notes) verdicts() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.all, " ")
+}
 
 // device is an emulated controller: bytes in, replies out. It keeps what it was commanded.
 type device interface {
@@ -258,13 +285,13 @@ func (d *modbusBox) feed(in []byte) (out [][]byte) {
 // counterpart is one device with the dialect and the target that drive it.
 type counterpart struct {
 	name    string
-	target  Target
+	target  bridge.Target
 	device  func(start float64) device
-	dialect func(p *Port) (Dialect, error)
+	dialect func(p *Port) (bridge.Dialect, error)
 }
 
 // kitYAML's twin in Go: the same words are read from the manual page in the command's tests.
-func kitDialect(p *Port) (Dialect, error) {
+func kitDialect(p *Port) (bridge.Dialect, error) {
 	return NewLine(LineOptions{Port: p, Probe: LineQuestion{Send: "VER", Reply: "TCLab{any}"}, Quiet: 50 * time.Millisecond, Words: map[string]LineWord{
 		"heater": {Set: "Q1 {value:.1f}", Reply: "{value}", Get: LineQuestion{Send: "SCAN", Lines: 4, Line: 3}, Safe: "X"},
 		"t1":     {Get: LineQuestion{Send: "T1"}},
@@ -272,24 +299,26 @@ func kitDialect(p *Port) (Dialect, error) {
 }
 
 var counterparts = []counterpart{
-	{"MELD", Target{Name: "x", Unit: celsius, Min: 300, Max: 480, Slew: 10, Tolerance: 0.5, Lease: time.Minute, Safe: SafeState{"off", 0, false}},
+	{"MELD", bridge.Target{Name: "x", Unit: celsius, Min: 300, Max: 480, Slew: 10, Tolerance: 0.5, Lease: time.Minute, Safe: bridge.SafeState{Name: "off", Value: 0, Ramp: false}},
 		func(v float64) device { return &meldBox{sp: v} },
-		func(p *Port) (Dialect, error) { return NewMELD(p, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}}) }},
-	{"line", Target{Name: "x", Unit: unit.MustParse("%"), Min: 0, Max: 60, Slew: 5, Tolerance: 0.1, Lease: time.Minute, Safe: SafeState{"off", 0, false}},
+		func(p *Port) (bridge.Dialect, error) {
+			return NewMELD(p, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+		}},
+	{"line", bridge.Target{Name: "x", Unit: unit.MustParse("%"), Min: 0, Max: 60, Slew: 5, Tolerance: 0.1, Lease: time.Minute, Safe: bridge.SafeState{Name: "off", Value: 0, Ramp: false}},
 		func(v float64) device { return &kitBox{q: [2]float64{v}, t: [2]float64{21, 22}} },
-		func(p *Port) (Dialect, error) {
+		func(p *Port) (bridge.Dialect, error) {
 			d, err := kitDialect(p)
 			d.(*Line).words["x"] = d.(*Line).words["heater"]
 			return d, err
 		}},
-	{"printer", Target{Name: "x", Unit: celsius, Min: 20, Max: 250, Slew: 20, Tolerance: 0.5, Lease: time.Minute, Safe: SafeState{"off", 0, false}},
+	{"printer", bridge.Target{Name: "x", Unit: celsius, Min: 20, Max: 250, Slew: 20, Tolerance: 0.5, Lease: time.Minute, Safe: bridge.SafeState{Name: "off", Value: 0, Ramp: false}},
 		func(v float64) device { return &printerBox{target: v, chatter: true} },
-		func(p *Port) (Dialect, error) {
+		func(p *Port) (bridge.Dialect, error) {
 			return NewPrinter(p, map[string]PrinterWord{"x": {Code: "M104", Tool: -1}}, 0)
 		}},
-	{"Modbus", Target{Name: "x", Unit: celsius, Min: -10, Max: 90, Slew: 3, Tolerance: 0.1, Lease: time.Minute, Safe: SafeState{"hold", 20, true}},
+	{"Modbus", bridge.Target{Name: "x", Unit: celsius, Min: -10, Max: 90, Slew: 3, Tolerance: 0.1, Lease: time.Minute, Safe: bridge.SafeState{Name: "hold", Value: 20, Ramp: true}},
 		func(v float64) device { d := &modbusBox{}; d.reg[6] = uint16(int16(math.Round(v * 10))); return d },
-		func(p *Port) (Dialect, error) {
+		func(p *Port) (bridge.Dialect, error) {
 			read := uint16(6)
 			return NewModbus(p, 17, 19200, map[string]ModbusWord{"x": {Register: 5, Read: &read, Scale: 10}})
 		}},
@@ -329,27 +358,24 @@ func within(t testing.TB, what string, c <-chan struct{}) {
 	}
 }
 
-func running(t testing.TB, o Options) (*Bridge, func()) {
+// start runs a bridge, also inside a bubble of testing/synctest.
+func start(t testing.TB, o bridge.Options) (b *bridge.Bridge, stop func() error) {
 	t.Helper()
-	b, err := New(o)
+	b, err := bridge.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
-	for {
-		b.mu.Lock()
-		up := b.running
-		b.mu.Unlock()
-		if up {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	<-b.Started()
+	return b, func() error { cancel(); return <-ended }
+}
+
+func running(t testing.TB, o bridge.Options) (*bridge.Bridge, func()) {
+	b, stop := start(t, o)
 	return b, func() {
-		cancel()
-		if err := <-ended; err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -368,16 +394,16 @@ func TestDialectsOverPseudoTerminals(t *testing.T) {
 			}
 			n, target := &notes{}, c.target
 			target.Slew = 1000
-			make := func() Dialect {
+			make := func() bridge.Dialect {
 				d, err := c.dialect(port)
 				if err != nil {
 					t.Fatal(err)
 				}
 				return d
 			}
-			b, stop := running(t, Options{Dialect: make, Targets: []Target{target}, Recorder: n, Step: 10 * time.Millisecond})
+			b, stop := running(t, bridge.Options{Dialect: make, Targets: []bridge.Target{target}, Recorder: n, Step: 10 * time.Millisecond})
 			goal := (target.Min + target.Max) / 2
-			l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: goal, Unit: target.Unit}, For: time.Minute, Who: "test", Why: "pty"})
+			l, err := b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: goal, Unit: target.Unit}, For: time.Minute, Who: "test", Why: "pty"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -486,15 +512,15 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 	switch kind := rng.IntN(3); {
 	case c.name == "line": // its safe state is a command of its own
 	case kind == 0:
-		target.Safe = SafeState{"low", math.Ceil(target.Min), false}
+		target.Safe = bridge.SafeState{Name: "low", Value: math.Ceil(target.Min), Ramp: false}
 	case kind == 1:
-		target.Safe = SafeState{"middle", math.Round((target.Min + target.Max) / 2), true}
+		target.Safe = bridge.SafeState{Name: "middle", Value: math.Round((target.Min + target.Max) / 2), Ramp: true}
 	}
 	started := math.Round(target.Min + rng.Float64()*(target.Max-target.Min))
 	d := c.device(started)
 	tr := &trouble{d: d, rng: rand.New(rand.NewPCG(seed, 8)), level: rng.Float64() * 0.3}
 	port := &Port{Name: c.name, Open: tr.open}
-	o := Options{Targets: []Target{target}, Dialect: func() Dialect {
+	o := bridge.Options{Targets: []bridge.Target{target}, Dialect: func() bridge.Dialect {
 		d, err := c.dialect(port)
 		if err != nil {
 			t.Fatal(err)
@@ -506,7 +532,7 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 	for range 3 + rng.IntN(8) {
 		v := []float64{target.Min, target.Max, target.Min + rng.Float64()*(target.Max-target.Min), -1e6, 1e6}[rng.IntN(5)]
 		commands++
-		b.Command(Command{Target: "x", Value: unit.Quantity{Value: v, Unit: target.Unit}, For: time.Duration(rng.IntN(10_000)) * time.Millisecond, Who: "test", Why: "story"})
+		b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: v, Unit: target.Unit}, For: time.Duration(rng.IntN(10_000)) * time.Millisecond, Who: "test", Why: "story"})
 		time.Sleep(time.Duration(rng.IntN(5000)) * time.Millisecond)
 	}
 	tr.mu.Lock()
@@ -520,7 +546,8 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 	if err := stop(); err != nil {
 		t.Errorf("%s, seed %d: %v", c.name, seed, err)
 	}
-	res := b.targets[0].resolution
+	res := o.Dialect().Resolution("x")
+	step := max(time.Second, time.Duration(res/target.Slew*1e9)) // the default, or what one resolution takes
 	last, at := started, time.Time{}
 	for _, w := range log {
 		const tiny = 1e-6
@@ -532,7 +559,7 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 		// A step that was lost on the way is made up for by the next one: over time it is the same.
 		reach := target.Slew * w.at.Sub(at).Seconds()
 		if at.IsZero() {
-			reach = target.Slew * (w.at.Sub(began) + b.targets[0].step).Seconds()
+			reach = target.Slew * (w.at.Sub(began) + step).Seconds()
 		}
 		if jump := isSafe && !target.Safe.Ramp; !jump && math.Abs(w.value-from) > reach+res+tiny && !(from != last && w.value == from) {
 			t.Errorf("%s, seed %d: from %g to %g in %v with %g a second", c.name, seed, last, w.value, w.at.Sub(at), target.Slew)

@@ -1,4 +1,6 @@
-package bridge
+// Package dialect holds the languages of controllers: MELD M-codes, lines of text, 3-D printer
+// firmware, Modbus RTU and MQTT, each one a [bridge.Dialect], and the [Port] that they speak over.
+package dialect
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	bridge "stirwatch/firmware-bridge"
 )
 
 // Printer speaks the language of 3-D printer firmware (Marlin and its relatives): numbered lines
@@ -54,14 +56,14 @@ func NewPrinter(p *Port, words map[string]PrinterWord, report time.Duration) (*P
 	return &Printer{link: link{port: p}, words: words, report: report}, nil
 }
 
-func (p *Printer) text(op Op, target string, v float64) (string, error) {
+func (p *Printer) text(op bridge.Op, target string, v float64) (string, error) {
 	w, ok := p.words[target]
 	switch {
-	case op == OpProbe:
+	case op == bridge.OpProbe:
 		return "M115", nil
 	case !ok:
-		return "", fmt.Errorf("%w: %s", ErrNoTarget, target)
-	case op == OpGet:
+		return "", fmt.Errorf("%w: %s", bridge.ErrNoTarget, target)
+	case op == bridge.OpGet:
 		return "M105", nil
 	case w.Code == "":
 		return "", fmt.Errorf("%s is only read", target)
@@ -83,13 +85,13 @@ func numbered(n int, s string) string {
 	return s + "*" + strconv.Itoa(int(sum)) + "\n"
 }
 
-// Show implements [Dialect].
-func (p *Printer) Show(op Op, target string, v float64) (string, error) {
+// Show implements [bridge.Dialect].
+func (p *Printer) Show(op bridge.Op, target string, v float64) (string, error) {
 	s, err := p.text(op, target, v)
 	return strconv.Quote(numbered(p.n+1, s)), err
 }
 
-// Resolution implements [Dialect].
+// Resolution implements [bridge.Dialect].
 func (p *Printer) Resolution(target string) float64 { return grid(p.words[target].Decimals) }
 
 // restart makes the firmware count from 0.
@@ -126,7 +128,7 @@ func (p *Printer) resync(ctx context.Context) error {
 	if fresh {
 		// Firmware that does not know M155 says so and answers ok; then nothing is reported.
 		_, err := p.exchange(ctx, "M155 S"+strconv.Itoa(int(p.report.Seconds())))
-		if _, refused := err.(*DeviceError); err != nil && !refused {
+		if _, refused := err.(*bridge.DeviceError); err != nil && !refused {
 			return err
 		}
 	}
@@ -165,7 +167,7 @@ func (p *Printer) exchange(ctx context.Context, s string) (string, error) {
 			}
 			p.n, p.stale = n, false
 			if refusal != "" {
-				return "", &DeviceError{s, refusal}
+				return "", &bridge.DeviceError{Request: s, Reply: refusal}
 			}
 			return strings.Join(append(said, reply), "\n"), nil
 		case strings.HasPrefix(lower, "resend") || strings.HasPrefix(lower, "rs "):
@@ -180,7 +182,7 @@ func (p *Printer) exchange(ctx context.Context, s string) (string, error) {
 		case strings.HasPrefix(lower, "error:"), strings.HasPrefix(lower, "!!"), strings.Contains(lower, "unknown command"):
 			refusal = reply
 			if strings.HasPrefix(lower, "!!") || strings.Contains(lower, "halted") {
-				return "", &DeviceError{s, reply} // no ok will come
+				return "", &bridge.DeviceError{Request: s, Reply: reply} // no ok will come
 			}
 		case strings.Contains(lower, "busy:"), strings.HasPrefix(reply, "T:"), reply == "wait", strings.HasPrefix(reply, "start"):
 		default:
@@ -191,9 +193,9 @@ func (p *Printer) exchange(ctx context.Context, s string) (string, error) {
 	}
 }
 
-// Set implements [Dialect].
+// Set implements [bridge.Dialect].
 func (p *Printer) Set(ctx context.Context, target string, v float64) error {
-	s, err := p.text(OpSet, target, v)
+	s, err := p.text(bridge.OpSet, target, v)
 	if err != nil {
 		return err
 	}
@@ -204,9 +206,9 @@ func (p *Printer) Set(ctx context.Context, target string, v float64) error {
 	return err
 }
 
-// Safe implements [Dialect].
+// Safe implements [bridge.Dialect].
 func (p *Printer) Safe(ctx context.Context, target string, v float64) error {
-	s, err := p.text(OpSafe, target, v)
+	s, err := p.text(bridge.OpSafe, target, v)
 	if err != nil {
 		return err
 	}
@@ -224,12 +226,12 @@ func (p *Printer) Safe(ctx context.Context, target string, v float64) error {
 	if err := p.resync(ctx); err != nil {
 		return err
 	}
-	return ErrUnsure
+	return bridge.ErrUnsure
 }
 
-// Get implements [Dialect].
+// Get implements [bridge.Dialect].
 func (p *Printer) Get(ctx context.Context, target string) (float64, error) {
-	s, err := p.text(OpGet, target, 0)
+	s, err := p.text(bridge.OpGet, target, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -272,7 +274,7 @@ func reported(reply, key string, measured bool) (float64, error) {
 	return 0, fmt.Errorf("%.80q tells nothing of %s", reply, key)
 }
 
-// Probe implements [Dialect].
+// Probe implements [bridge.Dialect].
 func (p *Printer) Probe(ctx context.Context) (string, error) {
 	if err := p.resync(ctx); err != nil {
 		return "", err

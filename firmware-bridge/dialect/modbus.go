@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	bridge "stirwatch/firmware-bridge"
 )
 
 // Modbus speaks Modbus RTU to one slave: function 3 reads holding registers, 6 and 16 write them.
@@ -92,7 +94,7 @@ func (w *ModbusWord) encode(v float64) ([]byte, error) {
 	raw := v * w.Scale
 	fits := func(lo, hi float64) error {
 		if raw = math.Round(raw); !(raw >= lo && raw <= hi) {
-			return fmt.Errorf("%w: %g does not fit into %s", ErrLimit, v*w.Scale, w.Type)
+			return fmt.Errorf("%w: %g does not fit into %s", bridge.ErrLimit, v*w.Scale, w.Type)
 		}
 		return nil
 	}
@@ -148,14 +150,14 @@ func (w *ModbusWord) decode(b []byte) (float64, error) {
 }
 
 // request is the frame of an operation.
-func (m *Modbus) request(op Op, target string, v float64) ([]byte, error) {
+func (m *Modbus) request(op bridge.Op, target string, v float64) ([]byte, error) {
 	w, ok := m.words[target]
 	switch {
-	case op == OpProbe:
+	case op == bridge.OpProbe:
 		return nil, errors.New("Modbus has no question that every device answers: get a target instead")
 	case !ok:
-		return nil, fmt.Errorf("%w: %s", ErrNoTarget, target)
-	case op == OpGet:
+		return nil, fmt.Errorf("%w: %s", bridge.ErrNoTarget, target)
+	case op == bridge.OpGet:
 		register := w.Register
 		if w.Read != nil {
 			register = *w.Read
@@ -177,13 +179,13 @@ func (m *Modbus) request(op Op, target string, v float64) ([]byte, error) {
 	return m.frame(append(append(pdu, byte(len(data))), data...)), nil
 }
 
-// Show implements [Dialect].
-func (m *Modbus) Show(op Op, target string, v float64) (string, error) {
+// Show implements [bridge.Dialect].
+func (m *Modbus) Show(op bridge.Op, target string, v float64) (string, error) {
 	b, err := m.request(op, target, v)
 	return strings.ToUpper(hex.EncodeToString(b)), err
 }
 
-// Resolution implements [Dialect]: 1 in an integer register, about 7 digits in a float32.
+// Resolution implements [bridge.Dialect]: 1 in an integer register, about 7 digits in a float32.
 func (m *Modbus) Resolution(target string) float64 {
 	w, ok := m.words[target]
 	if !ok || w.Type == "float32" {
@@ -239,7 +241,7 @@ func (m *Modbus) exchange(ctx context.Context, request []byte) ([]byte, error) {
 		if why == "" {
 			why = "unknown exception"
 		}
-		return nil, &DeviceError{fmt.Sprintf("%X", request), fmt.Sprintf("exception %d: %s", answer[2], why)}
+		return nil, &bridge.DeviceError{Request: fmt.Sprintf("%X", request), Reply: fmt.Sprintf("exception %d: %s", answer[2], why)}
 	case answer[1] != request[1]:
 		return nil, bad("another function")
 	case answer[1] == 3 && int(answer[2]) != 2*int(binary.BigEndian.Uint16(request[4:])):
@@ -270,9 +272,9 @@ func answerLength(b []byte) int {
 	return len(b)
 }
 
-// Set implements [Dialect].
+// Set implements [bridge.Dialect].
 func (m *Modbus) Set(ctx context.Context, target string, v float64) error {
-	b, err := m.request(OpSet, target, v)
+	b, err := m.request(bridge.OpSet, target, v)
 	if err != nil {
 		return err
 	}
@@ -280,14 +282,14 @@ func (m *Modbus) Set(ctx context.Context, target string, v float64) error {
 	return err
 }
 
-// Safe implements [Dialect]. The echo repeats register and value and cannot be another one's.
+// Safe implements [bridge.Dialect]. The echo repeats register and value and cannot be another one's.
 func (m *Modbus) Safe(ctx context.Context, target string, v float64) error {
 	return m.Set(ctx, target, v)
 }
 
-// Get implements [Dialect].
+// Get implements [bridge.Dialect].
 func (m *Modbus) Get(ctx context.Context, target string) (float64, error) {
-	b, err := m.request(OpGet, target, 0)
+	b, err := m.request(bridge.OpGet, target, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -299,7 +301,7 @@ func (m *Modbus) Get(ctx context.Context, target string) (float64, error) {
 	return w.decode(data)
 }
 
-// Probe implements [Dialect]: it reads every target.
+// Probe implements [bridge.Dialect]: it reads every target.
 func (m *Modbus) Probe(ctx context.Context) (string, error) {
 	var s []string
 	for name := range m.words {

@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	bridge "stirwatch/firmware-bridge"
 )
 
 // Line speaks to whatever takes a line and answers with lines, or with nothing: lab kits, bench
@@ -136,13 +138,13 @@ func (q *LineQuestion) check(name string) error {
 func (l *Line) word(target string) (lineWord, error) {
 	w, ok := l.words[target]
 	if !ok {
-		return w, fmt.Errorf("%w: %s; there are %s", ErrNoTarget, target, strings.Join(slices.Sorted(maps.Keys(l.words)), ", "))
+		return w, fmt.Errorf("%w: %s; there are %s", bridge.ErrNoTarget, target, strings.Join(slices.Sorted(maps.Keys(l.words)), ", "))
 	}
 	return w, nil
 }
 
-func (l *Line) text(op Op, target string, v float64) (string, error) {
-	if op == OpProbe {
+func (l *Line) text(op bridge.Op, target string, v float64) (string, error) {
+	if op == bridge.OpProbe {
 		if l.o.Probe.Send == "" {
 			return "", errors.New("this dialect is not configured with a question to probe by")
 		}
@@ -152,11 +154,11 @@ func (l *Line) text(op Op, target string, v float64) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case op == OpGet && w.Get.Send == "":
-		return "", ErrNoReadBack
-	case op == OpGet:
+	case op == bridge.OpGet && w.Get.Send == "":
+		return "", bridge.ErrNoReadBack
+	case op == bridge.OpGet:
 		return w.Get.Send, nil
-	case op == OpSafe && w.Safe != "":
+	case op == bridge.OpSafe && w.Safe != "":
 		return w.Safe, nil
 	case w.format == nil:
 		return "", fmt.Errorf("%s is only read", target)
@@ -164,13 +166,13 @@ func (l *Line) text(op Op, target string, v float64) (string, error) {
 	return w.format.text(v * w.Scale), nil
 }
 
-// Show implements [Dialect].
-func (l *Line) Show(op Op, target string, v float64) (string, error) {
+// Show implements [bridge.Dialect].
+func (l *Line) Show(op bridge.Op, target string, v float64) (string, error) {
 	s, err := l.text(op, target, v)
 	return strconv.Quote(s + l.o.End), err
 }
 
-// Resolution implements [Dialect]: what the number format can express.
+// Resolution implements [bridge.Dialect]: what the number format can express.
 func (l *Line) Resolution(target string) float64 {
 	w, err := l.word(target)
 	if err != nil || w.format == nil || w.format.decimals < 0 {
@@ -179,9 +181,9 @@ func (l *Line) Resolution(target string) float64 {
 	return grid(w.format.decimals) / math.Abs(w.Scale)
 }
 
-// Set implements [Dialect].
+// Set implements [bridge.Dialect].
 func (l *Line) Set(ctx context.Context, target string, v float64) error {
-	s, err := l.text(OpSet, target, v)
+	s, err := l.text(bridge.OpSet, target, v)
 	if err != nil {
 		return err
 	}
@@ -221,7 +223,7 @@ func (l *Line) command(ctx context.Context, s string, reply *pattern, sent float
 		}
 	case l.refused(answer):
 		l.stale = false
-		return &DeviceError{s, answer}
+		return &bridge.DeviceError{Request: s, Reply: answer}
 	default:
 		return fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, reply.text)
 	}
@@ -268,9 +270,9 @@ func (l *Line) inStep() error {
 	return nil
 }
 
-// Safe implements [Dialect].
+// Safe implements [bridge.Dialect].
 func (l *Line) Safe(ctx context.Context, target string, v float64) error {
-	s, err := l.text(OpSafe, target, v)
+	s, err := l.text(bridge.OpSafe, target, v)
 	if err != nil {
 		return err
 	}
@@ -296,12 +298,12 @@ func (l *Line) Safe(ctx context.Context, target string, v float64) error {
 		return err
 	}
 	l.stale = false
-	return ErrUnsure
+	return bridge.ErrUnsure
 }
 
-// Get implements [Dialect].
+// Get implements [bridge.Dialect].
 func (l *Line) Get(ctx context.Context, target string) (float64, error) {
-	s, err := l.text(OpGet, target, 0)
+	s, err := l.text(bridge.OpGet, target, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -314,7 +316,7 @@ func (l *Line) Get(ctx context.Context, target string) (float64, error) {
 	if !ok {
 		l.stale = true // whose answer was it?
 		if l.refused(answer) {
-			return 0, &DeviceError{s, answer}
+			return 0, &bridge.DeviceError{Request: s, Reply: answer}
 		}
 		return 0, fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, w.Get.Reply)
 	}
@@ -338,7 +340,7 @@ func (l *Line) question(ctx context.Context, s string, q LineQuestion) (answer s
 			return "", err
 		}
 		if l.refused(reply) {
-			return "", &DeviceError{s, reply}
+			return "", &bridge.DeviceError{Request: s, Reply: reply}
 		}
 		if i == max(q.Line, 1) {
 			answer = reply
@@ -348,9 +350,9 @@ func (l *Line) question(ctx context.Context, s string, q LineQuestion) (answer s
 	return answer, nil
 }
 
-// Probe implements [Dialect].
+// Probe implements [bridge.Dialect].
 func (l *Line) Probe(ctx context.Context) (string, error) {
-	s, err := l.text(OpProbe, "", 0)
+	s, err := l.text(bridge.OpProbe, "", 0)
 	if err != nil {
 		return "", err
 	}

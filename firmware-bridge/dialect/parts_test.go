@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"bytes"
@@ -21,6 +21,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"go.uber.org/goleak"
 
+	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors/unit"
 )
 
@@ -45,14 +46,14 @@ func TestModbusPublishedVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		op     Op
+		op     bridge.Op
 		target string
 		v      float64
 		pdu    string
 	}{
-		{OpSet, "6.6", 3, "0600010003"},
-		{OpSet, "6.12", 0x000A0102, "100001000204000A0102"},
-		{OpGet, "6.3", 0, "03006B0002"},
+		{bridge.OpSet, "6.6", 3, "0600010003"},
+		{bridge.OpSet, "6.12", 0x000A0102, "100001000204000A0102"},
+		{bridge.OpGet, "6.3", 0, "03006B0002"},
 	} {
 		b, err := m.request(c.op, c.target, c.v)
 		if got := strings.ToUpper(hex.EncodeToString(b[1 : len(b)-2])); err != nil || got != c.pdu || b[0] != 17 {
@@ -72,7 +73,7 @@ func TestModbusNumbers(t *testing.T) {
 			for _, v := range []float64{0, 47.5, 3000.1, -12.3, 1e9, math.Inf(1)} {
 				b, err := w.encode(v)
 				if err != nil {
-					if !errors.Is(err, ErrLimit) || typ == "float32" {
+					if !errors.Is(err, bridge.ErrLimit) || typ == "float32" {
 						t.Errorf("%s %g: %v", typ, v, err)
 					}
 					continue
@@ -226,11 +227,11 @@ func TestTheControllersRefusalIsTold(t *testing.T) {
 	defer m.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	var refused *DeviceError
+	var refused *bridge.DeviceError
 	if err := m.Set(ctx, "x", 100); !errors.As(err, &refused) || refused.Reply != "error: no such code" {
 		t.Errorf("%v", err)
 	}
-	if s, _ := m.Show(OpSet, "x", 100); s != `"M52 S100\r\n"` {
+	if s, _ := m.Show(bridge.OpSet, "x", 100); s != `"M52 S100\r\n"` {
 		t.Error(s)
 	}
 }
@@ -267,7 +268,7 @@ func scripted(t *testing.T, answer func(line string, say func(string))) *Port {
 // The answer to a command that was given up comes just in time for the next one, which is refused:
 // it must not count as that one's acknowledgement.
 func TestALateAcknowledgementIsNobodys(t *testing.T) {
-	set := func(ctx context.Context, d Dialect, v float64) error {
+	set := func(ctx context.Context, d bridge.Dialect, v float64) error {
 		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
 		return d.Set(ctx, "x", v)
@@ -301,7 +302,7 @@ func TestALateAcknowledgementIsNobodys(t *testing.T) {
 		if err := set(ctx, d, 401); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		var refused *DeviceError
+		var refused *bridge.DeviceError
 		if err := set(ctx, d, 402); !errors.As(err, &refused) {
 			t.Errorf("the refusal was lost: %v", err)
 		}
@@ -328,7 +329,7 @@ func TestALateAcknowledgementIsNobodys(t *testing.T) {
 		if err := set(ctx, d, 401); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		var refused *DeviceError
+		var refused *bridge.DeviceError
 		if err := set(ctx, d, 402); !errors.As(err, &refused) {
 			t.Errorf("the refusal was lost: %v", err)
 		}
@@ -357,7 +358,7 @@ func TestHalfACommandDoesNoHarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.torn = true
-	if err := d.Safe(ctx, "x", 0); !errors.Is(err, ErrUnsure) {
+	if err := d.Safe(ctx, "x", 0); !errors.Is(err, bridge.ErrUnsure) {
 		t.Error(err)
 	}
 	for _, want := range []string{"M41 S47?", "M41 S0", "?"} {
@@ -448,12 +449,12 @@ func TestReplug(t *testing.T) {
 	}
 	target := counterparts[0].target
 	target.Slew = 1000
-	b, stop := running(t, Options{Targets: []Target{target}, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond, Timeout: 200 * time.Millisecond,
-		Retry: 20 * time.Millisecond, Patience: 15 * time.Second, Dialect: func() Dialect {
+	b, stop := running(t, bridge.Options{Targets: []bridge.Target{target}, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond, Timeout: 200 * time.Millisecond,
+		Retry: 20 * time.Millisecond, Patience: 15 * time.Second, Dialect: func() bridge.Dialect {
 			m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
 			return m
 		}})
-	l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 450, Unit: celsius}, For: time.Minute, Who: "test", Why: "replug"})
+	l, err := b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 450, Unit: celsius}, For: time.Minute, Who: "test", Why: "replug"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -461,7 +462,7 @@ func TestReplug(t *testing.T) {
 	first.Close()
 	second := plug()
 	defer second.Close()
-	l2, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 470, Unit: celsius}, For: time.Minute, Who: "test", Why: "replug"})
+	l2, err := b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 470, Unit: celsius}, For: time.Minute, Who: "test", Why: "replug"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -567,15 +568,15 @@ func TestMQTTOverMosquitto(t *testing.T) {
 	var device box
 	mqttBox(t, url, &device)
 	n, target := &notes{}, counterparts[0].target
-	target.Slew, target.Safe = 1000, SafeState{"hold", 300, true}
-	b, stop := running(t, Options{Targets: []Target{target}, Recorder: n, Step: 10 * time.Millisecond, Dialect: func() Dialect {
+	target.Slew, target.Safe = 1000, bridge.SafeState{Name: "hold", Value: 300, Ramp: true}
+	b, stop := running(t, bridge.Options{Targets: []bridge.Target{target}, Recorder: n, Step: 10 * time.Millisecond, Dialect: func() bridge.Dialect {
 		m, err := NewMQTT(MQTTOptions{Broker: url, Words: map[string]MQTTWord{"x": {Command: "cell/set", Ack: "cell/ack", Unit: "°C"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}})
-	l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 455.5, Unit: celsius}, For: time.Minute, Who: "test", Why: "broker"})
+	l, err := b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 455.5, Unit: celsius}, For: time.Minute, Who: "test", Why: "broker"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -583,12 +584,12 @@ func TestMQTTOverMosquitto(t *testing.T) {
 	if q, err := b.Get(context.Background(), "x"); err != nil || q.Value != 455.5 {
 		t.Errorf("%v, %v", q, err)
 	}
-	l, err = b.Command(Command{Target: "x", Value: unit.Quantity{Value: 480, Unit: celsius}, For: time.Minute, Who: "test", Why: "too hot"})
+	l, err = b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 480, Unit: celsius}, For: time.Minute, Who: "test", Why: "too hot"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	within(t, "the refusal", l.Done())
-	if err := l.Err(); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "too hot for me") {
+	if err := l.Err(); !errors.Is(err, bridge.ErrFailed) || !strings.Contains(err.Error(), "too hot for me") {
 		t.Error(err)
 	}
 	stop()
@@ -620,16 +621,16 @@ func TestBrokerRestart(t *testing.T) {
 	var device box
 	mqttBox(t, url, &device)
 	n, target := &notes{}, counterparts[0].target
-	target.Slew, target.Safe = 1000, SafeState{"hold", 300, false}
-	b, stop := running(t, Options{Targets: []Target{target}, Recorder: n, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond,
-		Timeout: 300 * time.Millisecond, Retry: 20 * time.Millisecond, Patience: 500 * time.Millisecond, Dialect: func() Dialect {
+	target.Slew, target.Safe = 1000, bridge.SafeState{Name: "hold", Value: 300, Ramp: false}
+	b, stop := running(t, bridge.Options{Targets: []bridge.Target{target}, Recorder: n, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond,
+		Timeout: 300 * time.Millisecond, Retry: 20 * time.Millisecond, Patience: 500 * time.Millisecond, Dialect: func() bridge.Dialect {
 			m, err := NewMQTT(MQTTOptions{Broker: url, Words: map[string]MQTTWord{"x": {Command: "cell/set", Ack: "cell/ack", Unit: "°C"}}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return m
 		}})
-	l, err := b.Command(Command{Target: "x", Value: unit.Quantity{Value: 420, Unit: celsius}, For: time.Minute, Who: "test", Why: "broker"})
+	l, err := b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 420, Unit: celsius}, For: time.Minute, Who: "test", Why: "broker"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -671,27 +672,6 @@ func TestMQTTWithoutBroker(t *testing.T) {
 	m.Close()
 }
 
-// A recorder that hangs loses records, counted, and holds nothing up.
-func TestARecorderThatHangs(t *testing.T) {
-	block := make(chan struct{})
-	m := &machine{held: 400}
-	b, err := New(Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}, Recorder: recorderFunc(func(Record) { <-block })})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range maxRecords + 100 {
-		ask(b, 400, time.Second) // refused: the bridge does not run
-	}
-	if b.Lost() != 100 {
-		t.Errorf("%d lost", b.Lost())
-	}
-	close(block)
-}
-
-type recorderFunc func(Record)
-
-func (f recorderFunc) Record(r Record) { f(r) }
-
 // Closing wakes a request that hangs; what comes after is an error.
 func TestCloseDuringARequest(t *testing.T) {
 	for _, c := range counterparts {
@@ -728,21 +708,6 @@ func TestCloseDuringARequest(t *testing.T) {
 		}
 		master.Close()
 		slave.Close()
-	}
-}
-
-func TestDamagedStateFileStopsTheBridge(t *testing.T) {
-	path := t.TempDir() + "/bridge.json"
-	for _, text := range []string{"", "{", `{"leased":["gone"]}`} {
-		os.WriteFile(path, []byte(text), 0o644)
-		b, err := New(Options{Dialect: (&machine{}).dialect, Targets: []Target{toolTemperature()}, State: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var se *StateError
-		if err := b.Run(context.Background()); !errors.As(err, &se) || !strings.Contains(err.Error(), "make sure the machine is safe") {
-			t.Errorf("%q: %v", text, err)
-		}
 	}
 }
 
@@ -835,11 +800,11 @@ func BenchmarkWatchdog(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		br, stop := running(b, Options{Targets: []Target{counterparts[0].target}, Dialect: func() Dialect {
+		br, stop := running(b, bridge.Options{Targets: []bridge.Target{counterparts[0].target}, Dialect: func() bridge.Dialect {
 			m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
 			return m
 		}})
-		l, err := br.Command(Command{Target: "x", Value: unit.Quantity{Value: 400, Unit: celsius}, For: 250 * time.Millisecond, Who: "benchmark", Why: "reaction"})
+		l, err := br.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 400, Unit: celsius}, For: 250 * time.Millisecond, Who: "benchmark", Why: "reaction"})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	bridge "stirwatch/firmware-bridge"
 )
 
 // MQTT commands over a broker: a command goes to one topic, its acknowledgement comes from another.
@@ -85,16 +87,16 @@ func NewMQTT(o MQTTOptions) (*MQTT, error) {
 	return m, nil
 }
 
-func (m *MQTT) order(op Op, target string, v float64, id string) (topic string, payload []byte, err error) {
+func (m *MQTT) order(op bridge.Op, target string, v float64, id string) (topic string, payload []byte, err error) {
 	w, ok := m.o.Words[target]
 	switch {
-	case op == OpProbe:
+	case op == bridge.OpProbe:
 		return "", nil, errors.New("MQTT has no question that every device answers: get a target instead")
 	case !ok:
-		return "", nil, fmt.Errorf("%w: %s", ErrNoTarget, target)
+		return "", nil, fmt.Errorf("%w: %s", bridge.ErrNoTarget, target)
 	}
 	o := order{ID: id, Expires: time.Now().Add(m.o.Expires).UnixMilli()}
-	if op == OpGet {
+	if op == bridge.OpGet {
 		o.Get = true
 	} else {
 		o.Value, o.Unit = &v, w.Unit
@@ -103,13 +105,13 @@ func (m *MQTT) order(op Op, target string, v float64, id string) (topic string, 
 	return w.Command, payload, err
 }
 
-// Show implements [Dialect].
-func (m *MQTT) Show(op Op, target string, v float64) (string, error) {
+// Show implements [bridge.Dialect].
+func (m *MQTT) Show(op bridge.Op, target string, v float64) (string, error) {
 	topic, payload, err := m.order(op, target, v, m.session+"-1")
 	return topic + " " + string(payload), err
 }
 
-// Resolution implements [Dialect].
+// Resolution implements [bridge.Dialect].
 func (m *MQTT) Resolution(string) float64 { return 0 }
 
 // connect makes a new client where there is none that works. It never reconnects by itself, since
@@ -187,7 +189,7 @@ func (m *MQTT) drop() {
 	m.client = nil
 }
 
-func (m *MQTT) exchange(ctx context.Context, op Op, target string, v float64) (a answer, err error) {
+func (m *MQTT) exchange(ctx context.Context, op bridge.Op, target string, v float64) (a answer, err error) {
 	if _, _, err := m.order(op, target, v, ""); err != nil {
 		return a, err
 	}
@@ -235,25 +237,25 @@ func (m *MQTT) exchange(ctx context.Context, op Op, target string, v float64) (a
 		return a, fmt.Errorf("broker %s: no answer on %s: %w", m.o.Broker, m.o.Words[target].Ack, ctx.Err())
 	}
 	if !a.OK {
-		return a, &DeviceError{topic + " " + string(payload), a.Error}
+		return a, &bridge.DeviceError{Request: topic + " " + string(payload), Reply: a.Error}
 	}
 	return a, nil
 }
 
-// Set implements [Dialect].
+// Set implements [bridge.Dialect].
 func (m *MQTT) Set(ctx context.Context, target string, v float64) error {
-	_, err := m.exchange(ctx, OpSet, target, v)
+	_, err := m.exchange(ctx, bridge.OpSet, target, v)
 	return err
 }
 
-// Safe implements [Dialect]. The id of its answer cannot be another one's.
+// Safe implements [bridge.Dialect]. The id of its answer cannot be another one's.
 func (m *MQTT) Safe(ctx context.Context, target string, v float64) error {
 	return m.Set(ctx, target, v)
 }
 
-// Get implements [Dialect].
+// Get implements [bridge.Dialect].
 func (m *MQTT) Get(ctx context.Context, target string) (float64, error) {
-	a, err := m.exchange(ctx, OpGet, target, 0)
+	a, err := m.exchange(ctx, bridge.OpGet, target, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -263,7 +265,7 @@ func (m *MQTT) Get(ctx context.Context, target string) (float64, error) {
 	return *a.Value, nil
 }
 
-// Probe implements [Dialect]: it asks for every target.
+// Probe implements [bridge.Dialect]: it asks for every target.
 func (m *MQTT) Probe(ctx context.Context) (string, error) {
 	var s []string
 	for name := range m.o.Words {
@@ -276,10 +278,10 @@ func (m *MQTT) Probe(ctx context.Context) (string, error) {
 	return strings.Join(s, " "), nil
 }
 
-// Unsettled implements [Dialect]: what a broker keeps back expires by itself.
+// Unsettled implements [bridge.Dialect]: what a broker keeps back expires by itself.
 func (m *MQTT) Unsettled() bool { return false }
 
-// Close implements [Dialect].
+// Close implements [bridge.Dialect].
 func (m *MQTT) Close() error {
 	m.drop()
 	return nil

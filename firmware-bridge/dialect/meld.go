@@ -1,4 +1,4 @@
-package bridge
+package dialect
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	bridge "stirwatch/firmware-bridge"
 )
 
 // MELD speaks the handshake M-codes of MELD machines: a line such as "M41 S475" ended by CR LF,
@@ -62,32 +64,32 @@ func NewMELD(p *Port, words map[string]MELDWord) (*MELD, error) {
 
 const meldEnd = "\r\n"
 
-func (m *MELD) text(op Op, target string, v float64) (string, error) {
+func (m *MELD) text(op bridge.Op, target string, v float64) (string, error) {
 	w, ok := m.words[target]
 	switch {
-	case op == OpProbe:
+	case op == bridge.OpProbe:
 		return "?", nil
 	case !ok:
-		return "", fmt.Errorf("%w: %s", ErrNoTarget, target)
-	case op == OpGet && w.Key == "":
-		return "", ErrNoReadBack
-	case op == OpGet:
+		return "", fmt.Errorf("%w: %s", bridge.ErrNoTarget, target)
+	case op == bridge.OpGet && w.Key == "":
+		return "", bridge.ErrNoReadBack
+	case op == bridge.OpGet:
 		return "?", nil
 	case w.Code == "":
 		return "", fmt.Errorf("%s is only read", target)
-	case op == OpSafe && w.Safe != "":
+	case op == bridge.OpSafe && w.Safe != "":
 		return w.Safe, nil
 	}
 	return w.Code + " S" + strconv.FormatFloat(v, 'f', w.Decimals, 64), nil
 }
 
-// Show implements [Dialect].
-func (m *MELD) Show(op Op, target string, v float64) (string, error) {
+// Show implements [bridge.Dialect].
+func (m *MELD) Show(op bridge.Op, target string, v float64) (string, error) {
 	s, err := m.text(op, target, v)
 	return strconv.Quote(s + meldEnd), err
 }
 
-// Resolution implements [Dialect].
+// Resolution implements [bridge.Dialect].
 func (m *MELD) Resolution(target string) float64 { return grid(m.words[target].Decimals) }
 
 // grid is the step of a number with so many decimals.
@@ -99,9 +101,9 @@ func grid(decimals int) float64 { // read, not computed: 0.1, not 0.1000…1
 	return v
 }
 
-// Set implements [Dialect].
+// Set implements [bridge.Dialect].
 func (m *MELD) Set(ctx context.Context, target string, v float64) error {
-	s, err := m.text(OpSet, target, v)
+	s, err := m.text(bridge.OpSet, target, v)
 	if err != nil {
 		return err
 	}
@@ -134,14 +136,14 @@ func (m *MELD) acknowledged(ctx context.Context, request string) error {
 		}
 		if strings.HasPrefix(reply, "error:") {
 			m.stale = false
-			return &DeviceError{request, reply}
+			return &bridge.DeviceError{Request: request, Reply: reply}
 		}
 	}
 }
 
-// Safe implements [Dialect].
+// Safe implements [bridge.Dialect].
 func (m *MELD) Safe(ctx context.Context, target string, v float64) error {
-	s, err := m.text(OpSafe, target, v)
+	s, err := m.text(bridge.OpSafe, target, v)
 	if err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (m *MELD) Safe(ctx context.Context, target string, v float64) error {
 	if _, err := m.status(ctx); err != nil {
 		return err
 	}
-	return ErrUnsure
+	return bridge.ErrUnsure
 }
 
 // status asks "?" until a line of pairs comes back. Everything that was said before is thus heard.
@@ -210,9 +212,9 @@ func pairsOf(line string) map[string]string {
 	return pairs
 }
 
-// Get implements [Dialect].
+// Get implements [bridge.Dialect].
 func (m *MELD) Get(ctx context.Context, target string) (float64, error) {
-	if _, err := m.text(OpGet, target, 0); err != nil {
+	if _, err := m.text(bridge.OpGet, target, 0); err != nil {
 		return 0, err
 	}
 	pairs, err := m.status(ctx)
@@ -227,7 +229,7 @@ func (m *MELD) Get(ctx context.Context, target string) (float64, error) {
 	return number(v)
 }
 
-// Probe implements [Dialect].
+// Probe implements [bridge.Dialect].
 func (m *MELD) Probe(ctx context.Context) (string, error) {
 	pairs, err := m.status(ctx)
 	if err != nil {
