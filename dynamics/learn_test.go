@@ -479,7 +479,7 @@ func TestStartsByRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.m.Provenance.Runs = []RunSource{{Name: "synthetic"}}
-	var runs []Run
+	var all []Run
 	for k, warm := range []float64{0, 45} { // the model's own forecast, its body warm or not
 		run := simulate(truths["both"], uint64(k+1))
 		run.Name += strconv.Itoa(k)
@@ -493,9 +493,9 @@ func TestStartsByRun(t *testing.T) {
 		for i, v := range f.runs[0].open {
 			run.Z[0][i] = v - 273.15
 		}
-		runs = append(runs, run)
+		all = append(all, run)
 	}
-	m, err := Learn(runs, Options{Inputs: plantInputs, Hypotheses: h})
+	m, err := Learn(all, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ const (
 // pair, persistence 3.6 / 13.1 / 18.8 / 32.8 / 35.3.
 func TestForecastsOfTheRecordings(t *testing.T) {
 	learnsMuch(t)
-	runs := map[string]*Run{first: recording(t, first), second: recording(t, second)}
+	recorded := map[string]*Run{first: recording(t, first), second: recording(t, second)}
 	rows := map[string][2]int{first: {5, 1030}, second: {2, 1098}}
 	models := map[string]*Model{}
 	learned := func(names ...string) *Model {
@@ -26,7 +26,7 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 		if models[key] == nil {
 			var in []Run
 			for _, name := range names {
-				in = append(in, *runs[name])
+				in = append(in, *recorded[name])
 			}
 			m, err := Learn(in, Options{Inputs: testInputs})
 			if err != nil {
@@ -36,8 +36,8 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 		}
 		return models[key]
 	}
-	score := func(m *Model, name string, way Way) (rmse []float64, coverage []float64) {
-		r := runs[name]
+	skillOf := func(m *Model, name string, way Way) (rmse []float64, coverage []float64) {
+		r := recorded[name]
 		r.Inputs = testInputs
 		skill, err := Score(m, r, way, Horizons, rows[name][0], rows[name][1])
 		if err != nil {
@@ -61,13 +61,13 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 	} {
 		m := learned(c.learned...)
 		t.Logf("learned from %s", c.learned)
-		known, _ := score(m, c.scored, Known)
+		known, _ := skillOf(m, c.scored, Known)
 		for k, most := range c.most {
 			if known[k] > most {
 				t.Errorf("%s → %s, %g s: RMSE %.2f °C, at most %.2f", c.learned, c.scored, Horizons[k], known[k], most)
 			}
 		}
-		r := runs[c.scored]
+		r := recorded[c.scored]
 		var loop, n float64
 		if err := OpenLoop(m, r, rows[c.scored][0], rows[c.scored][1], func(row Row) {
 			if z := r.Z[0][row.Target]; z > 200 {
@@ -87,8 +87,8 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 		}
 		// A forecast that knows the plan is closer to one that knows the inputs than to one that
 		// knows nothing.
-		held, _ := score(m, c.scored, Held)
-		planned, _ := score(m, c.scored, Planned)
+		held, _ := skillOf(m, c.scored, Held)
+		planned, _ := skillOf(m, c.scored, Planned)
 		for k := 2; k < len(Horizons); k++ {
 			if planned[k]-known[k] >= held[k]-planned[k] {
 				t.Errorf("%s, %g s: plan %.2f °C is not closer to known %.2f than to held %.2f", c.scored, Horizons[k], planned[k], known[k], held[k])

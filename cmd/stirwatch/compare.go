@@ -15,7 +15,7 @@ import (
 )
 
 func compareCommand() *cobra.Command {
-	var model, with, units string
+	var candidate, with, units string
 	var horizons, rows []string
 	var from journalRuns
 	c := &cobra.Command{
@@ -34,7 +34,7 @@ Whatever is found, the exit code is 0: people decide.`,
   stirwatch compare -m new.json --with model.json --from-journal copy.db --since 2026-07-01`,
 		Args: from.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			young, err := dynamics.Load(model)
+			young, err := dynamics.Load(candidate)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ Whatever is found, the exit code is 0: people decide.`,
 			}
 			want, err := together(young.Channels(), old.Channels())
 			if err != nil {
-				return fmt.Errorf("%s and %s cannot be compared: %w", model, with, err)
+				return fmt.Errorf("%s and %s cannot be compared: %w", candidate, with, err)
 			}
 			runs, err := from.read(cmd, args, units, want)
 			if err != nil {
@@ -61,11 +61,11 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
 				return err
 			}
-			c := comparison{candidate: young, inUse: old, names: [2]string{model, with}, horizons: hs}
+			c := comparison{candidate: young, inUse: old, names: [2]string{candidate, with}, horizons: hs}
 			return c.print(cmd, runs, segments)
 		},
 	}
-	c.Flags().StringVarP(&model, "model", "m", "new.json", "the new model document")
+	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document")
 	c.Flags().StringVar(&with, "with", "model.json", "the model document in use")
 	c.Flags().StringSliceVar(&horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
 	rowsFlag(c, &rows)

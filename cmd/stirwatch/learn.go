@@ -93,18 +93,18 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 				}
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			model, err := learnFromRuns(cmd.Context(), h, runs, segments, dynamics.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
+			m, err := learnFromRuns(cmd.Context(), h, runs, segments, dynamics.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
 			p.done()
 			if err != nil {
 				return err
 			}
-			if err := model.Save(out); err != nil {
+			if err := m.Save(out); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(model))
+			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(m))
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
 			if page != "" {
-				return writeReport(cmd, page, pictures, model, runs, segments)
+				return writeReport(cmd, page, pictures, m, runs, segments)
 			}
 			return nil
 		},
@@ -122,13 +122,13 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 }
 
 // learnFromRuns learns from runs, of each the segment set or else the active part; o says how.
-func learnFromRuns(ctx context.Context, h *dynamics.Hypotheses, runs []*recorded, segments map[string][2]int, o dynamics.Options) (*dynamics.Model, error) {
+func learnFromRuns(ctx context.Context, h *dynamics.Hypotheses, given []*recorded, segments map[string][2]int, o dynamics.Options) (*dynamics.Model, error) {
 	var inputs []string
 	for _, in := range h.Channels().Inputs {
 		inputs = append(inputs, in.Name)
 	}
 	var cut []dynamics.Run
-	for _, r := range runs {
+	for _, r := range given {
 		run := r.Run // Learn finds the active part itself
 		if _, set := segments[r.Name]; set {
 			from, to, err := r.segment(nil, segments)

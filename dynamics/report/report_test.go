@@ -59,13 +59,13 @@ var learned = sync.OnceValues(func() (*dynamics.Model, []Run) {
 	if err != nil {
 		panic(err)
 	}
-	runs := []Run{heated("monday", 1, 400), heated("tuesday", 2, 400), heated("wednesday <b> & co", 3, 300)}
-	m, err := dynamics.Learn([]dynamics.Run{runs[0].Run, runs[1].Run}, dynamics.Options{Inputs: runs[0].Inputs, Hypotheses: h, Date: "2026-01-02T03:04:05Z"})
+	all := []Run{heated("monday", 1, 400), heated("tuesday", 2, 400), heated("wednesday <b> & co", 3, 300)}
+	m, err := dynamics.Learn([]dynamics.Run{all[0].Run, all[1].Run}, dynamics.Options{Inputs: all[0].Inputs, Hypotheses: h, Date: "2026-01-02T03:04:05Z"})
 	if err != nil {
 		panic(err)
 	}
 	m.Hypotheses = heater()
-	return m, runs
+	return m, all
 })
 
 // withEvidence is a copy of m that carries evidence made up for the test.
