@@ -18,7 +18,7 @@ func learnedPlant(t *testing.T, h *Hypotheses, runs ...Run) *Model {
 	return m
 }
 
-func (e *Evidence) of(state, name string) *Candidate {
+func candidateOf(e *Evidence, state, name string) *Candidate {
 	for i := range e.Candidates {
 		if c := &e.Candidates[i]; c.State == state && c.Name == name {
 			return c
@@ -36,17 +36,17 @@ func TestEvidence(t *testing.T) {
 	runs[1].Name = "another"
 	m := learnedPlant(t, h, runs...)
 	e := m.Evidence
-	path, spin := e.of("T", "path"), e.of("T", "spin")
+	path, spin := candidateOf(e, "T", "path"), candidateOf(e, "T", "spin")
 	if path.Verdict != Kept || path.Inclusion < 0.9 || !(path.LeftOut[2] > 0.5) || path.Coefficient == 0 || path.StdErr == 0 {
 		t.Errorf("path: %+v", path)
 	}
 	if spin.Verdict != Dropped || spin.Why == "" || spin.Inclusion > 0.5 || len(spin.LeftOut) == 0 || spin.LeftOut[2] > 0.1*path.LeftOut[2] {
 		t.Errorf("spin: %+v", spin)
 	}
-	if c := e.of("T", "magic"); c.Verdict != Forbidden {
+	if c := candidateOf(e, "T", "magic"); c.Verdict != Forbidden {
 		t.Errorf("magic: %+v", c)
 	}
-	if c := e.of("T", "path"); !slices.ContainsFunc(c.Rivals, func(r Rival) bool { return r.Name == "heat of T" && r.Correlation > 0 }) {
+	if c := candidateOf(e, "T", "path"); !slices.ContainsFunc(c.Rivals, func(r Rival) bool { return r.Name == "heat of T" && r.Correlation > 0 }) {
 		t.Errorf("heat and path balance each other: %+v", c.Rivals)
 	}
 	for _, c := range e.Candidates {
@@ -79,7 +79,7 @@ func TestEvidenceOfRivals(t *testing.T) {
 	}
 	h.Terms = append(h.Terms, HypothesisTerm{Of: "T", Name: "path too", Sign: "-", Expression: "v*(T - Tm/14)", Unit: "1/mm", Start: 5e-4, Opinion: Require})
 	m := learnedPlant(t, h, simulate(truths["path"], 4))
-	c := m.Evidence.of("T", "path")
+	c := candidateOf(m.Evidence, "T", "path")
 	if c.Identifiability > 0.01 || len(c.Rivals) == 0 || c.Rivals[0].Name != "path too of T" || c.Rivals[0].Correlation > -0.9 {
 		t.Errorf("path: %+v", c)
 	}
@@ -117,7 +117,7 @@ func TestExperimentsTellMore(t *testing.T) {
 	}
 	before := simulateInputs(truth, 1, 720, still)
 	m := learnedPlant(t, h, before)
-	if c := m.Evidence.of("T", "loss"); c.Verdict != Dropped || c.Identifiability > 1e-3 || len(c.Rivals) == 0 || c.Rivals[0].Name != "path of T" {
+	if c := candidateOf(m.Evidence, "T", "loss"); c.Verdict != Dropped || c.Identifiability > 1e-3 || len(c.Rivals) == 0 || c.Rivals[0].Name != "path of T" {
 		t.Errorf("before: %+v", c)
 	}
 	advice := m.Evidence.Advice
@@ -142,7 +142,7 @@ func TestExperimentsTellMore(t *testing.T) {
 	done.Name = "advised"
 	after := learnedPlant(t, h, before, done)
 	for _, name := range []string{"loss", "path"} {
-		c := after.Evidence.of("T", name)
+		c := candidateOf(after.Evidence, "T", name)
 		if c.Verdict != Kept || math.Abs(c.Coefficient/truth[name]-1) > 0.2 {
 			t.Errorf("%s, then %s is %s at %.3g %s, the truth is %.3g", e.Text, name, c.Verdict, c.Coefficient, c.Unit, truth[name])
 		}

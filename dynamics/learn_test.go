@@ -336,8 +336,8 @@ func TestInputsWithDefaults(t *testing.T) {
 	for range 20 {
 		e.Step(&est, 1, u, z)
 	}
-	if est.Blind || len(est.Missing) > 0 || e.u[i] != 0 {
-		t.Errorf("blind %v, missing %v, taken as %g", est.Blind, est.Missing, e.u[i])
+	if est.Blind || len(est.Missing) > 0 || e.inputs()[i] != 0 {
+		t.Errorf("blind %v, missing %v, taken as %g", est.Blind, est.Missing, e.inputs()[i])
 	}
 	without.Inputs = plantInputs[:2]
 	if _, err := Score(m, &without, Known, Horizons, 0, len(without.Time)); err != nil {
