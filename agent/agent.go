@@ -17,7 +17,7 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/control"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 )
 
@@ -26,7 +26,7 @@ type Options struct {
 	Registry    *sensors.Registry
 	Sources     []sensors.Source
 	Journal     *journal.Journal
-	Model       *dynamics.Model  // nil: monitoring without estimate and forecast
+	Model       *model.Model     // nil: monitoring without estimate and forecast
 	Process     *control.Options // nil: no advice
 	Tick        time.Duration    // default 100 ms
 	DeviceClock bool             // frame time follows the sources' own stamps

@@ -12,7 +12,7 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/control"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -170,9 +170,9 @@ func TestModelThatNeedsAMissingChannelIsRefused(t *testing.T) {
 }
 
 // learned is the demo's model, learned from the simulated machine.
-func learned(t testing.TB) *dynamics.Model {
+func learned(t testing.TB) *model.Model {
 	t.Helper()
-	m, err := dynamics.Load(filepath.Join("..", "cmd", "stirwatch", "demo_model.json"))
+	m, err := model.Load(filepath.Join("..", "cmd", "stirwatch", "demo_model.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestReplayRunsTheWholeLadder(t *testing.T) {
 	}
 	var snap Snapshot
 	a.Snapshot(&snap)
-	if math.Abs(snap.Estimate.X[dynamics.StateTool]-snap.Value[0]) > 20 || len(snap.Forecast.Mean) == 0 || !snap.Running {
+	if math.Abs(snap.Estimate.X[model.StateTool]-snap.Value[0]) > 20 || len(snap.Forecast.Mean) == 0 || !snap.Running {
 		t.Fatalf("estimate %v of %v, forecast %v, running %v", snap.Estimate.X, snap.Value[0], snap.Forecast.Mean, snap.Running)
 	}
 	for m, least := range map[journal.Measurement]int{

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"stirwatch/agent/journal"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -63,17 +64,17 @@ func (s *signal) fresh(f *sensors.Frame) float64 {
 
 // estimator feeds frames to a model's filter.
 type estimator struct {
-	model    *dynamics.Model
-	filter   *dynamics.Estimator
+	model    *model.Model
+	filter   *filter.Estimator
 	in, out  []signal
-	setPoint signal            // of the machine's own controller; the forecast follows what it will do
-	aim      float64           // its present value, NaN where it is not known
-	scenario dynamics.Scenario // what is expected to come: path and feed stay, the machine's controller acts
+	setPoint signal          // of the machine's own controller; the forecast follows what it will do
+	aim      float64         // its present value, NaN where it is not known
+	scenario filter.Scenario // what is expected to come: path and feed stay, the machine's controller acts
 	u, z     []float64
-	estimate dynamics.Estimate
-	forecast dynamics.Forecast
-	why      dynamics.Attribution // of the change in whyAhead seconds
-	blame    dynamics.Attribution // of the last innovation, until it is recorded
+	estimate filter.Estimate
+	forecast filter.Forecast
+	why      filter.Attribution // of the change in whyAhead seconds
+	blame    filter.Attribution // of the last innovation, until it is recorded
 	blamed   bool
 	tags     []string      // of the forecast's horizons
 	told     []innovation  // by output: the last one, until it is recorded
@@ -92,14 +93,14 @@ var horizons = []float64{1, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 
 
 // newEstimator finds a channel for each input and output of the model; an input with a default needs
 // none. It fails if one has no channel or a channel's unit cannot be converted. The forecast reaches as far as horizon says.
-func newEstimator(m *dynamics.Model, reg *sensors.Registry, horizon time.Duration) (*estimator, error) {
+func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) (*estimator, error) {
 	e := &estimator{
-		model: m, filter: dynamics.NewEstimator(m),
+		model: m, filter: filter.New(m),
 		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
 		told: make([]innovation, len(m.Outputs)),
 		aim:  math.NaN(),
 	}
-	e.scenario = dynamics.Scenario{Way: dynamics.Planned, SetPoint: func(float64) float64 { return e.aim }}
+	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }}
 	need := func(name, unitName string, must bool) (signal, error) {
 		s, err := signalFor(reg, sensors.Role(name), unitName)
 		if err == nil && !s.known && must {
@@ -215,7 +216,7 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 var whyTag = strconv.Itoa(whyAhead) + "s"
 
 // split writes the parts of an attribution.
-func split(l *journal.Line, a *dynamics.Attribution) *journal.Line {
+func split(l *journal.Line, a *filter.Attribution) *journal.Line {
 	l.Float("total", a.Total)
 	for i, name := range a.Term {
 		l.Float(name, a.Part[i])

@@ -3,8 +3,9 @@ package agent
 import (
 	"time"
 
+	"stirwatch/agent/anomaly"
 	"stirwatch/control"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
 	"stirwatch/sensors"
 )
 
@@ -17,10 +18,10 @@ type Snapshot struct {
 	Age       []time.Duration
 	Status    []sensors.Status
 	Running   bool
-	Estimate  dynamics.Estimate // empty without a model
-	Forecast  dynamics.Forecast
-	Why       dynamics.Attribution // of the change in the next 30 s
-	Anomalies []dynamics.Anomaly   // those that stand
+	Estimate  filter.Estimate // empty without a model
+	Forecast  filter.Forecast
+	Why       filter.Attribution // of the change in the next 30 s
+	Anomalies []anomaly.Anomaly  // those that stand
 	Advice    control.Recommendation
 }
 

@@ -4,8 +4,9 @@ import (
 	"math"
 	"time"
 
+	"stirwatch/agent/anomaly"
 	"stirwatch/agent/journal"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 )
 
@@ -24,7 +25,7 @@ const (
 
 // watch judges each frame and what the model says to it.
 type watch struct {
-	detectors []*dynamics.Detector
+	detectors []*anomaly.Detector
 	channels  []sensors.ChannelID // of the detectors, noChannel where an anomaly belongs to none
 	changed   []int               // detectors that changed at this tick
 	reg       *sensors.Registry
@@ -38,19 +39,19 @@ const noChannel = sensors.ChannelID(math.MaxUint16)
 // Detectors stand in this order: for each channel these four, then one per model output, then two
 // of the model.
 var sensorCodes = [...]struct {
-	code    dynamics.Code
+	code    anomaly.Code
 	on, off float64
 }{
-	{dynamics.SensorMissing, missingOn, missingOff},
-	{dynamics.SensorFailure, failureOn, failureOff},
-	{dynamics.SensorOutOfRange, rangeOn, rangeOff},
-	{dynamics.SensorRate, rateOn, rateOff},
+	{anomaly.SensorMissing, missingOn, missingOff},
+	{anomaly.SensorFailure, failureOn, failureOff},
+	{anomaly.SensorOutOfRange, rangeOn, rangeOff},
+	{anomaly.SensorRate, rateOn, rateOff},
 }
 
-func newWatch(reg *sensors.Registry, m *dynamics.Model) *watch {
+func newWatch(reg *sensors.Registry, m *model.Model) *watch {
 	w := &watch{reg: reg}
-	add := func(code dynamics.Code, ch sensors.ChannelID, limit, on, off float64) {
-		w.detectors = append(w.detectors, dynamics.NewDetector(code, len(w.detectors), limit, on, off))
+	add := func(code anomaly.Code, ch sensors.ChannelID, limit, on, off float64) {
+		w.detectors = append(w.detectors, anomaly.NewDetector(code, len(w.detectors), limit, on, off))
 		w.channels = append(w.channels, ch)
 	}
 	for id := range reg.Len() {
@@ -64,11 +65,11 @@ func newWatch(reg *sensors.Registry, m *dynamics.Model) *watch {
 			if id, ok := reg.Find(sensors.Role(out.Name)); ok {
 				ch = id
 			}
-			add(dynamics.Innovation, ch, 1, innovationOn, innovationOff)
+			add(anomaly.Innovation, ch, 1, innovationOn, innovationOff)
 		}
 		w.outputs = make([]float64, len(m.Outputs))
-		add(dynamics.OutsideTraining, noChannel, 0.5, outsideOn, outsideOff)
-		add(dynamics.ModelBlind, noChannel, 0.5, blindOn, blindOff)
+		add(anomaly.OutsideTraining, noChannel, 0.5, outsideOn, outsideOff)
+		add(anomaly.ModelBlind, noChannel, 0.5, blindOn, blindOff)
 	}
 	w.changed = make([]int, 0, len(w.detectors))
 	return w
@@ -81,7 +82,7 @@ func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator) {
 	s := dt.Seconds()
 	k := 0
 	step := func(dt, score float64) {
-		if w.detectors[k].Step(dt, score) != dynamics.Unchanged {
+		if w.detectors[k].Step(dt, score) != anomaly.Unchanged {
 			w.changed = append(w.changed, k)
 		}
 		k++
@@ -118,7 +119,7 @@ func score(is bool) float64 {
 }
 
 // standing appends the anomalies that stand; Index is the channel, -1 where they belong to none.
-func (w *watch) standing(dst []dynamics.Anomaly) []dynamics.Anomaly {
+func (w *watch) standing(dst []anomaly.Anomaly) []anomaly.Anomaly {
 	for i, d := range w.detectors {
 		if a := d.Anomaly(); a.Active {
 			a.Index = -1

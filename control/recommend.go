@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
 )
 
 // Options are the limits within which advice is given. A limit that is not known is NaN or zero.
@@ -48,8 +48,8 @@ type Situation struct {
 	SpindleSpeed float64 // rpm
 	Bad          string  // why the data cannot be relied on, "" if it can
 
-	Estimate *dynamics.Estimate // nil where there is no model
-	Forecast *dynamics.Forecast
+	Estimate *filter.Estimate // nil where there is no model
+	Forecast *filter.Forecast
 }
 
 // The rules in numbers.
@@ -173,7 +173,7 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 }
 
 // last is the forecast at the longest horizon.
-func last(f *dynamics.Forecast) (mean, horizon float64) {
+func last(f *filter.Forecast) (mean, horizon float64) {
 	n := len(f.Mean) - 1
 	return f.Mean[n], f.Horizon[n]
 }
@@ -280,7 +280,7 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 }
 
 // highest is the highest upper end of the forecast, °C, and when it is expected, s.
-func highest(f *dynamics.Forecast) (top, when float64) {
+func highest(f *filter.Forecast) (top, when float64) {
 	top = math.Inf(-1)
 	for i, upper := range f.Upper {
 		if upper > top {

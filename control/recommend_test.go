@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
 )
 
 var options = Options{SetPointMin: 350, SetPointMax: 500, Ceiling: 520, SpindleMin: 300, SpindleMax: 450}
@@ -14,8 +14,8 @@ var options = Options{SetPointMin: 350, SetPointMax: 500, Ceiling: 520, SpindleM
 func at() Situation {
 	return Situation{
 		Dt: 1, SetPoint: 475, Temperature: 474, SpindleSpeed: 380,
-		Estimate: &dynamics.Estimate{},
-		Forecast: &dynamics.Forecast{Horizon: []float64{10, 60}, Mean: []float64{474, 475}, Lower: []float64{470, 467}, Upper: []float64{478, 483}},
+		Estimate: &filter.Estimate{},
+		Forecast: &filter.Forecast{Horizon: []float64{10, 60}, Mean: []float64{474, 475}, Lower: []float64{470, 467}, Upper: []float64{478, 483}},
 	}
 }
 
@@ -58,7 +58,7 @@ func TestNoAdvice(t *testing.T) {
 		"off":           {func(s *Situation) { s.SetPoint = 0 }, "no advice, because the machine's controller has no set-point"},
 		"no set-point":  {func(s *Situation) { s.SetPoint = math.NaN() }, "no advice, because the machine's controller has no set-point"},
 		"no forecast":   {func(s *Situation) { s.Forecast.Mean[1] = math.NaN() }, "no advice, because there is no forecast"},
-		"zero forecast": {func(s *Situation) { s.Forecast = &dynamics.Forecast{} }, "no advice, because there is no model"},
+		"zero forecast": {func(s *Situation) { s.Forecast = &filter.Forecast{} }, "no advice, because there is no model"},
 	} {
 		s := at()
 		c.set(&s)
@@ -100,7 +100,7 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("reason %q\nwant   %q", a.Reason, want)
 	}
 	cold := s
-	cold.Forecast = &dynamics.Forecast{Horizon: []float64{60}, Mean: []float64{200}, Lower: []float64{190}, Upper: []float64{210}}
+	cold.Forecast = &filter.Forecast{Horizon: []float64{60}, Mean: []float64{200}, Lower: []float64{190}, Upper: []float64{210}}
 	if a := advise(r, cold, 1); a.Kind != Unreachable || !math.IsNaN(a.SetPoint) {
 		t.Errorf("nothing from 350 °C up can be reached: %+v", a)
 	}

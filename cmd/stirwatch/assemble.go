@@ -11,7 +11,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/config"
 	"stirwatch/control"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 	"stirwatch/sensors/mqtt"
 	"stirwatch/sensors/runlog"
@@ -303,11 +303,11 @@ func newUploader(c *config.Config, j *journal.Journal, log *slog.Logger) (*influ
 }
 
 // loadModel is nil where no model is configured.
-func loadModel(c *config.Config) (*dynamics.Model, error) {
+func loadModel(c *config.Config) (*model.Model, error) {
 	if c.Model.File == "" {
 		return nil, nil
 	}
-	return dynamics.Load(c.Abs(c.Model.File))
+	return model.Load(c.Abs(c.Model.File))
 }
 
 // processOptions is nil where no process is configured: then no advice is given.

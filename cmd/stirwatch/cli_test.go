@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/config"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 )
 
@@ -425,7 +425,7 @@ func TestLearnAnotherProcess(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	m, err := dynamics.Load(filepath.Join(dir, "heater.json"))
+	m, err := model.Load(filepath.Join(dir, "heater.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

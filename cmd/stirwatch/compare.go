@@ -11,7 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/learn"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/score"
 )
 
 func compareCommand() *cobra.Command {
@@ -34,11 +37,11 @@ Whatever is found, the exit code is 0: people decide.`,
   stirwatch compare -m new.json --with model.json --from-journal copy.db --since 2026-07-01`,
 		Args: from.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			young, err := dynamics.Load(candidate)
+			young, err := model.Load(candidate)
 			if err != nil {
 				return err
 			}
-			old, err := dynamics.Load(with)
+			old, err := model.Load(with)
 			if err != nil {
 				return err
 			}
@@ -75,7 +78,7 @@ Whatever is found, the exit code is 0: people decide.`,
 }
 
 // together are the channels that both need; they must agree on what is forecast and in which units.
-func together(a, b dynamics.Channels) (dynamics.Channels, error) {
+func together(a, b model.Channels) (model.Channels, error) {
 	if len(a.Outputs) != len(b.Outputs) {
 		return a, fmt.Errorf("one forecasts %d temperatures, the other %d", len(a.Outputs), len(b.Outputs))
 	}
@@ -84,9 +87,9 @@ func together(a, b dynamics.Channels) (dynamics.Channels, error) {
 			return a, fmt.Errorf("one forecasts the %s in %s, the other the %s in %s", out.Name, out.Unit, o.Name, o.Unit)
 		}
 	}
-	all := dynamics.Channels{Inputs: slices.Clone(a.Inputs), Outputs: a.Outputs}
+	all := model.Channels{Inputs: slices.Clone(a.Inputs), Outputs: a.Outputs}
 	for _, in := range b.Inputs {
-		i := slices.IndexFunc(all.Inputs, func(x dynamics.Input) bool { return x.Name == in.Name })
+		i := slices.IndexFunc(all.Inputs, func(x model.Input) bool { return x.Name == in.Name })
 		switch {
 		case i < 0:
 			all.Inputs = append(all.Inputs, in)
@@ -98,7 +101,7 @@ func together(a, b dynamics.Channels) (dynamics.Channels, error) {
 }
 
 // compareHeldOut leaves the newest runs out, learns from the rest, and compares on those left out.
-func compareHeldOut(cmd *cobra.Command, h *dynamics.Hypotheses, inUse *dynamics.Model, name string, runs []*recorded, segments map[string][2]int, holdOut int) error {
+func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model, name string, runs []*recorded, segments map[string][2]int, holdOut int) error {
 	if holdOut < 1 {
 		return coded{fmt.Errorf("--hold-out %d: leave out 1 run or more", holdOut), exitUsage}
 	}
@@ -114,13 +117,13 @@ func compareHeldOut(cmd *cobra.Command, h *dynamics.Hypotheses, inUse *dynamics.
 	slices.SortStableFunc(byAge, func(a, b *recorded) int { return cmp.Compare(a.start, b.start) })
 	rest, latest := byAge[:len(runs)-holdOut], byAge[len(runs)-holdOut:]
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runNames(rest), runNames(latest))
-	m, err := learnFromRuns(cmd.Context(), h, rest, segments, dynamics.Options{})
+	m, err := learnFromRuns(cmd.Context(), h, rest, segments, learn.Options{})
 	if err != nil {
 		return fmt.Errorf("without %s: %w", runNames(latest), err)
 	}
 	fmt.Fprintf(w, "Compared with %s on %s, left out for it: the new model of this comparison was learned from %s alone. The model that is written is learned from all %d runs afterwards; it is another one, so no run is left to judge it by.\n\n",
 		name, runNames(latest), runNames(rest), len(runs))
-	c := comparison{candidate: m, inUse: inUse, names: [2]string{"the new model", name}, horizons: dynamics.Horizons}
+	c := comparison{candidate: m, inUse: inUse, names: [2]string{"the new model", name}, horizons: score.Horizons}
 	if err := c.print(cmd, latest, segments); err != nil {
 		return err
 	}
@@ -139,7 +142,7 @@ func runNames(runs []*recorded) string {
 
 // comparison is two models that are to be compared.
 type comparison struct {
-	candidate, inUse *dynamics.Model
+	candidate, inUse *model.Model
 	names            [2]string // of the documents
 	horizons         []float64 // s
 }
@@ -148,7 +151,7 @@ type comparison struct {
 // checksum differs, the name counts: a run may have been read up to another row, or its oldest part
 // forgotten. So does the time that names tell: one build may have come once from the machine's log
 // and once out of the journal.
-func taught(m *dynamics.Model, r *recorded) (how string) {
+func taught(m *model.Model, r *recorded) (how string) {
 	for _, p := range m.Provenance.Runs {
 		if p.SHA256 == r.SHA256 && p.SHA256 != "" {
 			return "was learned from it"
@@ -182,13 +185,13 @@ func dateOf(name string) (t time.Time, ok bool) {
 // those together; and ends with what follows.
 func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[string][2]int) error {
 	w := cmd.OutOrStdout()
-	ways := []dynamics.Way{dynamics.Known}
+	ways := []filter.Way{filter.Known}
 	if c.candidate.Plan != nil && c.inUse.Plan != nil {
-		ways = append(ways, dynamics.Planned)
+		ways = append(ways, filter.Planned)
 	} else {
 		fmt.Fprintf(w, "By plan nothing is compared: %s, the runs did not show how the machine's controller acts.\n\n", c.without())
 	}
-	var fair []dynamics.Span
+	var fair []score.Span
 	var names []string
 	for _, r := range runs {
 		fmt.Fprintf(cmd.ErrOrStderr(), "comparing on %s\n", r.Name)
@@ -196,9 +199,9 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 		if err != nil {
 			return err
 		}
-		span := dynamics.Span{Run: &r.Run, From: from, To: to}
+		span := score.Span{Run: &r.Run, From: from, To: to}
 		var marks []string
-		for i, m := range []*dynamics.Model{c.candidate, c.inUse} {
+		for i, m := range []*model.Model{c.candidate, c.inUse} {
 			if how := taught(m, r); how != "" {
 				marks = append(marks, c.names[i]+" "+how)
 			}
@@ -210,7 +213,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 			mark = strings.Join(marks, ", ") + ": this proves nothing"
 		}
 		for _, way := range ways {
-			found, err := dynamics.Compare(c.candidate, c.inUse, []dynamics.Span{span}, way, c.horizons, dynamics.CompareOptions{Seed: 1})
+			found, err := score.Compare(c.candidate, c.inUse, []score.Span{span}, way, c.horizons, score.CompareOptions{Seed: 1})
 			if err != nil {
 				return err
 			}
@@ -224,7 +227,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	}
 	// On the tick the forecast goes by plan, so that is what the summary is about.
 	way := ways[len(ways)-1]
-	found, err := dynamics.Compare(c.candidate, c.inUse, fair, way, c.horizons, dynamics.CompareOptions{Seed: 1})
+	found, err := score.Compare(c.candidate, c.inUse, fair, way, c.horizons, score.CompareOptions{Seed: 1})
 	if err != nil {
 		return err
 	}
@@ -248,7 +251,7 @@ func (c *comparison) without() string {
 }
 
 // compared prints one table; verdicts only where they are fair.
-func compared(w io.Writer, found *dynamics.Comparison, fair bool) {
+func compared(w io.Writer, found *score.Comparison, fair bool) {
 	last := ""
 	for _, l := range found.Lines {
 		if l.Windows != last {
@@ -272,22 +275,22 @@ func compared(w io.Writer, found *dynamics.Comparison, fair bool) {
 }
 
 // summary says in words what the pooled comparison shows over all rows.
-func (c *comparison) summary(found *dynamics.Comparison, names string) string {
+func (c *comparison) summary(found *score.Comparison, names string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "On %s, inputs %s, all rows, ", names, found.Way)
-	by := map[dynamics.Verdict][]string{}
+	by := map[score.Verdict][]string{}
 	for _, l := range found.Lines {
-		if l.Windows == dynamics.AllRows && l.Count > 0 {
+		if l.Windows == model.AllRows && l.Count > 0 {
 			by[l.Difference.Verdict] = append(by[l.Difference.Verdict], fmt.Sprintf("%g", l.Horizon))
 		}
 	}
 	var parts []string
 	for _, v := range []struct {
-		is   dynamics.Verdict
+		is   score.Verdict
 		text string
 	}{
-		{dynamics.Better, "%s is better at %s s"}, {dynamics.Worse, "%s is worse at %s s"},
-		{dynamics.Same, "%s is no different at %s s"}, {dynamics.Unclear, "whether %s is better cannot be told at %s s"},
+		{score.Better, "%s is better at %s s"}, {score.Worse, "%s is worse at %s s"},
+		{score.Same, "%s is no different at %s s"}, {score.Unclear, "whether %s is better cannot be told at %s s"},
 	} {
 		if at := by[v.is]; at != nil {
 			parts = append(parts, fmt.Sprintf(v.text, c.names[0], strings.Join(at, ", ")))
@@ -304,11 +307,11 @@ func (c *comparison) summary(found *dynamics.Comparison, names string) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "Over the horizons together its error differs by %s from that of %s (95 %% interval %s to %s): ", percent(o.Value), c.names[1], percent(o.Low), percent(o.High))
-	b.WriteString(map[dynamics.Verdict]string{
-		dynamics.Better:  "the new model is better.",
-		dynamics.Worse:   "the new model is worse; there is no reason to switch.",
-		dynamics.Unclear: "which is better cannot be told; there is no reason to switch yet.",
-		dynamics.Same:    "the two do not differ.",
+	b.WriteString(map[score.Verdict]string{
+		score.Better:  "the new model is better.",
+		score.Worse:   "the new model is worse; there is no reason to switch.",
+		score.Unclear: "which is better cannot be told; there is no reason to switch yet.",
+		score.Same:    "the two do not differ.",
 	}[o.Verdict])
 	if strings.Count(names, ",") == 0 {
 		b.WriteString(" One build is little to go by: other builds differ more than the windows of one.")

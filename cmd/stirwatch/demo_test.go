@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/learn"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors/runlog"
 )
@@ -32,7 +34,7 @@ func TestCheckOfSources(t *testing.T) {
 func TestDemoModel(t *testing.T) {
 	const path = "demo_model.json"
 	if *update {
-		var runs []dynamics.Run
+		var runs []runs.Run
 		dir := t.TempDir()
 		for _, seed := range []uint64{1, 2, 3} {
 			begin := time.Date(2026, 1, int(seed), 8, 0, 0, 0, time.UTC)
@@ -55,7 +57,7 @@ func TestDemoModel(t *testing.T) {
 			}
 			runs = append(runs, r.Run)
 		}
-		m, err := dynamics.Learn(runs, dynamics.Options{Inputs: inputNames()})
+		m, err := learn.Learn(runs, learn.Options{Inputs: inputNames()})
 		if err == nil {
 			err = m.Save(path)
 		}
@@ -63,7 +65,7 @@ func TestDemoModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, err := dynamics.Load(path)
+	m, err := model.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

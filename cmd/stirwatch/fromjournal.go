@@ -19,7 +19,8 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/config"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 	"stirwatch/sensors/unit"
@@ -89,7 +90,7 @@ func (f *journalRuns) args(c *cobra.Command, args []string) error {
 }
 
 // read gives the runs that the command line names, from run logs or from a journal, the oldest first.
-func (f *journalRuns) read(cmd *cobra.Command, args []string, units string, want dynamics.Channels) ([]*recorded, error) {
+func (f *journalRuns) read(cmd *cobra.Command, args []string, units string, want model.Channels) ([]*recorded, error) {
 	if !f.on {
 		return readRuns(cmd.ErrOrStderr(), args, units, want)
 	}
@@ -180,7 +181,7 @@ type taker struct {
 	path   string
 	reader *journal.Reader
 	reg    *sensors.Registry
-	want   dynamics.Channels
+	want   model.Channels
 	cmd    *cobra.Command
 	named  bool // the runs were asked for by name
 }
@@ -255,7 +256,7 @@ func (t *taker) run(run journal.Run, all []journal.Run, quiet time.Duration) (*r
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := dynamics.ActiveRows(&dynamics.Model{Inputs: t.want.Inputs, Outputs: t.want.Outputs}, &r.Run)
+	from, to, err := runs.ActiveRows(&model.Model{Inputs: t.want.Inputs, Outputs: t.want.Outputs}, &r.Run)
 	if err != nil {
 		return nil, unusable{fmt.Errorf("there is no time when the spindle turns and the %s is live", t.want.Outputs[0].Name)}
 	}
@@ -360,7 +361,7 @@ func (t *taker) assemble(run journal.Run, begin, end int64) (*recorded, error) {
 	if len(at) < 2 {
 		return nil, unusable{fmt.Errorf("the record has %d samples of channel %q, its %s", len(z.t), z.channel, z.as)}
 	}
-	r := &recorded{Run: dynamics.Run{Name: run.Name}, start: at[0].t}
+	r := &recorded{Run: runs.Run{Name: run.Name}, start: at[0].t}
 	var first []float64
 	for i, row := range at {
 		r.Time = append(r.Time, float64(row.t-at[0].t)/1e9)

@@ -17,7 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/journal"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -151,7 +152,7 @@ func samplesOfBuild(c channels, begin time.Time, seconds int) (s []sensors.Sampl
 // read takes runs with the flags given, and gives what was said.
 func (r *handRecord) read(t testing.TB, flags ...string) (runs []*recorded, said string, err error) {
 	t.Helper()
-	h, err := dynamics.ReadHypotheses(strings.NewReader(smallHypotheses))
+	h, err := model.ReadHypotheses(strings.NewReader(smallHypotheses))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +353,7 @@ func TestDamagedBatch(t *testing.T) {
 }
 
 func TestTaught(t *testing.T) {
-	r := &recorded{Run: dynamics.Run{Name: "20260701-060000", SHA256: "a", Time: []float64{0, 600}}, start: dawn.UnixNano()}
+	r := &recorded{Run: runs.Run{Name: "20260701-060000", SHA256: "a", Time: []float64{0, 600}}, start: dawn.UnixNano()}
 	for _, c := range []struct{ name, sum, want string }{
 		{"other", "a", "was learned from it"},
 		{"20260701-060000", "b", "of this name"},
@@ -362,7 +363,7 @@ func TestTaught(t *testing.T) {
 		{"20260701054000", "b", ""},
 		{"monday", "b", ""},
 	} {
-		m := &dynamics.Model{Provenance: dynamics.Provenance{Runs: []dynamics.RunSource{{Name: c.name, SHA256: c.sum, Rows: 600}}}}
+		m := &model.Model{Provenance: model.Provenance{Runs: []model.RunSource{{Name: c.name, SHA256: c.sum, Rows: 600}}}}
 		if got := taught(m, r); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s: %q, want %q", c.name, c.sum, got, c.want)
 		}
@@ -481,14 +482,14 @@ func TestLearnFromJournal(t *testing.T) {
 	for _, name := range []string{learned, watched} {
 		stirwatch(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, name))
 	}
-	learn := func(args ...string) (string, *dynamics.Model) {
+	learn := func(args ...string) (string, *model.Model) {
 		t.Helper()
 		to := filepath.Join(dir, fmt.Sprintf("model%d.json", len(args)))
 		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
-		m, err := dynamics.Load(to)
+		m, err := model.Load(to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -535,7 +536,7 @@ func TestLearnFromJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, err := dynamics.Read(bytes.NewReader(text))
+	bad, err := model.Read(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -582,7 +583,7 @@ func TestLearnWhileTheAgentRecords(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if _, err := dynamics.Load(to); err != nil {
+	if _, err := model.Load(to); err != nil {
 		t.Error(err)
 	}
 	// There is one run and no second to judge by.
@@ -637,14 +638,14 @@ func TestLearnFromAFastThermocouple(t *testing.T) {
 	dir := filepath.Dir(r.conf)
 	hypotheses := filepath.Join(dir, "small.yaml")
 	write(t, hypotheses, smallHypotheses)
-	var models [2]*dynamics.Model
+	var models [2]*model.Model
 	for i, args := range [][]string{{recording(t, watched)}, {"--from-journal", "-c", r.conf}} {
 		to := filepath.Join(dir, fmt.Sprintf("model%d.json", i))
 		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
-		if models[i], err = dynamics.Load(to); err != nil {
+		if models[i], err = model.Load(to); err != nil {
 			t.Fatal(err)
 		}
 	}

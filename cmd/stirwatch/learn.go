@@ -14,7 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/learn"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
+	"stirwatch/dynamics/score"
 )
 
 func learnCommand() *cobra.Command {
@@ -53,10 +57,10 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			if pictures != "" && page == "" {
 				return coded{errors.New("--pictures needs --report"), exitUsage}
 			}
-			h := dynamics.DefaultHypotheses()
+			h := model.DefaultHypotheses()
 			if hypotheses != "" {
 				var err error
-				if h, err = dynamics.LoadHypotheses(hypotheses); err != nil {
+				if h, err = model.LoadHypotheses(hypotheses); err != nil {
 					return err
 				}
 			}
@@ -68,10 +72,10 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 				return err
 			}
 			want := h.Channels()
-			var old *dynamics.Model
+			var old *model.Model
 			switch {
 			case inUse != "":
-				if old, err = dynamics.Load(inUse); err != nil {
+				if old, err = model.Load(inUse); err != nil {
 					return err
 				}
 				if want, err = together(want, old.Channels()); err != nil {
@@ -93,7 +97,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 				}
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			m, err := learnFromRuns(cmd.Context(), h, runs, segments, dynamics.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
+			m, err := learnFromRuns(cmd.Context(), h, runs, segments, learn.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
 			p.done()
 			if err != nil {
 				return err
@@ -101,7 +105,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			if err := m.Save(out); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(m))
+			fmt.Fprintln(cmd.OutOrStdout(), model.Equation(m))
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
 			if page != "" {
 				return writeReport(cmd, page, pictures, m, runs, segments)
@@ -122,12 +126,12 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 }
 
 // learnFromRuns learns from runs, of each the segment set or else the active part; o says how.
-func learnFromRuns(ctx context.Context, h *dynamics.Hypotheses, given []*recorded, segments map[string][2]int, o dynamics.Options) (*dynamics.Model, error) {
+func learnFromRuns(ctx context.Context, h *model.Hypotheses, given []*recorded, segments map[string][2]int, o learn.Options) (*model.Model, error) {
 	var inputs []string
 	for _, in := range h.Channels().Inputs {
 		inputs = append(inputs, in.Name)
 	}
-	var cut []dynamics.Run
+	var cut []runs.Run
 	for _, r := range given {
 		run := r.Run // Learn finds the active part itself
 		if _, set := segments[r.Name]; set {
@@ -146,12 +150,12 @@ func learnFromRuns(ctx context.Context, h *dynamics.Hypotheses, given []*recorde
 	}
 	o.Inputs, o.Hypotheses, o.Date = inputs, h, time.Now().UTC().Format(time.RFC3339)
 	type outcome struct {
-		m   *dynamics.Model
+		m   *model.Model
 		err error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		m, err := dynamics.Learn(cut, o)
+		m, err := learn.Learn(cut, o)
 		done <- outcome{m, err}
 	}()
 	select { // learning takes seconds and keeps nothing: who breaks off need not wait for it
@@ -171,15 +175,15 @@ func equationCommand() *cobra.Command {
   stirwatch equation --latex model.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := dynamics.Load(args[0])
+			m, err := model.Load(args[0])
 			if err != nil {
 				return err
 			}
 			if latex {
-				fmt.Fprintln(cmd.OutOrStdout(), dynamics.LaTeX(m))
+				fmt.Fprintln(cmd.OutOrStdout(), model.LaTeX(m))
 				return nil
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), dynamics.Equation(m))
+			fmt.Fprintln(cmd.OutOrStdout(), model.Equation(m))
 			return nil
 		},
 	}
@@ -213,21 +217,21 @@ segment that uses no temperature after the first.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, done()) }()
-			fw := dynamics.NewForecastWriter(w)
+			fw := score.NewForecastWriter(w)
 			for _, r := range runs {
 				from, to, err := r.segment(m, segments)
 				if err != nil {
 					return err
 				}
-				write := func(row dynamics.Row) {
+				write := func(row score.Row) {
 					row.Origin, row.Target = r.row(row.Origin), r.row(row.Target)
 					fw.Write(r.Name, row)
 				}
-				if err := dynamics.ForecastRun(m, &r.Run, way, hs, from, to, write); err != nil {
+				if err := score.ForecastRun(m, &r.Run, way, hs, from, to, write); err != nil {
 					return err
 				}
 				if open {
-					if err := dynamics.OpenLoop(m, &r.Run, from, to, write); err != nil {
+					if err := score.OpenLoop(m, &r.Run, from, to, write); err != nil {
 						return err
 					}
 				}
@@ -259,19 +263,19 @@ A run that the model was learned from is marked: its figures prove nothing.`,
 			if err != nil {
 				return err
 			}
-			var all []dynamics.Skill
+			var all []model.Skill
 			for _, r := range runs {
 				from, to, err := r.segment(m, segments)
 				if err != nil {
 					return err
 				}
-				s, err := dynamics.Score(m, &r.Run, way, hs, from, to)
+				s, err := score.Score(m, &r.Run, way, hs, from, to)
 				if err != nil {
 					return err
 				}
 				all = append(all, s...)
 			}
-			fmt.Fprint(cmd.OutOrStdout(), dynamics.SkillTable(all))
+			fmt.Fprint(cmd.OutOrStdout(), model.SkillTable(all))
 			return nil
 		},
 	}
@@ -295,14 +299,14 @@ func unitsFlag(c *cobra.Command, units *string) {
 	c.Flags().StringVar(units, "units", "auto", "units of MELD logs: auto (found out), inch or mm")
 }
 
-func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, units string) (m *dynamics.Model, way dynamics.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
-	fail := func(err error) (*dynamics.Model, dynamics.Way, []float64, []*recorded, map[string][2]int, error) {
+func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, units string) (m *model.Model, way filter.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
+	fail := func(err error) (*model.Model, filter.Way, []float64, []*recorded, map[string][2]int, error) {
 		return nil, 0, nil, nil, nil, err
 	}
-	if m, err = dynamics.Load(modelPath); err != nil {
+	if m, err = model.Load(modelPath); err != nil {
 		return fail(err)
 	}
-	if way, err = dynamics.ParseWay(inputs); err != nil {
+	if way, err = filter.ParseWay(inputs); err != nil {
 		return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
 	}
 	if hs, err = parseHorizons(horizons); err != nil {
@@ -362,7 +366,7 @@ func parseHorizons(horizons []string) (hs []float64, err error) {
 }
 
 // brings tells if the run has every input that the model needs.
-func (r *recorded) brings(m *dynamics.Model) error {
+func (r *recorded) brings(m *model.Model) error {
 	for i, in := range m.Inputs {
 		if in.Default == nil && !slices.ContainsFunc(r.U[i], func(v float64) bool { return v == v }) {
 			return fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
@@ -390,7 +394,7 @@ func parseRows(settings []string) (map[string][2]int, error) {
 // recorded is a run, of a log or of the journal, in the units of the models, with its rows' places
 // in the file.
 type recorded struct {
-	dynamics.Run
+	runs.Run
 	line  []int
 	start int64 // ns since the Unix epoch, of the first row
 }
@@ -400,10 +404,10 @@ func (r *recorded) row(i int) int { return r.line[i] - 2 }
 
 // segment is the part of the run to learn from or to score, as indices: that of segments, else
 // the longest stretch in which the process is active.
-func (r *recorded) segment(m *dynamics.Model, segments map[string][2]int) (from, to int, err error) {
+func (r *recorded) segment(m *model.Model, segments map[string][2]int) (from, to int, err error) {
 	rows, ok := segments[r.Name]
 	if !ok {
-		return dynamics.ActiveRows(m, &r.Run)
+		return runs.ActiveRows(m, &r.Run)
 	}
 	from, to = -1, -1
 	for i := range r.line {
@@ -440,7 +444,7 @@ func writable(paths ...string) error {
 	return nil
 }
 
-func (r *recorded) cut(from, to int) dynamics.Run {
+func (r *recorded) cut(from, to int) runs.Run {
 	c := r.Run
 	c.Time = r.Time[from:to]
 	c.U, c.Z = nil, nil
@@ -458,7 +462,7 @@ func (r *recorded) cut(from, to int) dynamics.Run {
 
 func inputNames() []string {
 	var names []string
-	for _, in := range dynamics.KnownInputs() {
+	for _, in := range model.KnownInputs() {
 		names = append(names, in.Name)
 	}
 	return names

@@ -13,7 +13,9 @@ import (
 	"strconv"
 	"strings"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/expr"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 	"stirwatch/sensors/unit"
@@ -21,7 +23,7 @@ import (
 )
 
 // readRuns reads the channels named from run logs, and says what was found out about units and what was left out.
-func readRuns(w io.Writer, paths []string, units string, want dynamics.Channels) ([]*recorded, error) {
+func readRuns(w io.Writer, paths []string, units string, want model.Channels) ([]*recorded, error) {
 	o, err := unitsOption(units)
 	if err != nil {
 		return nil, err
@@ -79,7 +81,7 @@ func doubtUnits(w io.Writer, path string, given runlog.Mode) {
 }
 
 // columnNames are the columns of a CSV that says what it holds.
-func columnNames(want dynamics.Channels) []string {
+func columnNames(want model.Channels) []string {
 	names := []string{"time [s]"}
 	for _, in := range want.Inputs {
 		names = append(names, fmt.Sprintf("%s [%s]", in.Name, in.Unit))
@@ -96,7 +98,7 @@ var columnName = regexp.MustCompile(`^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))?$`)
 // namedColumns reads the header of a CSV whose columns bear the names of the channels wanted, with their
 // units in brackets, such as "time [s], heater power [W], plate temperature [°C]"; false where it has no
 // column for an output, as a MELD log.
-func namedColumns(path string, want dynamics.Channels) (o runlog.Options, is bool, err error) {
+func namedColumns(path string, want model.Channels) (o runlog.Options, is bool, err error) {
 	if i, err := os.Stat(path); err != nil || !i.Mode().IsRegular() {
 		return o, false, err // what can be read but once is not read here
 	}
@@ -144,13 +146,13 @@ func namedColumns(path string, want dynamics.Channels) (o runlog.Options, is boo
 			o.Time = runlog.TimeColumn{Key: number, Unit: wire.TimeUnit(unitName)}
 		case wanted[name] != "":
 			name = wanted[name]
-			u, err := dynamics.ParseUnit(unitName)
+			u, err := expr.ParseUnit(unitName)
 			if unitName == "" || err != nil {
 				return o, false, coded{fmt.Errorf("%s: column %q has no unit that is known: write it in brackets, such as %q", path, key, name+" [°C]"), exitUsage}
 			}
 			o.Fields = append(o.Fields, runlog.Field{Key: number, Channel: name, Unit: u})
 			o.Channels = append(o.Channels, sensors.Channel{Name: name, Role: sensors.Role(name), Unit: u})
-			is = is || slices.ContainsFunc(want.Outputs, func(out dynamics.Output) bool { return out.Name == name })
+			is = is || slices.ContainsFunc(want.Outputs, func(out model.Output) bool { return out.Name == name })
 		}
 	}
 	if is && o.Time.Key == "" {
@@ -175,13 +177,13 @@ func unitsOption(units string) (o runlog.Options, err error) {
 
 // toRun takes the columns that the built-in hypotheses know.
 func toRun(log *runlog.Log) (*recorded, error) {
-	return channelsOf(log, dynamics.DefaultHypotheses().Channels())
+	return channelsOf(log, model.DefaultHypotheses().Channels())
 }
 
 // channelsOf takes the columns wanted, in their units; what is not good is missing. An input that the
 // log does not have is missing in every row.
-func channelsOf(log *runlog.Log, want dynamics.Channels) (*recorded, error) {
-	r := &recorded{Run: dynamics.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line, start: log.Time[0]}
+func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
+	r := &recorded{Run: runs.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line, start: log.Time[0]}
 	for _, t := range log.Time {
 		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
 	}
@@ -197,7 +199,7 @@ func channelsOf(log *runlog.Log, want dynamics.Channels) (*recorded, error) {
 			}
 			return nil, fmt.Errorf("no column is %s", name)
 		}
-		to, err := dynamics.ParseUnit(unitName)
+		to, err := expr.ParseUnit(unitName)
 		if err != nil {
 			return nil, err
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/report"
 )
 
@@ -26,7 +26,7 @@ give one that it has not seen to prove something. docs/report.md says how to rea
   stirwatch report -m model.json --pictures figures --rows build=2:1098 build.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := dynamics.Load(modelPath)
+			m, err := model.Load(modelPath)
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 
 // writeReport writes the report of m on runs to path and, where picturesDir is not empty, its figures there.
 // segments sets the rows of runs by name; those of the others are found.
-func writeReport(cmd *cobra.Command, path, picturesDir string, m *dynamics.Model, runs []*recorded, segments map[string][2]int) error {
+func writeReport(cmd *cobra.Command, path, picturesDir string, m *model.Model, runs []*recorded, segments map[string][2]int) error {
 	var shown []report.Run
 	for _, r := range runs {
 		from, to, err := r.segment(m, segments)

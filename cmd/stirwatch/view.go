@@ -18,8 +18,9 @@ import (
 	"golang.org/x/term"
 
 	"stirwatch/agent"
+	"stirwatch/agent/anomaly"
 	"stirwatch/control"
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
 	"stirwatch/sensors"
 )
 
@@ -87,7 +88,7 @@ func temperatureWords(c *cell, s *agent.Snapshot) string {
 
 // whyWords splits the change of the next 30 s over the terms of the equation, the largest first, or is
 // empty without a model.
-func whyWords(a *dynamics.Attribution, unit string) string {
+func whyWords(a *filter.Attribution, unit string) string {
 	if len(a.Part) == 0 || math.IsNaN(a.Total) {
 		return ""
 	}
@@ -105,7 +106,7 @@ func whyWords(a *dynamics.Attribution, unit string) string {
 	return fmt.Sprintf("%+.0f %s in the next 30 s = %s", a.Total, unit, strings.Join(parts, ", "))
 }
 
-func anomalyWords(c *cell, a dynamics.Anomaly) string {
+func anomalyWords(c *cell, a anomaly.Anomaly) string {
 	w := a.Code.Text()
 	if a.Index >= 0 {
 		w = c.registry.Channel(sensors.ChannelID(a.Index)).Name + ": " + w

@@ -12,7 +12,9 @@ import (
 	"slices"
 	"strings"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/score"
 )
 
 // figure is one picture of the report.
@@ -89,15 +91,15 @@ func (r *Report) draw() {
 
 // hasPhases tells if there are phases: they are those of a spindle.
 func (r *Report) hasPhases() bool {
-	return slices.ContainsFunc(r.m.Inputs, func(in dynamics.Input) bool { return in.Name == dynamics.SpindleSpeed })
+	return slices.ContainsFunc(r.m.Inputs, func(in model.Input) bool { return in.Name == model.SpindleSpeed })
 }
 
 // windows are those that scoring tells apart.
 func (r *Report) windows() []string {
 	if !r.hasPhases() {
-		return []string{dynamics.AllRows}
+		return []string{model.AllRows}
 	}
-	return []string{dynamics.AllRows, dynamics.OnePhase}
+	return []string{model.AllRows, model.OnePhase}
 }
 
 func (r *Report) phaseName(p phase.Phase) string {
@@ -119,8 +121,8 @@ func fileName(s string) string {
 
 func (r *Report) unit() string { return r.m.Outputs[0].Unit }
 
-func wayInk(w dynamics.Way) ink {
-	return map[dynamics.Way]ink{dynamics.Known: inkKnown, dynamics.Planned: inkPlan, dynamics.Held: inkHeld}[w]
+func wayInk(w filter.Way) ink {
+	return map[filter.Way]ink{filter.Known: inkKnown, filter.Planned: inkPlan, filter.Held: inkHeld}[w]
 }
 
 func (r *Report) simulatedCaption(t *runReport) string {
@@ -215,7 +217,7 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 }
 
 // inputs gives the columns of the run as Model.Inputs.
-func (t *runReport) inputs(m *dynamics.Model) [][]float64 {
+func (t *runReport) inputs(m *model.Model) [][]float64 {
 	if t.Inputs == nil {
 		return t.U
 	}
@@ -227,7 +229,7 @@ func (t *runReport) inputs(m *dynamics.Model) [][]float64 {
 }
 
 // fan draws one forecast, in s from zero, beginning at the reading of its origin.
-func (t *runReport) fan(p *chart, rows []dynamics.Row, zero float64, k ink) {
+func (t *runReport) fan(p *chart, rows []score.Row, zero float64, k ink) {
 	if len(rows) == 0 {
 		return
 	}
@@ -243,8 +245,8 @@ func (t *runReport) fan(p *chart, rows []dynamics.Row, zero float64, k ink) {
 }
 
 // fanWays are the ways shown as fans.
-func (t *runReport) fanWays() []dynamics.Way {
-	return slices.DeleteFunc(slices.Clone(t.ways), func(w dynamics.Way) bool { return w == dynamics.Held && len(t.ways) > 2 })
+func (t *runReport) fanWays() []filter.Way {
+	return slices.DeleteFunc(slices.Clone(t.ways), func(w filter.Way) bool { return w == filter.Held && len(t.ways) > 2 })
 }
 
 func (r *Report) drawFans(t *runReport) *canvas {
@@ -333,7 +335,7 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 }
 
 func (r *Report) drawResiduals(t *runReport) *canvas {
-	byPhase := func(w dynamics.Way, p phase.Phase) []float64 {
+	byPhase := func(w filter.Way, p phase.Phase) []float64 {
 		var v []float64
 		for _, e := range t.errors[w] {
 			if e.phase == p {
@@ -406,7 +408,7 @@ func quantile(v []float64, q float64) float64 {
 
 // horizonAxis is logarithmic, with the horizons of scoring as ticks.
 func horizonAxis() axis {
-	h := dynamics.Horizons
+	h := score.Horizons
 	return axis{lo: h[0] * 0.9, hi: h[len(h)-1] * 1.1, log: true, ticks: h}
 }
 
@@ -414,9 +416,9 @@ func (r *Report) drawSkill(t *runReport, windows string) *canvas {
 	tables := r.tables(t)
 	s := &tables[0]
 	c := &canvas{w: half}
-	series := func(s *skillTable, w dynamics.Way, of func(*dynamics.Skill) float64) []float64 {
-		v := make([]float64, len(dynamics.Horizons))
-		for i, h := range dynamics.Horizons {
+	series := func(s *skillTable, w filter.Way, of func(*model.Skill) float64) []float64 {
+		v := make([]float64, len(score.Horizons))
+		for i, h := range score.Horizons {
 			v[i] = math.NaN()
 			if k := s.find(w, windows, h); k != nil && k.Count > 0 {
 				if y := of(k); y > 0 {
@@ -426,20 +428,20 @@ func (r *Report) drawSkill(t *runReport, windows string) *canvas {
 		}
 		return v
 	}
-	rmse := func(k *dynamics.Skill) float64 { return k.RMSE }
+	rmse := func(k *model.Skill) float64 { return k.RMSE }
 	type curve struct {
 		key
 		y []float64
 	}
 	curves := []curve{
-		{key{inkPersist, "persistence", []float64{6, 4}, false}, series(s, dynamics.Known, func(k *dynamics.Skill) float64 { return k.Persistence })},
-		{key{inkSetPoint, "T = set-point", []float64{6, 4}, false}, series(s, dynamics.Known, func(k *dynamics.Skill) float64 { return k.SetPoint })},
+		{key{inkPersist, "persistence", []float64{6, 4}, false}, series(s, filter.Known, func(k *model.Skill) float64 { return k.Persistence })},
+		{key{inkSetPoint, "T = set-point", []float64{6, 4}, false}, series(s, filter.Known, func(k *model.Skill) float64 { return k.SetPoint })},
 	}
 	for _, w := range slices.Backward(t.ways) {
 		curves = append(curves, curve{key{ink: wayInk(w), text: "inputs " + w.String()}, series(s, w, rmse)})
 	}
 	if s.turn {
-		curves = append(curves, curve{key{inkKnown, "known, in sample", []float64{1, 4}, false}, series(&tables[1], dynamics.Known, rmse)})
+		curves = append(curves, curve{key{inkKnown, "known, in sample", []float64{1, 4}, false}, series(&tables[1], filter.Known, rmse)})
 	}
 	lo, hi := math.Inf(1), math.Inf(-1)
 	var keys []key
@@ -469,9 +471,9 @@ func (r *Report) drawSkill(t *runReport, windows string) *canvas {
 		if k.dash != nil {
 			width = 1.6
 		}
-		p.line(dynamics.Horizons, k.y, k.ink, width, k.dash...)
+		p.line(score.Horizons, k.y, k.ink, width, k.dash...)
 		if k.dash == nil {
-			p.dots(dynamics.Horizons, k.y, k.ink, 3)
+			p.dots(score.Horizons, k.y, k.ink, 3)
 		}
 	}
 	c.h = top + tall + 26
@@ -486,10 +488,10 @@ func (r *Report) drawCoverage(t *runReport) *canvas {
 	var lines [][]float64
 	low := 80.0
 	for _, w := range t.ways {
-		v := make([]float64, len(dynamics.Horizons))
-		for i, h := range dynamics.Horizons {
+		v := make([]float64, len(score.Horizons))
+		for i, h := range score.Horizons {
 			v[i] = math.NaN()
-			if k := s.find(w, dynamics.AllRows, h); k != nil && k.Count > 0 {
+			if k := s.find(w, model.AllRows, h); k != nil && k.Count > 0 {
 				v[i] = 100 * k.Coverage
 				low = min(low, v[i])
 			}
@@ -505,14 +507,14 @@ func (r *Report) drawCoverage(t *runReport) *canvas {
 	a, b := p.at(p.x.lo, 98), p.at(p.x.hi, 92)
 	c.box(inkSetPoint, 0.18, a.x, a.y, b.x-a.x, b.y-a.y)
 	for i, w := range t.ways {
-		p.line(dynamics.Horizons, lines[i], wayInk(w), 2)
-		p.dots(dynamics.Horizons, lines[i], wayInk(w), 3)
+		p.line(score.Horizons, lines[i], wayInk(w), 2)
+		p.dots(score.Horizons, lines[i], wayInk(w), 3)
 	}
 	c.h = top + tall + 26
 	return c
 }
 
-func (r *Report) drawResponse(q *dynamics.Response) *canvas {
+func (r *Report) drawResponse(q *score.Response) *canvas {
 	c := &canvas{w: half}
 	keys := []key{{ink: inkText, text: "all together"}}
 	// Terms that never act at this working point only blur the picture.
@@ -533,7 +535,7 @@ func (r *Report) drawResponse(q *dynamics.Response) *canvas {
 	c.text(inkText, 8, 18, titleSize, 0, true, q.Name)
 	top := 36 + c.legend(8, 38, right, keys) + 16
 	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: axis{lo: q.X[0], hi: q.X[len(q.X)-1]}, y: around([]float64{0}, append(slices.Clone(q.Part), q.Total)...),
-		title: "d" + r.m.States[dynamics.StateTool].Symbol + "/dt", unit: q.RateUnit + " over " + q.Symbol + " in " + q.Unit}
+		title: "d" + r.m.States[model.StateTool].Symbol + "/dt", unit: q.RateUnit + " over " + q.Symbol + " in " + q.Unit}
 	if !(p.x.hi > p.x.lo) {
 		p.x.hi = p.x.lo + 1
 	}

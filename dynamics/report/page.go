@@ -12,7 +12,10 @@ import (
 	"strconv"
 	"strings"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/expr"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/score"
 )
 
 //go:embed page.html
@@ -44,8 +47,8 @@ func (r *Report) Write(w io.Writer) error {
 
 // page is what the template shows.
 type page struct {
-	M              *dynamics.Model
-	Output         dynamics.Output
+	M              *model.Model
+	Output         model.Output
 	Version, Hash  string
 	Style          template.CSS
 	Shown          []runPage
@@ -60,7 +63,7 @@ type page struct {
 	Equation       template.HTML
 	Parameters     []parameterRow
 	Ranges         []rangeRow
-	Evidence       *dynamics.Evidence
+	Evidence       *model.Evidence
 	FreeParameters bool // among the candidates
 	ProofRuns      int
 	Download       template.URL
@@ -92,7 +95,7 @@ type tablePage struct {
 	Sample  string
 	HeldOut bool
 	Compare []headRow
-	Full    []dynamics.Skill
+	Full    []model.Skill
 }
 
 // headRow compares the ways at one horizon; a way that is not there is nil.
@@ -100,11 +103,11 @@ type headRow struct {
 	Windows           string
 	Horizon           float64
 	Count             int
-	Known, Plan, Held *dynamics.Skill
+	Known, Plan, Held *model.Skill
 }
 
 type parameterRow struct {
-	dynamics.Parameter
+	model.Parameter
 	State string
 }
 
@@ -131,7 +134,7 @@ func (r *Report) page() *page {
 	p := &page{
 		M: m, Output: m.Outputs[0], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Plan != nil, HasPhases: r.hasPhases(), Evidence: m.Evidence,
 		Style:    template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}@media print{" + styles(false) + "}"),
-		Equation: template.HTML(dynamics.MathML(m)),
+		Equation: template.HTML(model.MathML(m)),
 		Residual: number(residualHorizon),
 	}
 	for _, q := range m.Parameters {
@@ -148,7 +151,7 @@ func (r *Report) page() *page {
 		p.Shown = append(p.Shown, r.runPage(i, t))
 	}
 	if m.Evidence != nil {
-		p.FreeParameters = slices.ContainsFunc(m.Evidence.Candidates, func(c dynamics.Candidate) bool { return c.State == "" })
+		p.FreeParameters = slices.ContainsFunc(m.Evidence.Candidates, func(c model.Candidate) bool { return c.State == "" })
 	}
 	p.Ranges = r.ranges()
 	r.headline(p)
@@ -190,8 +193,8 @@ func (r *Report) runPage(i int, t *runReport) runPage {
 	for _, s := range r.tables(t) {
 		tp := tablePage{Sample: s.sample(), HeldOut: s.heldOut, Full: s.rows}
 		for _, windows := range r.windows() {
-			for _, h := range dynamics.Horizons {
-				row := headRow{Windows: windows, Horizon: h, Known: s.find(dynamics.Known, windows, h), Plan: s.find(dynamics.Planned, windows, h), Held: s.find(dynamics.Held, windows, h)}
+			for _, h := range score.Horizons {
+				row := headRow{Windows: windows, Horizon: h, Known: s.find(filter.Known, windows, h), Plan: s.find(filter.Planned, windows, h), Held: s.find(filter.Held, windows, h)}
 				if row.Known != nil {
 					row.Count = row.Known.Count
 					tp.Compare = append(tp.Compare, row)
@@ -259,7 +262,7 @@ func (r *Report) headline(p *page) {
 	}
 	for _, windows := range r.windows() {
 		for _, h := range headHorizons {
-			row := headRow{Windows: windows, Horizon: h, Known: pooled(proof, dynamics.Known, windows, h), Plan: pooled(proof, dynamics.Planned, windows, h), Held: pooled(proof, dynamics.Held, windows, h)}
+			row := headRow{Windows: windows, Horizon: h, Known: pooled(proof, filter.Known, windows, h), Plan: pooled(proof, filter.Planned, windows, h), Held: pooled(proof, filter.Held, windows, h)}
 			if row.Known == nil {
 				continue
 			}
@@ -293,7 +296,7 @@ func (r *Report) headline(p *page) {
 	}
 	for _, windows := range r.windows() {
 		q := sentence{Head: where + " the " + r.m.Outputs[0].Name + " with a root mean square error of"}
-		if windows == dynamics.OnePhase {
+		if windows == model.OnePhase {
 			q.Head = "Within one phase, where no start or stop makes the baselines look weak:"
 		}
 		for _, row := range p.Proof {
@@ -341,12 +344,12 @@ func (r *Report) doubts() []string {
 	}
 	for _, windows := range r.windows() {
 		for _, w := range []struct {
-			way  dynamics.Way
+			way  filter.Way
 			says string
-		}{{dynamics.Known, "with known inputs"}, {dynamics.Held, "with inputs held"}, {dynamics.Planned, "by the plan"}} {
+		}{{filter.Known, "with known inputs"}, {filter.Held, "with inputs held"}, {filter.Planned, "by the plan"}} {
 			var worse []string
 			for _, s := range proof {
-				for _, h := range dynamics.Horizons {
+				for _, h := range score.Horizons {
 					if k := s.find(w.way, windows, h); k != nil && k.Count > 0 && better(k) == "bad" {
 						worse = append(worse, fmt.Sprintf("%s at %g s", s.run, h))
 					}
@@ -360,7 +363,7 @@ func (r *Report) doubts() []string {
 	lo, hi, narrow := math.Inf(1), math.Inf(-1), ""
 	for _, s := range proof {
 		for _, k := range s.rows {
-			if k.Count > 0 && k.Windows == dynamics.AllRows {
+			if k.Count > 0 && k.Windows == model.AllRows {
 				if k.Coverage < lo {
 					lo, narrow = k.Coverage, fmt.Sprintf("%s, inputs %s, at %g s", s.run, k.Way, k.Horizon)
 				}
@@ -405,7 +408,7 @@ func (r *Report) doubts() []string {
 	if e := r.m.Evidence; e != nil {
 		var shaky []string
 		for _, c := range e.Candidates {
-			if c.Verdict == dynamics.Kept && c.Inclusion < 0.8 {
+			if c.Verdict == model.Kept && c.Inclusion < 0.8 {
 				shaky = append(shaky, fmt.Sprintf("%s (%s)", c.Name, percent(c.Inclusion)))
 			}
 		}
@@ -423,7 +426,7 @@ func typeset(expression string) template.HTML {
 	if expression == "" {
 		return ""
 	}
-	text, err := dynamics.MathMLExpression(expression)
+	text, err := expr.MathMLExpression(expression)
 	if err != nil {
 		return template.HTML("<code>" + template.HTMLEscapeString(expression) + "</code>")
 	}
@@ -458,7 +461,7 @@ func raised(n int) string {
 
 // plusless writes a value with its standard error.
 func plusless(v, se float64) string {
-	value, stdErr, exp := dynamics.Rounded(v, se)
+	value, stdErr, exp := model.Rounded(v, se)
 	if exp == 0 {
 		return value + " ± " + stdErr
 	}
@@ -498,7 +501,7 @@ func growth(by, base float64) string {
 }
 
 // better tells if a forecast beats every baseline (good) or not (bad).
-func better(k *dynamics.Skill) string {
+func better(k *model.Skill) string {
 	if k == nil || k.Count == 0 {
 		return ""
 	}
@@ -509,7 +512,7 @@ func better(k *dynamics.Skill) string {
 }
 
 // overBaseline is the skill over persistence and, where there is one, the set-point.
-func overBaseline(k *dynamics.Skill) string {
+func overBaseline(k *model.Skill) string {
 	text := fmt.Sprintf("%.2f", k.OverPersistence())
 	if k.SetPoint > 0 {
 		text += fmt.Sprintf(" / %.2f", k.OverSetPoint())

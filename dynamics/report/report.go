@@ -13,12 +13,15 @@ import (
 	"math"
 	"slices"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
+	"stirwatch/dynamics/score"
 )
 
 // Run is a recording to show, and the rows From ≤ i < To of it that count.
 type Run struct {
-	dynamics.Run
+	runs.Run
 	From, To int
 	Row      func(i int) int // 0-based data row of the log at index i; nil: the same
 }
@@ -31,7 +34,7 @@ type Options struct {
 
 // Report is all that the page says, in numbers. It can be written several times.
 type Report struct {
-	m        *dynamics.Model
+	m        *model.Model
 	o        Options
 	checksum string // SHA-256 of the document as Model.Save writes it
 	runs     []*runReport
@@ -43,16 +46,16 @@ type runReport struct {
 	Run
 	learned  bool // the model was learned from it
 	phase    []phase.Phase
-	open     []dynamics.Row // one per row
-	openRMSE float64        // above Output.ScoreAbove
-	ways     []dynamics.Way
-	errors   map[dynamics.Way][]phaseError // at residualHorizon
-	fans     map[dynamics.Way]map[int][]dynamics.Row
+	open     []score.Row // one per row
+	openRMSE float64     // above Output.ScoreAbove
+	ways     []filter.Way
+	errors   map[filter.Way][]phaseError // at residualHorizon
+	fans     map[filter.Way]map[int][]score.Row
 	wide     []int // origins of the fans over the whole run
 	close    []int // and of those that are shown closely
-	skill    []dynamics.Skill
-	work     *dynamics.WorkingPoint
-	response []dynamics.Response
+	skill    []model.Skill
+	work     *score.WorkingPoint
+	response []score.Response
 }
 
 type phaseError struct {
@@ -78,7 +81,7 @@ var fanHorizons = func() (h []float64) {
 
 // Make works out the report on runs, all of which must have the columns that m needs. At least one
 // run is needed.
-func Make(m *dynamics.Model, runs []Run, o Options) (*Report, error) {
+func Make(m *model.Model, runs []Run, o Options) (*Report, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
@@ -111,11 +114,11 @@ func (r *Report) progress(format string, args ...any) {
 // try finds out how the model does on one run.
 func (r *Report) try(run *Run) (*runReport, error) {
 	m := r.m
-	t := &runReport{Run: *run, errors: map[dynamics.Way][]phaseError{}, fans: map[dynamics.Way]map[int][]dynamics.Row{}}
+	t := &runReport{Run: *run, errors: map[filter.Way][]phaseError{}, fans: map[filter.Way]map[int][]score.Row{}}
 	if t.Row == nil {
 		t.Row = func(i int) int { return i }
 	}
-	t.learned = slices.ContainsFunc(m.Provenance.Runs, func(p dynamics.RunSource) bool {
+	t.learned = slices.ContainsFunc(m.Provenance.Runs, func(p model.RunSource) bool {
 		if p.SHA256 != "" && run.SHA256 != "" {
 			return p.SHA256 == run.SHA256
 		}
@@ -123,11 +126,11 @@ func (r *Report) try(run *Run) (*runReport, error) {
 	})
 	r.progress("%s: simulating rows %d to %d", run.Name, t.Row(run.From), t.Row(run.To-1))
 	var err error
-	if t.phase, err = dynamics.Phases(m, &t.Run.Run); err != nil {
+	if t.phase, err = score.Phases(m, &t.Run.Run); err != nil {
 		return nil, err
 	}
 	var squares, n float64
-	if err := dynamics.OpenLoop(m, &t.Run.Run, run.From, run.To, func(row dynamics.Row) {
+	if err := score.OpenLoop(m, &t.Run.Run, run.From, run.To, func(row score.Row) {
 		t.open = append(t.open, row)
 		if z := run.Z[0][row.Target]; z > r.above() && finite(row.Forecast) {
 			squares += (row.Forecast - z) * (row.Forecast - z)
@@ -137,20 +140,20 @@ func (r *Report) try(run *Run) (*runReport, error) {
 		return nil, err
 	}
 	t.openRMSE = math.Sqrt(squares / n)
-	t.ways = []dynamics.Way{dynamics.Known, dynamics.Held}
+	t.ways = []filter.Way{filter.Known, filter.Held}
 	if m.Plan != nil {
-		t.ways = []dynamics.Way{dynamics.Known, dynamics.Planned, dynamics.Held}
+		t.ways = []filter.Way{filter.Known, filter.Planned, filter.Held}
 	}
 	t.origins(r.above())
 	for _, way := range t.ways {
 		r.progress("%s: forecasting with inputs %s", run.Name, way)
-		s, err := dynamics.Score(m, &t.Run.Run, way, dynamics.Horizons, run.From, run.To)
+		s, err := score.Score(m, &t.Run.Run, way, score.Horizons, run.From, run.To)
 		if err != nil {
 			return nil, err
 		}
 		t.skill = append(t.skill, s...)
-		t.fans[way] = map[int][]dynamics.Row{}
-		err = dynamics.ForecastRun(m, &t.Run.Run, way, fanHorizons, run.From, run.To, func(row dynamics.Row) {
+		t.fans[way] = map[int][]score.Row{}
+		err = score.ForecastRun(m, &t.Run.Run, way, fanHorizons, run.From, run.To, func(row score.Row) {
 			if slices.Contains(t.wide, row.Origin) || slices.Contains(t.close, row.Origin) {
 				t.fans[way][row.Origin] = append(t.fans[way][row.Origin], row)
 			}
@@ -162,10 +165,10 @@ func (r *Report) try(run *Run) (*runReport, error) {
 			return nil, err
 		}
 	}
-	if t.work, err = dynamics.Work(m, &t.Run.Run, run.From, run.To); err != nil {
+	if t.work, err = score.Work(m, &t.Run.Run, run.From, run.To); err != nil {
 		return nil, err
 	}
-	t.response, err = dynamics.Responses(m, t.work, sweepPoints)
+	t.response, err = score.Responses(m, t.work, sweepPoints)
 	return t, err
 }
 
@@ -234,7 +237,7 @@ func (t *runReport) origins(above float64) {
 
 // tables gives the skill on a run: first what was not learned from.
 func (r *Report) tables(t *runReport) []skillTable {
-	var held []dynamics.Skill
+	var held []model.Skill
 	for _, s := range r.m.Skill {
 		if s.Run == t.Name && s.HeldOut {
 			held = append(held, s)
@@ -252,7 +255,7 @@ type skillTable struct {
 	run     string
 	heldOut bool // not learned from
 	turn    bool // by a model learned from the other runs of this one's, with this run held out
-	rows    []dynamics.Skill
+	rows    []model.Skill
 }
 
 // sample says in words what the figures prove.
@@ -266,7 +269,7 @@ func (s *skillTable) sample() string {
 	return "in sample: the model was learned from this run"
 }
 
-func (s *skillTable) find(way dynamics.Way, windows string, horizon float64) *dynamics.Skill {
+func (s *skillTable) find(way filter.Way, windows string, horizon float64) *model.Skill {
 	for i := range s.rows {
 		if k := &s.rows[i]; k.Way == way.String() && k.Windows == windows && k.Horizon == horizon {
 			return k
@@ -302,8 +305,8 @@ func (r *Report) proof() []skillTable {
 }
 
 // pooled is one line over several runs, every window counting alike; nil where there is none.
-func pooled(tables []skillTable, way dynamics.Way, windows string, horizon float64) *dynamics.Skill {
-	var p dynamics.Skill
+func pooled(tables []skillTable, way filter.Way, windows string, horizon float64) *model.Skill {
+	var p model.Skill
 	var squares, persistence, setPoint, setCount, covered float64
 	for i := range tables {
 		s := tables[i].find(way, windows, horizon)

@@ -19,7 +19,10 @@ import (
 
 	"golang.org/x/net/html"
 
-	"stirwatch/dynamics"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/learn"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 )
 
 // heated simulates a run of the electric heater that dynamics/heater.yaml describes.
@@ -54,13 +57,13 @@ var heater = sync.OnceValue(func() string {
 })
 
 // learned learns from two runs and adds a third that the model has not seen.
-var learned = sync.OnceValues(func() (*dynamics.Model, []Run) {
-	h, err := dynamics.ReadHypotheses(strings.NewReader(heater()))
+var learned = sync.OnceValues(func() (*model.Model, []Run) {
+	h, err := model.ReadHypotheses(strings.NewReader(heater()))
 	if err != nil {
 		panic(err)
 	}
 	all := []Run{heated("monday", 1, 400), heated("tuesday", 2, 400), heated("wednesday <b> & co", 3, 300)}
-	m, err := dynamics.Learn([]dynamics.Run{all[0].Run, all[1].Run}, dynamics.Options{Inputs: all[0].Inputs, Hypotheses: h, Date: "2026-01-02T03:04:05Z"})
+	m, err := learn.Learn([]runs.Run{all[0].Run, all[1].Run}, learn.Options{Inputs: all[0].Inputs, Hypotheses: h, Date: "2026-01-02T03:04:05Z"})
 	if err != nil {
 		panic(err)
 	}
@@ -69,27 +72,27 @@ var learned = sync.OnceValues(func() (*dynamics.Model, []Run) {
 })
 
 // withEvidence is a copy of m that carries evidence made up for the test.
-func withEvidence(m *dynamics.Model) *dynamics.Model {
+func withEvidence(m *model.Model) *model.Model {
 	c := *m
-	e := &dynamics.Evidence{Seed: 7, Resamples: 40, Horizons: []float64{1, 10}, Base: []float64{0.5, 2}}
+	e := &model.Evidence{Seed: 7, Resamples: 40, Horizons: []float64{1, 10}, Base: []float64{0.5, 2}}
 	for _, t := range m.Terms {
 		if !t.Fixed {
-			e.Candidates = append(e.Candidates, dynamics.Candidate{State: t.State, Name: t.Name, Expression: t.Expression, Sign: t.Sign, Mode: t.Mode, Opinion: "require",
-				Verdict: dynamics.Kept, Inclusion: 0.975, Coefficient: t.Coefficient, StdErr: t.StdErr, Unit: t.Unit, Identifiability: 0.3,
-				LeftOut: []float64{0.125, -0.25}, Rivals: []dynamics.Rival{{Name: "another", Correlation: -0.875}}})
+			e.Candidates = append(e.Candidates, model.Candidate{State: t.State, Name: t.Name, Expression: t.Expression, Sign: t.Sign, Mode: t.Mode, Opinion: "require",
+				Verdict: model.Kept, Inclusion: 0.975, Coefficient: t.Coefficient, StdErr: t.StdErr, Unit: t.Unit, Identifiability: 0.3,
+				LeftOut: []float64{0.125, -0.25}, Rivals: []model.Rival{{Name: "another", Correlation: -0.875}}})
 		}
 	}
 	e.Candidates = append(e.Candidates,
-		dynamics.Candidate{State: "T", Name: "stray <i>", Expression: "W*W", Sign: 1, Opinion: "propose", Verdict: dynamics.NoData, Why: "nobody measured it", Unit: "K/(J·W)"},
-		dynamics.Candidate{Name: "lag", Verdict: dynamics.Kept, Inclusion: 1, Coefficient: 4, StdErr: 0.1, Unit: "s", Identifiability: 0.8})
-	e.Doubtful = []dynamics.Combination{{Parts: []dynamics.Part{{Name: "heating", Weight: 0.75}, {Name: "loss", Weight: -0.5}}, SD: 0.42}}
-	e.Advice = []dynamics.Experiment{{Input: "fan speed", From: 100, To: 250, Unit: "rpm", Hold: 90, Settles: []string{"loss to fan"}, Gain: 2.5, Text: "Turn the fan up for a minute and a half."}}
+		model.Candidate{State: "T", Name: "stray <i>", Expression: "W*W", Sign: 1, Opinion: "propose", Verdict: model.NoData, Why: "nobody measured it", Unit: "K/(J·W)"},
+		model.Candidate{Name: "lag", Verdict: model.Kept, Inclusion: 1, Coefficient: 4, StdErr: 0.1, Unit: "s", Identifiability: 0.8})
+	e.Doubtful = []model.Combination{{Parts: []model.Part{{Name: "heating", Weight: 0.75}, {Name: "loss", Weight: -0.5}}, SD: 0.42}}
+	e.Advice = []model.Experiment{{Input: "fan speed", From: 100, To: 250, Unit: "rpm", Hold: 90, Settles: []string{"loss to fan"}, Gain: 2.5, Text: "Turn the fan up for a minute and a half."}}
 	c.Evidence = e
 	return &c
 }
 
 // written makes the report of m on runs and parses it.
-func written(t *testing.T, m *dynamics.Model, runs []Run) *html.Node {
+func written(t *testing.T, m *model.Model, runs []Run) *html.Node {
 	t.Helper()
 	r, err := Make(m, runs, Options{})
 	if err != nil {
@@ -103,7 +106,7 @@ func written(t *testing.T, m *dynamics.Model, runs []Run) *html.Node {
 }
 
 // whole is the page on all runs of a model with evidence.
-var whole = sync.OnceValues(func() (*dynamics.Model, string) {
+var whole = sync.OnceValues(func() (*model.Model, string) {
 	m, runs := learned()
 	m = withEvidence(m)
 	r, err := Make(m, runs, Options{Version: "test"})
@@ -320,7 +323,7 @@ func TestTablesSayWhatTheModelSays(t *testing.T) {
 	}
 
 	// Evidence.
-	var terms []dynamics.Candidate
+	var terms []model.Candidate
 	for _, c := range m.Evidence.Candidates {
 		if c.State != "" {
 			terms = append(terms, c)
@@ -363,14 +366,14 @@ func TestHeadlineNeverSellsAFitForAForecast(t *testing.T) {
 	}
 	proof := (&Report{m: m}).proof() // what the document says alone
 	without := slices.Clone(proof)   // one of them has a way less
-	without[0].rows = slices.DeleteFunc(slices.Clone(proof[0].rows), func(s dynamics.Skill) bool { return s.Way == "held" })
-	if k := pooled(without, dynamics.Held, dynamics.AllRows, 10); k == nil || k.Count >= pooled(proof, dynamics.Held, dynamics.AllRows, 10).Count {
+	without[0].rows = slices.DeleteFunc(slices.Clone(proof[0].rows), func(s model.Skill) bool { return s.Way == "held" })
+	if k := pooled(without, filter.Held, model.AllRows, 10); k == nil || k.Count >= pooled(proof, filter.Held, model.AllRows, 10).Count {
 		t.Errorf("pooled over one of two runs: %+v", k)
 	}
-	want := pooled(proof, dynamics.Known, dynamics.AllRows, 10)
+	want := pooled(proof, filter.Known, model.AllRows, 10)
 	var squares, n float64
 	for _, s := range m.Skill {
-		if s.Way == "known" && s.Windows == dynamics.AllRows && s.Horizon == 10 {
+		if s.Way == "known" && s.Windows == model.AllRows && s.Horizon == 10 {
 			squares += float64(s.Count) * s.RMSE * s.RMSE
 			n += float64(s.Count)
 		}

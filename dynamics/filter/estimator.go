@@ -1,0 +1,364 @@
+package filter
+
+import (
+	"math"
+	"slices"
+
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/system"
+)
+
+// How the filter steps and when it gives up.
+const (
+	MaxGap = 60.0 // s; a longer dt is a new start
+)
+
+const (
+	holdFor = 5.0 // s; an input that is missing keeps its last value this long
+)
+
+const (
+	blindAfter = 30.0 // s without an accepted measurement
+)
+
+const (
+	GateSigma = 5.0 // a measurement further out than this many SD is rejected: it hardly counts
+)
+
+const (
+	rejectFor = 3.0 // s of rejected measurements in a row after which the filter believes them
+)
+
+const (
+	belowRange = 5.0 // intervals end this far below the lowest reading of the training
+)
+
+// Estimator is an extended Kalman filter over the states of a model. Measurements are fused one
+// after another, each with its own gate. Not for use by several goroutines at once.
+type Estimator struct {
+	m *model.Model
+	s *system.System
+
+	x, p    []float64 // SI
+	started bool
+	r       *system.Stepper
+	gain    []float64 // of an update
+	fx, fp  []float64 // of a forecast
+
+	u, ahead []float64 // last good inputs; those of a scenario
+	age      []float64 // s since each was good, +Inf if never
+	now      []float64 // drives of u
+	last     []float64 // scratch
+	half     []float64
+	past     delayLine
+	dead     float64
+	unseen   float64 // s since a measurement was accepted
+	refused  float64 // s of rejected measurements in a row
+
+	nis    float64 // smoothed normalised innovation squared of the first output: 1 is as expected
+	nisAge float64 // s since it was last renewed
+
+	before []float64 // states before the measurements of the last Step
+	judged bool      // and whether there were any
+
+	plan                     *Planner // nil without a plan
+	planNow                  float64  // s ahead that the planner has come
+	scenario                 Scenario // that a forecast is made for
+	byHold, byInputs, byPlan Drives
+}
+
+// NewEstimator makes an estimator for m; it panics where m does not pass Check.
+func New(m *model.Model) *Estimator {
+	if err := m.Check(); err != nil {
+		panic("dynamics: estimator: " + err.Error())
+	}
+	return ForSystem(system.Compile(m))
+}
+
+// ForSystem makes an estimator over a system that is compiled already.
+func ForSystem(s *system.System) *Estimator {
+	n := s.NX
+	e := &Estimator{
+		m: s.Model, s: s, r: s.Stepper(), x: make([]float64, n), p: make([]float64, n*n),
+		before: make([]float64, n), gain: make([]float64, n), fx: make([]float64, n), fp: make([]float64, n*n),
+		u: make([]float64, s.NU), ahead: make([]float64, s.NU), age: make([]float64, s.NU),
+		now: make([]float64, s.Drives()), last: make([]float64, s.Drives()), half: make([]float64, s.Drives()), dead: s.DeadTime(),
+	}
+	e.past.init(e.dead, s.Drives())
+	e.byHold, e.byInputs, e.byPlan = e.holdDrives, e.inputDrives, e.planDrives
+	if s.Model.Plan != nil {
+		e.plan = NewPlanner(s.Model)
+	}
+	e.Reset()
+	return e
+}
+
+// Reset forgets everything but the model.
+func (e *Estimator) Reset() {
+	e.started, e.unseen, e.refused = false, math.Inf(1), 0
+	e.nis, e.nisAge = 1, 0
+	for i := range e.age {
+		e.u[i], e.age[i] = 0, math.Inf(1)
+	}
+	e.past.n = 0
+	if e.plan != nil {
+		e.plan.Forget()
+	}
+}
+
+// Step takes over inputs u (as Model.Inputs), lets dt seconds pass, fuses measurements z (as
+// Model.Outputs) and fills dst. Inputs are taken to change evenly between steps. NaN is missing. A
+// measurement should come once: one that repeats an old reading counts as new evidence.
+//
+// An input that is missing is held for 5 s; after that its default holds. Where it has none, or
+// without a measurement for 30 s, the estimate is blind, and the next measurement is a new start. After 3 s of rejected measurements
+// the filter believes them. Step does not allocate once dst has been used. u and z are not kept;
+// wrong lengths panic.
+func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
+	if len(u) != len(e.u) || len(z) != len(e.m.Outputs) {
+		panic("dynamics: step: inputs or measurements do not match the model")
+	}
+	if !(dt >= 0) {
+		dt = 0
+	}
+	if dt > MaxGap {
+		e.Reset()
+		dt = 0
+	}
+	e.unseen += dt
+	e.nisAge += dt
+	blind := false
+	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
+	for i, v := range u {
+		in := &e.m.Inputs[i]
+		if num.Finite(v) && math.Abs(v) <= model.MaxInput {
+			e.u[i], e.age[i] = v, 0
+		} else if e.age[i] += dt; in.Default != nil && e.age[i] > holdFor {
+			e.u[i] = *in.Default
+			continue
+		} else {
+			dst.Missing = append(dst.Missing, in.Name)
+		}
+		blind = blind || e.age[i] > holdFor
+		if e.age[i] <= holdFor && outside(e.u[i], in.Min, in.Max) {
+			dst.Outside = append(dst.Outside, in.Name)
+		}
+	}
+	e.r.Drive(e.now, e.u)
+	e.past.push(dt, e.now, dt)
+	if e.started {
+		e.predict(dt)
+	}
+	copy(e.before, e.x)
+	e.judged = e.started
+	e.fuse(dst, dt, z)
+	if e.plan != nil {
+		e.plan.Observe(dt, e.Reading(), e.u, e.s.Contact >= 0 && e.now[e.s.Contact] > 0.5)
+	}
+
+	n := e.s.NX
+	dst.X, dst.SD = num.Resize(dst.X, n), num.Resize(dst.SD, n)
+	for i := range n {
+		dst.X[i], dst.SD[i] = (e.x[i]-e.s.Offset[i])/e.s.Scale[i], math.Sqrt(e.p[i*n+i])/e.s.Scale[i]
+		if !e.started {
+			dst.X[i], dst.SD[i] = math.NaN(), math.Inf(1)
+		}
+	}
+	for i := range e.m.Outputs {
+		if out := &e.m.Outputs[i]; e.started && outside(dst.X[e.s.Out[i]], out.Min, out.Max) {
+			dst.Outside = append(dst.Outside, out.Name)
+			break
+		}
+	}
+	dst.Blind = blind || !e.started || e.unseen > blindAfter
+}
+
+func outside(v, lo, hi float64) bool {
+	margin := model.RangeMargin * (hi - lo)
+	return v < lo-margin || v > hi+margin
+}
+
+// predict lets the last dt seconds pass.
+func (e *Estimator) predict(dt float64) {
+	if dt == 0 {
+		return
+	}
+	n := system.Steps(dt)
+	h := dt / float64(n)
+	for k := range n {
+		at := float64(k)*h - dt
+		system.Between(e.last, e.half, e.past.at, at, at+h)
+		e.r.Act(e.last)
+		e.r.StepCov(e.x, e.p, h)
+	}
+	if !num.Finite(e.x...) || !num.Finite(e.p...) { // what the model makes of absurd inputs is no estimate
+		e.started = false
+	}
+}
+
+// fuse takes in the measurements one by one (scalar updates, as the innovations of uncorrelated
+// sensors allow).
+func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
+	n := len(z)
+	dst.Innov, dst.InnovSD, dst.Ratio = num.Resize(dst.Innov, n), num.Resize(dst.InnovSD, n), num.Resize(dst.Ratio, n)
+	if cap(dst.Rejected) < n {
+		dst.Rejected = make([]bool, n)
+	}
+	dst.Rejected = dst.Rejected[:n]
+	accepted, rejected := false, -1
+	nx := e.s.NX
+	for i, v := range z {
+		dst.Innov[i], dst.InnovSD[i], dst.Ratio[i], dst.Rejected[i] = math.NaN(), math.NaN(), math.NaN(), false
+		if !num.Finite(v) || math.Abs(v) > model.MaxInput {
+			continue
+		}
+		o := e.s.Out[i]
+		scale := e.s.Scale[o]
+		reading := v*scale + e.s.Offset[o]
+		begins := !e.started || e.unseen > blindAfter && !accepted // after so long the reading knows better
+		if begins {
+			e.begin(reading)
+		}
+		sd := e.m.Outputs[i].SD * scale
+		s := e.p[o*nx+o] + sd*sd
+		innov := reading - e.x[o]
+		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
+		dst.Ratio[i] = innov * innov / (s * GateSigma * GateSigma)
+		if i == 0 && !begins && (dst.Ratio[i] <= 1 || e.refused > 0) { // one spike by itself says nothing
+			e.smoothNIS(innov * innov / s)
+		}
+		if !(dst.Ratio[i] <= 1) {
+			// Not believed, but not ignored: it counts as if its noise were what makes it just
+			// pass, so that a spike hardly moves the estimate and a hard start does.
+			dst.Rejected[i] = true
+			rejected = i
+			Update(e.p, e.x, nx, o, innov, innov*innov/(GateSigma*GateSigma), e.gain)
+			continue
+		}
+		accepted = true
+		Update(e.p, e.x, nx, o, innov, s, e.gain)
+	}
+	switch {
+	case accepted:
+		e.unseen, e.refused = 0, 0
+	case rejected >= 0:
+		if e.refused += dt; e.refused > rejectFor { // the world has moved on, not the sensor
+			e.acceptRejected(rejected, z[rejected])
+			e.unseen, e.refused = 0, 0
+		}
+	}
+}
+
+// The smoothed normalised innovation squared rises with one memory and falls with another, s, and ends
+// at a bound: the filter doubts itself faster than it trusts itself again.
+const (
+	nisRises = 3.0
+	nisFalls = 30.0
+	maxNIS   = 100.0
+)
+
+// smoothNIS takes in a normalised innovation squared: the square of an innovation over its variance, 1
+// on average (Bar-Shalom, Li and Kirubarajan, Estimation with Applications, 2001, sec. 5.4). What the
+// filter expects is right on the whole, too wide while nothing happens and too narrow in a hard start: the
+// smoothed value tells which of these it is.
+func (e *Estimator) smoothNIS(ratio float64) {
+	memory := nisFalls
+	if ratio > e.nis {
+		memory = nisRises
+	}
+	e.nis -= math.Expm1(-e.nisAge/memory) * (min(ratio, maxNIS) - e.nis)
+	e.nis = max(e.nis, 1/maxNIS)
+	e.nisAge = 0
+}
+
+// acceptRejected takes measurement i for true although the gate rejected it: the covariance grows until
+// it would pass. What the filter knows of hidden states is kept.
+func (e *Estimator) acceptRejected(i int, v float64) {
+	nx, o := e.s.NX, e.s.Out[i]
+	innov := v*e.s.Scale[o] + e.s.Offset[o] - e.x[o]
+	sd := e.m.Outputs[i].SD * e.s.Scale[o]
+	grow := innov * innov / max(e.p[o*nx+o], sd*sd)
+	for k := range e.p {
+		e.p[k] *= grow
+	}
+	Update(e.p, e.x, nx, o, innov, e.p[o*nx+o]+sd*sd, e.gain)
+	for k := range nx {
+		e.p[k*nx+k] = min(e.p[k*nx+k], 100*e.s.StartVar[k]) + e.s.StartVar[k]
+		for j := range nx {
+			if j != k {
+				e.p[k*nx+j] = 0
+			}
+		}
+	}
+}
+
+// begin sets the states to those of a first reading.
+func (e *Estimator) begin(reading float64) {
+	s := e.s
+	e.r.Begin(e.x, reading)
+	clear(e.p)
+	for i, v := range s.StartVar {
+		e.p[i*s.NX+i] = v
+	}
+	e.started = true
+	e.nis, e.nisAge = 1, 0
+}
+
+// reading is the first output as it is estimated, in its unit.
+func (e *Estimator) Reading() float64 {
+	o := e.s.Out[0]
+	return (e.x[o] - e.s.Offset[o]) / e.s.Scale[o]
+}
+
+// inputs are the last good ones, as Model.Inputs: not to be kept or changed.
+func (e *Estimator) Inputs() []float64 { return e.u }
+
+// contact is the definition "contact" under the present inputs, 0 none to 1 full; NaN where the model
+// has none.
+func (e *Estimator) Contact() float64 {
+	if e.s.Contact < 0 {
+		return math.NaN()
+	}
+	return e.now[e.s.Contact]
+}
+
+// planner is what runs the plan of the model ahead, nil without one.
+func (e *Estimator) Planner() *Planner { return e.plan }
+
+// save gives the states (SI), nil before the first measurement; restore takes them again, so that
+// forecasts can be made from there once more.
+func (e *Estimator) Save() []float64 {
+	if !e.started {
+		return nil
+	}
+	return slices.Clone(e.x)
+}
+
+// restore takes states that save gave.
+func (e *Estimator) Restore(x []float64) {
+	copy(e.x, x)
+	e.started = true
+}
+
+// update is the scalar Kalman update of x and p for a measurement of state out; gain is filled.
+func Update(p, x []float64, nx, out int, innov, sv float64, gain []float64) {
+	var row [model.MaxStates]float64
+	for k := range nx {
+		gain[k] = p[k*nx+out] / sv
+		row[k] = p[out*nx+k]
+	}
+	for k := range nx {
+		x[k] += gain[k] * innov
+		for j := range nx {
+			p[k*nx+j] -= gain[k] * row[j]
+		}
+	}
+	for k := range nx { // keep it symmetric and positive in spite of rounding
+		for j := range k {
+			v := (p[k*nx+j] + p[j*nx+k]) / 2
+			p[k*nx+j], p[j*nx+k] = v, v
+		}
+		p[k*nx+k] = max(p[k*nx+k], 0)
+	}
+}

@@ -1,0 +1,241 @@
+package filter
+
+import (
+	"fmt"
+	"math"
+
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/system"
+)
+
+// Way says what a forecast is told about the inputs to come.
+type Way int
+
+const (
+	Known   Way = iota // what they will be
+	Held               // nothing: frozen as they are
+	Planned            // feed, path and stops; the rest follows from the machine's own controller
+)
+
+func (w Way) String() string { return [...]string{"known", "held", "plan"}[w] }
+
+// ParseWay reads known, held or plan.
+func ParseWay(s string) (Way, error) {
+	for _, w := range []Way{Known, Held, Planned} {
+		if w.String() == s {
+			return w, nil
+		}
+	}
+	return 0, fmt.Errorf("inputs %q: must be known, held or plan", s)
+}
+
+// Drives gives into d the mean of what acts on the states (as [System.Drives]) between two instants, s
+// ahead. reading is the first output as it is forecast so far, in its unit: a controller acts on it.
+type Drives func(d []float64, from, to, reading float64)
+
+// Scenario says what will be: what is asked of a forecast. Whoever wants one, for the tick, for advice,
+// for a "what if" or to score, says so in a scenario.
+type Scenario struct {
+	// Way says on what the scenario rests, and with it which calibrated interval holds. By Planned the
+	// machine's own controller moves speed and power; where the model has no plan or the set-point is not
+	// known, the forecast falls back to Held and says so in [Forecast.Way].
+	Way Way
+
+	// Inputs writes into u (as Model.Inputs, in the model's units) what the inputs will be ahead s from
+	// now. u holds what they are now; what Inputs leaves alone stays. nil: all stay. By Planned speed and
+	// power are the controller's.
+	Inputs func(u []float64, ahead float64)
+
+	// SetPoint is what the machine's own controller will aim at ahead s from now, in the unit of the first
+	// output; 0 is off, NaN unknown. Only Planned asks for it.
+	SetPoint func(ahead float64) float64
+
+	// Drives, where it is not nil, stands for Inputs and SetPoint: what acts, worked out already. A run on
+	// record is scored so from many origins.
+	Drives Drives
+}
+
+// Forecast is what an Estimator expects at each of Horizon (s, rising), in the unit of the first
+// output. The interval of 95 % need not be symmetric; SD is a quarter of its width, nearly.
+type Forecast struct {
+	Horizon      []float64
+	Mean, SD     []float64
+	Lower, Upper []float64
+	Way          Way     // on what it rests
+	NIS          float64 // smoothed normalised innovation squared of the filter that made it
+}
+
+// CopyTo makes dst say the same, in slices of its own.
+func (f *Forecast) CopyTo(dst *Forecast) {
+	own := *dst
+	*dst = *f
+	dst.Horizon = append(own.Horizon[:0], f.Horizon...)
+	dst.Mean, dst.SD = append(own.Mean[:0], f.Mean...), append(own.SD[:0], f.SD...)
+	dst.Lower, dst.Upper = append(own.Lower[:0], f.Lower...), append(own.Upper[:0], f.Upper...)
+}
+
+// Ahead fills dst with what is expected at dst.Horizon under a scenario, with its 95 % interval. Before
+// the first measurement everything is NaN. It does not allocate once dst has been used.
+func (e *Estimator) Ahead(dst *Forecast, sc Scenario) {
+	drives, way := e.under(sc)
+	e.forecast(dst, drives, way, true)
+}
+
+// AheadMean is Ahead without the intervals, which are NaN: several times as fast.
+func (e *Estimator) AheadMean(dst *Forecast, sc Scenario) {
+	drives, way := e.under(sc)
+	e.forecast(dst, drives, way, false)
+}
+
+// under makes ready to run ahead under a scenario: what will act, and on what that rests.
+func (e *Estimator) under(sc Scenario) (Drives, Way) {
+	if sc.Drives != nil {
+		return sc.Drives, sc.Way
+	}
+	e.scenario = sc
+	if sc.Way == Planned {
+		if e.plan != nil && e.started && sc.SetPoint != nil && num.Finite(sc.SetPoint(0)) {
+			e.plan.Start(e.u, e.Reading())
+			e.planNow = 0
+			return e.byPlan, Planned
+		}
+		sc.Way = Held
+	}
+	e.r.Drive(e.now, e.u)
+	if sc.Inputs == nil {
+		return e.byHold, sc.Way
+	}
+	return e.byInputs, sc.Way
+}
+
+// holdDrives are the drives with inputs as they are now.
+func (e *Estimator) holdDrives(d []float64, from, to, _ float64) {
+	if from < e.past.delay {
+		system.Between(d, e.half, e.past.at, from, to)
+	} else {
+		copy(d, e.now)
+	}
+}
+
+// inputDrives are those with the inputs that the scenario tells.
+func (e *Estimator) inputDrives(d []float64, from, to, _ float64) {
+	ahead := (from + to) / 2
+	if ahead <= e.dead {
+		system.Between(d, e.half, e.past.at, from, to)
+		return
+	}
+	e.r.Drive(d, e.inputsAt(ahead-e.dead))
+}
+
+// planDrives are those by the plan.
+func (e *Estimator) planDrives(d []float64, from, to, reading float64) {
+	ahead := (from + to) / 2
+	if ahead <= e.dead {
+		e.past.at(d, ahead)
+		return
+	}
+	at := ahead - e.dead
+	e.r.Drive(d, e.plan.Step(at-e.planNow, reading, e.inputsAt(at), e.scenario.SetPoint(at)))
+	e.planNow = at
+}
+
+// inputsAt is what the scenario says of the inputs at an instant ahead.
+func (e *Estimator) inputsAt(ahead float64) []float64 {
+	copy(e.ahead, e.u)
+	if e.scenario.Inputs != nil {
+		e.scenario.Inputs(e.ahead, ahead)
+		for i, v := range e.ahead {
+			if !num.Finite(v) || math.Abs(v) > model.MaxInput {
+				e.ahead[i] = e.u[i]
+			}
+		}
+	}
+	return e.ahead
+}
+
+// farAfter is how far ahead a forecast begins to count its covariance in two steps at a time, s.
+const farAfter = 10.0
+
+// forecast runs ahead under the drives that at gives; without intervals those are NaN.
+func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) {
+	dst.Way, dst.NIS = way, e.nis
+	n := len(dst.Horizon)
+	dst.Mean, dst.SD = num.Resize(dst.Mean, n), num.Resize(dst.SD, n)
+	dst.Lower, dst.Upper = num.Resize(dst.Lower, n), num.Resize(dst.Upper, n)
+	nan := math.NaN()
+	for i := range n {
+		dst.Mean[i], dst.SD[i], dst.Lower[i], dst.Upper[i] = nan, nan, nan, nan
+	}
+	if !e.started {
+		return
+	}
+	s := e.s
+	copy(e.fx, e.x)
+	copy(e.fp, e.p)
+	out := &e.m.Outputs[0]
+	o, nx := s.Out[0], s.NX
+	scale, off := s.Scale[o], s.Offset[o]
+	r := out.SD * scale
+	now, leapt := 0.0, 0.0 // s ahead of the state, and of its covariance where that is further
+	for i, horizon := range dst.Horizon {
+		if horizon > now {
+			k := system.Steps(horizon - now)
+			h := (horizon - now) / float64(k)
+			for j := range k {
+				from := now + float64(j)*h
+				at(e.last, from, from+h, (e.fx[o]-off)/scale)
+				e.r.Act(e.last)
+				switch {
+				case !intervals || from < leapt-h/2:
+					e.r.Step(e.fx, h)
+				case from >= farAfter && horizon-from >= 1.5*h:
+					e.r.StepPair(e.fx, e.fp, h)
+					leapt = from + 2*h
+				default:
+					e.r.StepCov(e.fx, e.fp, h)
+				}
+			}
+			now = horizon
+		}
+		if !num.Finite(e.fx[o]) {
+			return
+		}
+		dst.Mean[i] = (e.fx[o] - off) / scale
+		if intervals {
+			k := intervalFactors(e.m.Intervals, horizon, way)
+			half := num.Sigma95 * math.Sqrt((e.fp[o*nx+o]+r*r)*math.Pow(e.nis, k.NIS)) / scale
+			floor := min(dst.Mean[i], out.Min) - belowRange
+			dst.Lower[i] = max(dst.Mean[i]-k.Lower*half, floor)
+			dst.Upper[i] = dst.Mean[i] + k.Upper*half
+			dst.SD[i] = (dst.Upper[i] - dst.Lower[i]) / (2 * num.Sigma95)
+		}
+	}
+}
+
+// intervalFactors interpolates the factors at a horizon over the logarithm of time; 1 where none is known.
+func intervalFactors(table []model.Interval95, horizon float64, way Way) model.SideScale {
+	value := func(s *model.Interval95) model.SideScale {
+		switch way {
+		case Held:
+			return s.Held
+		case Planned:
+			return s.Plan
+		}
+		return s.Known
+	}
+	if len(table) == 0 {
+		return model.SideScale{Lower: 1, Upper: 1}
+	}
+	if horizon <= table[0].Horizon {
+		return value(&table[0])
+	}
+	for i := 1; i < len(table); i++ {
+		if a, b := &table[i-1], &table[i]; horizon <= b.Horizon {
+			w := math.Log(horizon/a.Horizon) / math.Log(b.Horizon/a.Horizon)
+			p, q := value(a), value(b)
+			return model.SideScale{Lower: p.Lower + w*(q.Lower-p.Lower), Upper: p.Upper + w*(q.Upper-p.Upper), NIS: p.NIS + w*(q.NIS-p.NIS)}
+		}
+	}
+	return value(&table[len(table)-1])
+}

@@ -1,0 +1,107 @@
+package filter
+
+import (
+	"math"
+
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
+)
+
+// liftsFrom is the velocity upwards from which the tool leaves the build, mm/min: well above that of
+// a spiral, well below that of a retreat.
+const liftsFrom = 10.0
+
+// Planner runs a plan ahead: how spindle speed and power move by themselves.
+type Planner struct {
+	p            *model.Plan
+	power, Speed int // places in the inputs
+	path, up     int // -1 where the model has none
+	u            []float64
+	away, seen   float64 // W, from the working point; seen is its average, NaN out of contact
+	beside       float64 // W, what the present is beside that average
+	last         float64 // reading, °C
+	since        float64 // s, from the start
+	lifted       bool    // contact has ended since
+}
+
+// NewPlanner makes one for a model with a plan.
+func NewPlanner(m *model.Model) *Planner {
+	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), path: m.InputIndex(model.PathVelocity), up: m.InputIndex(model.ZVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
+}
+
+// Forget forgets how far the power was from its working point.
+func (q *Planner) Forget() { q.seen, q.beside = math.NaN(), 0 }
+
+// Observe follows how far the power is from its working point. While the metal does not flow yet the power
+// is on its way there, and where it was says less.
+func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
+	if !contact {
+		q.seen = math.NaN()
+		return
+	}
+	away := u[q.power] - q.p.WorkingPower(math.Abs(u[q.Speed]), q.pathOf(u))
+	smooth := q.p.Smooth
+	if reading < phase.FlowsFrom {
+		smooth /= 4
+	}
+	if !num.Finite(q.seen) || smooth == 0 {
+		q.seen = away
+	} else {
+		q.seen -= math.Expm1(-dt/smooth) * (away - q.seen)
+	}
+	q.beside = away - q.seen
+}
+
+// Start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working
+// point to return to, and the power stays.
+func (q *Planner) Start(u []float64, reading float64) {
+	copy(q.u, u)
+	q.last, q.since, q.lifted = reading, 0, false
+	q.away = q.seen
+}
+
+func (q *Planner) pathOf(u []float64) float64 {
+	if q.path < 0 {
+		return 0
+	}
+	return math.Abs(u[q.path])
+}
+
+// Step moves the planned inputs by dt seconds to a time at which the plan says planned (inputs, of
+// which all but speed and power are believed) and the set-point, and gives them: they hold until the next step.
+func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64) []float64 {
+	p := q.p
+	q.since += dt
+	for i := range q.u {
+		if i != q.power && i != q.Speed {
+			q.u[i] = planned[i]
+		}
+	}
+	n := q.u[q.Speed]
+	if !(setPoint > 0) { // off: the spindle runs down and takes no power
+		q.u[q.Speed] = math.Copysign(max(0, math.Abs(n)-p.Slew*dt), n)
+		q.u[q.power] = 0
+		q.last = reading
+		return q.u
+	}
+	sign := 1.0
+	if n < 0 {
+		sign = -1
+	}
+	move := -p.RateGain*(reading-q.last) - p.ErrorGain*(reading-setPoint)*dt
+	move = min(p.Slew*dt, max(-p.Slew*dt, move))
+	lo := min(p.Min, math.Abs(n)) // below its range it can only rise
+	speed := min(max(p.Max, math.Abs(n)), max(lo, math.Abs(n)+move))
+	q.u[q.Speed] = sign * speed
+	q.last = reading
+	q.lifted = q.lifted || q.up >= 0 && planned[q.up] > liftsFrom
+	switch {
+	case q.lifted:
+		q.u[q.power] = p.Free * speed
+	case num.Finite(q.away):
+		away := q.away*math.Exp(-q.since/p.Memory) + q.beside*math.Exp(-q.since/p.Beside)
+		q.u[q.power] = max(0, p.WorkingPower(speed, q.pathOf(q.u))+away)
+	}
+	return q.u
+}

@@ -1,0 +1,278 @@
+package learn
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/runs"
+	"stirwatch/dynamics/score"
+	"stirwatch/dynamics/system"
+)
+
+// Least rows that a controller and a working point are learned from.
+const planRows = 60
+
+// nearSetPoint is how far from its set-point the controller is taken to be in its usual way, K.
+const nearSetPoint = 40.0
+
+// learnPlan identifies the machine's controller and the power's working point from runs (columns of
+// m); nil where the runs do not show them.
+func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
+	power, speed, path := m.InputIndex(model.SpindlePower), m.InputIndex(model.SpindleSpeed), m.InputIndex(model.PathVelocity)
+	if power < 0 || speed < 0 || m.Outputs[0].Unit != "°C" {
+		return nil
+	}
+	s := system.Compile(m)
+	if s.Contact < 0 {
+		return nil
+	}
+	var speeds, slews, free []float64
+	type row struct{ n, v, p float64 }
+	var rows []row
+	on := func(r *runs.Run, i int) bool { return r.SetPoint != nil && r.SetPoint[i] > 0 }
+	contact := make([][]bool, len(all))
+	pathAt := func(r *runs.Run, i int) float64 {
+		if path < 0 {
+			return 0
+		}
+		return math.Abs(r.U[path][i])
+	}
+	for k, r := range all {
+		t := score.NewTrack(s, r)
+		contact[k] = make([]bool, len(r.Time))
+		for i := range r.Time {
+			n := math.Abs(r.U[speed][i])
+			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
+			if !on(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i], pathAt(r, i)) {
+				continue
+			}
+			if i > 0 && on(r, i-1) {
+				slews = append(slews, math.Abs(n-math.Abs(r.U[speed][i-1]))/(r.Time[i]-r.Time[i-1]))
+			}
+			if !contact[k][i] && n > freeFrom {
+				free = append(free, max(0, r.U[power][i])/n)
+			}
+			if contact[k][i] && r.Z[0][i] >= phase.FlowsFrom {
+				speeds = append(speeds, n)
+				rows = append(rows, row{n, pathAt(r, i), r.U[power][i]})
+			}
+		}
+	}
+	if len(rows) < planRows {
+		return nil
+	}
+	slices.Sort(speeds)
+	slices.Sort(slews)
+	p := &model.Plan{Min: speeds[len(speeds)/200], Max: speeds[len(speeds)-1-len(speeds)/100], Slew: max(1, slews[len(slews)-1-len(slews)/100]), Rows: len(rows)}
+
+	// The controller, where it is free to move.
+	var xx, xy, yy, xd, yd float64
+	moves := 0
+	margin := 0.01 * p.Max
+	for _, r := range all {
+		for i := 1; i < len(r.Time); i++ {
+			n0, n1 := math.Abs(r.U[speed][i-1]), math.Abs(r.U[speed][i])
+			dt := r.Time[i] - r.Time[i-1]
+			if !on(r, i) || !on(r, i-1) || dt > 3 || !num.Finite(n0, n1, r.Z[0][i], r.Z[0][i-1]) ||
+				math.Abs(r.Z[0][i]-r.SetPoint[i]) > nearSetPoint || math.Abs(n1-n0) > 0.9*p.Slew*dt ||
+				min(n0, n1) < p.Min+margin || max(n0, n1) > p.Max-margin {
+				continue
+			}
+			x := -(r.Z[0][i] - r.Z[0][i-1])
+			y := -((r.Z[0][i]+r.Z[0][i-1])/2 - r.SetPoint[i]) * dt
+			xx, xy, yy = xx+x*x, xy+x*y, yy+y*y
+			xd, yd = xd+x*(n1-n0), yd+y*(n1-n0)
+			moves++
+		}
+	}
+	if det := xx*yy - xy*xy; moves >= planRows && det > 1e-9*xx*yy {
+		p.RateGain, p.ErrorGain = max(0, (xd*yy-yd*xy)/det), max(0, (yd*xx-xd*xy)/det)
+	}
+
+	// The working point: ridge regression on centred, scaled columns.
+	var mean, sd [3]float64
+	n := float64(len(rows))
+	cols := func(r row) [3]float64 { return [3]float64{r.n, r.v, r.p} }
+	for _, r := range rows {
+		for c, v := range cols(r) {
+			mean[c] += v / n
+		}
+	}
+	for _, r := range rows {
+		for c, v := range cols(r) {
+			sd[c] += (v - mean[c]) * (v - mean[c]) / n
+		}
+	}
+	a, b := mat.NewSymDense(2, nil), mat.NewVecDense(2, nil)
+	for c := range sd {
+		sd[c] = math.Sqrt(max(sd[c], 1e-12))
+	}
+	for _, r := range rows {
+		x := cols(r)
+		for i := range 2 {
+			xi := (x[i] - mean[i]) / sd[i]
+			b.SetVec(i, b.AtVec(i)+xi*(x[2]-mean[2])/n)
+			for j := range i + 1 {
+				a.SetSym(i, j, a.At(i, j)+xi*(x[j]-mean[j])/sd[j]/n)
+			}
+		}
+	}
+	for i := range 2 {
+		a.SetSym(i, i, a.At(i, i)+0.05)
+	}
+	var chol mat.Cholesky
+	var w mat.VecDense
+	if !chol.Factorize(a) || chol.SolveVecTo(&w, b) != nil {
+		return nil
+	}
+	p.Power[0] = mean[2]
+	for i := range 2 {
+		p.Power[i+1] = w.AtVec(i) / sd[i]
+		p.Power[0] -= p.Power[i+1] * mean[i]
+	}
+
+	if len(free) > 0 {
+		slices.Sort(free)
+		p.Free = free[len(free)/2]
+	}
+	tunePlan(p, s, m, all, mean[0])
+	return p
+}
+
+// freeFrom is the speed from which a spindle without contact tells its power, rpm.
+const freeFrom = 100.0
+
+// tunePlan chooses how the power follows the speed and how it is remembered: what forecasts the
+// temperature best by the plan, every run and horizon counting alike, one parameter at a time. How
+// power and speed stand together in a run does not tell that: there the controller turns the speed
+// down wherever the power is high.
+func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, usual float64) {
+	p.Smooth, p.Memory, p.Beside = 25, 100, 6
+	c := *m
+	c.Plan, c.Intervals = p, nil
+	planned := *s
+	planned.Model = &c
+	// No plan moves the states, so that the filter follows every run but once.
+	var followed []*followed
+	for _, r := range all {
+		followed = append(followed, recordFilter(score.NewTrack(&planned, r)))
+	}
+	horizons := []float64{5, 10, 30, 60}
+	cost := func() (total float64) {
+		for _, f := range followed {
+			z := f.t.Run.Z[0]
+			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
+			f.forecasts(horizons, func(row score.Row) {
+				if z := z[row.Target]; num.Finite(z, row.Forecast) {
+					k := slices.Index(horizons, row.Horizon)
+					e := min(planRunaway, math.Abs(row.Forecast-z))
+					sum[k] += e * e
+					n[k]++
+				}
+			})
+			for k := range sum {
+				if n[k] > 0 {
+					total += math.Log(sum[k]/n[k] + 1)
+				}
+			}
+		}
+		return total
+	}
+	best := cost()
+	for range 2 {
+		for _, knob := range []struct {
+			at     *float64
+			values []float64
+		}{
+			{&p.Power[1], []float64{0, 3, 6, 8, 9, 10, 11, 12, 15, 20}},
+			{&p.Beside, []float64{2, 4, 6, 9, 12, 20}},
+			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
+			{&p.Memory, []float64{25, 50, 100, 200, 400, 1e4}},
+		} {
+			now := *knob.at
+			set := func(v float64) {
+				if knob.at == &p.Power[1] { // turned about the usual speed
+					p.Power[0] += (*knob.at - v) * usual
+				}
+				*knob.at = v
+			}
+			for _, v := range knob.values {
+				set(v)
+				if c := cost(); c < best-1e-4 {
+					best, now = c, v
+				}
+			}
+			set(now)
+		}
+	}
+}
+
+// followed is a run that the filter has followed: what plans are tried on.
+type followed struct {
+	t       *score.Track
+	e       *filter.Estimator
+	u       [][]float64 // by row, as are the others
+	reading []float64
+	contact []bool
+	x       [][]float64 // states where a forecast starts, nil elsewhere
+}
+
+// recordFilter lets the filter follow t.
+func recordFilter(t *score.Track) *followed {
+	e := filter.ForSystem(t.S)
+	f := &followed{t: t, e: e}
+	warm := 0
+	for _, z := range t.Run.Z[0] {
+		if z > t.S.Model.Outputs[0].Above() {
+			warm++
+		}
+	}
+	stride, n := max(1, warm/planOrigins), 0
+	score.Follow(e, t.Run, 0, len(t.Run.Time), func(i int, _ *filter.Estimate) {
+		f.u, f.reading = append(f.u, slices.Clone(e.Inputs())), append(f.reading, e.Reading())
+		f.contact = append(f.contact, e.Contact() > 0.5)
+		var x []float64
+		if t.Run.Z[0][i] > t.S.Model.Outputs[0].Above() {
+			if n++; (n-1)%stride == 0 {
+				x = e.Save()
+			}
+		}
+		f.x = append(f.x, x)
+	})
+	return f
+}
+
+// forecasts calls fn for the forecasts by the plan as it is now.
+func (f *followed) forecasts(horizons []float64, fn func(score.Row)) {
+	var fc filter.Forecast
+	e := f.e
+	plan := e.Planner()
+	plan.Forget()
+	for i, u := range f.u {
+		dt := 0.0
+		if i > 0 {
+			dt = f.t.Run.Time[i] - f.t.Run.Time[i-1]
+		}
+		if dt > filter.MaxGap { // as Step does
+			plan.Forget()
+			dt = 0
+		}
+		plan.Observe(dt, f.reading[i], u, f.contact[i])
+		if f.x[i] != nil {
+			e.Restore(f.x[i])
+			f.t.Forecast(e, &fc, filter.Planned, horizons, i, len(f.u), false, fn)
+		}
+	}
+}
+
+// Origins of forecasts that a plan is tuned on, by run, and the error that counts at most, K.
+const (
+	planOrigins = 60
+	planRunaway = 50.0
+)

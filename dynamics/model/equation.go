@@ -1,0 +1,104 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Equation writes the model for people: the rate of every state with each coefficient ± its
+// standard error, what the symbols mean, and how far to trust it.
+func Equation(m *Model) string {
+	var b strings.Builder
+	for _, x := range m.States {
+		head := "d" + x.Symbol + "/dt ="
+		n := 0
+		for _, t := range m.Terms {
+			if t.State != x.Symbol {
+				continue
+			}
+			sign := "+"
+			if t.Sign < 0 {
+				sign = "−"
+			}
+			if n++; n == 1 {
+				b.WriteString(head)
+			} else {
+				b.WriteString(strings.Repeat(" ", len([]rune(head))))
+			}
+			if t.Fixed {
+				fmt.Fprintf(&b, " %s %s", sign, pretty(t.Expression))
+			} else {
+				value, stdErr, exp := scaled(t.Coefficient, t.StdErr)
+				fmt.Fprintf(&b, " %s (%s ± %s)e%d %s · (%s)", sign, value, stdErr, exp, t.Unit, pretty(t.Expression))
+			}
+			if t.Mode != "" && t.Mode != "always" {
+				fmt.Fprintf(&b, "   [%s]", t.Mode)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	b.WriteString("\nwhere\n")
+	for _, x := range m.States {
+		fmt.Fprintf(&b, "  %-8s %s, %s\n", x.Symbol, x.Name, x.Unit)
+	}
+	for _, in := range m.Inputs {
+		fmt.Fprintf(&b, "  %-8s %s, %s; learned between %.4g and %.4g\n", in.Symbol, in.Name, in.Unit, in.Min+0, in.Max+0) // +0 turns −0 into 0
+	}
+	for _, d := range m.Definitions {
+		text := ""
+		if d.Text != "" {
+			text = ": " + d.Text
+		}
+		fmt.Fprintf(&b, "  %-8s = %s%s\n", d.Name, pretty(d.Expression), text)
+	}
+	for _, p := range m.Parameters {
+		value := fmt.Sprintf("%.4g ± %.2g %s", p.Value, p.StdErr, p.Unit)
+		switch {
+		case p.Fixed:
+			value = fmt.Sprintf("%.4g %s, given", p.Value, p.Unit)
+		case p.Value <= p.Min || p.Value >= p.Max:
+			value = fmt.Sprintf("%.4g %s, at its bound", p.Value, p.Unit)
+		}
+		if p.Text != "" {
+			value += ": " + p.Text
+		}
+		fmt.Fprintf(&b, "  %-8s = %s\n", p.Name, value)
+	}
+	if p := m.ParameterNamed(m.DeadTime); p != nil {
+		fmt.Fprintf(&b, "\nThe inputs act after %.3g s.\n", p.Value)
+	}
+	for _, out := range m.Outputs {
+		fmt.Fprintf(&b, "Learned between %.4g and %.4g %s of %s", out.Min, out.Max, out.Unit, out.Name)
+	}
+	for i, r := range m.Provenance.Runs {
+		sep := ", "
+		if i == 0 {
+			sep = " from "
+		}
+		fmt.Fprintf(&b, "%s%s (%d rows)", sep, r.Name, r.Rows)
+	}
+	b.WriteString(".\n")
+	if len(m.Skill) > 0 {
+		b.WriteString("\n" + SkillTable(m.Skill))
+	}
+	if m.Evidence != nil {
+		b.WriteString("\n" + m.Evidence.Table())
+	}
+	return b.String()
+}
+
+// pretty writes an expression with the signs of print.
+func pretty(expression string) string {
+	return strings.NewReplacer("*", "·", " - ", " − ").Replace(expression)
+}
+
+// scaled writes value and standard error with a common power of ten, three digits of the value.
+func scaled(v, se float64) (value, stdErr string, exp int) {
+	if v > 0 {
+		exp = int(math.Floor(math.Log10(v)))
+	}
+	p := math.Pow(10, float64(exp))
+	return strconv.FormatFloat(v/p, 'f', 2, 64), strconv.FormatFloat(se/p, 'f', 2, 64), exp
+}

@@ -1,0 +1,303 @@
+package model
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"stirwatch/dynamics/expr"
+	"stirwatch/dynamics/num"
+	"stirwatch/sensors/unit"
+)
+
+// afsd is the built-in file of hypotheses, documented line by line in docs/hypotheses.md.
+//
+//go:embed afsd.yaml
+var afsd []byte
+
+// Hypotheses is what people propose about a process: symbols, hidden states and candidate terms.
+// docs/hypotheses.md explains every key.
+type Hypotheses struct {
+	Process     string                `yaml:"process"`
+	Inputs      []HypothesisInput     `yaml:"inputs"`
+	Outputs     []HypothesisOutput    `yaml:"outputs"`
+	Parameters  []HypothesisParameter `yaml:"parameters"`
+	DeadTime    string                `yaml:"dead_time,omitempty"`
+	Definitions []HypothesisDefined   `yaml:"definitions"`
+	States      []HypothesisState     `yaml:"states"`
+	Terms       []HypothesisTerm      `yaml:"terms"`
+	Plan        *HypothesisPlan       `yaml:"plan,omitempty"`
+
+	text string // as it was read
+}
+
+// Text is the file of hypotheses as it was read.
+func (h *Hypotheses) Text() string { return h.text }
+
+// assuming gives the hypotheses with the inputs named by absent taken as their defaults.
+func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
+	if len(absent) == 0 {
+		return h
+	}
+	c := *h
+	c.Inputs, c.Parameters = nil, slices.Clone(h.Parameters)
+	for _, in := range h.Inputs {
+		if !slices.Contains(absent, in.Symbol) {
+			c.Inputs = append(c.Inputs, in)
+			continue
+		}
+		c.Parameters = append(c.Parameters, HypothesisParameter{Name: in.Symbol, Value: *in.Default, Unit: in.Unit, Fixed: true, Text: in.Is + ", not measured"})
+	}
+	return &c
+}
+
+// HypothesisInput is a measured quantity that terms may use.
+type HypothesisInput struct {
+	Symbol string `yaml:"symbol"`
+	Is     string `yaml:"is"` // role of a channel
+	Unit   string `yaml:"unit"`
+
+	// Default is what it is taken to be where nobody measures it; nil: then terms that need it go.
+	Default *float64 `yaml:"default,omitempty"`
+}
+
+// HypothesisOutput is a measurement of a state.
+type HypothesisOutput struct {
+	Is    string  `yaml:"is"`
+	State string  `yaml:"state"`
+	Unit  string  `yaml:"unit"`
+	SD    float64 `yaml:"sd"`
+
+	ScoreAbove float64 `yaml:"score_above,omitempty"` // forecasts are judged from readings above this
+
+	// Possible is the range that a reading can be in, nil: any. What is outside is no reading, and is
+	// not learned from.
+	Possible *[2]float64 `yaml:"possible,omitempty,flow"`
+}
+
+// HypothesisParameter is a number inside expressions, learned within its bounds unless fixed.
+type HypothesisParameter struct {
+	Name  string  `yaml:"name"`
+	Value float64 `yaml:"value"` // where learning starts
+	Min   float64 `yaml:"min,omitempty"`
+	Max   float64 `yaml:"max,omitempty"`
+	Unit  string  `yaml:"unit"`
+	Fixed bool    `yaml:"fixed,omitempty"`
+	Text  string  `yaml:"text,omitempty"`
+}
+
+// HypothesisDefined names an expression.
+type HypothesisDefined struct {
+	Name       string `yaml:"name"`
+	Expression string `yaml:"expression"`
+	Text       string `yaml:"text,omitempty"`
+}
+
+// HypothesisState is a quantity with a rate of change, measured or hidden.
+type HypothesisState struct {
+	Symbol     string  `yaml:"symbol"`
+	Is         string  `yaml:"is"`
+	Unit       string  `yaml:"unit"`
+	Start      string  `yaml:"start"`
+	StartSD    float64 `yaml:"start_sd"`
+	Noise      float64 `yaml:"noise,omitempty"`
+	NoiseShare float64 `yaml:"noise_share,omitempty"`
+}
+
+// HypothesisTerm is a candidate for a summand of a state's rate.
+type HypothesisTerm struct {
+	Of         string  `yaml:"of"`
+	Name       string  `yaml:"name"`
+	Sign       string  `yaml:"sign"` // + or -
+	Expression string  `yaml:"expression"`
+	Unit       string  `yaml:"unit,omitempty"`
+	Start      float64 `yaml:"start,omitempty"`
+	Max        float64 `yaml:"max,omitempty"`
+	Fixed      bool    `yaml:"fixed,omitempty"` // no coefficient: the expression is the whole term
+	Mode       string  `yaml:"mode,omitempty"`
+	Opinion    string  `yaml:"opinion,omitempty"` // propose (default), require, forbid
+}
+
+// Opinions on a term.
+const (
+	Propose = "propose"
+	Require = "require"
+	Forbid  = "forbid"
+)
+
+// Modes that a term may act in.
+var modes = []string{"", "always", "contact", "free spin", "coast-down", "heating", "cooling"}
+
+// DefaultHypotheses are those for additive friction stir deposition.
+func DefaultHypotheses() *Hypotheses {
+	h, err := ReadHypotheses(bytes.NewReader(afsd))
+	if err != nil {
+		panic("dynamics: built-in hypotheses: " + err.Error())
+	}
+	return h
+}
+
+// DefaultHypothesesText is the built-in file as it stands.
+func DefaultHypothesesText() string { return string(afsd) }
+
+// LoadHypotheses reads the file at path.
+func LoadHypotheses(path string) (*Hypotheses, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open hypotheses: %w", err)
+	}
+	defer f.Close()
+	h, err := ReadHypotheses(f)
+	if err != nil {
+		return nil, fmt.Errorf("hypotheses %s: %w", path, err)
+	}
+	return h, nil
+}
+
+// maxHypotheses bounds what ReadHypotheses takes in.
+const maxHypotheses = 256 << 10
+
+// ReadHypotheses reads and checks a file of hypotheses. Unknown keys, symbols and units, units that
+// do not fit, and contradictions are errors; all that are found are reported together.
+func ReadHypotheses(r io.Reader) (*Hypotheses, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxHypotheses+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxHypotheses {
+		return nil, fmt.Errorf("file is larger than %d bytes", maxHypotheses)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	h := new(Hypotheses)
+	if err := d.Decode(h); err != nil {
+		return nil, fmt.Errorf("not a file of hypotheses: %w", err)
+	}
+	h.text = string(data)
+	return h, h.Check()
+}
+
+func (h *Hypotheses) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	opinion := map[[2]string]string{}
+	for _, t := range h.Terms {
+		switch {
+		case t.Sign != "+" && t.Sign != "-":
+			bad("term %q: sign %q must be + or -", t.Name, t.Sign)
+		case t.Opinion != "" && t.Opinion != Propose && t.Opinion != Require && t.Opinion != Forbid:
+			bad("term %q: opinion %q must be %s, %s or %s", t.Name, t.Opinion, Propose, Require, Forbid)
+		case !slices.Contains(modes, t.Mode):
+			bad("term %q: mode %q must be one of %q", t.Name, t.Mode, modes[1:])
+		case !t.Fixed && t.Unit == "":
+			bad("term %q: the unit of its coefficient is missing (or `fixed: true`, if it has none)", t.Name)
+		case t.Fixed && (t.Unit != "" || t.Start != 0 || t.Max != 0):
+			bad("term %q is fixed: it has no coefficient, so no unit, start or max", t.Name)
+		case !t.Fixed && t.Start < 0, t.Max < 0, t.Max > 0 && t.Start > t.Max:
+			bad("term %q: start %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Max)
+		}
+		// The same expression with the same sign, asked for and ruled out, cannot both be.
+		key := [2]string{t.Of, t.Expression}
+		if n, err := expr.Parse(t.Expression); err == nil {
+			key[1] = t.Sign + n.String()
+		}
+		before, twice := opinion[key]
+		switch {
+		case twice && (before == Require) != (t.Opinion == Require) && (before == Forbid || t.Opinion == Forbid):
+			bad("term %q: the same expression of %s is required and forbidden", t.Name, t.Of)
+		case twice:
+			bad("term %q: the same expression of %s stands there twice", t.Name, t.Of)
+		}
+		opinion[key] = t.Opinion
+	}
+	for _, t := range h.Terms {
+		if t.Opinion != Require || t.Sign != "+" {
+			continue
+		}
+		for _, u := range h.Terms {
+			if u.Opinion == Require && u.Sign == "-" && u.Of == t.Of && sameExpr(t.Expression, u.Expression) {
+				bad("terms %q and %q: the same expression of %s is required with both signs, and the data can only tell their difference", t.Name, u.Name, t.Of)
+			}
+		}
+	}
+	for _, o := range h.Outputs {
+		if p := o.Possible; p != nil && !(p[0] < p[1]) {
+			bad("output %q: possible %g to %g is no range", o.Is, p[0], p[1])
+		}
+	}
+	for _, in := range h.Inputs {
+		if in.Default != nil && !num.Finite(*in.Default) {
+			bad("input %q: default %g is no number", in.Symbol, *in.Default)
+		}
+	}
+	for _, p := range h.Parameters {
+		if !p.Fixed && !(p.Min < p.Max) {
+			bad("parameter %q: give min and max (or `fixed: true`)", p.Name)
+		}
+	}
+	if h.Plan != nil && h.Plan.Controller != "spindle" {
+		bad("plan: controller %q is unknown; known is spindle", h.Plan.Controller)
+	}
+	if len(errs) == 0 {
+		if err := h.Draft(nil).Check(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sameExpr tells if two expressions read the same; one that cannot be read is like no other.
+func sameExpr(a, b string) bool {
+	x, errX := expr.Parse(a)
+	y, errY := expr.Parse(b)
+	return errX == nil && errY == nil && x.String() == y.String()
+}
+
+// draft is the model with every term that keep allows (nil: all), at its starting values.
+func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
+	m := &Model{Format: Format, Version: Version, Process: h.Process, DeadTime: h.DeadTime}
+	for _, in := range h.Inputs {
+		m.Inputs = append(m.Inputs, Input{Name: in.Is, Symbol: in.Symbol, Unit: in.Unit, Default: in.Default})
+	}
+	for _, o := range h.Outputs {
+		m.Outputs = append(m.Outputs, Output{Name: o.Is, State: o.State, Unit: o.Unit, SD: o.SD, ScoreAbove: o.ScoreAbove})
+	}
+	for _, p := range h.Parameters {
+		q := Parameter{Name: p.Name, Value: p.Value, Unit: p.Unit, Min: p.Min, Max: p.Max, Fixed: p.Fixed, Text: p.Text}
+		if p.Fixed {
+			q.Min, q.Max = p.Value, p.Value
+		}
+		m.Parameters = append(m.Parameters, q)
+	}
+	for _, d := range h.Definitions {
+		m.Definitions = append(m.Definitions, Definition(d))
+	}
+	for _, s := range h.States {
+		m.States = append(m.States, State{s.Is, s.Symbol, s.Unit, s.Start, s.StartSD, s.Noise, s.NoiseShare})
+	}
+	for i := range h.Terms {
+		t := &h.Terms[i]
+		if keep != nil && !keep(t) {
+			continue
+		}
+		sign := 1
+		if t.Sign == "-" {
+			sign = -1
+		}
+		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed}
+		if t.Fixed {
+			q.Coefficient, q.Unit = 1, "1"
+			if d, err := m.coefficientDimension(&q, m.dimensions()); err == nil && d != unit.None {
+				q.Unit = "" // Check says what is wrong
+			}
+		}
+		m.Terms = append(m.Terms, q)
+	}
+	return m
+}

@@ -1,0 +1,42 @@
+package model
+
+// Names of inputs that the built-in hypotheses use; they are the role words of the channels.
+const (
+	SpindlePower = "spindle power"
+	SpindleSpeed = "spindle speed"
+	PathVelocity = "path velocity"
+	FeedVelocity = "feed velocity"
+	ZVelocity    = "z velocity"
+)
+
+// ToolTemperature names the measurement of the built-in hypotheses.
+const ToolTemperature = "tool temperature"
+
+// roleUnits are the units in which models take inputs with these names.
+var roleUnits = map[string]string{SpindlePower: "W", SpindleSpeed: "rpm", PathVelocity: "mm/min", FeedVelocity: "mm/min", ZVelocity: "mm/min"}
+
+// KnownInputs are the inputs of the built-in hypotheses, with the unit a column of Run.U must have;
+// their ranges are zero. [Options.Inputs] may name all of them or some.
+func KnownInputs() []Input {
+	h := DefaultHypotheses()
+	in := make([]Input, len(h.Inputs))
+	for i, s := range h.Inputs {
+		in[i] = Input{Name: s.Is, Unit: s.Unit, Symbol: s.Symbol}
+	}
+	return in
+}
+
+// Channels are what a run must bring: inputs and outputs with their units.
+type Channels struct {
+	Inputs  []Input
+	Outputs []Output
+}
+
+// Channels that the hypotheses can use.
+func (h *Hypotheses) Channels() Channels {
+	m := h.Draft(nil)
+	return Channels{m.Inputs, m.Outputs}
+}
+
+// Channels that the model needs.
+func (m *Model) Channels() Channels { return Channels{m.Inputs, m.Outputs} }

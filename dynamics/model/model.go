@@ -1,0 +1,184 @@
+package model
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	RangeMargin = 0.10 // share of the training range that counts as inside beyond its ends
+)
+
+// StateTool is the first state of a model; with the built-in hypotheses, the tool temperature.
+const StateTool = 0
+
+// maxInput bounds what an input may be: beyond it a value is no measurement.
+const MaxInput = 1e9
+
+// Format and Version of the model document that this package reads and writes.
+const (
+	Format  = "stirwatch model"
+	Version = 5
+)
+
+// Model is a learned governing equation with all that is needed to use and to judge it.
+// It is not changed by use and may be shared.
+type Model struct {
+	Format      string       `json:"format"`
+	Version     int          `json:"version"`
+	Process     string       `json:"process"`
+	Inputs      []Input      `json:"inputs"`
+	Outputs     []Output     `json:"outputs"`
+	States      []State      `json:"states"`
+	Parameters  []Parameter  `json:"parameters"`
+	Definitions []Definition `json:"definitions"`
+	Terms       []Term       `json:"terms"`
+	DeadTime    string       `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
+	Plan        *Plan        `json:"plan,omitempty"`
+	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
+	Provenance  Provenance   `json:"provenance"`
+	Skill       []Skill      `json:"skill,omitempty"`
+	Evidence    *Evidence    `json:"evidence,omitempty"`
+
+	// Hypotheses is the file that the model was learned with, word for word.
+	Hypotheses string `json:"hypotheses,omitempty"`
+}
+
+// Input is one measured quantity that drives the model; its Name is the role of a channel.
+type Input struct {
+	Name   string  `json:"name"`
+	Symbol string  `json:"symbol"`
+	Unit   string  `json:"unit"`
+	Min    float64 `json:"min"` // training range
+	Max    float64 `json:"max"`
+
+	Default *float64 `json:"default,omitempty"` // what it is where nobody measures it; nil: it must be measured
+}
+
+// Output is one measurement of a state.
+type Output struct {
+	Name  string  `json:"name"`
+	State string  `json:"state"` // symbol of the state that it shows
+	Unit  string  `json:"unit"`
+	SD    float64 `json:"sd"`  // measurement noise, in Unit
+	Min   float64 `json:"min"` // training range
+	Max   float64 `json:"max"`
+
+	// ScoreAbove is the reading above which a row is an origin of a forecast; 0: every row is.
+	ScoreAbove float64 `json:"score_above,omitempty"`
+}
+
+// State is one number that the filter carries.
+type State struct {
+	Name   string `json:"name"`
+	Symbol string `json:"symbol"`
+	Unit   string `json:"unit"`
+
+	// Start is an expression over parameters and the first reading ("reading").
+	Start   string  `json:"start"`
+	StartSD float64 `json:"start_sd"` // in Unit
+
+	// What the terms cannot explain: a random walk of Noise per √s, and a further one of NoiseShare
+	// of the present rate of change, per √s.
+	Noise      float64 `json:"noise,omitempty"`
+	NoiseShare float64 `json:"noise_share,omitempty"`
+}
+
+// Parameter is a number inside expressions.
+type Parameter struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	StdErr float64 `json:"std_err,omitempty"`
+	Unit   string  `json:"unit"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	Fixed  bool    `json:"fixed,omitempty"`
+	Text   string  `json:"text,omitempty"`
+}
+
+// above is the reading from which forecasts are judged.
+func (o *Output) Above() float64 {
+	if o.ScoreAbove != 0 {
+		return o.ScoreAbove
+	}
+	return math.Inf(-1)
+}
+
+// Definition names an expression, so that terms stay short.
+type Definition struct {
+	Name       string `json:"name"`
+	Expression string `json:"expression"`
+	Text       string `json:"text,omitempty"`
+}
+
+// Term is one summand of the rate of a state: Sign·Coefficient·Expression.
+type Term struct {
+	State       string  `json:"state"` // symbol
+	Name        string  `json:"name"`
+	Expression  string  `json:"expression"`
+	Mode        string  `json:"mode,omitempty"` // where it acts, for people
+	Sign        int     `json:"sign"`           // +1 or -1; fixed by physics before the fit
+	Coefficient float64 `json:"coefficient"`
+	StdErr      float64 `json:"std_err,omitempty"`
+	Unit        string  `json:"unit"` // of the coefficient
+	Max         float64 `json:"max,omitempty"`
+	Fixed       bool    `json:"fixed,omitempty"` // the coefficient is not learned: it is 1
+}
+
+// Interval95 widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of
+// the errors on rows held out in learning. The sides differ: most of what a forecast with held inputs misses
+// are stops, after which it was too high.
+type Interval95 struct {
+	Horizon float64   `json:"horizon_s"`
+	Known   SideScale `json:"known"` // with the future inputs given
+	Held    SideScale `json:"held"`  // with the inputs frozen
+	Plan    SideScale `json:"plan"`  // with feed, path and stops given
+}
+
+// SideScale is the factor on either side of an interval.
+type SideScale struct {
+	Lower float64 `json:"lower"`
+	Upper float64 `json:"upper"`
+	// NIS is the power of the filter's smoothed normalised innovation squared by which the variance grows: 0
+	// not at all, 1 in proportion.
+	NIS float64 `json:"nis"`
+}
+
+// Provenance says what a model was learned from.
+type Provenance struct {
+	Learned string      `json:"learned"` // RFC 3339, from Options.Date
+	Runs    []RunSource `json:"runs"`
+}
+
+// RunSource is one run that was learned from.
+type RunSource struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Rows   int    `json:"rows"`
+
+	// Start says by how much each hidden node began away from its start, by symbol, in its unit.
+	Start map[string]float64 `json:"start,omitempty"`
+}
+
+func (m *Model) ParameterNamed(name string) *Parameter {
+	if i := slices.IndexFunc(m.Parameters, func(p Parameter) bool { return p.Name == name }); i >= 0 {
+		return &m.Parameters[i]
+	}
+	return nil
+}
+
+func (m *Model) StateIndex(symbol string) int {
+	return slices.IndexFunc(m.States, func(s State) bool { return s.Symbol == symbol })
+}
+
+// assumed is the default of input i, 0 where it has none.
+func (m *Model) Assumed(i int) float64 {
+	if d := m.Inputs[i].Default; d != nil {
+		return *d
+	}
+	return 0
+}
+
+func (m *Model) InputIndex(name string) int {
+	return slices.IndexFunc(m.Inputs, func(in Input) bool { return in.Name == name })
+}

@@ -1,0 +1,53 @@
+package model
+
+import (
+	"fmt"
+
+	"stirwatch/dynamics/num"
+	"stirwatch/sensors/unit"
+)
+
+// Plan says how the spindle's speed and power move by themselves when only path, feed and stops are
+// known: the machine's own controller turns the speed, and the power follows a working point.
+type Plan struct {
+	// The controller: d(speed)/dt = −RateGain·dT/dt − ErrorGain·(T − set-point), within Min and Max;
+	// at most Slew either way. With the set-point at 0 the spindle stops.
+	RateGain  float64 `json:"rate_gain_rpm_per_K"`
+	ErrorGain float64 `json:"error_gain_rpm_per_s_K"`
+	Min       float64 `json:"min_rpm"`
+	Max       float64 `json:"max_rpm"`
+	Slew      float64 `json:"slew_rpm_per_s"`
+
+	// The power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm, mm/min). What it was
+	// away from that, averaged over Smooth, is forgotten with Memory, what it is beside that average
+	// with Beside.
+	Power  [3]float64 `json:"power_W"`
+	Smooth float64    `json:"power_smooth_s"`
+	Memory float64    `json:"power_memory_s"`
+	Beside float64    `json:"power_beside_s"`
+	// Free is the power of a spindle that turns without contact, W per rpm. Contact ends when the
+	// tool moves up.
+	Free float64 `json:"power_free_W_per_rpm"`
+	Rows int     `json:"rows"` // that the power was learned from
+}
+
+// HypothesisPlan asks for a [Plan].
+type HypothesisPlan struct {
+	Controller string `yaml:"controller"` // spindle: the only kind
+}
+
+func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
+	var errs []error
+	if m.InputIndex(SpindleSpeed) < 0 || m.InputIndex(SpindlePower) < 0 {
+		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
+	}
+	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Beside, p.Free)...) || min(p.Smooth, p.Free) < 0 || p.Beside <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and memory positive, %g to %g rpm a range", p.Min, p.Max))
+	}
+	return errs
+}
+
+// WorkingPower is the power (W) in contact at a speed (rpm) and a path velocity (mm/min).
+func (p *Plan) WorkingPower(speed, path float64) float64 {
+	return p.Power[0] + p.Power[1]*speed + p.Power[2]*path
+}

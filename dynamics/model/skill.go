@@ -1,0 +1,73 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// SkillTable prints a table of skill: RMSE beside both baselines, and what the rest says.
+func SkillTable(skill []Skill) string {
+	var b strings.Builder
+	last := ""
+	for _, s := range skill {
+		sample := "in sample"
+		if s.HeldOut {
+			sample = "not learned from"
+		}
+		head := fmt.Sprintf("%s (%s), inputs %s, %s", s.Run, sample, s.Way, s.Windows)
+		if head != last {
+			if last != "" {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintf(&b, "%s, °C\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%\n", head)
+			last = head
+		}
+		if s.Count == 0 {
+			fmt.Fprintf(&b, "  %5.4g s  %7d       –       –       –                    –                  –            –\n", s.Horizon, s.Count)
+			continue
+		}
+		set := "–"
+		if s.SetPoint > 0 {
+			set = fmt.Sprintf("%.2f (%.2f)", s.SetPoint, s.OverSetPoint())
+		}
+		fmt.Fprintf(&b, "  %5.4g s  %7d %7.2f %7.2f %7.2f %20s %18s %10.1f %%\n",
+			s.Horizon, s.Count, s.RMSE, s.MAE, s.Bias, fmt.Sprintf("%.2f (%.2f)", s.Persistence, s.OverPersistence()), set, 100*s.Coverage)
+	}
+	return b.String()
+}
+
+// OverPersistence is 1 − RMSE/RMSE of persistence: 1 is perfect, 0 no better, below 0 worse.
+func (s *Skill) OverPersistence() float64 { return skillOver(s.RMSE, s.Persistence) }
+
+// OverSetPoint is the same against "T = set-point", NaN where there was none.
+func (s *Skill) OverSetPoint() float64 { return skillOver(s.RMSE, s.SetPoint) }
+
+func skillOver(rmse, baseline float64) float64 {
+	if baseline == 0 {
+		return math.NaN()
+	}
+	return 1 - rmse/baseline
+}
+
+// Skill is one row of the table of forecast errors, in the unit of the output.
+type Skill struct {
+	Run         string  `json:"run"`
+	Way         string  `json:"way"`     // known, held, plan
+	Windows     string  `json:"windows"` // all rows, one phase
+	HeldOut     bool    `json:"held_out"`
+	Horizon     float64 `json:"horizon_s"`
+	Count       int     `json:"count"`
+	RMSE        float64 `json:"rmse"`
+	MAE         float64 `json:"mae"`
+	Bias        float64 `json:"bias"`
+	Persistence float64 `json:"persistence_rmse"`
+	SetPoint    float64 `json:"set_point_rmse,omitempty"` // 0 where no set-point was recorded
+	Coverage    float64 `json:"coverage_95"`
+}
+
+// Names of the windows in a table of skill.
+const (
+	AllRows  = "all rows"
+	OnePhase = "one phase" // no change of phase between origin and target
+)

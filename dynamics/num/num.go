@@ -1,0 +1,75 @@
+package num
+
+import (
+	"math"
+	"slices"
+)
+
+func Zeros(rows, columns int) [][]float64 {
+	t := make([][]float64, rows)
+	for i := range t {
+		t[i] = make([]float64, columns)
+	}
+	return t
+}
+
+const (
+	Sigma95 = 1.959964
+)
+
+func Resize(s []float64, n int) []float64 {
+	if cap(s) < n {
+		return make([]float64, n)
+	}
+	return s[:n]
+}
+
+// sortedKeys gives the keys of a map in order.
+func SortedKeys[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// span is the range of the finite values, turned round where there are none.
+func Span(v []float64) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, x := range v {
+		if Finite(x) {
+			lo, hi = min(lo, x), max(hi, x)
+		}
+	}
+	return lo, hi
+}
+
+func Finite(v ...float64) bool {
+	for _, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func B2i(v bool) int {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// medianStep is the median spacing of t (s), NaN for fewer than two samples.
+func MedianStep(t []float64) float64 {
+	if len(t) < 2 {
+		return math.NaN()
+	}
+	d := make([]float64, len(t)-1)
+	for i := range d {
+		d[i] = t[i+1] - t[i]
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}

@@ -1,0 +1,103 @@
+package runs
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"stirwatch/dynamics/model"
+)
+
+// Run is one recording in the units of the model, all columns of one length.
+type Run struct {
+	Name   string // file name without extension
+	SHA256 string
+	Time   []float64   // s, rising
+	U      [][]float64 // one column per input; NaN is missing
+	Z      [][]float64 // one column per output, as Model.Outputs; NaN is missing
+
+	// Inputs names the columns of U; nil: they are as Model.Inputs.
+	Inputs []string
+
+	// SetPoint (nil or one per row, in the unit of the output) is a baseline to score against and
+	// what the machine's own controller aims at.
+	SetPoint []float64
+}
+
+func (r *Run) Check(inputs, outputs int) error {
+	n := len(r.Time)
+	if len(r.U) != inputs || len(r.Z) != outputs {
+		return fmt.Errorf("run %s has %d inputs and %d outputs, want %d and %d", r.Name, len(r.U), len(r.Z), inputs, outputs)
+	}
+	for _, col := range append(append([][]float64{}, r.U...), r.Z...) {
+		if len(col) != n {
+			return fmt.Errorf("run %s: a column has %d rows, the time has %d", r.Name, len(col), n)
+		}
+	}
+	if r.SetPoint != nil && len(r.SetPoint) != n {
+		return fmt.Errorf("run %s: the set-point has %d rows, the time has %d", r.Name, len(r.SetPoint), n)
+	}
+	for i := 1; i < n; i++ {
+		if !(r.Time[i] > r.Time[i-1]) {
+			return fmt.Errorf("run %s: time does not rise at row %d (%g s after %g s)", r.Name, i, r.Time[i], r.Time[i-1])
+		}
+	}
+	return nil
+}
+
+// columns gives run with its inputs as those of m.
+func (r *Run) For(m *model.Model) (*Run, error) {
+	if r.Inputs == nil {
+		return r, r.Check(len(m.Inputs), len(m.Outputs))
+	}
+	if err := r.Check(len(r.Inputs), len(m.Outputs)); err != nil {
+		return nil, err
+	}
+	c := *r
+	c.U, c.Inputs = nil, nil
+	for _, in := range m.Inputs {
+		i := slices.Index(r.Inputs, in.Name)
+		if i < 0 && in.Default != nil {
+			c.U = append(c.U, slices.Repeat([]float64{*in.Default}, len(r.Time)))
+			continue
+		}
+		if i < 0 {
+			return nil, fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
+		}
+		c.U = append(c.U, r.U[i])
+	}
+	return &c, nil
+}
+
+// rows is a part of a run.
+func (r *Run) Rows(from, to int) *Run {
+	c := *r
+	c.Time = r.Time[from:to]
+	c.U, c.Z = make([][]float64, len(r.U)), make([][]float64, len(r.Z))
+	for i := range r.U {
+		c.U[i] = r.U[i][from:to]
+	}
+	for i := range r.Z {
+		c.Z[i] = r.Z[i][from:to]
+	}
+	if r.SetPoint != nil {
+		c.SetPoint = r.SetPoint[from:to]
+	}
+	return &c
+}
+
+// only is the run with its readings missing in the rows that mask leaves out.
+func (r *Run) Only(mask []bool) *Run {
+	c := *r
+	c.Z = nil
+	for _, z := range r.Z {
+		z = slices.Clone(z)
+		for i := range z {
+			if !mask[i] {
+				z[i] = math.NaN()
+			}
+		}
+		c.Z = append(c.Z, z)
+	}
+	return &c
+}

@@ -1,0 +1,144 @@
+package score
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/runs"
+	"stirwatch/dynamics/system"
+)
+
+// Row is one forecast: from row Origin for row Target of the run, Horizon seconds apart. An
+// open-loop simulation has Horizon 0 and Origin equal to Target.
+type Row struct {
+	Origin, Target int
+	Horizon        float64 // s, as asked for
+	Forecast       float64 // °C
+	Lower, Upper   float64 // °C, 95 % interval
+
+	NIS float64 // of the filter at the origin, as Forecast.NIS
+}
+
+// ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast at each of
+// horizons (s, rising) from every row above Output.ScoreAbove whose target row is in the range. No
+// temperature after the origin is used. Horizons count rows of the log's median spacing.
+func ForecastRun(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
+	run, err := checkRange(m, run, from, to)
+	if err != nil {
+		return err
+	}
+	s := system.Compile(m)
+	return ForecastTrack(NewTrack(s, run), way, horizons, from, to, 1, true, fn)
+}
+
+// checkRange gives run with the columns that m wants.
+func checkRange(m *model.Model, run *runs.Run, from, to int) (*runs.Run, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	run, err := run.For(m)
+	if err != nil {
+		return nil, err
+	}
+	if from < 0 || to > len(run.Time) || from >= to {
+		return nil, fmt.Errorf("run %s: rows %d:%d are not within 0:%d", run.Name, from, to, len(run.Time))
+	}
+	return run, nil
+}
+
+// follow lets e step through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
+// after each with the estimate, which the next step overwrites.
+func Follow(e *filter.Estimator, run *runs.Run, from, to int, fn func(i int, est *filter.Estimate)) {
+	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
+	var est filter.Estimate
+	for i := from; i < to; i++ {
+		for k := range u {
+			u[k] = run.U[k][i]
+		}
+		for k := range z {
+			z[k] = run.Z[k][i]
+		}
+		dt := 0.0
+		if i > from {
+			dt = run.Time[i] - run.Time[i-1]
+		}
+		e.Step(&est, dt, u, z)
+		fn(i, &est)
+	}
+}
+
+// OpenLoop simulates rows from ≤ i < to from the first temperature there, with the measured inputs
+// and no temperature after it, and calls fn for every row.
+func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
+	run, err := checkRange(m, run, from, to)
+	if err != nil {
+		return err
+	}
+	s := system.Compile(m)
+	t := NewTrack(s, run)
+	r := s.Stepper()
+	for from < to && !num.Finite(run.Z[0][from]) {
+		from++
+	}
+	if from == to {
+		return fmt.Errorf("run %s: no temperature to start from", run.Name)
+	}
+	o := s.Out[0]
+	scale, off := s.Scale[o], s.Offset[o]
+	x, p, drives := make([]float64, s.NX), make([]float64, s.NX*s.NX), make([]float64, s.Drives())
+	r.Begin(x, run.Z[0][from]*scale+off)
+	for i, v := range s.StartVar {
+		p[i*s.NX+i] = v
+	}
+	hint := from
+	for i := from; i < to; i++ {
+		if i > from {
+			dt := run.Time[i] - run.Time[i-1]
+			n := system.Steps(dt)
+			h := dt / float64(n)
+			for k := range n {
+				at := run.Time[i-1] + float64(k)*h
+				t.between(drives, at, at+h, &hint, to-1)
+				r.Act(drives)
+				r.StepCov(x, p, h)
+			}
+		}
+		at, half := (x[o]-off)/scale, num.Sigma95*math.Sqrt(p[o*s.NX+o])/scale
+		fn(Row{Origin: i, Target: i, Forecast: at, Lower: at - half, Upper: at + half})
+	}
+	return nil
+}
+
+// ForecastHeader is the first line of a file of forecasts.
+const ForecastHeader = "log,t_index,horizon,forecast,lower,upper"
+
+// ForecastWriter writes forecasts as CSV: log, row of the origin, horizon in s, forecast and its
+// 95 % interval in °C.
+type ForecastWriter struct {
+	w *csv.Writer
+}
+
+// NewForecastWriter writes the header to w.
+func NewForecastWriter(w io.Writer) *ForecastWriter {
+	f := &ForecastWriter{csv.NewWriter(w)}
+	f.w.Write([]string{"log", "t_index", "horizon", "forecast", "lower", "upper"})
+	return f
+}
+
+// Write adds one forecast of the run named log.
+func (f *ForecastWriter) Write(log string, r Row) {
+	num := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
+	f.w.Write([]string{log, strconv.Itoa(r.Origin), strconv.FormatFloat(r.Horizon, 'g', -1, 64), num(r.Forecast), num(r.Lower), num(r.Upper)})
+}
+
+// Flush ends the file and gives the first error there was.
+func (f *ForecastWriter) Flush() error {
+	f.w.Flush()
+	return f.w.Error()
+}

@@ -1,0 +1,199 @@
+package score
+
+import (
+	"fmt"
+	"math"
+
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/runs"
+	"stirwatch/dynamics/system"
+)
+
+// Phases tells what the machine is doing in every row of run.
+func Phases(m *model.Model, run *runs.Run) ([]phase.Phase, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	run, err := run.For(m)
+	if err != nil {
+		return nil, err
+	}
+	return NewTrack(system.Compile(m), run).phases(), nil
+}
+
+// track is a run made ready for forecasting with one system.
+type Track struct {
+	Run   *runs.Run
+	S     *system.System
+	Drive []float64 // rows × drives, inputs held over gaps
+	step  float64   // s, median
+	half  []float64 // scratch
+}
+
+func NewTrack(s *system.System, run *runs.Run) *Track {
+	nd := s.Drives()
+	t := &Track{Run: run, S: s, Drive: make([]float64, len(run.Time)*nd), step: num.MedianStep(run.Time), half: make([]float64, nd)}
+	u := make([]float64, len(run.U))
+	for k := range u {
+		u[k] = s.Model.Assumed(k)
+	}
+	r := s.Stepper()
+	for i := range run.Time {
+		for k := range u {
+			if x := run.U[k][i]; num.Finite(x) {
+				u[k] = x
+			}
+		}
+		r.Drive(t.Drive[i*nd:(i+1)*nd], u)
+	}
+	return t
+}
+
+// at gives the drives that act at a time, those of the dead time before, knowing no row after last.
+func (t *Track) at(dst []float64, time float64, hint *int, last int) {
+	time -= t.S.DeadTime()
+	nd, k := t.S.Drives(), *hint
+	for k > 0 && t.Run.Time[k] > time {
+		k--
+	}
+	for k < last && t.Run.Time[k+1] <= time {
+		k++
+	}
+	*hint = k
+	a := t.Drive[k*nd : (k+1)*nd]
+	if k >= last || time <= t.Run.Time[k] {
+		copy(dst, a)
+		return
+	}
+	b := t.Drive[(k+1)*nd : (k+2)*nd]
+	w := (time - t.Run.Time[k]) / (t.Run.Time[k+1] - t.Run.Time[k])
+	for i := range dst {
+		dst[i] = a[i] + w*(b[i]-a[i])
+	}
+}
+
+// between gives the mean drives that act from one time to another.
+func (t *Track) between(dst []float64, from, to float64, hint *int, last int) {
+	system.Between(dst, t.half, func(d []float64, time float64) { t.at(d, time, hint, last) }, from, to)
+}
+
+// target is the row that lies horizon seconds after row i in a log of even spacing.
+func (t *Track) target(i int, horizon float64) int {
+	return i + int(math.Round(horizon/t.step))
+}
+
+// forecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
+func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
+	if way == filter.Planned && t.S.Model.Plan == nil {
+		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
+	}
+	e := filter.ForSystem(t.S)
+	var fc filter.Forecast
+	origins := 0
+	Follow(e, t.Run, from, to, func(i int, _ *filter.Estimate) {
+		if !(t.Run.Z[0][i] > t.S.Model.Outputs[0].Above()) {
+			return
+		}
+		if origins++; (origins-1)%stride == 0 {
+			t.Forecast(e, &fc, way, horizons, i, to, intervals, fn)
+		}
+	})
+	return nil
+}
+
+// forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
+func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Way, horizons []float64, i, to int, intervals bool, fn func(Row)) {
+	run := t.Run
+	n := 0
+	for n < len(horizons) && t.target(i, horizons[n]) < to {
+		n++
+	}
+	fc.Horizon = fc.Horizon[:0]
+	for _, h := range horizons[:n] {
+		fc.Horizon = append(fc.Horizon, run.Time[t.target(i, h)]-run.Time[i])
+	}
+	hint, last := i, to-1
+	if way != filter.Known {
+		last = i
+	}
+	sc := filter.Scenario{Way: way, Drives: func(d []float64, from, to, _ float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }}
+	if way == filter.Planned {
+		sc.Drives = t.planned(e, i, to, sc.Drives)
+	}
+	if intervals {
+		e.Ahead(fc, sc)
+	} else {
+		e.AheadMean(fc, sc)
+	}
+	for k := range n {
+		fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], NIS: fc.NIS})
+	}
+}
+
+// planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
+// are those of the recording; speed and power follow.
+func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) filter.Drives {
+	run, s, plan, r := t.Run, t.S, e.Planner(), t.S.Stepper()
+	dead := s.DeadTime()
+	row := make([]float64, len(run.U))
+	fill := func(j int) {
+		for k := range row {
+			row[k] = s.Model.Assumed(k)
+			for b := j; b >= 0 && b > j-10; b-- {
+				if num.Finite(run.U[k][b]) {
+					row[k] = run.U[k][b]
+					break
+				}
+			}
+		}
+	}
+	setPoint := func(j int) float64 {
+		on := math.Abs(row[plan.Speed]) >= phase.SpinsFrom
+		if run.SetPoint == nil {
+			return map[bool]float64{true: run.Z[0][i]}[on]
+		}
+		return run.SetPoint[j]
+	}
+	fill(i)
+	plan.Start(row, run.Z[0][i])
+	j, now := i, 0.0
+	return func(d []float64, from, until, reading float64) {
+		ahead := (from + until) / 2
+		if ahead <= dead {
+			before(d, from, until, reading)
+			return
+		}
+		at := ahead - dead
+		for j+1 < to && run.Time[j+1] <= run.Time[i]+at {
+			j++
+		}
+		fill(j)
+		r.Drive(d, plan.Step(at-now, reading, row, setPoint(j)))
+		now = at
+	}
+}
+
+// phases tells the phase of every row.
+func (t *Track) phases() []phase.Phase {
+	m, run := t.S.Model, t.Run
+	out := make([]phase.Phase, len(run.Time))
+	column := func(name string) func(i int) float64 {
+		if k := m.InputIndex(name); k >= 0 {
+			return func(i int) float64 { return run.U[k][i] }
+		}
+		return func(int) float64 { return math.NaN() }
+	}
+	speed, path := column(model.SpindleSpeed), column(model.PathVelocity)
+	nd := t.S.Drives()
+	for i := range out {
+		contact := math.NaN()
+		if t.S.Contact >= 0 {
+			contact = t.Drive[i*nd+t.S.Contact]
+		}
+		out[i] = phase.Of(phase.Signals{Speed: speed(i), Contact: contact, Path: path(i), Temperature: run.Z[0][i]})
+	}
+	return out
+}
