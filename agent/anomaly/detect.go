@@ -1,3 +1,4 @@
+// Package anomaly has the codes of anomalies and the detectors that raise and clear them.
 package anomaly
 
 // Code names a kind of anomaly. The words are the same in the record, in InfluxDB and on screen.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,6 +40,19 @@ var exceptions = []struct{ from, to, why string }{
 // upward are arrows between the packages of one room that run the wrong way.
 var upward = []struct{ from, to, why string }{
 	{"firmware-bridge", "stirwatch/firmware-bridge/dialect", "leases, limits and the watchdog know no controller; a dialect implements what they ask for"},
+}
+
+// ladder orders the packages of dynamics: each may import those before it.
+var ladder = []string{"num", "phase", "expr", "model", "system", "filter", "runs", "score", "learn", "report"}
+
+// step is the place of a package of dynamics on the ladder, -1 where it has none.
+func step(path string) int {
+	rest, ok := strings.CutPrefix(path, "dynamics/")
+	if !ok {
+		return -1
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	return slices.Index(ladder, name)
 }
 
 // forbidden are imports of one room that the design keeps out of all the others.
@@ -117,6 +131,16 @@ func broken(file, target string) string {
 		}
 	}
 	from, to := room(file), room(rest)
+	if to == "dynamics" {
+		switch at := step(rest); {
+		case at < 0:
+			return "dynamics holds " + strings.Join(ladder, ", ") + ", in this order, and no other package"
+		case from == "dynamics" && step(dir) >= 0 && at > step(dir):
+			return "dynamics is a ladder: " + strings.Join(ladder, ", ") + "; a package imports those before it"
+		case !test && (from == "agent" || from == "control") && at >= slices.Index(ladder, "learn"):
+			return "what runs on the tick does not carry what learns"
+		}
+	}
 	if from == to {
 		return ""
 	}
@@ -148,13 +172,19 @@ func roomNames() []string {
 func TestBrokenArrowsAreNamed(t *testing.T) {
 	for _, c := range []struct{ file, target, want string }{
 		{"sensors/mqtt/mqtt.go", "stirwatch/agent/journal", "drivers must be testable"},
-		{"dynamics/filter.go", "stirwatch/sensors", "numbers in, numbers out"},
-		{"dynamics/filter.go", "stirwatch/sensors/unit", ""},
+		{"dynamics/filter/estimator.go", "stirwatch/sensors", "numbers in, numbers out"},
+		{"dynamics/filter/estimator.go", "stirwatch/sensors/unit", ""},
+		{"dynamics/filter/estimator.go", "stirwatch/dynamics/system", ""},
+		{"dynamics/filter/estimator.go", "stirwatch/dynamics/score", "dynamics is a ladder"},
+		{"dynamics/learn/learn.go", "stirwatch/dynamics/score", ""},
+		{"dynamics/model/model.go", "stirwatch/dynamics/other", "no other package"},
+		{"agent/agent.go", "stirwatch/dynamics/filter", ""},
+		{"agent/agent.go", "stirwatch/dynamics/learn", "what runs on the tick"},
 		{"firmware-bridge/bridge.go", "stirwatch/control", "must not depend on the code it guards"},
 		{"firmware-bridge/bridge.go", "stirwatch/firmware-bridge/dialect", "know no controller"},
 		{"firmware-bridge/dialect/line.go", "stirwatch/firmware-bridge", ""},
 		{"firmware-bridge/pilot.go", "go.bug.st/serial", "stay in their driver"},
-		{"control/control.go", "stirwatch/dynamics", ""},
+		{"control/control.go", "stirwatch/dynamics/filter", ""},
 		{"agent/agent.go", "stirwatch/config", "configuration reaches it as Options"},
 		{"agent/agent.go", "github.com/eclipse/paho.mqtt.golang", "stay in their driver"},
 		{"agent/influx/influx.go", "github.com/influxdata/influxdb-client-go/v2", ""},

@@ -1,3 +1,5 @@
+// Package expr is the language of equations: expressions over symbols, with dimensions, compiled into
+// straight-line code together with their derivatives, and written as text, LaTeX and MathML.
 package expr
 
 import (

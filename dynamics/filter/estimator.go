@@ -1,3 +1,6 @@
+// Package filter follows a process with a model, and looks ahead: an extended Kalman filter, forecasts
+// under a scenario, and what moves the temperature. It is what runs on the tick; nothing in it allocates
+// there.
 package filter
 
 import (

@@ -42,10 +42,10 @@ func TestScalarUpdate(t *testing.T) {
 func TestSteadyVarianceIsRiccati(t *testing.T) {
 	m := &model.Model{
 		Format: model.Format, Version: model.Version,
-		Inputs:     []model.Input{{"x", "x", "1", 0, 1, nil}},
-		Outputs:    []model.Output{{"y", "y", "1", 0.8, 0, 200, 0}},
+		Inputs:     []model.Input{{Name: "x", Symbol: "x", Unit: "1", Max: 1}},
+		Outputs:    []model.Output{{Name: "y", State: "y", Unit: "1", SD: 0.8, Max: 200}},
 		Parameters: []model.Parameter{{Name: "one", Value: 1, Unit: "1/s", Min: 1, Max: 1, Fixed: true}},
-		States:     []model.State{{"y", "y", "1", "reading", 1, 0.6, 0}},
+		States:     []model.State{{Name: "y", Symbol: "y", Unit: "1", Start: "reading", StartSD: 1, Noise: 0.6}},
 		Terms:      []model.Term{{State: "y", Name: "in", Expression: "one*x", Sign: 1, Coefficient: 1, Unit: "1", Fixed: true}},
 	}
 	e := New(m)
@@ -263,7 +263,11 @@ func TestForecast(t *testing.T) {
 	}
 	narrow := fc.SD[2]
 	one := model.SideScale{Lower: 4, Upper: 4}
-	e.m.Intervals = []model.Interval95{{1, one, one, one}, {10, one, model.SideScale{Lower: 4, Upper: 2}, one}, {60, one, model.SideScale{Lower: 5, Upper: 2}, one}}
+	e.m.Intervals = []model.Interval95{
+		{Horizon: 1, Known: one, Held: one, Plan: one},
+		{Horizon: 10, Known: one, Held: model.SideScale{Lower: 4, Upper: 2}, Plan: one},
+		{Horizon: 60, Known: one, Held: model.SideScale{Lower: 5, Upper: 2}, Plan: one},
+	}
 	e.Ahead(&fc, staying([]float64{0, 0, 0, 0}))
 	if half := num.Sigma95 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
 		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])
@@ -361,7 +365,7 @@ func TestAttribution(t *testing.T) {
 func TestSurprise(t *testing.T) {
 	m := sample()
 	side := model.SideScale{Lower: 1, Upper: 1, NIS: 0.75}
-	m.Intervals = []model.Interval95{{1, side, side, side}}
+	m.Intervals = []model.Interval95{{Horizon: 1, Known: side, Held: side, Plan: side}}
 	e := New(m)
 	var est Estimate
 	fc := Forecast{Horizon: []float64{1}}

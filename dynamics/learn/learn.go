@@ -1,3 +1,6 @@
+// Package learn finds the governing equation of a process from its runs: it fits what people propose on
+// forecasts, selects the terms that the data bear out, tunes the filter, calibrates the intervals, judges
+// the model on rows and runs held out, and gathers the evidence for every candidate.
 package learn
 
 import (

@@ -1,3 +1,6 @@
+// Package model is what is known of a process, as documents: the hypotheses that people propose and the
+// model that was learned from them, with its checks and as an equation for people. docs/model.md and
+// docs/hypotheses.md explain both.
 package model
 
 import (

@@ -1,3 +1,4 @@
+// Package num holds what the packages of dynamics share about slices of numbers.
 package num
 
 import (
@@ -5,6 +6,7 @@ import (
 	"slices"
 )
 
+// Zeros makes a table of zeros.
 func Zeros(rows, columns int) [][]float64 {
 	t := make([][]float64, rows)
 	for i := range t {
@@ -13,10 +15,10 @@ func Zeros(rows, columns int) [][]float64 {
 	return t
 }
 
-const (
-	Sigma95 = 1.959964
-)
+// Sigma95 is how many standard deviations a 95 % interval of a normal distribution reaches to either side.
+const Sigma95 = 1.959964
 
+// Resize gives a slice of n numbers, s itself where it is large enough.
 func Resize(s []float64, n int) []float64 {
 	if cap(s) < n {
 		return make([]float64, n)
@@ -34,7 +36,7 @@ func SortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// span is the range of the finite values, turned round where there are none.
+// Span is the range of the finite values, turned round where there are none.
 func Span(v []float64) (lo, hi float64) {
 	lo, hi = math.Inf(1), math.Inf(-1)
 	for _, x := range v {
@@ -45,6 +47,7 @@ func Span(v []float64) (lo, hi float64) {
 	return lo, hi
 }
 
+// Finite tells that every one of v is a number and finite.
 func Finite(v ...float64) bool {
 	for _, x := range v {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
@@ -61,7 +64,7 @@ func B2i(v bool) int {
 	return 0
 }
 
-// medianStep is the median spacing of t (s), NaN for fewer than two samples.
+// MedianStep is the median spacing of t (s), NaN for fewer than two samples.
 func MedianStep(t []float64) float64 {
 	if len(t) < 2 {
 		return math.NaN()

@@ -1,3 +1,4 @@
+// Package runs holds recorded runs as columns in the units of a model, and finds their active part.
 package runs
 
 import (

@@ -1,3 +1,5 @@
+// Package score tells how good a model is on recorded runs: forecasts and simulations against what was
+// measured and against baselines, two models side by side, and how the equation responds.
 package score
 
 import (

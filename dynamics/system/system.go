@@ -1,3 +1,5 @@
+// Package system makes a model ready for arithmetic: compiled rates, steps of integration, covariance and
+// sensitivities, all in SI units.
 package system
 
 import (
