@@ -44,7 +44,7 @@ var functions = map[string]struct {
 	"sqrt": {opSqrt, 1}, "tanh": {opTanh, 1}, "ramp": {opRamp, 1},
 }
 
-// node is a parsed expression.
+// Node is a parsed expression.
 type Node struct {
 	op   opcode
 	a, b *Node
@@ -65,7 +65,7 @@ type parser struct {
 	depth int
 }
 
-// parseExpr reads an expression over symbols, numbers, + - * / ^ ( ) and [functions].
+// Parse reads an expression over symbols, numbers, + - * / ^ ( ) and [functions].
 func Parse(text string) (*Node, error) {
 	if len(text) > maxExpression {
 		return nil, fmt.Errorf("expression is longer than %d bytes", maxExpression)
@@ -242,28 +242,28 @@ func (p *parser) atom() (*Node, error) {
 	return n, nil
 }
 
-// symbolNode is the expression of a symbol alone.
+// Symbol is the expression of a symbol alone.
 func Symbol(name string) *Node { return &Node{op: opLeaf, name: name} }
 
-// times is a·b.
+// Times is a·b.
 func Times(a, b *Node) *Node { return &Node{op: opMul, a: a, b: b} }
 
-// negative is −n.
+// Negative is −n.
 func (n *Node) Negative() *Node { return &Node{op: OpNeg, a: n} }
 
-// isSymbol tells if the expression is the symbol alone.
+// IsSymbol tells if the expression is the symbol alone.
 func (n *Node) IsSymbol(name string) bool { return n.op == opLeaf && n.name == name }
 
-// isZero tells if the expression is the number 0.
+// IsZero tells if the expression is the number 0.
 func (n *Node) IsZero() bool { return n.op == opConst && n.val == 0 }
 
-// isSum tells if the expression is a sum or a difference, which needs brackets as a factor.
+// IsSum tells if the expression is a sum or a difference, which needs brackets as a factor.
 func (n *Node) IsSum() bool { return n.op == OpAdd || n.op == opSub }
 
-// isFunction tells if name is that of a function.
+// IsFunction tells if name is that of a function.
 func IsFunction(name string) bool { return functions[name].args > 0 }
 
-// symbols calls fn for every symbol in the expression.
+// Symbols calls fn for every symbol in the expression.
 func (n *Node) Symbols(fn func(name string)) {
 	if n == nil {
 		return
@@ -275,7 +275,7 @@ func (n *Node) Symbols(fn func(name string)) {
 	n.b.Symbols(fn)
 }
 
-// dimension checks the expression and gives its dimension; of knows the symbols.
+// Dimension checks the expression and gives its dimension; of knows the symbols.
 func (n *Node) Dimension(of func(string) (unit.Dimension, bool)) (unit.Dimension, error) {
 	none := unit.None
 	switch n.op {
@@ -391,7 +391,7 @@ func (n *Node) String() string {
 	return "?"
 }
 
-// mustParse is parseExpr of an expression that has been checked; it panics where it has not.
+// MustParse is parseExpr of an expression that has been checked; it panics where it has not.
 func MustParse(text string) *Node {
 	n, err := Parse(text)
 	if err != nil {

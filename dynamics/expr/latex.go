@@ -9,7 +9,7 @@ import (
 	"stirwatch/dynamics/num"
 )
 
-// latexNumber writes powers of ten as such.
+// LaTeXNumber writes powers of ten as such.
 func LaTeXNumber(text string) string {
 	return powers.ReplaceAllStringFunc(text, func(s string) string {
 		n, _ := strconv.Atoi(s[1:])
@@ -19,7 +19,7 @@ func LaTeXNumber(text string) string {
 
 var powers = regexp.MustCompile(`e[+-]\d+`)
 
-// latexName writes a symbol: what follows the first letter stands below it.
+// LaTeXName writes a symbol: what follows the first letter stands below it.
 func LaTeXName(name string) string {
 	r := []rune(name)
 	if len(r) == 1 {
@@ -38,7 +38,7 @@ func LaTeXName(name string) string {
 	return `\mathrm{` + name + `}`
 }
 
-// latex writes an expression.
+// LaTeX writes an expression.
 func (n *Node) LaTeX() string {
 	bracket := func(m *Node, least int) string {
 		level := 4

@@ -16,7 +16,7 @@ func MathMLExpression(text string) (string, error) {
 	return `<math xmlns="http://www.w3.org/1998/Math/MathML">` + e.MathML() + `</math>`, nil
 }
 
-// mathName writes a symbol as print does: one letter slanted, a word upright, an index below.
+// MathMLName writes a symbol as print does: one letter slanted, a word upright, an index below.
 func MathMLName(name string) string {
 	if i := strings.IndexByte(name, '_'); i > 0 && i+1 < len(name) {
 		return `<msub>` + MathMLName(name[:i]) + `<mi mathvariant="normal">` + html.EscapeString(name[i+1:]) + `</mi></msub>`
@@ -37,6 +37,7 @@ func MathMLName(name string) string {
 	return `<mi mathvariant="normal">` + html.EscapeString(name) + `</mi>`
 }
 
+// MathMLNumber writes a number, a power of ten as such.
 func MathMLNumber(v float64) string {
 	if v < 0 {
 		return `<mrow><mo form="prefix">−</mo>` + MathMLNumber(-v) + `</mrow>`
@@ -49,7 +50,7 @@ func MathMLNumber(v float64) string {
 	return `<mn>` + text + `</mn>`
 }
 
-// fence puts content between brackets, which grow only around a fraction: fonts without a table for
+// MathMLFence puts content between brackets, which grow only around a fraction: fonts without a table for
 // mathematics make too much of every other occasion.
 func MathMLFence(open, content, end string) string {
 	stretchy := ""
@@ -73,7 +74,7 @@ func (n *Node) mathLevel() int {
 	return 4
 }
 
-// mathIn writes n, in brackets where it binds less than least.
+// MathMLIn writes n, in brackets where it binds less than least.
 func (n *Node) MathMLIn(least int) string {
 	if n.mathLevel() < least {
 		return MathMLFence("(", n.MathML(), ")")
@@ -81,7 +82,7 @@ func (n *Node) MathMLIn(least int) string {
 	return n.MathML()
 }
 
-// math writes an expression as one MathML element.
+// MathML writes an expression as one MathML element.
 func (n *Node) MathML() string {
 	switch n.op {
 	case opLeaf:

@@ -23,7 +23,7 @@ const (
 	opInside                     // 1 between 0 and 1, else 0
 )
 
-// instr computes register dst from registers a and b.
+// Instruction computes register dst from registers a and b.
 type Instruction struct {
 	op   opcode
 	dst  int32
@@ -31,7 +31,7 @@ type Instruction struct {
 	val  float64
 }
 
-// program is a set of expressions and their derivatives compiled into straight-line code over
+// Program is a set of expressions and their derivatives compiled into straight-line code over
 // registers, equal parts computed once. Registers begin with the symbols, in the order given to
 // newBuilder.
 type Program struct {
@@ -40,7 +40,7 @@ type Program struct {
 	Start []float64 // initial registers: constants are set, the rest is zero
 }
 
-// builder compiles expressions. Products are sorted by level, so that as much as can be is worked
+// Builder compiles expressions. Products are sorted by level, so that as much as can be is worked
 // out once for all states.
 type Builder struct {
 	Program Program
@@ -54,7 +54,7 @@ type Builder struct {
 	seeds map[[2]int32]int32 // given derivatives: of register by variable
 }
 
-// newBuilder makes a builder whose first registers are the parameters, inputs and states named.
+// NewBuilder makes a builder whose first registers are the parameters, inputs and states named.
 func NewBuilder(params, inputs, states []string, let map[string]*Node) *Builder {
 	b := &Builder{
 		symbol: map[string]int32{}, known: map[Instruction]int32{}, let: let,
@@ -68,6 +68,7 @@ func NewBuilder(params, inputs, states []string, let map[string]*Node) *Builder 
 	return b
 }
 
+// Register makes a register of a level, which no code of the builder sets.
 func (b *Builder) Register(level int) int32 {
 	b.levels = append(b.levels, level)
 	b.Program.Regs++
@@ -75,13 +76,13 @@ func (b *Builder) Register(level int) int32 {
 	return int32(b.Program.Regs - 1)
 }
 
-// levelOf is the level of register r.
+// Level is the level of register r.
 func (b *Builder) Level(r int32) int { return b.levels[r] }
 
-// seed gives the derivative of register r by variable x, which the expressions do not tell.
+// Seed gives the derivative of register r by variable x, which the expressions do not tell.
 func (b *Builder) Seed(r, x, derivative int32) { b.seeds[[2]int32{r, x}] = derivative }
 
-// constant gives the register that holds v.
+// Constant gives the register that holds v.
 func (b *Builder) Constant(v float64) int32 {
 	in := Instruction{op: opConst, val: v, A: -1, B: -1}
 	if r, ok := b.known[in]; ok {
@@ -100,7 +101,7 @@ func (b *Builder) isConst(r int32, v float64) bool {
 	return ok && in.op == opConst && in.val == v
 }
 
-// emit gives the register of op over registers x and y (−1: none), with what is trivial left out.
+// Emit gives the register of op over registers x and y (−1: none), with what is trivial left out.
 func (b *Builder) Emit(op opcode, x, y int32, val float64) int32 {
 	switch op {
 	case OpAdd:
@@ -154,7 +155,7 @@ func (b *Builder) Emit(op opcode, x, y int32, val float64) int32 {
 	return r
 }
 
-// add compiles n and gives the register of its value. Symbols that are neither registers nor
+// Add compiles n and gives the register of its value. Symbols that are neither registers nor
 // definitions are a fault of the caller, who has checked.
 func (b *Builder) Add(n *Node) int32 {
 	switch n.op {
@@ -219,7 +220,7 @@ func (b *Builder) product(n *Node) int32 {
 	return r
 }
 
-// derive gives the register of the derivative of r by the variable x, −1 where it is zero
+// Derive gives the register of the derivative of r by the variable x, −1 where it is zero
 // everywhere: symbolic differentiation over the compiled expressions, shared parts shared again.
 func (b *Builder) Derive(r, x int32) int32 {
 	if r == x {
@@ -317,7 +318,7 @@ func (b *Builder) chain(in Instruction, r, da, db int32) int32 {
 	return -1 // steps: flat wherever they have a derivative
 }
 
-// schedule puts code into an order in which equal operations stand together as far as what they need
+// Schedule puts code into an order in which equal operations stand together as far as what they need
 // allows, which [eval] runs faster: it reads an operation once for all of a row.
 func Schedule(code []Instruction) {
 	made := map[int32]int{} // register: the instruction that makes it
@@ -360,7 +361,7 @@ func Schedule(code []Instruction) {
 	copy(code, out)
 }
 
-// eval runs code over registers v.
+// Eval runs code over registers v.
 func Eval(code []Instruction, v []float64) {
 	for i := 0; i < len(code); i++ {
 		c := &code[i]

@@ -121,7 +121,7 @@ func (p *unitParser) factor() (unit.Unit, error) {
 	return u, nil
 }
 
-// mustUnit is ParseUnit of a unit that has been checked; it panics where it has not.
+// MustUnit is ParseUnit of a unit that has been checked; it panics where it has not.
 func MustUnit(name string) unit.Unit {
 	u, err := ParseUnit(name)
 	if err != nil {

@@ -71,7 +71,7 @@ type Estimator struct {
 	byHold, byInputs, byPlan Drives
 }
 
-// NewEstimator makes an estimator for m; it panics where m does not pass Check.
+// New makes an estimator for m; it panics where m does not pass Check.
 func New(m *model.Model) *Estimator {
 	if err := m.Check(); err != nil {
 		panic("dynamics: estimator: " + err.Error())
@@ -308,16 +308,16 @@ func (e *Estimator) begin(reading float64) {
 	e.nis, e.nisAge = 1, 0
 }
 
-// reading is the first output as it is estimated, in its unit.
+// Reading is the first output as it is estimated, in its unit.
 func (e *Estimator) Reading() float64 {
 	o := e.s.Out[0]
 	return (e.x[o] - e.s.Offset[o]) / e.s.Scale[o]
 }
 
-// inputs are the last good ones, as Model.Inputs: not to be kept or changed.
+// Inputs are the last good ones, as Model.Inputs: not to be kept or changed.
 func (e *Estimator) Inputs() []float64 { return e.u }
 
-// contact is the definition "contact" under the present inputs, 0 none to 1 full; NaN where the model
+// Contact is the definition "contact" under the present inputs, 0 none to 1 full; NaN where the model
 // has none.
 func (e *Estimator) Contact() float64 {
 	if e.s.Contact < 0 {
@@ -326,10 +326,10 @@ func (e *Estimator) Contact() float64 {
 	return e.now[e.s.Contact]
 }
 
-// planner is what runs the plan of the model ahead, nil without one.
+// Planner is what runs the plan of the model ahead, nil without one.
 func (e *Estimator) Planner() *Planner { return e.plan }
 
-// save gives the states (SI), nil before the first measurement; restore takes them again, so that
+// Save gives the states (SI), nil before the first measurement; restore takes them again, so that
 // forecasts can be made from there once more.
 func (e *Estimator) Save() []float64 {
 	if !e.started {
@@ -338,13 +338,13 @@ func (e *Estimator) Save() []float64 {
 	return slices.Clone(e.x)
 }
 
-// restore takes states that save gave.
+// Restore takes states that save gave.
 func (e *Estimator) Restore(x []float64) {
 	copy(e.x, x)
 	e.started = true
 }
 
-// update is the scalar Kalman update of x and p for a measurement of state out; gain is filled.
+// Update is the scalar Kalman update of x and p for a measurement of state out; gain is filled.
 func Update(p, x []float64, nx, out int, innov, sv float64, gain []float64) {
 	var row [model.MaxStates]float64
 	for k := range nx {

@@ -6,7 +6,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// stdErrs are the standard errors of what q is of.
+// standardErrors are the standard errors of what q is of.
 func (q *normalEquations) standardErrors() []float64 {
 	out := make([]float64, len(q.g))
 	c := q.covariance()

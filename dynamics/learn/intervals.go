@@ -19,7 +19,7 @@ type miss struct {
 	nis   float64
 }
 
-// spread finds by how much the intervals of each way and horizon must be widened, and how far they must
+// calibrateIntervals finds by how much the intervals of each way and horizon must be widened, and how far they must
 // follow the filter's surprise, so that they hold 95 % of the rows held out and are as narrow as can be.
 func (l *learner) calibrateIntervals() error {
 	ways := l.ways()

@@ -6,7 +6,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// normal gathers the normal equations of weighted least squares.
+// normalEquations gathers the normal equations of weighted least squares.
 type normalEquations struct {
 	a    []float64 // n × n, lower triangle
 	g    []float64

@@ -146,7 +146,7 @@ func known(sd float64) string {
 	return fmt.Sprintf("± %.0f %% of itself", 100*sd)
 }
 
-// candidate names a term among all.
+// CandidateName names a term among all.
 func CandidateName(state, name string) string { return name + " of " + state }
 
 // WeakForm is what a regression in weak form says of a term of the first state: a second opinion, which

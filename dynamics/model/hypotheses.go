@@ -40,7 +40,7 @@ type Hypotheses struct {
 // Text is the file of hypotheses as it was read.
 func (h *Hypotheses) Text() string { return h.text }
 
-// assuming gives the hypotheses with the inputs named by absent taken as their defaults.
+// Assuming gives the hypotheses with the inputs named by absent taken as their defaults.
 func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 	if len(absent) == 0 {
 		return h
@@ -183,6 +183,7 @@ func ReadHypotheses(r io.Reader) (*Hypotheses, error) {
 	return h, h.Check()
 }
 
+// Check reports everything that makes the hypotheses unusable, nil if nothing does.
 func (h *Hypotheses) Check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -259,7 +260,7 @@ func sameExpr(a, b string) bool {
 	return errX == nil && errY == nil && x.String() == y.String()
 }
 
-// draft is the model with every term that keep allows (nil: all), at its starting values.
+// Draft is the model with every term that keep allows (nil: all), at its starting values.
 func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 	m := &Model{Format: Format, Version: Version, Process: h.Process, DeadTime: h.DeadTime}
 	for _, in := range h.Inputs {

@@ -99,7 +99,7 @@ type Parameter struct {
 	Text   string  `json:"text,omitempty"`
 }
 
-// above is the reading from which forecasts are judged.
+// Above is the reading from which forecasts are judged.
 func (o *Output) Above() float64 {
 	if o.ScoreAbove != 0 {
 		return o.ScoreAbove
@@ -163,6 +163,7 @@ type RunSource struct {
 	Start map[string]float64 `json:"start,omitempty"`
 }
 
+// ParameterNamed is the parameter of a name, nil if there is none.
 func (m *Model) ParameterNamed(name string) *Parameter {
 	if i := slices.IndexFunc(m.Parameters, func(p Parameter) bool { return p.Name == name }); i >= 0 {
 		return &m.Parameters[i]
@@ -170,11 +171,12 @@ func (m *Model) ParameterNamed(name string) *Parameter {
 	return nil
 }
 
+// StateIndex is the place of the state of a symbol, −1 if there is none.
 func (m *Model) StateIndex(symbol string) int {
 	return slices.IndexFunc(m.States, func(s State) bool { return s.Symbol == symbol })
 }
 
-// assumed is the default of input i, 0 where it has none.
+// Assumed is the default of input i, 0 where it has none.
 func (m *Model) Assumed(i int) float64 {
 	if d := m.Inputs[i].Default; d != nil {
 		return *d
@@ -182,6 +184,7 @@ func (m *Model) Assumed(i int) float64 {
 	return 0
 }
 
+// InputIndex is the place of the input of a name (a role), −1 if there is none.
 func (m *Model) InputIndex(name string) int {
 	return slices.IndexFunc(m.Inputs, func(in Input) bool { return in.Name == name })
 }

@@ -26,7 +26,7 @@ func Resize(s []float64, n int) []float64 {
 	return s[:n]
 }
 
-// sortedKeys gives the keys of a map in order.
+// SortedKeys gives the keys of a map in order.
 func SortedKeys[V any](m map[string]V) []string {
 	var keys []string
 	for k := range m {
@@ -57,6 +57,7 @@ func Finite(v ...float64) bool {
 	return true
 }
 
+// B2i is 1 for true, 0 for false.
 func B2i(v bool) int {
 	if v {
 		return 1

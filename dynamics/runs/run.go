@@ -25,6 +25,7 @@ type Run struct {
 	SetPoint []float64
 }
 
+// Check reports columns that do not fit each other, and a time that does not rise.
 func (r *Run) Check(inputs, outputs int) error {
 	n := len(r.Time)
 	if len(r.U) != inputs || len(r.Z) != outputs {
@@ -46,7 +47,7 @@ func (r *Run) Check(inputs, outputs int) error {
 	return nil
 }
 
-// columns gives run with its inputs as those of m.
+// For gives run with its inputs as those of m.
 func (r *Run) For(m *model.Model) (*Run, error) {
 	if r.Inputs == nil {
 		return r, r.Check(len(m.Inputs), len(m.Outputs))
@@ -70,7 +71,7 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 	return &c, nil
 }
 
-// rows is a part of a run.
+// Rows is a part of a run.
 func (r *Run) Rows(from, to int) *Run {
 	c := *r
 	c.Time = r.Time[from:to]
@@ -87,7 +88,7 @@ func (r *Run) Rows(from, to int) *Run {
 	return &c
 }
 
-// only is the run with its readings missing in the rows that mask leaves out.
+// Only is the run with its readings missing in the rows that mask leaves out.
 func (r *Run) Only(mask []bool) *Run {
 	c := *r
 	c.Z = nil

@@ -24,7 +24,7 @@ func Phases(m *model.Model, run *runs.Run) ([]phase.Phase, error) {
 	return NewTrack(system.Compile(m), run).phases(), nil
 }
 
-// track is a run made ready for forecasting with one system.
+// Track is a run made ready for forecasting with one system.
 type Track struct {
 	Run   *runs.Run
 	S     *system.System
@@ -33,6 +33,7 @@ type Track struct {
 	half  []float64 // scratch
 }
 
+// NewTrack makes run, whose inputs are those of the model, ready for s.
 func NewTrack(s *system.System, run *runs.Run) *Track {
 	nd := s.Drives()
 	t := &Track{Run: run, S: s, Drive: make([]float64, len(run.Time)*nd), step: num.MedianStep(run.Time), half: make([]float64, nd)}
@@ -85,7 +86,7 @@ func (t *Track) target(i int, horizon float64) int {
 	return i + int(math.Round(horizon/t.step))
 }
 
-// forecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
+// ForecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
 func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
 	if way == filter.Planned && t.S.Model.Plan == nil {
 		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
@@ -104,7 +105,7 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 	return nil
 }
 
-// forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
+// Forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
 func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Way, horizons []float64, i, to int, intervals bool, fn func(Row)) {
 	run := t.Run
 	n := 0

@@ -302,7 +302,7 @@ const maxStep = 1.25
 // Steps is into how many steps of integration a time of dt seconds is cut.
 func Steps(dt float64) int { return max(1, int(math.Ceil(dt/maxStep-1e-9))) }
 
-// between gives the mean drives from one instant to another, by two points of at; half is scratch.
+// Between gives the mean drives from one instant to another, by two points of at; half is scratch.
 func Between(dst, half []float64, at func(d []float64, instant float64), from, to float64) {
 	at(dst, from+0.25*(to-from))
 	at(half, from+0.75*(to-from))
