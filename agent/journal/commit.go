@@ -314,25 +314,33 @@ func (j *Journal) tidy() {
 		}
 	}
 	if j.opts.Size > 0 {
-		lost, sent, err := j.st.dropTo(j.opts.Size, j.disposable(), j.opts.Clock())
-		if err != nil {
+		if err := j.limitSize(); err != nil {
 			j.fail(err)
-		}
-		if lost.lines > 0 {
-			j.mu.Lock()
-			j.unsent.batches -= sent.batches
-			j.unsent.lines -= sent.lines
-			j.unsent.bytes -= sent.bytes
-			j.mu.Unlock()
-			j.lost.Add(uint64(lost.lines))
-			j.log.Error("the journal is over its size: unsent lines were dropped", "path", j.path, "lines", lost.lines, "size", j.opts.Size)
-			j.gapEvent(lost, overSize)
 		}
 	}
 	if err := j.st.shrink(); err != nil {
 		j.fail(err)
 	}
 	j.st.reserve()
+}
+
+// limitSize drops the oldest batches of a journal that is over its size.
+func (j *Journal) limitSize() error {
+	now := j.opts.Clock()
+	j.tally.Lock()
+	lost, unsent, err := j.st.dropTo(j.opts.Size, j.disposable(), now)
+	j.mu.Lock()
+	j.unsent.batches -= unsent.batches
+	j.unsent.lines -= unsent.lines
+	j.unsent.bytes -= unsent.bytes
+	j.mu.Unlock()
+	j.tally.Unlock()
+	if lost.lines > 0 {
+		j.lost.Add(uint64(lost.lines))
+		j.log.Error("the journal is over its size: unsent lines were dropped", "path", j.path, "lines", lost.lines, "size", j.opts.Size)
+		j.gapEvent(lost, overSize)
+	}
+	return err
 }
 
 // acker calls acknowledgements in order from a goroutine of its own, so that a sender that is

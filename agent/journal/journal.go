@@ -63,6 +63,10 @@ type Journal struct {
 	lines spareLines
 	acks  acker
 
+	// tally is held while batches stop counting as unsent: acknowledged or dropped, never both.
+	// It is taken before mu and may wait for the disk; the tick never takes it.
+	tally sync.Mutex
+
 	mu        sync.Mutex
 	room      sync.Cond // fill was emptied, or recording stopped
 	fill      pending
@@ -349,6 +353,8 @@ func signal(c chan struct{}) {
 // next commit, or after a second; if it is lost with the power, some batches are sent again,
 // which is harmless.
 func (j *Journal) Sent(id int64) error {
+	j.tally.Lock()
+	defer j.tally.Unlock()
 	c, err := j.count(j.SentID(), id)
 	if err != nil {
 		return err

@@ -554,6 +554,100 @@ func TestRetentionBySize(t *testing.T) {
 	}
 }
 
+// TestBacklogIsCountedOffOnce lets the uploader acknowledge what is dropped by size at the same moment.
+func TestBacklogIsCountedOffOnce(t *testing.T) {
+	const batches = 60
+	rng := rand.New(rand.NewPCG(19, 20))
+	fill := func(t *testing.T, opts Options) *Journal {
+		j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), opts)
+		for i := range batches {
+			appendDurably(t, j, noise(rng, 300, int64(i)*1e6)...)
+		}
+		return j
+	}
+	check := func(t *testing.T, j *Journal) {
+		b, err := j.Backlog()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left backlogCount
+		for _, u := range unsent(t, j) {
+			left.batches, left.lines, left.bytes = left.batches+1, left.lines+u.Lines, left.bytes+int64(len(u.Deflate))
+		}
+		if b.Batches != left.batches || b.Lines != left.lines || b.Bytes != left.bytes {
+			t.Errorf("backlog %+v, left are %+v", b, left)
+		}
+		lost := 0
+		gaps, err := j.Gaps()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range gaps {
+			lost += g.Lines
+		}
+		if lost != int(j.Stats().Lost) {
+			t.Errorf("gaps of %d lines, %d lost", lost, j.Stats().Lost)
+		}
+	}
+	t.Run("acknowledged as the tidying begins", func(t *testing.T) {
+		var tidying func() // the clock is asked as the tidying begins
+		j := fill(t, Options{Commit: time.Millisecond, Clock: func() int64 {
+			if f := tidying; f != nil {
+				tidying = nil
+				f()
+			}
+			return 1
+		}})
+		eventually(t, "idle", func() bool { return j.Stats().Pending == 0 })
+		all := unsent(t, j)
+		used, _, page, _ := j.st.pages()
+		j.opts.Size = used * page / 2
+		tidying = func() {
+			if err := j.Sent(all[len(all)-1].ID); err != nil {
+				t.Error(err)
+			}
+		}
+		j.tidy()
+		check(t, j)
+		if lost := j.Stats().Lost; lost != 0 {
+			t.Errorf("%d lines are called lost that have arrived", lost)
+		}
+	})
+	t.Run("side by side", func(t *testing.T) {
+		for range 3 {
+			j := fill(t, Options{Commit: time.Millisecond})
+			eventually(t, "idle", func() bool { return j.Stats().Pending == 0 })
+			all := unsent(t, j)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for _, b := range all {
+					if err := j.Sent(b.ID); err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+			used, _, page, _ := j.st.pages()
+			for step := range int64(batches) {
+				j.opts.Size = used * page * (batches - step) / batches
+				j.tidy()
+			}
+			<-done
+			check(t, j)
+		}
+	})
+}
+
+// unsent lists every batch that waits to be sent.
+func unsent(t *testing.T, j *Journal) []Batch {
+	t.Helper()
+	all, err := j.Unsent(nil, j.SentID(), math.MaxInt, math.MaxInt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 // limitPages makes the disk full at n pages, by SQLite's own means; 0 takes the limit away.
 func limitPages(t *testing.T, j *Journal, n int64) {
 	t.Helper()

@@ -317,7 +317,7 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 		used, free, page, err := s.pages()
 		excess := (used-free)*page - size
 		if err != nil || excess <= 0 {
-			break
+			return lost, unsent, err
 		}
 		var id int64
 		var g gap
@@ -354,7 +354,6 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 		lost.add(g.from, g.to, g.lines)
 		unsent = backlogCount{unsent.batches + c.batches, unsent.lines + c.lines, unsent.bytes + c.bytes}
 	}
-	return lost, unsent, err
 }
 
 func (s *store) pages() (used, free, size int64, err error) {
