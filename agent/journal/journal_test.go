@@ -519,6 +519,7 @@ func TestRetentionBySize(t *testing.T) {
 			all, _ := j.Unsent(nil, 0, 1e9, 1e9)
 			j.tidyNow(t)
 			used, free, page, _ := j.st.pages()
+			eventually(t, "the gap on record", func() bool { return j.Stats().Pending == 0 })
 			if (used-free)*page > size {
 				t.Errorf("%d bytes used of %d", (used-free)*page, size)
 			}

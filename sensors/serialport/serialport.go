@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.bug.st/serial"
@@ -377,12 +378,18 @@ func read(port serial.Port, b []byte) (n int, err error) {
 	return port.Read(b)
 }
 
-// errGone replaces the library's "port has been closed": nobody here has closed it.
+// errGone replaces what the library and the kernel say of a device that is no longer there.
 var errGone = errors.New("the device is gone: unplugged, or closed by the other side")
 
+// gone names a lost device: the library calls it a closed port, which nobody here has closed, and a
+// read that was under way when the device left fails with an errno of the kernel's (EIO of a hung-up
+// terminal, ENXIO and ENODEV of a removed one).
 func gone(err error) error {
 	var pe *serial.PortError
 	if errors.As(err, &pe) && slices.Contains([]serial.PortErrorCode{serial.PortClosed, serial.PortNotFound}, pe.Code()) {
+		return errGone
+	}
+	if errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENODEV) {
 		return errGone
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -450,5 +451,16 @@ func TestPortsOfATree(t *testing.T) {
 	}
 	if _, err := Ports(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestALostDeviceHasOneName(t *testing.T) {
+	for _, err := range []error{syscall.EIO, &os.PathError{Op: "read", Path: "/dev/ttyACM0", Err: syscall.ENXIO}, syscall.ENODEV} {
+		if got := gone(err); got != errGone {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+	if got := gone(syscall.EACCES); got != syscall.EACCES {
+		t.Errorf("a port without rights: %v", got)
 	}
 }
