@@ -8,16 +8,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/cmd/stirwatch/play"
+	"stirwatch/firmware-bridge/twin/device"
+	"stirwatch/firmware-bridge/twin/play"
 	"stirwatch/sensors/runlog"
 )
 
 func playCommand() *cobra.Command {
 	var o play.Options
 	var rows, units string
-	var synthetic bool
 	c := &cobra.Command{
-		Use:   "play [RUN.csv] --serial LINK --mqtt URL",
+		Use:   "play RUN.csv --serial LINK --mqtt URL",
 		Short: "Play a recorded run as devices would send it, to try an installation without a machine",
 		Long: `Play stands in for a machine: it writes the tool thermocouple to a pseudo terminal, to which
 LINK points while it plays, and publishes forces and machine telemetry to an MQTT broker. Point
@@ -28,35 +28,30 @@ the sources of agent.yaml at both.
            flat:  <topic>/<channel> {"ts":…,"value":…,"unit":"rpm"}`,
 		Example: `  stirwatch play build.csv --serial /tmp/thermocouple --mqtt tcp://127.0.0.1:1883
   stirwatch play build.csv --serial /tmp/thermocouple --speed 50
-  stirwatch play --synthetic --mqtt tcp://127.0.0.1:1883 --loop --stamps now`,
-		Args: cobra.MaximumNArgs(1),
+  stirwatch play build.csv --mqtt tcp://127.0.0.1:1883 --mqtt-format flat --loop --stamps now`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.Serial == "" && o.MQTT == "" {
 				return coded{fmt.Errorf("give --serial, --mqtt or both (see 'stirwatch play --help')"), exitUsage}
 			}
-			if synthetic == (len(args) == 1) {
-				return coded{fmt.Errorf("give either a run log or --synthetic (see 'stirwatch play --help')"), exitUsage}
-			}
 			if !(o.Speed >= 0) {
 				return coded{fmt.Errorf("--speed %g: use 1 for real time, 0 for as fast as possible, or any positive factor", o.Speed), exitUsage}
-			}
-			log := play.Synthetic(1, 25)
-			if !synthetic {
-				ro, err := unitsOption(units)
-				if err != nil {
-					return err
-				}
-				if log, err = runlog.Read(args[0], ro); err != nil {
-					return err
-				}
-				for _, d := range log.Detected {
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", log.Name, d)
-				}
 			}
 			if rows != "" {
 				if _, err := fmt.Sscanf(rows, "%d:%d", &o.From, &o.To); err != nil {
 					return coded{fmt.Errorf("--rows %q: write A:B, rows counted from 1, for example 100:400", rows), exitUsage}
 				}
+			}
+			ro, err := unitsOption(units)
+			if err != nil {
+				return err
+			}
+			log, err := runlog.Read(args[0], ro)
+			if err != nil {
+				return err
+			}
+			for _, d := range log.Detected {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", log.Name, d)
 			}
 			p := progress{w: cmd.ErrOrStderr()}
 			o.Progress = func(at play.Progress) {
@@ -75,16 +70,15 @@ the sources of agent.yaml at both.
 	}
 	f := c.Flags()
 	f.StringVar(&o.Serial, "serial", "", "link to make to the thermocouple's pseudo terminal")
-	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(play.SerialCSV), "csv, keyvalue, json or daq")
+	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(device.CSV), "csv, keyvalue, json or daq")
 	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
-	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(play.Frames), "frame or flat")
+	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(device.Frame), "frame or flat")
 	f.StringVar(&o.Topic, "topic", "afsd/cell1", "topic in front")
 	f.Float64Var(&o.Speed, "speed", 1, "times real time; 0: as fast as the peers take it")
 	f.StringVar((*string)(&o.Stamps), "stamps", string(play.Recorded), "time in the messages: recorded or now")
 	f.StringVar(&rows, "rows", "", "A:B plays only these rows, counted from 1, both included")
 	f.BoolVar(&o.Loop, "loop", false, "begin again at the end, until Ctrl-C")
 	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads the serial port instead of dropping lines")
-	f.BoolVar(&synthetic, "synthetic", false, "play the built-in synthetic run")
 	unitsFlag(c, &units)
 	return c
 }

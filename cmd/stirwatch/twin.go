@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/firmware-bridge/twin"
+	"stirwatch/firmware-bridge/twin/device"
 )
 
 func twinCommand() *cobra.Command {
@@ -29,7 +30,8 @@ and faults. Each device that is named is offered as the real one would be:
   --serial      tool thermocouple ("<ns>,<value>" lines and others) or, with --serial-format daq,
                 a board with thermocouples and forces
   --controller  takes M-codes ("M41 S475", "?"), answers "ok" or "error: …"
-  --mqtt        <topic>/frame {"ts":…,"spindle_speed":…,…}; what really happens in <topic>/truth;
+  --mqtt        <topic>/frame {"ts":…,"spindle_speed":…,…} or, with --mqtt-format flat,
+                <topic>/<channel> {"ts":…,"value":…,"unit":"rpm"}; what really happens in <topic>/truth;
                 <topic>/fault takes faults while it runs: "jam+30s:0.8", "clear"
   --log-dir     the machine's growing CSV log
   --truth       what really happens, JSON lines
@@ -95,10 +97,11 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 	c.PersistentFlags().StringVar(&material, "material", "6061", "shipped material ("+strings.Join(twin.Materials(), ", ")+") or a parameter file")
 	c.PersistentFlags().Uint64Var(&o.Seed, "seed", 1, "equal seeds give equal runs")
 	f.StringVar(&o.Serial, "serial", "", "link to make to the thermocouple's pseudo terminal")
-	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(twin.SerialCSV), "csv, keyvalue, json or daq")
+	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(device.CSV), "csv, keyvalue, json or daq")
 	f.Float64Var(&o.SerialRate, "serial-rate", 0, "messages a second, to 50 (default 1, daq 10)")
 	f.StringVar(&o.Controller, "controller", "", "link to make to the controller's pseudo terminal")
 	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
+	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(device.Frame), "frame or flat")
 	f.StringVar(&o.Topic, "topic", "afsd/cell1", "topic in front")
 	f.StringVar(&o.LogDir, "log-dir", "", "folder for the machine's log")
 	f.StringVar(&o.Truth, "truth", "", "file for what really happens")

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"stirwatch/firmware-bridge/twin/terminal"
+	"stirwatch/firmware-bridge/twin/device"
 )
 
 // maxLine is the longest command that the controller takes.
@@ -79,7 +79,7 @@ func (p *panel) status(m *Machine) string {
 var errLong = fmt.Errorf("a command has at most %d characters", maxLine)
 
 // listen reads lines until ctx ends. A line that is too long comes as errLong, once.
-func listen(ctx context.Context, port *terminal.Port, to func(string, error)) error {
+func listen(ctx context.Context, port *device.Port, to func(string, error)) error {
 	buf := make([]byte, 256)
 	var line []byte
 	skip := false

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"stirwatch/firmware-bridge/twin/terminal"
+	"stirwatch/firmware-bridge/twin/device"
 	"stirwatch/sensors/wire"
 )
 
@@ -24,8 +24,8 @@ var daqChannels = []wire.DAQChannel{
 // serialDevice is the thermocouple's converter, or the DAQ board. Messages wait in a queue for
 // their writer, so that the machine does not wait for its line.
 type serialDevice struct {
-	port   *terminal.Port
-	format SerialFormat
+	port   *device.Port
+	format device.Format
 	queue  chan []byte
 	done   chan struct{} // the writer has written all
 
@@ -45,11 +45,7 @@ type lateMessage struct {
 }
 
 func newSerialDevice(opt *Options) (*serialDevice, error) {
-	mark := "\n"
-	if opt.SerialFormat == SerialDAQ {
-		mark = "\x00"
-	}
-	port, err := terminal.Open(opt.Serial, mark)
+	port, err := device.Open(opt.Serial, opt.SerialFormat.Mark())
 	if err != nil {
 		return nil, err
 	}
@@ -100,36 +96,28 @@ func (d *serialDevice) enqueue(ctx context.Context, b []byte, hold bool) error {
 // message is one message, line end or delimiter included.
 func (d *serialDevice) message(m *Machine, at time.Time, t float64) []byte {
 	b := make([]byte, 0, 128)
-	switch d.format {
-	case SerialKeyValue:
-		b = strconv.AppendInt(append(b, "ts="...), at.UnixNano(), 10)
-		return append(strconv.AppendFloat(append(b, " tool_temperature="...), m.reading, 'f', 1, 64), '\n')
-	case SerialJSON:
-		b = strconv.AppendInt(append(b, `{"ts":`...), at.UnixNano(), 10)
-		return append(strconv.AppendFloat(append(b, `,"tool_temperature":`...), m.reading, 'f', 1, 64), "}\n"...)
-	case SerialDAQ:
-		micros := uint32(uint64(t * 1e6))
-		// All channels at first, then one each second in turn.
-		if d.frames == 0 {
-			for i := range daqChannels {
-				b = d.describe(b, i, micros)
-			}
-		} else if d.frames%10 == 0 {
-			b = d.describe(b, d.frames/10%len(daqChannels), micros)
-		}
-		noise := func(std float64) float64 { return std * m.random.row.NormFloat64() }
-		d.values = [4]float32{float32(m.reading), float32(m.plateReading), float32(m.load.axial + noise(20)), float32(m.feedForce + noise(10))}
-		d.faults = [4]wire.DAQFault{}
-		if m.now.open > 0 {
-			d.values[0], d.faults[0] = NoSignal, wire.FaultOpen
-		}
-		b = wire.AppendDAQData(b, d.sequence, micros, d.values[:], d.faults[:])
-		d.sequence++
-		d.frames++
-		return b
+	if d.format != device.DAQ {
+		return d.format.AppendLine(b, "tool_temperature", at.UnixNano(), strconv.AppendFloat(nil, m.reading, 'f', 1, 64))
 	}
-	b = strconv.AppendInt(b, at.UnixNano(), 10)
-	return append(strconv.AppendFloat(append(b, ','), m.reading, 'f', 1, 64), '\n')
+	micros := uint32(uint64(t * 1e6))
+	// All channels at first, then one each second in turn.
+	if d.frames == 0 {
+		for i := range daqChannels {
+			b = d.describe(b, i, micros)
+		}
+	} else if d.frames%10 == 0 {
+		b = d.describe(b, d.frames/10%len(daqChannels), micros)
+	}
+	noise := func(std float64) float64 { return std * m.random.row.NormFloat64() }
+	d.values = [4]float32{float32(m.reading), float32(m.plateReading), float32(m.load.axial + noise(20)), float32(m.feedForce + noise(10))}
+	d.faults = [4]wire.DAQFault{}
+	if m.now.open > 0 {
+		d.values[0], d.faults[0] = NoSignal, wire.FaultOpen
+	}
+	b = wire.AppendDAQData(b, d.sequence, micros, d.values[:], d.faults[:])
+	d.sequence++
+	d.frames++
+	return b
 }
 
 func (d *serialDevice) describe(b []byte, i int, micros uint32) []byte {

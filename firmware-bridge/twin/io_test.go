@@ -19,7 +19,9 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"go.bug.st/serial"
 
+	"stirwatch/firmware-bridge/twin/device"
 	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
 	"stirwatch/sensors/wire"
 )
 
@@ -129,7 +131,7 @@ func messages(port serial.Port, mark byte, each func([]byte)) {
 
 func TestDAQFramesAreReadBack(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "daq")
-	done := start(t.Context(), Options{Config: Config{Seed: 1, Program: program(t, minute), Faults: []Fault{{Open, 30, 10, 1}}}, Serial: link, SerialFormat: SerialDAQ})
+	done := start(t.Context(), Options{Config: Config{Seed: 1, Program: program(t, minute), Faults: []Fault{{Open, 30, 10, 1}}}, Serial: link, SerialFormat: device.DAQ})
 	port := openPort(t, link)
 	fields := make([]wire.Field, 4)
 	for i, c := range daqChannels {
@@ -183,10 +185,10 @@ func TestDAQFramesAreReadBack(t *testing.T) {
 }
 
 func TestTextFormatsAreReadBack(t *testing.T) {
-	for format, decoder := range map[SerialFormat]func(wire.Options) wire.Decoder{
-		SerialCSV:      func(o wire.Options) wire.Decoder { return wire.NewCSV(o, ',', nil) },
-		SerialKeyValue: wire.NewKeyValue,
-		SerialJSON:     wire.NewJSON,
+	for format, decoder := range map[device.Format]func(wire.Options) wire.Decoder{
+		device.CSV:      func(o wire.Options) wire.Decoder { return wire.NewCSV(o, ',', nil) },
+		device.KeyValue: wire.NewKeyValue,
+		device.JSON:     wire.NewJSON,
 	} {
 		link := filepath.Join(t.TempDir(), "tc")
 		begin := time.Date(2025, 7, 8, 10, 0, 0, 0, time.UTC)
@@ -195,7 +197,7 @@ func TestTextFormatsAreReadBack(t *testing.T) {
 		done := start(t.Context(), o)
 		port := openPort(t, link)
 		key, stamp := "tool_temperature", "ts"
-		if format == SerialCSV {
+		if format == device.CSV {
 			key, stamp = "2", "1"
 		}
 		d := decoder(wire.Options{Fields: []wire.Field{{Key: key, Sentinels: []float64{NoSignal}}}, TimeKey: stamp, TimeUnit: wire.Nanoseconds, DeviceClock: true})
@@ -222,6 +224,59 @@ func TestTextFormatsAreReadBack(t *testing.T) {
 		}
 		if len(seconds) < 53 || sentinels < 4 || sentinels > 5 || slices.Contains(seconds, 32) || !slices.Contains(seconds, 42) || !slices.IsSorted(seconds) {
 			t.Errorf("%s: %d sentinels, stamps %v", format, sentinels, seconds)
+		}
+	}
+}
+
+// A message a channel says the same as one frame a row, and in which unit.
+func TestFlatTelemetrySaysWhatFramesSay(t *testing.T) {
+	url := broker(t)
+	var mu sync.Mutex
+	got := map[string][][]byte{}
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("reader"))
+	if tok := c.Connect(); !tok.WaitTimeout(deadline) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	defer c.Disconnect(100)
+	tok := c.Subscribe("+/+", 1, func(_ mqtt.Client, m mqtt.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		got[m.Topic()] = append(got[m.Topic()], m.Payload())
+	})
+	if !tok.WaitTimeout(deadline) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	const rows = 20
+	begin := time.Date(2025, 7, 8, 10, 0, 0, 0, time.UTC)
+	for _, form := range []device.Payload{device.Frame, device.Flat} {
+		if r := <-start(t.Context(), Options{Config: Config{Seed: 1, Limit: rows}, MQTT: url, Topic: string(form), MQTTFormat: form, Begin: begin}); r.err != nil || r.sum.Dropped != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	wait(t, "all messages", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got["frame/frame"]) == rows && len(got["flat/plate_temperature"]) == rows
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for k, b := range got["frame/frame"] {
+		var frame map[string]json.Number
+		if err := json.Unmarshal(b, &frame); err != nil || len(frame) != 1+len(telemetry) {
+			t.Fatalf("%s: %v", b, err)
+		}
+		for _, channel := range telemetry {
+			var flat struct {
+				TS, Value json.Number
+				Unit      string
+			}
+			b := got["flat/"+channel.name][k]
+			if err := json.Unmarshal(b, &flat); err != nil || flat.TS != frame["ts"] || flat.Value != frame[channel.name] {
+				t.Fatalf("%s: %s, in the frame %s at %s: %v", channel.name, b, frame[channel.name], frame["ts"], err)
+			}
+			if _, err := unit.Parse(flat.Unit); err != nil {
+				t.Errorf("%s: %v", channel.name, err)
+			}
 		}
 	}
 }
@@ -401,6 +456,7 @@ func TestOptionsAreRefusedWithTheWayOut(t *testing.T) {
 		"use csv, keyvalue":         {Serial: "x", SerialFormat: "morse"},
 		"speed -1":                  {LogDir: dir, Speed: -1},
 		"serial rate 1000":          {Serial: filepath.Join(dir, "s"), SerialRate: 1000},
+		"use frame or flat":         {MQTT: "x", MQTTFormat: "heap"},
 		"cannot be published":       {MQTT: "x", Topic: "a/#"},
 		"tcp://localhost:1883":      {MQTT: "tcp://"},
 		"MQTT broker tcp://127.0":   {MQTT: "127.0.0.1:1"},

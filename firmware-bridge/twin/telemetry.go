@@ -2,26 +2,23 @@ package twin
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
-	"net/url"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"stirwatch/firmware-bridge/twin/device"
 )
 
 // gateway publishes the machine's telemetry and takes faults.
 type gateway struct {
-	client mqtt.Client
+	device.Broker
 	log    *slog.Logger
 	topic  string
-	broker string
+	flat   bool
 	flying []mqtt.Token
-	buf    []byte
 
 	published, dropped int
 }
@@ -30,91 +27,77 @@ const maxInflight = 64 // messages not yet acknowledged
 
 // newGateway connects to the broker. A message to <topic>/fault goes to lines behind faultPrefix.
 func newGateway(opt *Options, lines chan<- command) (*gateway, error) {
-	broker := opt.MQTT
-	if !strings.Contains(broker, "://") {
-		broker = "tcp://" + broker
-	}
-	u, err := url.Parse(broker)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("MQTT broker %q is no address such as tcp://localhost:1883", opt.MQTT)
-	}
-	o := mqtt.NewClientOptions()
-	if u.User != nil {
-		password, _ := u.User.Password()
-		o.SetUsername(u.User.Username()).SetPassword(password)
-		u.User = nil
-	}
-	g := &gateway{log: opt.Log, topic: opt.Topic, broker: u.Redacted()}
-	o.AddBroker(u.String()).
-		SetClientID(fmt.Sprintf("stirwatch-twin-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)).
-		SetStore(mqtt.NewOrderedMemoryStore()). // a reconnect resends in order
-		SetConnectTimeout(10 * time.Second).
-		SetWriteTimeout(10 * time.Second).
-		SetMaxReconnectInterval(2 * time.Second).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-			opt.Log.Warn("broker lost, trying again", "broker", u.Redacted(), "error", err)
-		}).
-		SetOnConnectHandler(func(c mqtt.Client) {
-			c.Subscribe(opt.Topic+"/fault", 1, func(_ mqtt.Client, m mqtt.Message) {
-				select {
-				case lines <- command{text: faultPrefix + string(m.Payload())}:
-				default: // a handler must not block
-					opt.Log.Warn("fault refused: too many at once")
-				}
-			})
+	b, err := device.Connect(opt.MQTT, "stirwatch-twin", opt.Log, func(c mqtt.Client) {
+		c.Subscribe(opt.Topic+"/fault", 1, func(_ mqtt.Client, m mqtt.Message) {
+			select {
+			case lines <- command{text: faultPrefix + string(m.Payload())}:
+			default: // a handler must not block
+				opt.Log.Warn("fault refused: too many at once")
+			}
 		})
-	g.client = mqtt.NewClient(o)
-	t := g.client.Connect()
-	if !t.WaitTimeout(15 * time.Second) {
-		g.client.Disconnect(0)
-		return nil, fmt.Errorf("MQTT broker %s does not answer", g.broker)
+	})
+	if err != nil {
+		return nil, err
 	}
-	if err := t.Error(); err != nil {
-		return nil, fmt.Errorf("MQTT broker %s: %w", g.broker, err)
-	}
-	return g, nil
+	return &gateway{Broker: b, log: opt.Log, topic: opt.Topic, flat: opt.MQTTFormat == device.Flat}, nil
 }
 
-// frame publishes a row as <topic>/frame. The tool temperature is in it where no serial device
-// has it.
-func (g *gateway) frame(ctx context.Context, at time.Time, r *Row, tool, hold bool) error {
-	b := strconv.AppendInt(append(g.buf[:0], `{"ts":`...), at.UnixNano(), 10)
-	add := func(name string, v float64, digits int) {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return
+// telemetry is what the gateway publishes of a row: names and units of the agent's channels, decimals.
+var telemetry = []struct {
+	name, unit string
+	digits     int
+	of         func(*Row) float64
+}{
+	{"tool_temperature", "°C", 1, func(r *Row) float64 { return r.ToolTemp }},
+	{"spindle_speed", "rpm", 2, func(r *Row) float64 { return r.RPM }},
+	{"spindle_torque", "N·m", 2, func(r *Row) float64 { return r.Torque }},
+	{"spindle_power", "W", 1, func(r *Row) float64 { return r.Power }},
+	{"set_point", "°C", 1, func(r *Row) float64 { return r.SetPoint }},
+	{"feed_velocity", "mm/min", 2, func(r *Row) float64 { return r.FeedVel }},
+	{"feed_position", "mm", 3, func(r *Row) float64 { return r.FeedPos }},
+	{"feed_torque", "1", 2, func(r *Row) float64 { return r.FeedTrq }},
+	{"feed_override", "%", 0, func(r *Row) float64 { return r.Override }},
+	{"path_velocity", "mm/min", 2, func(r *Row) float64 { return r.PathVel }},
+	{"x_position", "mm", 3, func(r *Row) float64 { return r.X }},
+	{"x_velocity", "mm/min", 2, func(r *Row) float64 { return r.XVel }},
+	{"x_torque", "1", 2, func(r *Row) float64 { return r.XTrq }},
+	{"y_position", "mm", 3, func(r *Row) float64 { return r.Y }},
+	{"y_velocity", "mm/min", 2, func(r *Row) float64 { return r.YVel }},
+	{"y_torque", "1", 2, func(r *Row) float64 { return r.YTrq }},
+	{"z_position", "mm", 3, func(r *Row) float64 { return r.Z }},
+	{"z_velocity", "mm/min", 2, func(r *Row) float64 { return r.ZVel }},
+	{"z_torque", "1", 2, func(r *Row) float64 { return r.ZTrq }},
+	{"program_line", "1", 0, func(r *Row) float64 { return float64(r.Line) }},
+	{"bearing_low", "°C", 1, func(r *Row) float64 { return r.Low }},
+	{"bearing_high", "°C", 1, func(r *Row) float64 { return r.High }},
+	{"coolant_temperature", "°C", 1, func(r *Row) float64 { return r.CoolantOut }},
+	{"plate_temperature", "°C", 1, func(r *Row) float64 { return r.PlateTemp }},
+}
+
+// row publishes a row, as one frame or, flat, a message a channel. The tool temperature is in it where
+// no serial device has it.
+func (g *gateway) row(ctx context.Context, at time.Time, r *Row, tool, hold bool) error {
+	frame := strconv.AppendInt(append(make([]byte, 0, 640), `{"ts":`...), at.UnixNano(), 10)
+	var number [32]byte
+	for i := range telemetry {
+		c := &telemetry[i]
+		v := c.of(r)
+		if i == 0 && (!tool || r.ToolLost) || math.IsNaN(v) || math.IsInf(v, 0) {
+			continue
 		}
-		b = append(append(append(b, `,"`...), name...), `":`...)
-		b = strconv.AppendFloat(b, v, 'f', digits, 64)
+		value := strconv.AppendFloat(number[:0], v, 'f', c.digits, 64)
+		if g.flat {
+			if err := g.publish(ctx, g.topic+"/"+c.name, device.AppendFlat(nil, c.unit, at.UnixNano(), value), hold); err != nil {
+				return err
+			}
+			continue
+		}
+		frame = append(append(append(append(frame, `,"`...), c.name...), `":`...), value...)
 	}
-	if tool && !r.ToolLost {
-		add("tool_temperature", r.ToolTemp, 1)
+	if g.flat {
+		return nil
 	}
-	add("spindle_speed", r.RPM, 2)
-	add("spindle_torque", r.Torque, 2)
-	add("spindle_power", r.Power, 1)
-	add("set_point", r.SetPoint, 1)
-	add("feed_velocity", r.FeedVel, 2)
-	add("feed_position", r.FeedPos, 3)
-	add("feed_torque", r.FeedTrq, 2)
-	add("feed_override", r.Override, 0)
-	add("path_velocity", r.PathVel, 2)
-	add("x_position", r.X, 3)
-	add("x_velocity", r.XVel, 2)
-	add("x_torque", r.XTrq, 2)
-	add("y_position", r.Y, 3)
-	add("y_velocity", r.YVel, 2)
-	add("y_torque", r.YTrq, 2)
-	add("z_position", r.Z, 3)
-	add("z_velocity", r.ZVel, 2)
-	add("z_torque", r.ZTrq, 2)
-	add("program_line", float64(r.Line), 0)
-	add("bearing_low", r.Low, 1)
-	add("bearing_high", r.High, 1)
-	add("coolant_temperature", r.CoolantOut, 1)
-	add("plate_temperature", r.PlateTemp, 1)
-	b = append(b, '}')
-	g.buf = b
-	return g.publish(ctx, g.topic+"/frame", append([]byte(nil), b...), hold)
+	return g.publish(ctx, g.topic+"/frame", append(frame, '}'), hold)
 }
 
 // publish sends a message once fewer than maxInflight wait for their acknowledgement. Without
@@ -125,11 +108,11 @@ func (g *gateway) publish(ctx context.Context, topic string, payload []byte, hol
 	}
 	if len(g.flying) >= maxInflight {
 		if g.dropped++; g.dropped == 1 {
-			g.log.Warn("the broker does not acknowledge: messages are dropped", "broker", g.broker)
+			g.log.Warn("the broker does not acknowledge: messages are dropped", "broker", g.Address)
 		}
 		return nil
 	}
-	g.flying = append(g.flying, g.client.Publish(topic, 1, false, payload))
+	g.flying = append(g.flying, g.Publish(topic, 1, false, payload))
 	return nil
 }
 
@@ -170,6 +153,6 @@ func (g *gateway) close(ctx context.Context) error {
 	}
 	_ = g.land(patience, 0, true)
 	g.dropped += len(g.flying)
-	g.client.Disconnect(100)
+	g.Disconnect(100)
 	return nil
 }

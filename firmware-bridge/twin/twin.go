@@ -13,42 +13,32 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"stirwatch/firmware-bridge/twin/terminal"
-)
-
-// SerialFormat is how the serial device writes.
-type SerialFormat string
-
-const (
-	SerialCSV      SerialFormat = "csv"      // <ts_ns>,<value>
-	SerialKeyValue SerialFormat = "keyvalue" // ts=<ts_ns> tool_temperature=<value>
-	SerialJSON     SerialFormat = "json"     // {"ts":<ts_ns>,"tool_temperature":<value>}
-	SerialDAQ      SerialFormat = "daq"      // DAQ frames: thermocouples and forces
+	"stirwatch/firmware-bridge/twin/device"
 )
 
 // Options say what the machine is and which of its devices to offer.
 type Options struct {
 	Config
-	Serial       string       // link to make to the thermocouple's or DAQ's pseudo-terminal; "": none
-	SerialFormat SerialFormat // "": csv
-	SerialRate   float64      // Hz, to 50; 0: as Interval for text, 10 Hz for daq
-	Controller   string       // link to make to the controller's pseudo-terminal; "": none
-	MQTT         string       // broker, e.g. tcp://localhost:1883, user:password@ before the host; "": none
-	Topic        string       // "": afsd/cell1
-	LogDir       string       // folder for the machine's log; "": none
-	Truth        string       // file of JSON lines with what really happens; "": none
-	Begin        time.Time    // stamp of the start; zero: now
-	Now          bool         // stamps are those of sending; at another speed than 1 rates of change are as much faster
-	Speed        float64      // 1: real time; 0: as fast as the peers take it
-	Loop         bool         // another build, with the next seed, after each
-	Hold         bool         // wait while nobody reads, instead of dropping; so does Speed 0
-	Log          *slog.Logger // nil: none
-	Progress     func(*Row)   // after each row
+	Serial       string         // link to make to the thermocouple's or DAQ's pseudo-terminal; "": none
+	SerialFormat device.Format  // "": csv
+	SerialRate   float64        // Hz, to 50; 0: as Interval for text, 10 Hz for daq
+	Controller   string         // link to make to the controller's pseudo-terminal; "": none
+	MQTT         string         // broker, e.g. tcp://localhost:1883, user:password@ before the host; "": none
+	Topic        string         // "": afsd/cell1
+	MQTTFormat   device.Payload // "": frame
+	LogDir       string         // folder for the machine's log; "": none
+	Truth        string         // file of JSON lines with what really happens; "": none
+	Begin        time.Time      // stamp of the start; zero: now
+	Now          bool           // stamps are those of sending; at another speed than 1 rates of change are as much faster
+	Speed        float64        // 1: real time; 0: as fast as the peers take it
+	Loop         bool           // another build, with the next seed, after each
+	Hold         bool           // wait while nobody reads, instead of dropping; so does Speed 0
+	Log          *slog.Logger   // nil: none
+	Progress     func(*Row)     // after each row
 }
 
 // Summary is what was sent.
@@ -94,7 +84,7 @@ type station struct {
 	meld   *meldLog
 	truth  *truthLog
 
-	port  *terminal.Port // of the controller
+	port  *device.Port // of the controller
 	panel panel
 	lines chan command
 	wg    sync.WaitGroup
@@ -110,7 +100,10 @@ type command struct {
 
 func open(opt *Options) (*station, error) {
 	if opt.SerialFormat == "" {
-		opt.SerialFormat = SerialCSV
+		opt.SerialFormat = device.CSV
+	}
+	if opt.MQTTFormat == "" {
+		opt.MQTTFormat = device.Frame
 	}
 	if opt.Topic == "" {
 		opt.Topic = "afsd/cell1"
@@ -125,23 +118,22 @@ func open(opt *Options) (*station, error) {
 		opt.Interval = 1
 	}
 	if opt.SerialRate == 0 {
-		if opt.SerialRate = 1 / opt.Interval; opt.SerialFormat == SerialDAQ {
+		if opt.SerialRate = 1 / opt.Interval; opt.SerialFormat == device.DAQ {
 			opt.SerialRate = 10
 		}
 	}
 	switch {
 	case opt.Serial == "" && opt.Controller == "" && opt.MQTT == "" && opt.LogDir == "" && opt.Truth == "":
 		return nil, errors.New("nobody would see the machine: name a serial link, a controller link, an MQTT broker, a log folder or a truth file")
-	case !slices.Contains([]SerialFormat{SerialCSV, SerialKeyValue, SerialJSON, SerialDAQ}, opt.SerialFormat):
-		return nil, fmt.Errorf("serial format %q: use csv, keyvalue, json or daq", opt.SerialFormat)
 	case opt.Serial != "" && !(opt.SerialRate > 0 && opt.SerialRate <= 1/dt):
 		return nil, fmt.Errorf("serial rate %g Hz: use more than 0 and at most %g Hz", opt.SerialRate, 1/dt)
 	case !(opt.Speed >= 0) || math.IsInf(opt.Speed, 0):
 		return nil, fmt.Errorf("speed %g: use 1 for real time, 0 for as fast as possible, or any positive factor", opt.Speed)
-	case strings.ContainsAny(opt.Topic, "#+"):
-		return nil, fmt.Errorf("topic %q: # and + cannot be published to", opt.Topic)
 	case opt.Serial != "" && opt.Serial == opt.Controller:
 		return nil, fmt.Errorf("serial and controller cannot share the link %s", opt.Serial)
+	}
+	if err := errors.Join(opt.SerialFormat.Check(), opt.MQTTFormat.Check(), device.CheckTopic(opt.Topic)); err != nil {
+		return nil, err
 	}
 	s := &station{opt: *opt, begin: opt.Begin, lines: make(chan command, 16), fail: make(chan error, 4)}
 	var err error
@@ -165,7 +157,7 @@ func open(opt *Options) (*station, error) {
 		}
 	}
 	if opt.Controller != "" {
-		if s.port, err = terminal.Open(opt.Controller, ""); err != nil {
+		if s.port, err = device.Open(opt.Controller, ""); err != nil {
 			return nil, err
 		}
 	}
@@ -303,7 +295,7 @@ func (s *station) work(ctx context.Context, start time.Time) error {
 			}
 		}
 		if s.mqtt != nil {
-			if err := s.mqtt.frame(ctx, at, &r, s.opt.Serial == "", s.hold()); err != nil {
+			if err := s.mqtt.row(ctx, at, &r, s.opt.Serial == "", s.hold()); err != nil {
 				return err
 			}
 		}

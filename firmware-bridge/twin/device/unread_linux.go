@@ -1,4 +1,4 @@
-package terminal
+package device
 
 import "golang.org/x/sys/unix"
 

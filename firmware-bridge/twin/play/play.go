@@ -1,6 +1,5 @@
 // Package play plays a recorded run as the devices of a cell would send it: the thermocouple
-// over a serial port (a pseudo-terminal), forces and machine telemetry over MQTT. With it anyone
-// can try an installation without a machine.
+// over a serial port (a pseudo-terminal), forces and machine telemetry over MQTT.
 package play
 
 import (
@@ -9,16 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net/url"
-	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
-	"stirwatch/firmware-bridge/twin/terminal"
+	"stirwatch/firmware-bridge/twin/device"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
@@ -31,45 +26,19 @@ const (
 	Now      Stamps = "now"      // that of sending; at another speed than 1 rates of change are as much faster
 )
 
-// SerialFormat is how the serial device writes.
-type SerialFormat string
-
-const (
-	SerialCSV      SerialFormat = "csv"      // <ts_ns>,<value>
-	SerialKeyValue SerialFormat = "keyvalue" // ts=<ts_ns> tool_temperature=<value>
-	SerialJSON     SerialFormat = "json"     // {"ts":<ts_ns>,"tool_temperature":<value>}
-	SerialDAQ      SerialFormat = "daq"      // the binary DAQ frame: single precision, time since start
-)
-
-// mark is the byte that ends a message.
-func (f SerialFormat) mark() byte {
-	if f == SerialDAQ {
-		return 0
-	}
-	return '\n'
-}
-
-// MQTTFormat is how the gateway publishes.
-type MQTTFormat string
-
-const (
-	Frames MQTTFormat = "frame" // <topic>/frame: {"ts":…,"spindle_speed":…,…}, one message a row
-	Flat   MQTTFormat = "flat"  // <topic>/<channel>: {"ts":…,"value":…,"unit":"rpm"}
-)
-
 // Options say what to play where. At least one of Serial and MQTT is needed.
 type Options struct {
-	Serial       string       // link to make to the pseudo-terminal; "": no serial device
-	SerialFormat SerialFormat // "": csv
-	MQTT         string       // broker, e.g. tcp://localhost:1883, user:password@ before the host; "": none
-	Topic        string       // "": afsd/cell1
-	MQTTFormat   MQTTFormat   // "": frame
-	Speed        float64      // 1: real time; 0: as fast as the peers take it
-	Stamps       Stamps       // "": recorded
-	From, To     int          // rows, counted from 1, both included; 0: first and last
-	Loop         bool         // again from the beginning until ctx ends; stamps go on rising
-	Hold         bool         // wait while nobody has the serial port open, instead of dropping lines; so does Speed 0
-	Log          *slog.Logger // nil: none
+	Serial       string         // link to make to the pseudo-terminal; "": no serial device
+	SerialFormat device.Format  // "": csv; daq has single precision and the time since start
+	MQTT         string         // broker, e.g. tcp://localhost:1883, user:password@ before the host; "": none
+	Topic        string         // "": afsd/cell1
+	MQTTFormat   device.Payload // "": frame
+	Speed        float64        // 1: real time; 0: as fast as the peers take it
+	Stamps       Stamps         // "": recorded
+	From, To     int            // rows, counted from 1, both included; 0: first and last
+	Loop         bool           // again from the beginning until ctx ends; stamps go on rising
+	Hold         bool           // wait while nobody has the serial port open, instead of dropping lines; so does Speed 0
+	Log          *slog.Logger   // nil: none
 	Progress     func(Progress)
 }
 
@@ -99,7 +68,8 @@ const (
 
 // Run plays the log and returns once every message is acknowledged and every line read, or
 // soon after ctx has ended; that is no error. The serial thermocouple waits for someone to open
-// the port before the first row, and greets each one who opens it with the end of a message. Unwired columns and fields without a number are not sent.
+// the port before the first row, and greets each one who opens it with the end of a message. Unwired
+// columns and fields without a number are not sent.
 func Run(ctx context.Context, log *runlog.Log, opt Options) (Summary, error) {
 	p, err := newPlayer(log, opt)
 	if err != nil {
@@ -121,12 +91,12 @@ type player struct {
 	other []int // columns of the gateway
 	sum   Summary
 
-	port  *terminal.Port
+	port  *device.Port
 	queue chan line
 	mu    sync.Mutex // of sum, while the serial writer runs
 	wrote chan error // how the serial writer ended
 
-	client mqtt.Client
+	broker device.Broker
 	flying []flight
 	enc    encoder
 	topics []string
@@ -153,8 +123,8 @@ func newPlayer(log *runlog.Log, opt Options) (*player, error) {
 			*s = v
 		}
 	}
-	def((*string)(&opt.SerialFormat), string(SerialCSV))
-	def((*string)(&opt.MQTTFormat), string(Frames))
+	def((*string)(&opt.SerialFormat), string(device.CSV))
+	def((*string)(&opt.MQTTFormat), string(device.Frame))
 	def((*string)(&opt.Stamps), string(Recorded))
 	def(&opt.Topic, "afsd/cell1")
 	if opt.Log == nil {
@@ -169,18 +139,15 @@ func newPlayer(log *runlog.Log, opt Options) (*player, error) {
 	switch {
 	case opt.Serial == "" && opt.MQTT == "":
 		return nil, errors.New("nothing to play to: name a serial link, an MQTT broker or both")
-	case !slices.Contains([]SerialFormat{SerialCSV, SerialKeyValue, SerialJSON, SerialDAQ}, opt.SerialFormat):
-		return nil, fmt.Errorf("serial format %q: use csv, keyvalue, json or daq", opt.SerialFormat)
-	case !slices.Contains([]MQTTFormat{Frames, Flat}, opt.MQTTFormat):
-		return nil, fmt.Errorf("MQTT format %q: use frame or flat", opt.MQTTFormat)
 	case opt.Stamps != Recorded && opt.Stamps != Now:
 		return nil, fmt.Errorf("stamps %q: use recorded or now", opt.Stamps)
 	case !(opt.Speed >= 0) || math.IsInf(opt.Speed, 0):
 		return nil, fmt.Errorf("speed %g: use 1 for real time, 0 for as fast as possible, or any positive factor", opt.Speed)
-	case strings.ContainsAny(opt.Topic, "#+"):
-		return nil, fmt.Errorf("topic %q: # and + cannot be published to", opt.Topic)
 	case opt.From < 1 || opt.To > len(log.Time) || opt.From > opt.To:
 		return nil, fmt.Errorf("rows %d to %d: the run has rows 1 to %d", opt.From, opt.To, len(log.Time))
+	}
+	if err := errors.Join(opt.SerialFormat.Check(), opt.MQTTFormat.Check(), device.CheckTopic(opt.Topic)); err != nil {
+		return nil, err
 	}
 	p := &player{log: log, opt: opt, tool: -1, sum: Summary{Samples: map[string]int{}}}
 	if opt.Serial != "" {
@@ -204,14 +171,15 @@ func newPlayer(log *runlog.Log, opt Options) (*player, error) {
 
 func (p *player) run(ctx context.Context) error {
 	if p.opt.MQTT != "" {
-		if err := p.connect(); err != nil {
+		var err error
+		if p.broker, err = device.Connect(p.opt.MQTT, "stirwatch-play", p.opt.Log, nil); err != nil {
 			return err
 		}
-		defer p.client.Disconnect(250)
+		defer p.broker.Disconnect(250)
 	}
 	if p.tool >= 0 {
 		var err error
-		if p.port, err = terminal.Open(p.opt.Serial, string(p.opt.SerialFormat.mark())); err != nil {
+		if p.port, err = device.Open(p.opt.Serial, p.opt.SerialFormat.Mark()); err != nil {
 			return err
 		}
 		defer p.port.Close()
@@ -227,7 +195,7 @@ func (p *player) run(ctx context.Context) error {
 		close(p.queue)
 		err = errors.Join(err, <-p.wrote)
 	}
-	if p.client != nil {
+	if p.opt.MQTT != "" {
 		err = errors.Join(err, p.land(ctx, 0))
 		p.sum.Unacked = len(p.flying)
 	}
@@ -256,7 +224,7 @@ func (p *player) rows(ctx context.Context) error {
 			played += max(0, p.log.Time[i]-p.log.Time[i-1])
 		}
 		if p.opt.Speed > 0 {
-			if err := sleep(ctx, time.Until(start.Add(time.Duration(float64(played)/p.opt.Speed)))); err != nil {
+			if err := device.Sleep(ctx, time.Until(start.Add(time.Duration(float64(played)/p.opt.Speed)))); err != nil {
 				return err
 			}
 		}
@@ -287,10 +255,10 @@ func (p *player) row(ctx context.Context, i int, stamp, played int64) error {
 			return err
 		}
 	}
-	if p.client == nil {
+	if p.opt.MQTT == "" {
 		return nil
 	}
-	if p.opt.MQTTFormat == Flat {
+	if p.opt.MQTTFormat == device.Flat {
 		for k, c := range p.other {
 			if !p.sends(c, i) {
 				continue
@@ -299,7 +267,7 @@ func (p *player) row(ctx context.Context, i int, stamp, played int64) error {
 			if p.sentinel(c, i) {
 				n = 1
 			}
-			if err := p.publish(ctx, p.topics[k], p.enc.flat(p.log.Columns[c], stamp, p.log.Value[c][i]), []int{c}, n); err != nil {
+			if err := p.publish(ctx, p.topics[k], device.AppendFlat(nil, p.log.Columns[c].Unit.Symbol, stamp, number(nil, p.log.Value[c][i])), []int{c}, n); err != nil {
 				return err
 			}
 		}
@@ -368,7 +336,7 @@ func (p *player) sentinel(column, i int) bool {
 // serial writes the queued lines until the queue is closed and the reader has them all. Between
 // lines it looks for a reader who comes or goes.
 func (p *player) serial(ctx context.Context) error {
-	look := time.NewTicker(terminal.LookAgain)
+	look := time.NewTicker(device.LookAgain)
 	defer look.Stop()
 	for {
 		select {
@@ -406,50 +374,12 @@ func (p *player) line(ctx context.Context, l line) error {
 	return nil
 }
 
-func (p *player) connect() error {
-	broker := p.opt.MQTT
-	if !strings.Contains(broker, "://") {
-		broker = "tcp://" + broker
-	}
-	u, err := url.Parse(broker)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("MQTT broker %q is no address such as tcp://localhost:1883", p.opt.MQTT)
-	}
-	o := mqtt.NewClientOptions()
-	if u.User != nil {
-		password, _ := u.User.Password()
-		o.SetUsername(u.User.Username()).SetPassword(password)
-		u.User = nil
-	}
-	o.AddBroker(u.String()).
-		SetClientID(fmt.Sprintf("stirwatch-play-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)).
-		SetStore(mqtt.NewOrderedMemoryStore()). // a reconnect resends in order
-		SetOrderMatters(true).
-		SetConnectTimeout(10 * time.Second).
-		SetWriteTimeout(10 * time.Second).
-		SetMaxReconnectInterval(2 * time.Second).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-			p.opt.Log.Warn("broker lost, trying again", "broker", u.Redacted(), "error", err)
-		})
-	c := mqtt.NewClient(o)
-	t := c.Connect()
-	if !t.WaitTimeout(15 * time.Second) {
-		c.Disconnect(0)
-		return fmt.Errorf("MQTT broker %s does not answer", u.Redacted())
-	}
-	if err := t.Error(); err != nil {
-		return fmt.Errorf("MQTT broker %s: %w", u.Redacted(), err)
-	}
-	p.client = c
-	return nil
-}
-
 // publish sends one message once fewer than maxInflight wait for their acknowledgement.
 func (p *player) publish(ctx context.Context, topic string, payload []byte, columns []int, sentinels int) error {
 	if err := p.land(ctx, maxInflight-1); err != nil {
 		return err
 	}
-	p.flying = append(p.flying, flight{topic, payload, p.client.Publish(topic, 1, false, payload), columns, sentinels})
+	p.flying = append(p.flying, flight{topic, payload, p.broker.Publish(topic, 1, false, payload), columns, sentinels})
 	return nil
 }
 
@@ -475,7 +405,7 @@ func (p *player) land(ctx context.Context, left int) error {
 			case <-ctx.Done():
 				continue
 			case <-time.After(ackPatience):
-				p.opt.Log.Warn("the broker does not acknowledge", "broker", p.opt.MQTT, "waiting", len(p.flying))
+				p.opt.Log.Warn("the broker does not acknowledge", "broker", p.broker.Address, "waiting", len(p.flying))
 				continue
 			}
 		}
@@ -485,10 +415,10 @@ func (p *player) land(ctx context.Context, left int) error {
 				return ctx.Err()
 			}
 			p.opt.Log.Warn("a message is sent again", "topic", f.topic, "error", err)
-			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			if err := device.Sleep(ctx, 100*time.Millisecond); err != nil {
 				return err
 			}
-			f.token = p.client.Publish(f.topic, 1, false, f.payload)
+			f.token = p.broker.Publish(f.topic, 1, false, f.payload)
 			continue
 		}
 		p.mu.Lock()
@@ -501,18 +431,4 @@ func (p *player) land(ctx context.Context, left int) error {
 		p.flying = p.flying[1:]
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -21,6 +21,8 @@ import (
 	"go.bug.st/serial"
 	"go.uber.org/goleak"
 
+	"stirwatch/firmware-bridge/twin"
+	"stirwatch/firmware-bridge/twin/device"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 	"stirwatch/sensors/serialport"
@@ -244,13 +246,48 @@ func TestRecordingArrivesOnceInOrderBitForBit(t *testing.T) {
 	}
 }
 
+// built is the log of a simulated machine that heats up and stays there: rows of one second, the tool
+// temperature in front. Its thermocouple is broken from the 31st to the 40th second.
+func built(t *testing.T, seed uint64, minutes float64) *runlog.Log {
+	t.Helper()
+	log := &runlog.Log{Name: "built"}
+	for _, c := range runlog.MELDChannels() {
+		if slices.Contains([]string{"tool_temperature", "spindle_speed", "spindle_power", "set_point", "feed_velocity", "x_position"}, c.Name) {
+			log.Columns = append(log.Columns, runlog.Column{Name: c.Name, Key: c.Name, Role: c.Role, Unit: c.Unit})
+		}
+	}
+	log.Value, log.Status = make([][]float64, len(log.Columns)), make([][]sensors.Status, len(log.Columns))
+	begin := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
+	program, err := twin.ParseProgram("M24 S241\nM06 S200\nM41 S465\nG4 P100000\nM30")
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := twin.Config{Seed: seed, Program: program, Limit: 60 * minutes, Faults: []twin.Fault{{Kind: twin.Open, At: 30, For: 10, Severity: 1}}}
+	err = twin.Simulate(t.Context(), machine, func(_ *twin.Machine, r *twin.Row) error {
+		log.Time = append(log.Time, begin.Add(time.Duration(r.At*float64(time.Second))).UnixNano())
+		log.Line = append(log.Line, len(log.Time))
+		for i, v := range []float64{r.ToolTemp, r.RPM, r.Power, r.SetPoint, r.FeedVel, r.X} {
+			status := sensors.OK
+			if i == 0 && v == twin.NoSignal {
+				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
+			}
+			log.Value[i], log.Status[i] = append(log.Value[i], v), append(log.Status[i], status)
+		}
+		return nil
+	})
+	if err != nil || len(log.Time) != int(60*minutes) {
+		t.Fatalf("%d rows, %v", len(log.Time), err)
+	}
+	return log
+}
+
 func sorted(s []string) []string { s = slices.Clone(s); slices.Sort(s); return s }
 
 func TestFlatTopics(t *testing.T) {
 	url, _, _ := broker(t)
-	log := Synthetic(1, 3)
+	log := built(t, 1, 3)
 	in := subscribe(t, url, "afsd/cell1/#")
-	sum := run(t, log, Options{MQTT: url, MQTTFormat: Flat, From: 11, To: 20})
+	sum := run(t, log, Options{MQTT: url, MQTTFormat: device.Flat, From: 11, To: 20})
 	want := 10 * len(log.Columns)
 	wait(t, "all messages", func() bool { return in.len() >= want })
 	if in.len() != want || sum.Messages != want || sum.Rows != 10 || len(sum.LeftOut) != 0 {
@@ -277,8 +314,8 @@ func TestFlatTopics(t *testing.T) {
 
 // Each serial form is read by the decoder that the agent would use.
 func TestSerialForms(t *testing.T) {
-	log := Synthetic(2, 3)
-	for _, form := range []SerialFormat{SerialCSV, SerialKeyValue, SerialJSON, SerialDAQ} {
+	log := built(t, 2, 3)
+	for _, form := range []device.Format{device.CSV, device.KeyValue, device.JSON, device.DAQ} {
 		link := filepath.Join(t.TempDir(), "tool")
 		port := listen(t, link)
 		sum := run(t, log, Options{Serial: link, SerialFormat: form})
@@ -289,7 +326,7 @@ func TestSerialForms(t *testing.T) {
 		var times []int64
 		var values []float64
 		switch form {
-		case SerialDAQ:
+		case device.DAQ:
 			d := wire.NewDAQ(wire.Options{Fields: []wire.Field{{Channel: 0, Key: "tool_temperature", Map: unit.Identity}}, DeviceClock: true})
 			for _, frame := range strings.Split(strings.Trim(string(all), "\x00"), "\x00") {
 				s, err := d.Decode(nil, 1, []byte(frame))
@@ -317,7 +354,7 @@ func TestSerialForms(t *testing.T) {
 		}
 		for k, v := range values {
 			want, at := log.Value[0][k], log.Time[k]
-			if form == SerialDAQ { // its clock is the decoder's to tie to ours
+			if form == device.DAQ { // its clock is the decoder's to tie to ours
 				want, at = float64(float32(want)), times[k]
 			}
 			if v != want || times[k] != at {
@@ -329,7 +366,7 @@ func TestSerialForms(t *testing.T) {
 
 func TestPlayEndsCleanlyWhenStopped(t *testing.T) {
 	url, _, _ := broker(t)
-	log := Synthetic(3, 3)
+	log := built(t, 3, 3)
 	link := filepath.Join(t.TempDir(), "tool")
 
 	// While it waits for someone to open the port.
@@ -379,7 +416,7 @@ func TestPlayEndsCleanlyWhenStopped(t *testing.T) {
 // A reader that leaves for a while misses lines, and they are counted; with Hold the machine
 // waits for it.
 func TestLinesWithoutAReaderAreDroppedAndCounted(t *testing.T) {
-	log := Synthetic(4, 3)
+	log := built(t, 4, 3)
 	for _, hold := range []bool{false, true} {
 		link := filepath.Join(t.TempDir(), "tool")
 		rows := make(chan int, 10*len(log.Time))
@@ -450,13 +487,13 @@ func (r *rows) len() int {
 // The agent's own reader leaves out what comes before the first end of a message. It sees every
 // row from the first all the same, and after it has closed and reopened the port, in every form.
 func TestTheSerialSourceSeesEveryRowFromTheFirst(t *testing.T) {
-	log := Synthetic(8, 3)
+	log := built(t, 8, 3)
 	field := func(key string) []wire.Field { return []wire.Field{{Key: key, Map: unit.Identity}} }
-	for form, o := range map[SerialFormat]serialport.Options{
-		SerialCSV:      {Decoder: wire.NewCSV(wire.Options{Fields: field("2"), TimeKey: "1", TimeUnit: wire.Nanoseconds, DeviceClock: true}, 0, nil)},
-		SerialKeyValue: {Decoder: wire.NewKeyValue(wire.Options{Fields: field("tool_temperature"), TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true})},
-		SerialJSON:     {Decoder: wire.NewJSON(wire.Options{Fields: field("tool_temperature"), TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true})},
-		SerialDAQ:      {Decoder: wire.NewDAQ(wire.Options{Fields: field("tool_temperature"), DeviceClock: true}), Format: serialport.COBS},
+	for form, o := range map[device.Format]serialport.Options{
+		device.CSV:      {Decoder: wire.NewCSV(wire.Options{Fields: field("2"), TimeKey: "1", TimeUnit: wire.Nanoseconds, DeviceClock: true}, 0, nil)},
+		device.KeyValue: {Decoder: wire.NewKeyValue(wire.Options{Fields: field("tool_temperature"), TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true})},
+		device.JSON:     {Decoder: wire.NewJSON(wire.Options{Fields: field("tool_temperature"), TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true})},
+		device.DAQ:      {Decoder: wire.NewDAQ(wire.Options{Fields: field("tool_temperature"), DeviceClock: true}), Format: serialport.COBS},
 	} {
 		link := filepath.Join(t.TempDir(), "tool")
 		o.Port, o.Clock = link, func() int64 { return time.Now().UnixNano() }
@@ -484,13 +521,13 @@ func TestTheSerialSourceSeesEveryRowFromTheFirst(t *testing.T) {
 		src.Run(t.Context(), got) // until play ends
 		sum := <-ended
 
-		if form == SerialDAQ { // its stamps count from its start; the values tell
+		if form == device.DAQ { // its stamps count from its start; the values tell
 			if got.time[0] == 0 || got.got[got.time[0]] != float64(float32(log.Value[0][0])) {
 				t.Errorf("%s: the first row came as %v", form, got.got[got.time[0]])
 			}
 		}
 		for k, at := range log.Time[:before] {
-			if form != SerialDAQ && (got.time[k] != at || got.got[at] != log.Value[0][k]) {
+			if form != device.DAQ && (got.time[k] != at || got.got[at] != log.Value[0][k]) {
 				t.Fatalf("%s: row %d came as %v at %d, want %v at %d", form, k+1, got.got[got.time[k]], got.time[k], log.Value[0][k], at)
 			}
 		}
@@ -507,7 +544,7 @@ func TestTheSerialSourceSeesEveryRowFromTheFirst(t *testing.T) {
 // A reader that has the port open but does not read costs lines, never the telemetry.
 func TestADeafReaderDoesNotHoldUpTheTelemetry(t *testing.T) {
 	url, _, _ := broker(t)
-	log := Synthetic(5, 30)
+	log := built(t, 5, 30)
 	for range 2 { // one run is less than the terminal holds
 		log.Columns[0].Name += "_with_a_long_name_that_fills_the_terminal_soon"
 	}
@@ -523,7 +560,7 @@ func TestADeafReaderDoesNotHoldUpTheTelemetry(t *testing.T) {
 		}
 		opened <- p
 	}()
-	sum := run(t, log, Options{Serial: link, SerialFormat: SerialKeyValue, MQTT: url, Speed: 2000})
+	sum := run(t, log, Options{Serial: link, SerialFormat: device.KeyValue, MQTT: url, Speed: 2000})
 	(<-opened).Close()
 	if sum.Dropped == 0 || sum.Samples["spindle_speed"] != len(log.Time) || sum.Samples[log.Columns[0].Name]+sum.Dropped != len(log.Time) {
 		t.Errorf("%+v", sum)
@@ -532,7 +569,7 @@ func TestADeafReaderDoesNotHoldUpTheTelemetry(t *testing.T) {
 
 func TestMessagesSurviveABrokerThatIsKilled(t *testing.T) {
 	url, stop, start := broker(t)
-	log := Synthetic(6, 10)
+	log := built(t, 6, 10)
 	sum := run(t, log, Options{MQTT: url, Progress: func(p Progress) {
 		if p.Row == 300 {
 			stop()
@@ -549,7 +586,7 @@ func TestAFileAtTheLinkIsKept(t *testing.T) {
 	if err := os.WriteFile(link, []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), Synthetic(1, 3), Options{Serial: link}); err == nil || !strings.Contains(err.Error(), "no link") {
+	if _, err := Run(t.Context(), built(t, 1, 3), Options{Serial: link}); err == nil || !strings.Contains(err.Error(), "no link") {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(link); string(b) != "mine" {
@@ -558,7 +595,7 @@ func TestAFileAtTheLinkIsKept(t *testing.T) {
 }
 
 func TestOptionsAreRefusedWithTheWayOut(t *testing.T) {
-	log := Synthetic(1, 3)
+	log := built(t, 1, 3)
 	for want, opt := range map[string]Options{
 		"name a serial link":      {},
 		"use csv, keyvalue":       {Serial: "x", SerialFormat: "morse"},
@@ -572,56 +609,6 @@ func TestOptionsAreRefusedWithTheWayOut(t *testing.T) {
 	} {
 		if _, err := Run(t.Context(), log, opt); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
-		}
-	}
-}
-
-func TestSyntheticRun(t *testing.T) {
-	log := Synthetic(7, 8)
-	again, other := Synthetic(7, 8), Synthetic(8, 8)
-	if !slices.Equal(log.Value[0], again.Value[0]) || slices.Equal(log.Value[0], other.Value[0]) {
-		t.Error("the seed does not decide the run")
-	}
-	column := func(r sensors.Role) []float64 {
-		i, ok := log.Find(r)
-		if !ok {
-			t.Fatalf("no %s", r)
-		}
-		return log.Value[i]
-	}
-	temp, rpm, power, feed := column(sensors.ToolTemperature), column(sensors.SpindleSpeed), column(sensors.SpindlePower), column(sensors.FeedVelocity)
-	var held, n, low, sentinels, spikes, limit float64
-	for k := range temp {
-		at := float64(k) / float64(len(temp))
-		switch {
-		case temp[k] == lostSignal:
-			sentinels++
-			if log.Status[0][k].IsGood() {
-				t.Errorf("row %d: no signal, but good", k+1)
-			}
-			continue
-		case k > 0 && temp[k]-temp[k-1] > 150 && temp[k-1] > 0:
-			spikes++
-			continue
-		case at > 0.2 && at < 0.4 && feed[k] > 0:
-			held, n = held+math.Abs(temp[k]-target), n+1
-		case at > 0.46 && at < 0.53:
-			low += target - temp[k]
-			if rpm[k] > rpmHigh-2 {
-				limit++
-			}
-		}
-		if rpm[k] < -1 || rpm[k] > rpmHigh+3 || temp[k] > 560 && spikes == 0 || power[k] < -1 || power[k] > 15000 {
-			t.Errorf("row %d: %g rpm, %g °C, %g W", k+1, rpm[k], temp[k], power[k])
-		}
-	}
-	if held/n > 8 || sentinels < 5 || spikes != 1 || limit < 15 || low < 100 || temp[len(temp)-1] > 250 {
-		t.Errorf("held to ±%.1f °C, %g rows without signal, %g spikes, %g rows at the limit, %g °C·rows low, %g °C at the end", held/n, sentinels, spikes, limit, low, temp[len(temp)-1])
-	}
-	channels := runlog.MELDChannels()
-	for _, c := range log.Columns {
-		if !slices.ContainsFunc(channels, func(m sensors.Channel) bool { return m.Name == c.Name && m.Unit == c.Unit && m.Role == c.Role }) {
-			t.Errorf("%s is none of the default channels", c.Name)
 		}
 	}
 }

@@ -1,5 +1,4 @@
-// Package terminal offers a device as a serial port: a pseudo-terminal under a link of a fixed name.
-package terminal
+package device
 
 import (
 	"context"
@@ -115,7 +114,7 @@ func (p *Port) Await(ctx context.Context) error {
 		if there, err := p.Greet(); there || err != nil {
 			return err
 		}
-		if err := sleep(ctx, LookAgain); err != nil {
+		if err := Sleep(ctx, LookAgain); err != nil {
 			return err
 		}
 	}
@@ -172,7 +171,7 @@ func (p *Port) Write(ctx context.Context, b []byte, hold bool) (bool, error) {
 				p.deaf = true
 				return false, nil
 			}
-			if err := sleep(ctx, LookAgain); err != nil {
+			if err := Sleep(ctx, LookAgain); err != nil {
 				return false, err
 			}
 		}
@@ -186,14 +185,14 @@ func (p *Port) Drain(ctx context.Context) error {
 	terminal, err := unix.Open(p.name, unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		// The reader keeps the port to itself: it gets a little time.
-		return sleep(ctx, settling)
+		return Sleep(ctx, settling)
 	}
 	defer unix.Close(terminal)
 	before, empty, since := -1, 0, time.Now()
 	for empty < 3 && time.Since(since) < lastRead {
 		n, err := unread(terminal)
 		if err != nil {
-			return sleep(ctx, settling)
+			return Sleep(ctx, settling)
 		}
 		if n != before {
 			before, since = n, time.Now()
@@ -201,7 +200,7 @@ func (p *Port) Drain(ctx context.Context) error {
 		if empty++; n > 0 {
 			empty = 0
 		}
-		if err := sleep(ctx, LookAgain); err != nil {
+		if err := Sleep(ctx, LookAgain); err != nil {
 			return err
 		}
 	}
@@ -220,7 +219,7 @@ func (p *Port) Read(ctx context.Context, b []byte, d time.Duration) (int, error)
 	}
 	if !ok {
 		if hup {
-			return 0, sleep(ctx, min(d, LookAgain))
+			return 0, Sleep(ctx, min(d, LookAgain))
 		}
 		return 0, ctx.Err()
 	}
@@ -238,18 +237,4 @@ func (p *Port) Read(ctx context.Context, b []byte, d time.Duration) (int, error)
 func (p *Port) Answer(b []byte) bool {
 	n, err := unix.Write(p.fd, b)
 	return err == nil && n == len(b)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
