@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -114,7 +112,7 @@ func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model,
 		return coded{fmt.Errorf("--hold-out %d leaves none of the %d runs to learn from: leave out %d at most", holdOut, len(runs), len(runs)-1), exitUsage}
 	}
 	byAge := slices.Clone(runs)
-	slices.SortStableFunc(byAge, func(a, b *recorded) int { return cmp.Compare(a.start, b.start) })
+	slices.SortStableFunc(byAge, func(a, b *recorded) int { return a.Began.Compare(b.Began) })
 	rest, latest := byAge[:len(runs)-holdOut], byAge[len(runs)-holdOut:]
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runNames(rest), runNames(latest))
 	m, err := learnFromRuns(cmd.Context(), h, rest, segments, learn.Options{})
@@ -147,40 +145,6 @@ type comparison struct {
 	horizons         []float64 // s
 }
 
-// taught tells how m is bound to a run: "" if it does not seem to be learned from it. Where the
-// checksum differs, the name counts: a run may have been read up to another row, or its oldest part
-// forgotten. So does the time that names tell: one build may have come once from the machine's log
-// and once out of the journal.
-func taught(m *model.Model, r *recorded) (how string) {
-	for _, p := range m.Provenance.Runs {
-		if p.SHA256 == r.SHA256 && p.SHA256 != "" {
-			return "was learned from it"
-		}
-		began, dated := dateOf(p.Name)
-		ended := began.Add(time.Duration(p.Rows) * time.Second) // rows are about a second apart
-		start := time.Unix(0, r.start)
-		end := start.Add(time.Duration(r.Time[len(r.Time)-1] * 1e9))
-		switch {
-		case p.Name == r.Name:
-			how = "was learned from a run of this name"
-		case how == "" && dated && began.Before(end) && start.Before(ended):
-			how = "was learned from " + p.Name + ", which by its name is of the same time"
-		}
-	}
-	return how
-}
-
-// dateOf reads the time in the name of a run: that of a machine's log (20250708104310) or of the
-// journal (20250708-104315).
-func dateOf(name string) (t time.Time, ok bool) {
-	for _, layout := range []string{"20060102-150405", "20060102150405"} {
-		if t, err := time.Parse(layout, name); err == nil {
-			return t, true
-		}
-	}
-	return t, false
-}
-
 // print compares on every run and, where there are several that neither model was learned from, on
 // those together; and ends with what follows.
 func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[string][2]int) error {
@@ -202,7 +166,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 		span := score.Span{Run: &r.Run, From: from, To: to}
 		var marks []string
 		for i, m := range []*model.Model{c.candidate, c.inUse} {
-			if how := taught(m, r); how != "" {
+			if how := m.LearnedFrom(r.Source()); how != "" {
 				marks = append(marks, c.names[i]+" "+how)
 			}
 		}
@@ -222,7 +186,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 		}
 	}
 	if len(fair) == 0 {
-		fmt.Fprintf(w, "Nothing can be said of %s against %s: every run here has taught one of them.\n", c.names[0], c.names[1])
+		fmt.Fprintf(w, "Nothing can be said of %s against %s: one of them was learned from every run here.\n", c.names[0], c.names[1])
 		return nil
 	}
 	// On the tick the forecast goes by plan, so that is what the summary is about.

@@ -57,7 +57,7 @@ func TestDemoModel(t *testing.T) {
 			}
 			runs = append(runs, r.Run)
 		}
-		m, err := learn.Learn(runs, learn.Options{Inputs: inputNames()})
+		m, err := learn.Learn(t.Context(), runs, learn.Options{Inputs: inputNames()})
 		if err == nil {
 			err = m.Save(path)
 		}

@@ -361,7 +361,7 @@ func (t *taker) assemble(run journal.Run, begin, end int64) (*recorded, error) {
 	if len(at) < 2 {
 		return nil, unusable{fmt.Errorf("the record has %d samples of channel %q, its %s", len(z.t), z.channel, z.as)}
 	}
-	r := &recorded{Run: runs.Run{Name: run.Name}, start: at[0].t}
+	r := &recorded{Run: runs.Run{Name: run.Name, Began: time.Unix(0, at[0].t)}}
 	var first []float64
 	for i, row := range at {
 		r.Time = append(r.Time, float64(row.t-at[0].t)/1e9)

@@ -18,7 +18,6 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/dynamics/model"
-	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -349,24 +348,6 @@ func TestDamagedBatch(t *testing.T) {
 	runs, said, err := r.read(t)
 	if err != nil || len(runs) != 1 || len(runs[0].Time) != 300 || !strings.Contains(said, "1 batches and 0 lines of the journal could not be read") || !strings.Contains(said, "the rest is used") {
 		t.Errorf("%v, %v\n%s", namesOf(runs), err, said)
-	}
-}
-
-func TestTaught(t *testing.T) {
-	r := &recorded{Run: runs.Run{Name: "20260701-060000", SHA256: "a", Time: []float64{0, 600}}, start: dawn.UnixNano()}
-	for _, c := range []struct{ name, sum, want string }{
-		{"other", "a", "was learned from it"},
-		{"20260701-060000", "b", "of this name"},
-		{"20260701055955", "b", "of the same time"},
-		{"20260701055955", "", "of the same time"},
-		{"20260701-061100", "b", ""},
-		{"20260701054000", "b", ""},
-		{"monday", "b", ""},
-	} {
-		m := &model.Model{Provenance: model.Provenance{Runs: []model.RunSource{{Name: c.name, SHA256: c.sum, Rows: 600}}}}
-		if got := taught(m, r); c.want == "" && got != "" || !strings.Contains(got, c.want) {
-			t.Errorf("%s %s: %q, want %q", c.name, c.sum, got, c.want)
-		}
 	}
 }
 

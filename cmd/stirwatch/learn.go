@@ -97,7 +97,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 				}
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			m, err := learnFromRuns(cmd.Context(), h, runs, segments, learn.Options{Evidence: true, Progress: func(step string) { p.say("%s", step) }})
+			m, err := learnFromRuns(cmd.Context(), h, runs, segments, learn.Options{Evidence: true, Progress: p.learning})
 			p.done()
 			if err != nil {
 				return err
@@ -149,21 +149,7 @@ func learnFromRuns(ctx context.Context, h *model.Hypotheses, given []*recorded, 
 		cut = append(cut, run)
 	}
 	o.Inputs, o.Hypotheses, o.Date = inputs, h, time.Now().UTC().Format(time.RFC3339)
-	type outcome struct {
-		m   *model.Model
-		err error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		m, err := learn.Learn(cut, o)
-		done <- outcome{m, err}
-	}()
-	select { // learning takes seconds and keeps nothing: who breaks off need not wait for it
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case got := <-done:
-		return got.m, got.err
-	}
+	return learn.Learn(ctx, cut, o)
 }
 
 func equationCommand() *cobra.Command {
@@ -319,10 +305,8 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 		return fail(err)
 	}
 	for _, r := range runs {
-		for _, p := range m.Provenance.Runs {
-			if p.SHA256 == r.SHA256 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model was learned from this run; how well it fits here proves nothing\n", r.Name)
-			}
+		if why := m.LearnedFrom(r.Source()); why != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
 		}
 	}
 	for _, r := range runs {
@@ -395,8 +379,7 @@ func parseRows(settings []string) (map[string][2]int, error) {
 // in the file.
 type recorded struct {
 	runs.Run
-	line  []int
-	start int64 // ns since the Unix epoch, of the first row
+	line []int
 }
 
 // row is the 0-based data row of the file at index i.

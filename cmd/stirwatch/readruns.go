@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
@@ -183,7 +184,8 @@ func toRun(log *runlog.Log) (*recorded, error) {
 // channelsOf takes the columns wanted, in their units; what is not good is missing. An input that the
 // log does not have is missing in every row.
 func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
-	r := &recorded{Run: runs.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line, start: log.Time[0]}
+	r := &recorded{Run: runs.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line}
+	r.Began = time.Unix(0, log.Time[0])
 	for _, t := range log.Time {
 		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
 	}

@@ -18,6 +18,7 @@ import (
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
 	"stirwatch/config"
+	"stirwatch/dynamics/learn"
 	"stirwatch/sensors"
 )
 
@@ -155,6 +156,17 @@ func (p *progress) say(format string, args ...any) {
 		p.next = now.Add(500 * time.Millisecond)
 		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
 	}
+}
+
+// learning shows how far learning is, and keeps what it warns of.
+func (p *progress) learning(at learn.Progress) {
+	if at.Warning != "" {
+		p.done()
+		fmt.Fprintln(p.w, at.Warning)
+		return
+	}
+	p.next = time.Time{}
+	p.say("[%d/%d] %s", at.Done+1, at.Of, at.Text)
 }
 
 func (p *progress) done() {

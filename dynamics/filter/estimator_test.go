@@ -361,8 +361,8 @@ func TestAttribution(t *testing.T) {
 	}
 }
 
-// Intervals widen with surprise, not by one spike, and a new start knows nothing of the last.
-func TestSurprise(t *testing.T) {
+// Intervals widen with the smoothed NIS, not by one spike, and a new start knows nothing of the last.
+func TestSmoothedNIS(t *testing.T) {
 	m := sample()
 	side := model.SideScale{Lower: 1, Upper: 1, NIS: 0.75}
 	m.Intervals = []model.Interval95{{Horizon: 1, Known: side, Held: side, Plan: side}}
@@ -386,7 +386,7 @@ func TestSurprise(t *testing.T) {
 	}
 	step(300)
 	if e.nis != 1 {
-		t.Errorf("surprise %g at the first reading, want 1", e.nis)
+		t.Errorf("NIS %g at the first reading, want 1", e.nis)
 	}
 	follow(60)
 	calm := width()
@@ -405,6 +405,6 @@ func TestSurprise(t *testing.T) {
 	}
 	step(250)
 	if e.nis != 1 {
-		t.Errorf("surprise %g at a new start, want 1", e.nis)
+		t.Errorf("NIS %g at a new start, want 1", e.nis)
 	}
 }

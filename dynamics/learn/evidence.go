@@ -2,6 +2,7 @@ package learn
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -18,7 +19,6 @@ import (
 
 // How evidence is gathered.
 const (
-	resamples    = 200
 	evidenceLap  = 3      // every third row is an origin when candidates are left out
 	runaway      = 1000.0 // K that an error counts at most, so that one does not hide all others
 	rivalFrom    = 0.6    // correlation from which two candidates are rivals
@@ -26,139 +26,6 @@ const (
 	doubtFrom    = 0.5    // relative standard deviation from which a combination is doubtful
 	partFrom     = 0.3    // weight from which a candidate is part of it
 )
-
-// quadratic is the cost around a fit, by block of time: what a fit to a part of the rows would see.
-type quadratic struct {
-	f     *fitter
-	theta []float64
-	a     []*mat.SymDense // by block
-	g     [][]float64
-	cost  []float64
-}
-
-// newQuadratic cuts the rows that q kept at theta into their blocks.
-func newQuadratic(f *fitter, q *normalEquations, theta []float64) *quadratic {
-	n := len(f.free)
-	d := &quadratic{f: f, theta: slices.Clone(theta)}
-	place := map[int]int{}
-	for i, r := range q.r {
-		b, ok := place[q.at[i]]
-		if !ok {
-			b = len(d.a)
-			place[q.at[i]] = b
-			d.a, d.g, d.cost = append(d.a, mat.NewSymDense(n, nil)), append(d.g, make([]float64, n)), append(d.cost, 0)
-		}
-		row := q.j[i*n : (i+1)*n]
-		d.a[b].SymRankOne(d.a[b], 1, mat.NewVecDense(n, row))
-		for k, x := range row {
-			d.g[b][k] += x * r
-		}
-		d.cost[b] += r * r
-	}
-	return d
-}
-
-// selection tells which of the terms stay when every block counts by its weight: backward
-// elimination as in learner.fit, on the quadratic. Of terms that people require it asks only what they
-// save.
-func (d *quadratic) selection(weight, se []float64, proposed []bool) (stays []bool) {
-	f := d.f
-	n := len(f.free)
-	q := newNormalEquations(n)
-	for b, w := range weight {
-		if w == 0 {
-			continue
-		}
-		q.cost += w * d.cost[b]
-		for i := range n {
-			q.g[i] += w * d.g[b][i]
-			for j := range i + 1 {
-				q.a[i*n+j] += w * d.a[b].At(i, j)
-			}
-		}
-	}
-	for i := range n {
-		q.a[i*n+i] += f.ridge / (f.width[i] * f.width[i])
-	}
-	stays = make([]bool, n)
-	for i := range stays {
-		stays[i] = q.a[i*n+i] > 0
-	}
-	params := len(f.s.Model.Parameters)
-	for {
-		var on []int
-		for i := range stays {
-			if stays[i] {
-				on = append(on, i)
-			}
-		}
-		if len(on) == 0 {
-			return stays
-		}
-		// The best coefficients without those that are out, which are held at zero.
-		a, g := mat.NewSymDense(len(on), nil), mat.NewVecDense(len(on), nil)
-		for r, i := range on {
-			sum := q.g[i]
-			for k := range n {
-				if !stays[k] {
-					sum -= q.a[max(i, k)*n+min(i, k)] * d.theta[f.free[k]]
-				}
-			}
-			scale := math.Sqrt(q.a[i*n+i])
-			g.SetVec(r, -sum/scale)
-			for c, j := range on[:r+1] {
-				a.SetSym(r, c, q.a[max(i, j)*n+min(i, j)]/(scale*math.Sqrt(q.a[j*n+j])))
-			}
-			a.SetSym(r, r, a.At(r, r)*(1+1e-9))
-		}
-		var chol mat.Cholesky
-		var step mat.VecDense
-		inv := mat.NewSymDense(len(on), nil)
-		if !chol.Factorize(a) || chol.SolveVecTo(&step, g) != nil || chol.InverseTo(inv) != nil {
-			return stays
-		}
-		worst, least := -1, 1.0
-		for r, i := range on {
-			if f.free[i] < params {
-				continue
-			}
-			scale := math.Sqrt(q.a[i*n+i])
-			v := d.theta[f.free[i]] + step.AtVec(r)/scale
-			score := 0.0
-			if v > 0 {
-				if score = v * v * scale * scale / inv.At(r, r) / q.cost / worthwhile; proposed[i] {
-					score = min(score, v/se[i]/surely)
-				}
-			}
-			if score < least {
-				worst, least = i, score
-			}
-		}
-		if worst < 0 {
-			return stays
-		}
-		stays[worst] = false
-	}
-}
-
-// inclusion is the share of resamples of blocks in which each free parameter stays (moving blocks:
-// Künsch, Ann. Statist. 17, 1989, with blocks side by side).
-func (d *quadratic) inclusion(rng *rand.Rand, se []float64, proposed []bool) []float64 {
-	share := make([]float64, len(d.f.free))
-	weight := make([]float64, len(d.a))
-	for range resamples {
-		clear(weight)
-		for range weight {
-			weight[rng.IntN(len(weight))]++
-		}
-		for i, in := range d.selection(weight, se, proposed) {
-			if in {
-				share[i] += 1.0 / resamples
-			}
-		}
-	}
-	return share
-}
 
 // identified is what the data tell of each free parameter that the others could not tell: 1 − R² of
 // its column of derivatives on all others', and how the estimates are correlated (n × n).
@@ -252,24 +119,24 @@ func (f *fitter) names() []string {
 }
 
 // weigh gathers the evidence for every candidate.
-func (l *learner) weigh() error {
-	all := l.all
+func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) {
+	all, m := b.all, b.m
 	if len(all.f.free) == 0 {
-		return nil // nothing was left to the data
+		return nil, nil // nothing was left to the data
 	}
-	f, err := l.fitter(l.m, l.runs, nil)
+	f, err := p.fitter(m, p.runs, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.begun(l.starts)
+	f.begin(b.found.starts)
 	f.halved = 1 // as the last fit was
-	q, _ := f.judge(l.theta)
-	rng := rand.New(rand.NewPCG(l.o.Seed, 1))
-	e := &model.Evidence{Seed: l.o.Seed, Resamples: resamples, Horizons: score.Horizons}
+	q, _ := f.judge(b.found.theta)
+	rng := rand.New(rand.NewPCG(p.o.Seed, 1))
+	e := &model.Evidence{Seed: p.o.Seed, Resamples: resamples, Horizons: score.Horizons}
 	proposed := make([]bool, len(all.f.free))
-	for i, p := range all.f.free {
-		if k := p - len(all.f.s.Model.Parameters); k >= 0 {
-			proposed[i] = !l.required(&all.f.s.Model.Terms[k])
+	for i, at := range all.f.free {
+		if k := at - len(all.f.s.Model.Parameters); k >= 0 {
+			proposed[i] = !p.required(&all.f.s.Model.Terms[k])
 		}
 	}
 	share := newQuadratic(all.f, all.q, all.theta).inclusion(rng, all.se, proposed)
@@ -288,8 +155,8 @@ func (l *learner) weigh() error {
 		slices.SortFunc(out, func(a, b model.Rival) int { return cmp.Compare(math.Abs(b.Correlation), math.Abs(a.Correlation)) })
 		return out[:min(3, len(out))]
 	}
-	for i := range l.h.Terms {
-		t := &l.h.Terms[i]
+	for i := range p.h.Terms {
+		t := &p.h.Terms[i]
 		if t.Fixed {
 			continue
 		}
@@ -307,20 +174,20 @@ func (l *learner) weigh() error {
 			c.Inclusion, c.Identifiability, c.Rivals = share[k], seenAll[k], rivals(correlationAll, namesAll, k)
 		}
 		if k := slices.Index(names, name); k >= 0 {
-			term := l.m.Terms[f.free[k]-len(l.m.Parameters)]
+			term := m.Terms[f.free[k]-len(m.Parameters)]
 			c.Verdict, c.Coefficient, c.StdErr = model.Kept, term.Coefficient, term.StdErr
 			c.Identifiability, c.Rivals = seen[k], rivals(correlation, names, k)
 		}
-		if w, ok := l.weak[name]; ok {
+		if w, ok := all.weak[name]; ok {
 			c.WeakForm = &w
 		}
 		switch {
 		case t.Opinion == model.Forbid:
 			c.Verdict, c.Why = model.Forbidden, "people forbid it"
-		case l.without[name] != "":
-			c.Verdict, c.Why = model.NoData, l.without[name]
+		case p.without[name] != "":
+			c.Verdict, c.Why = model.NoData, p.without[name]
 		case c.Verdict == model.Dropped:
-			c.Why = l.dropped[name]
+			c.Why = b.found.dropped[name]
 		case t.Opinion == model.Require:
 			c.Why = "people require it"
 		}
@@ -329,18 +196,18 @@ func (l *learner) weigh() error {
 		}
 		e.Candidates = append(e.Candidates, c)
 	}
-	for k, p := range f.free {
-		if p >= len(l.m.Parameters) {
+	for k, at := range f.free {
+		if at >= len(m.Parameters) {
 			break
 		}
-		par := &l.m.Parameters[p]
+		par := &m.Parameters[at]
 		e.Candidates = append(e.Candidates, model.Candidate{
 			Name: par.Name, Verdict: model.Kept, Inclusion: 1, Coefficient: par.Value, StdErr: par.StdErr, Unit: par.Unit,
 			Identifiability: seen[k], Rivals: rivals(correlation, names, k),
 		})
 	}
-	if err := l.leaveOut(e); err != nil {
-		return err
+	if err := p.leaveOut(ctx, e, b.folds); err != nil {
+		return nil, err
 	}
 	// What is in doubt, and what would tell more, is asked of all candidates: one that was dropped may be
 	// there all the same, if the data could not tell it from another.
@@ -353,17 +220,16 @@ func (l *learner) weigh() error {
 		for i := range doubt {
 			doubt[i] = math.Sqrt(c.At(i, i)) / scale[i]
 		}
-		e.Advice = l.experiments(all, doubt, namesAll)
+		e.Advice = p.experiments(m, all, doubt, namesAll)
 	}
-	l.m.Evidence = e
-	return nil
+	return e, nil
 }
 
 // errors are the squared errors of forecasts by m of the rows that h holds out, by horizon, and
 // their number.
-func (l *learner) errors(h *fold, m *model.Model) (sum, count []float64, err error) {
+func (p *problem) errors(h *fold, m *model.Model) (sum, count []float64, err error) {
 	sum, count = make([]float64, len(score.Horizons)), make([]float64, len(score.Horizons))
-	for i, r := range l.runs {
+	for i, r := range p.runs {
 		if !slices.Contains(h.score[i], true) {
 			continue
 		}
@@ -394,11 +260,11 @@ func (l *learner) errors(h *fold, m *model.Model) (sum, count []float64, err err
 
 // leaveOut learns again without each candidate that was kept, and with each that was dropped, on
 // every fold, and tells by how much the forecasts of what is held out get worse without it.
-func (l *learner) leaveOut(e *model.Evidence) error {
-	folds := len(l.folds)
+func (p *problem) leaveOut(ctx context.Context, e *model.Evidence, held []*fold) error {
+	folds := len(held)
 	base, count := make([][]float64, folds), make([][]float64, folds)
-	err := l.parallel(folds, func(i int) (err error) {
-		base[i], count[i], err = l.errors(l.folds[i], l.folds[i].m)
+	err := parallel(ctx, folds, func(i int) (err error) {
+		base[i], count[i], err = p.errors(held[i], held[i].m)
 		return err
 	})
 	if err != nil {
@@ -428,15 +294,15 @@ func (l *learner) leaveOut(e *model.Evidence) error {
 	for i := range changed {
 		changed[i] = make([][]float64, folds)
 	}
-	err = l.parallel(len(of)*folds, func(i int) error {
-		h := l.folds[i%folds]
-		m, ok := l.toggled(h.m, of[i/folds].State, of[i/folds].Name)
+	err = parallel(ctx, len(of)*folds, func(i int) error {
+		h := held[i%folds]
+		m, ok := p.toggled(h.m, of[i/folds].State, of[i/folds].Name)
 		if !ok {
 			return nil
 		}
-		m, err := l.refit(m, h.learn, lapSteps)
+		m, err := p.refit(ctx, m, h.learn, lapSteps)
 		if err == nil {
-			changed[i/folds][i%folds], _, err = l.errors(h, m)
+			changed[i/folds][i%folds], _, err = p.errors(h, m)
 		}
 		return err
 	})

@@ -32,14 +32,14 @@ var holdTimes = []float64{30, 120, 300} // s
 // experiment: Ljung, System Identification, 2nd ed. 1999, ch. 13). Those that shrink the standard
 // errors of what is known worst come first; doubt is the relative standard error of each free
 // parameter, names are theirs.
-func (l *learner) experiments(all weighing, doubt []float64, names []string) []model.Experiment {
+func (p *problem) experiments(found *model.Model, all *weighing, doubt []float64, names []string) []model.Experiment {
 	f, q := all.f, all.q
 	m := *f.s.Model
-	m.Inputs, m.Outputs = slices.Clone(m.Inputs), l.m.Outputs
+	m.Inputs, m.Outputs = slices.Clone(m.Inputs), found.Outputs
 	for k := range m.Inputs {
-		m.Inputs[k].Min, m.Inputs[k].Max = l.seen(k)
+		m.Inputs[k].Min, m.Inputs[k].Max = p.seen(k)
 	}
-	usual, low, high, ok := l.workingPoint(&m)
+	usual, low, high, ok := p.workingPoint(&m)
 	inv := q.inverse()
 	if !ok || inv == nil {
 		return nil
@@ -86,7 +86,7 @@ func (l *learner) experiments(all weighing, doubt []float64, names []string) []m
 	for _, hold := range holdTimes {
 		for k := range m.Inputs {
 			in := &m.Inputs[k]
-			if l.m.Plan != nil && (in.Name == model.SpindlePower || in.Name == model.SpindleSpeed) {
+			if found.Plan != nil && (in.Name == model.SpindlePower || in.Name == model.SpindleSpeed) {
 				continue // the machine's own controller sets these
 			}
 			margin := model.RangeMargin * (in.Max - in.Min)
@@ -130,10 +130,10 @@ func number(v float64) string { return fmt.Sprintf("%.4g", v+0) }
 
 // workingPoint is the median, and the range from 5 to 95 %, of every input over the rows above
 // Output.ScoreAbove in contact, where the hypotheses know contact.
-func (l *learner) workingPoint(m *model.Model) (usual, low, high []float64, ok bool) {
+func (p *problem) workingPoint(m *model.Model) (usual, low, high []float64, ok bool) {
 	values := make([][]float64, len(m.Inputs))
 	s := system.Compile(m)
-	for _, r := range l.runs {
+	for _, r := range p.runs {
 		run, err := r.For(m)
 		if err != nil {
 			return nil, nil, nil, false

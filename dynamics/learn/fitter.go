@@ -9,6 +9,7 @@ import (
 
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/system"
 )
@@ -21,8 +22,6 @@ var fitHorizons = []struct{ at, scale float64 }{
 
 const (
 	openScale   = 13.0  // K
-	settled     = 5e-4  // share of the cost below which an iteration is the last
-	huber       = 3.0   // errors beyond this many scales count linearly in a fit
 	priorRows   = 2.0   // the starting values weigh as much as so many rows
 	blockSpan   = 120.0 // s within which residuals hang together: two longest horizons
 	hopeless    = 1e6   // squared error of a forecast that is no number
@@ -118,9 +117,9 @@ func (f *fitter) prepare(r *fitRun, theta []float64) {
 	}
 }
 
-// follow runs the filter over r and keeps its states at the origins. How its gain depends on
+// filtered runs the filter over r and keeps its states at the origins. How its gain depends on
 // parameters is left out of the derivatives.
-func (f *fitter) follow(r *fitRun, theta []float64) {
+func (f *fitter) filtered(r *fitRun, theta []float64) {
 	s, n := f.s, f.lanes(theta)
 	nx := s.NX
 	q := f.flow(theta)
@@ -239,7 +238,7 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normalEquations {
 				f.prepare(r, theta)
 				inner.Go(func() { f.simulate(r, theta) })
 			}
-			f.follow(r, theta)
+			f.filtered(r, theta)
 			inner.Wait()
 			for c := range chunks {
 				q := newNormalEquations(n)
@@ -343,8 +342,8 @@ func (f *fitter) starts() []map[string]float64 {
 	return out
 }
 
-// begun lets the runs begin as starts say, where they do.
-func (f *fitter) begun(starts []map[string]float64) {
+// begin lets the runs begin as starts say, where they do.
+func (f *fitter) begin(starts []map[string]float64) {
 	for k, r := range f.runs {
 		for h, i := range f.hidden {
 			if k < len(starts) {
@@ -359,7 +358,7 @@ func (f *fitter) startWeight(theta []float64) float64 {
 	return priorRows / f.rows() * min(1, f.data(theta))
 }
 
-// say is what the data say at theta, and the standard errors. Where they cannot tell all parameters
+// judge gives the normal equations of the data at theta, and the standard errors. Where they cannot tell all parameters
 // apart, the starting values are weighed in.
 func (f *fitter) judge(theta []float64) (q *normalEquations, se []float64) {
 	q = f.evaluate(theta, true)
@@ -401,4 +400,18 @@ func (f *fitter) pull(theta []float64) (cost float64) {
 		cost += f.ridge * r * r
 	}
 	return cost
+}
+
+// bounds are those of a parameter in SI units; a coefficient ends at 0 and at its max, if it has one.
+func bounds(m *model.Model, i int) (lo, hi float64) {
+	if i < len(m.Parameters) {
+		p := &m.Parameters[i]
+		u := expr.MustUnit(p.Unit)
+		return u.SI(p.Min), u.SI(p.Max)
+	}
+	t := &m.Terms[i-len(m.Parameters)]
+	if t.Max > 0 {
+		return 0, expr.MustUnit(t.Unit).Scale * t.Max
+	}
+	return 0, math.Inf(1)
 }

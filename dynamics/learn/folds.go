@@ -1,25 +1,33 @@
 package learn
 
 import (
+	"context"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 )
 
-// fold is a way to hold rows out: those to learn from, those to score, and what came of it.
+const manyRuns = 4 // from so many on whole runs are held out in turn, below that halves
+
+// split is a way to hold rows out: those to learn from and those to score, by run and row.
+type split struct{ learn, score [][]bool }
+
+// fold is what came of a split: a model of the rows to learn from, ready to be tried on the others.
 type fold struct {
-	learn, score [][]bool // by run and row
-	m            *model.Model
-	trial        trial
-	cost         float64 // of trial
+	split
+	m     *model.Model
+	trial trial
+	cost  float64 // of trial
 }
 
-// holding makes a fold that holds out the rows that out says.
-func (l *learner) holding(out func(run, row, rows int) bool) *fold {
-	h := &fold{}
-	for k, r := range l.runs {
+// holding is the split that holds out the rows that out says.
+func (p *problem) holding(out func(run, row, rows int) bool) split {
+	var h split
+	for k, r := range p.runs {
 		n := len(r.Time)
 		learn, score := make([]bool, n), make([]bool, n)
 		for j := range n {
@@ -31,47 +39,84 @@ func (l *learner) holding(out func(run, row, rows int) bool) *fold {
 	return h
 }
 
-// hold makes the folds: whole runs in turn where there are many, halves of every run otherwise.
-func (l *learner) hold() {
+// splits hold out whole runs in turn where there are many, halves of every run otherwise.
+func (p *problem) splits() (all []split) {
 	parts := 2
-	if len(l.runs) >= manyRuns {
+	if len(p.runs) >= manyRuns {
 		parts = 1
 	}
-	for i := range l.runs {
+	for i := range p.runs {
 		for part := range parts {
-			l.folds = append(l.folds, l.holding(func(run, row, rows int) bool { return run == i && row*parts/rows == part }))
+			all = append(all, p.holding(func(run, row, rows int) bool { return run == i && row*parts/rows == part }))
 		}
 	}
+	return all
 }
 
-// refold fits the present model on every fold, from the starting values: what is learned without some
-// rows must not begin with what was learned from them.
-func (l *learner) refold() error {
-	return l.parallel(len(l.folds), func(i int) (err error) {
-		h := l.folds[i]
-		h.trial, h.m, err = l.foldFit(h, l.fresh(l.m), foldSteps)
-		if err == nil {
-			h.cost = h.trial.cost()
+// fitFolds fits m on every split, from the starting values: what is learned without some rows must
+// not begin with what was learned from them.
+func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split) ([]*fold, error) {
+	folds := make([]*fold, len(splits))
+	err := parallel(ctx, len(splits), func(i int) (err error) {
+		if folds[i], err = p.foldFit(ctx, splits[i], p.fresh(m), foldSteps); err == nil {
+			folds[i].cost = folds[i].trial.cost()
 		}
 		return err
 	})
+	return folds, err
 }
 
-// foldFit fits m to what a fold learns from, and makes ready to score it on the rest.
-func (l *learner) foldFit(h *fold, m *model.Model, iterations int) (t trial, fitted *model.Model, err error) {
-	if fitted, err = l.refit(m, h.learn, iterations); err != nil {
-		return t, nil, err
-	}
-	f, err := l.fitter(fitted, l.runs, h.score)
+// foldFit fits m to what a split learns from, and makes ready to score it on the rest.
+func (p *problem) foldFit(ctx context.Context, h split, m *model.Model, iterations int) (*fold, error) {
+	m, err := p.refit(ctx, m, h.learn, iterations)
 	if err != nil {
-		return t, nil, err
+		return nil, err
 	}
-	return trial{f, f.s.Theta}, fitted, nil
+	f, err := p.fitter(m, p.runs, h.score)
+	if err != nil {
+		return nil, err
+	}
+	return &fold{split: h, m: m, trial: trial{f, f.s.Theta}}, nil
+}
+
+// refit fits the parameters of m again to the rows that masks allow, and gives that model.
+func (p *problem) refit(ctx context.Context, m *model.Model, masks [][]bool, iterations int) (*model.Model, error) {
+	c := copyOf(m)
+	f, err := p.fitter(c, p.runs, masks)
+	if err != nil {
+		return nil, err
+	}
+	theta := slices.Clone(f.s.Theta)
+	if err := f.solve(ctx, theta, iterations); err != nil {
+		return nil, err
+	}
+	storeParameters(c, theta)
+	return c, nil
+}
+
+// fresh is m with every parameter back at its starting value.
+func (p *problem) fresh(m *model.Model) *model.Model {
+	c := copyOf(m)
+	for i := range c.Parameters {
+		for _, h := range p.h.Parameters {
+			if h.Name == c.Parameters[i].Name {
+				c.Parameters[i].Value = h.Value
+			}
+		}
+	}
+	for i := range c.Terms {
+		for _, t := range p.h.Terms {
+			if t.Name == c.Terms[i].Name && t.Of == c.Terms[i].State && !t.Fixed {
+				c.Terms[i].Coefficient = t.Start
+			}
+		}
+	}
+	return c
 }
 
 // toggled is m without the candidate if it has it, else with it; false where that makes no model.
-func (l *learner) toggled(m *model.Model, state, name string) (*model.Model, bool) {
-	d := l.h.Draft(func(h *model.HypothesisTerm) bool {
+func (p *problem) toggled(m *model.Model, state, name string) (*model.Model, bool) {
+	d := p.h.Draft(func(h *model.HypothesisTerm) bool {
 		has := slices.ContainsFunc(m.Terms, func(t model.Term) bool { return t.State == h.Of && t.Name == h.Name })
 		return has != (h.Of == state && h.Name == name)
 	})
@@ -96,48 +141,33 @@ func (l *learner) toggled(m *model.Model, state, name string) (*model.Model, boo
 	return d, len(d.Terms) > 0 && d.Check() == nil
 }
 
-// parallel calls fn for 0 … n−1, two at a time, and gives the first error.
-func (l *learner) parallel(n int, fn func(i int) error) error {
-	var g errgroup.Group
-	g.SetLimit(2)
+// planFrom is the plan that the rows tell that masks allow, nil where they are too few or show none.
+func (p *problem) planFrom(m *model.Model, masks [][]bool) (*model.Plan, error) {
+	var seen []*runs.Run
+	for i, r := range p.runs {
+		if slices.Contains(masks[i], true) {
+			r, err := r.For(m)
+			if err != nil {
+				return nil, err
+			}
+			seen = append(seen, r.Only(masks[i]))
+		}
+	}
+	return learnPlan(m, seen), nil
+}
+
+// parallel calls fn for 0 … n−1, as many at a time as there are processors, and gives the first error.
+// Once ctx has ended no more are begun.
+func parallel(ctx context.Context, n int, fn func(i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range n {
-		g.Go(func() error { return fn(i) })
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return fn(i)
+		})
 	}
 	return g.Wait()
-}
-
-// refit fits the parameters of m again to the rows that masks allow, and gives that model.
-func (l *learner) refit(m *model.Model, masks [][]bool, iterations int) (*model.Model, error) {
-	c := *m
-	c.Parameters, c.Terms = slices.Clone(m.Parameters), slices.Clone(m.Terms)
-	f, err := l.fitter(&c, l.runs, masks)
-	if err != nil {
-		return nil, err
-	}
-	theta := slices.Clone(f.s.Theta)
-	f.solve(theta, iterations)
-	storeParameters(&c, theta)
-	return &c, nil
-}
-
-// fresh is m with every parameter back at its starting value: what is learned without a run must
-// not begin with what was learned from it.
-func (l *learner) fresh(m *model.Model) *model.Model {
-	c := *m
-	c.Parameters, c.Terms = slices.Clone(m.Parameters), slices.Clone(m.Terms)
-	for i := range c.Parameters {
-		for _, p := range l.h.Parameters {
-			if p.Name == c.Parameters[i].Name {
-				c.Parameters[i].Value = p.Value
-			}
-		}
-	}
-	for i := range c.Terms {
-		for _, t := range l.h.Terms {
-			if t.Name == c.Terms[i].Name && t.Of == c.Terms[i].State && !t.Fixed {
-				c.Terms[i].Coefficient = t.Start
-			}
-		}
-	}
-	return &c
 }

@@ -46,7 +46,7 @@ func TestHeater(t *testing.T) {
 			reading += (temp - reading) / lag / sub
 		}
 	}
-	m, err := Learn([]runs.Run{r}, Options{Inputs: []string{"heater power", "fan speed"}, Hypotheses: h})
+	m, err := Learn(t.Context(), []runs.Run{r}, Options{Inputs: []string{"heater power", "fan speed"}, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestForbiddenTermsAreNotLearned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Learn([]runs.Run{simulate(truths["spin"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
+	m, err := Learn(t.Context(), []runs.Run{simulate(truths["spin"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}

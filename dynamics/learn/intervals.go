@@ -2,6 +2,8 @@ package learn
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"math"
 	"slices"
 
@@ -19,33 +21,38 @@ type miss struct {
 	nis   float64
 }
 
-// calibrateIntervals finds by how much the intervals of each way and horizon must be widened, and how far they must
-// follow the filter's surprise, so that they hold 95 % of the rows held out and are as narrow as can be.
-func (l *learner) calibrateIntervals() error {
-	ways := l.ways()
-	misses := make([][][]miss, len(l.folds)*len(ways)) // by fold and way, and horizon
-	if l.m.Plan != nil {
-		if err := l.parallel(len(l.folds), func(i int) error { return l.plan(l.folds[i].m, l.folds[i].learn) }); err != nil {
-			return err
+// calibrate finds by how much the intervals of each way and horizon must be widened, and how far they
+// must follow the smoothed normalised innovation squared (NIS), so that they hold 95 % of the rows held
+// out and are as narrow as can be.
+func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) ([]model.Interval95, error) {
+	ways := ways(m)
+	models := make([]*model.Model, len(folds))
+	err := parallel(ctx, len(folds), func(i int) (err error) {
+		models[i] = copyOf(folds[i].m)
+		if m.Plan != nil {
+			models[i].Plan, err = p.planFrom(models[i], folds[i].learn)
 		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	err := l.parallel(len(misses), func(i int) error {
+	misses := make([][][]miss, len(folds)*len(ways)) // by fold and way, and horizon
+	err = parallel(ctx, len(misses), func(i int) error {
 		misses[i] = make([][]miss, len(score.Horizons))
-		h, w := l.folds[i/len(ways)], ways[i%len(ways)]
-		if w == filter.Planned && h.m.Plan == nil {
+		h, m, w := folds[i/len(ways)], models[i/len(ways)], ways[i%len(ways)]
+		if w == filter.Planned && m.Plan == nil {
 			return nil
 		}
-		for k, r := range l.runs {
+		for k, r := range p.runs {
 			if !slices.Contains(h.score[k], true) {
 				continue
 			}
-			m := *h.m
-			m.Intervals = nil
-			run, err := r.For(&m)
+			run, err := r.For(m)
 			if err != nil {
 				return err
 			}
-			err = score.ForecastTrack(score.NewTrack(system.Compile(&m), run), w, score.Horizons, 0, len(run.Time), 1, true, func(row score.Row) {
+			err = score.ForecastTrack(score.NewTrack(system.Compile(m), run), w, score.Horizons, 0, len(run.Time), 1, true, func(row score.Row) {
 				z := run.Z[0][row.Target]
 				half := row.Upper - row.Forecast
 				if !h.score[k][row.Target] || !num.Finite(z, row.Forecast, half) || half <= 0 {
@@ -54,16 +61,18 @@ func (l *learner) calibrateIntervals() error {
 				at := slices.Index(score.Horizons, row.Horizon)
 				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.NIS})
 			})
-			if err != nil {
+			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	step := num.MedianStep(l.runs[0].Time)
+	step := num.MedianStep(p.runs[0].Time)
+	last := score.Horizons[len(score.Horizons)-1]
+	var out []model.Interval95
 	for k, at := range score.Horizons {
 		sides := func(w filter.Way) model.SideScale {
 			var all []miss
@@ -72,34 +81,43 @@ func (l *learner) calibrateIntervals() error {
 					all = append(all, misses[i][k]...)
 				}
 			}
-			if len(all) < 20 {
+			if len(all) < leastMisses {
 				return model.SideScale{Lower: 1, Upper: 1}
 			}
-			// Forecasts that overlap err alike: so many independent ones stand behind a quantile, and of
-			// few the next may well be worse than all but the worst (split conformal prediction: Vovk,
-			// Gammerman and Shafer 2005). What a forecast that is not told the inputs misses by most are
-			// single events, and the worst of them says little of the next: there the plain quantile.
 			inside := 0.95
 			if w == filter.Known {
-				windows := 2 * float64(len(all)) * step / at // half of a window is new
-				inside = min(1, inside*(windows+1)/windows)
+				inside = conformal(inside, float64(len(all))*step/at)
 			}
-			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(score.Horizons[len(score.Horizons)-1])))
+			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(last)))
 		}
-		l.m.Intervals = append(l.m.Intervals, model.Interval95{Horizon: at, Known: sides(filter.Known), Held: sides(filter.Held), Plan: sides(filter.Planned)})
+		out = append(out, model.Interval95{Horizon: at, Known: sides(filter.Known), Held: sides(filter.Held), Plan: sides(filter.Planned)})
 	}
-	return nil
+	return out, nil
 }
 
-// maxShare is how far an interval may follow the surprise at the first horizon; at the last it must not: what
-// happens within seconds says nothing of a minute ahead.
+// leastMisses is how many are needed to calibrate an interval on.
+const leastMisses = 20
+
+// conformal is the share of the misses that an interval must hold so that the next one is inside with
+// probability inside: forecasts that overlap err alike, so that only about half of a horizon is new, and
+// of few independent ones the next may well be worse than all but the worst (split conformal prediction:
+// Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). spans is the length of the
+// misses in horizons. It is for forecasts that are told the inputs: what others miss by most are single
+// events, and the worst of them says little of the next.
+func conformal(inside, spans float64) float64 {
+	independent := 2 * spans
+	return min(1, inside*(independent+1)/independent)
+}
+
+// maxShare is the power of the NIS that an interval may follow at the first horizon; at the last it must not
+// follow: what happens within seconds says nothing of a minute ahead.
 const maxShare = 0.75
 
-// widen gives the factors with which the share inside of the misses is inside, and the least surprise, most
-// at the most, with which the intervals score nearly best (interval score: Gneiting and Raftery, J. Am. Stat.
+// widen gives the factors with which the share inside of the misses is inside, and the least power of the
+// NIS, most at the most, with which the intervals score nearly best (interval score: Gneiting and Raftery, J. Am. Stat.
 // Assoc. 102, 2007, eq. 43).
 func widen(misses []miss, inside, most float64) (best model.SideScale) {
-	const worth = 0.02 // share of the score that more surprise must gain
+	const worth = 0.02 // share of the score that a higher power must gain
 	least := math.Inf(1)
 	scaled := slices.Clone(misses)
 	for share := 0.0; share <= most; share += 0.25 {

@@ -1,7 +1,8 @@
 package learn
 
 import (
-	"slices"
+	"context"
+	"errors"
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
@@ -9,70 +10,72 @@ import (
 	"stirwatch/dynamics/score"
 )
 
-// ways are those that the model can forecast in.
-func (l *learner) ways() []filter.Way {
-	if l.m.Plan == nil {
+// judgeParts is how many models of a part of the runs are learned at most to judge by.
+const judgeParts = 5
+
+// ways are those that m can forecast in.
+func ways(m *model.Model) []filter.Way {
+	if m.Plan == nil {
 		return []filter.Way{filter.Known, filter.Held}
 	}
 	return []filter.Way{filter.Known, filter.Held, filter.Planned}
 }
 
-// judge fills in the table of skill: of every run by a model of the others.
-func (l *learner) judge() error {
-	ways := l.ways()
-	rows := make([][]model.Skill, len(l.runs))
-	err := l.parallel(len(l.runs), func(i int) error {
-		m := l.m
-		if len(l.runs) > 1 {
+// judge makes the table of skill: of every run by a model of others, which owes it nothing: terms,
+// parameters, noise, plan and intervals are learned anew without it. One run at a time is left out, and
+// of more than judgeParts a share. Where the others do not make a model the run is not judged, and the
+// document says why. A run that is alone is scored in sample.
+func (p *problem) judge(ctx context.Context, m *model.Model) (skill []model.Skill, not []model.NotJudged, err error) {
+	rows := make([][]model.Skill, len(p.runs))
+	parts := min(judgeParts, len(p.runs))
+	failed := make([]error, parts)
+	err = parallel(ctx, parts, func(part int) error {
+		others := m
+		if parts > 1 {
 			var err error
-			if m, err = l.ofOthers(i); err != nil {
-				return err
+			if others, err = p.ofOthers(ctx, func(i int) bool { return i%parts == part }); err != nil {
+				failed[part] = err
+				return ctx.Err()
 			}
 		}
-		for _, w := range ways {
-			if w == filter.Planned && m.Plan == nil {
-				continue // the others did not show one
+		for i := part; i < len(p.runs); i += parts {
+			for _, w := range ways(m) {
+				if w == filter.Planned && others.Plan == nil {
+					continue // the others did not show one
+				}
+				s, err := score.Score(others, p.runs[i], w, score.Horizons, 0, len(p.runs[i].Time))
+				if err := errors.Join(err, ctx.Err()); err != nil {
+					return err
+				}
+				rows[i] = append(rows[i], s...)
 			}
-			s, err := score.Score(m, l.runs[i], w, score.Horizons, 0, len(l.runs[i].Time))
-			if err != nil {
-				return err
-			}
-			rows[i] = append(rows[i], s...)
 		}
 		return nil
 	})
-	for _, s := range rows {
-		l.m.Skill = append(l.m.Skill, s...)
+	for i, s := range rows {
+		skill = append(skill, s...)
+		if err := failed[i%parts]; err != nil {
+			not = append(not, model.NotJudged{Run: p.runs[i].Name, Why: err.Error()})
+		}
 	}
-	return err
+	return skill, not, err
 }
 
-// ofOthers is a model of all runs but number i. It owes that run nothing: its terms, noise, plan and
-// intervals are its own too. From manyRuns on only the parameters and the plan are, since one run of
-// many hardly moves the rest.
-func (l *learner) ofOthers(i int) (*model.Model, error) {
-	if len(l.runs) < manyRuns {
-		var others []runs.Run
-		for k, r := range l.runs {
-			if k != i {
-				others = append(others, *r)
-			}
+// ofOthers is a model learned from the runs that out does not leave out.
+func (p *problem) ofOthers(ctx context.Context, out func(run int) bool) (*model.Model, error) {
+	var others []runs.Run
+	for i, r := range p.runs {
+		if !out(i) {
+			others = append(others, *r)
 		}
-		o := Options{Inputs: l.runs[0].Inputs, Hypotheses: l.h, Date: l.o.Date}
-		if sub, err := newLearner(others, o); err == nil && sub.build() == nil {
-			return sub.m, nil
-		} // what the others do not bear out, they cannot be asked to forecast by their own choice of terms
 	}
-	h := l.holding(func(run, _, _ int) bool { return run == i })
-	m, err := l.refit(l.fresh(l.m), h.learn, foldSteps)
+	sub, err := prepare(others, Options{Inputs: p.runs[0].Inputs, Hypotheses: p.h, Date: p.o.Date})
 	if err != nil {
 		return nil, err
 	}
-	if l.m.Plan != nil {
-		if err := l.plan(m, h.learn); err != nil {
-			return nil, err
-		}
+	b, err := sub.build(ctx)
+	if err != nil {
+		return nil, err
 	}
-	m.Provenance.Runs = slices.Delete(slices.Clone(m.Provenance.Runs), i, i+1)
-	return m, nil
+	return b.m, nil
 }

@@ -4,13 +4,12 @@
 package learn
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
-	"stirwatch/dynamics/system"
 )
 
 // Options of Learn.
@@ -21,140 +20,106 @@ type Options struct {
 	Evidence   bool              // whether to gather [Evidence], which takes as long again
 	Seed       uint64            // of the bootstrap
 
-	Progress func(step string) // nil or told what is being done
+	Progress func(Progress) // nil or told what is being done
 }
 
+// Progress tells how far Learn is.
+type Progress struct {
+	Stage    Stage
+	Done, Of int    // stages
+	Text     string // what the stage does
+	Warning  string // what people should know of their data, "" where it is but progress
+}
+
+// Stage is a part of learning.
+type Stage string
+
+// The stages, in the order in which they follow each other.
 const (
-	minRows    = 60   // of usable readings, over all runs
-	rowsEach   = 5    // of those that forecasts are judged on, for each number to learn
-	surely     = 3.0  // standard errors that a coefficient must be from zero
-	worthwhile = 5e-3 // and share of the cost that its term must save
-	parsimony  = 5e-3 // and share of the cost of rows held out that it must save
-	fullSteps  = 20   // iterations of a fit from the starting values
-	warmSteps  = 8    // and of one from values that are nearly right
-	foldSteps  = 9
-	lapSteps   = 3 // and of one that only tells if a term is missed
-	manyRuns   = 4 // from so many on whole runs are held out in turn, below that halves
+	Prepare   Stage = "prepare"   // active rows, readings that are possible, candidates that have data
+	Fit       Stage = "fit"       // all candidates; those that the data do not bear out are dropped
+	Tune      Stage = "tune"      // noise of the states
+	Select    Stage = "select"    // terms that rows held out do not miss are dropped
+	Describe  Stage = "describe"  // coefficients with their standard errors, ranges, plan, provenance
+	Calibrate Stage = "calibrate" // intervals
+	Judge     Stage = "judge"     // skill on runs left out
+	Weigh     Stage = "weigh"     // evidence
 )
+
+var stages = []Stage{Prepare, Fit, Tune, Select, Describe, Calibrate, Judge, Weigh}
 
 // Learn fits the hypotheses to runs, which must have the columns of o.Inputs, and gives the model.
 // A run is cut to its active rows first. Terms that the data do not bear out are dropped. Errors
 // say what is wrong with the data: too little of it, a process that never gets going, inputs that
-// do not move, columns that are missing.
-func Learn(given []runs.Run, o Options) (*model.Model, error) {
-	l, err := newLearner(given, o)
+// do not move, columns that are missing. Learn ends soon after ctx does, with its error.
+func Learn(ctx context.Context, given []runs.Run, o Options) (*model.Model, error) {
+	p, err := prepare(given, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.learn(); err != nil {
+	b, err := p.build(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return l.m, nil
-}
-
-// learner holds what Learn has made so far.
-type learner struct {
-	h     *model.Hypotheses
-	o     Options
-	runs  []*runs.Run // active rows, columns of the draft
-	m     *model.Model
-	theta []float64 // SI, of m
-
-	without map[string]string // by [candidate]: what input it lacks
-	dropped map[string]string // by candidate: why
-	all     weighing          // of the fit of all candidates
-	weak    map[string]model.WeakForm
-	folds   []*fold
-	starts  []map[string]float64 // by run
-}
-
-// weighing is a fit that evidence is drawn from.
-type weighing struct {
-	f     *fitter
-	q     *normalEquations
-	theta []float64
-	se    []float64
-}
-
-// fitter makes a fitter of m over runs; masks says which rows count, nil all. Runs of which no row
-// counts are left out.
-func (l *learner) fitter(m *model.Model, all []*runs.Run, masks [][]bool) (*fitter, error) {
-	var rs []*fitRun
-	for i, r := range all {
-		if masks != nil && !slices.Contains(masks[i], true) {
-			continue
-		}
-		c, err := r.For(m)
-		if err != nil {
+	m := b.m
+	p.tell(Judge, "judging it by runs left out")
+	if m.Skill, m.NotJudged, err = p.judge(ctx, m); err != nil {
+		return nil, err
+	}
+	if o.Evidence {
+		p.tell(Weigh, "gathering evidence for every candidate")
+		if m.Evidence, err = p.weigh(ctx, b); err != nil {
 			return nil, err
 		}
-		var mask []bool
-		if masks != nil {
-			mask = masks[i]
-		}
-		rs = append(rs, newFitRun(m, c, mask))
 	}
-	return newFitter(system.CompileForFit(m), rs), nil
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("what was learned makes no model: %w", err)
+	}
+	return m, nil
 }
 
-// learn builds the model, judges it, and gathers the evidence.
-func (l *learner) learn() error {
-	if err := l.build(); err != nil {
-		return err
-	}
-	if err := l.judge(); err != nil {
-		return err
-	}
-	if l.o.Evidence {
-		l.progress("gathering evidence for every candidate")
-		if err := l.weigh(); err != nil {
-			return err
-		}
-	}
-	if err := l.m.Check(); err != nil {
-		return fmt.Errorf("what was learned makes no model: %w", err)
-	}
-	return nil
+// built is a model with what its stages found on the way.
+type built struct {
+	all   *weighing // the fit of all candidates
+	found *solution
+	folds []*fold
+	m     *model.Model
 }
 
-// build finds the terms, their parameters, the noise and the intervals.
-func (l *learner) build() error {
-	l.progress("fitting all candidates, dropping what the data do not bear out")
-	if err := l.fit(); err != nil {
-		return err
+// build takes the stages from fit to calibrate.
+func (p *problem) build(ctx context.Context) (*built, error) {
+	p.tell(Fit, "fitting all candidates, dropping what the data do not bear out")
+	all, err := p.fit(ctx)
+	if err != nil {
+		return nil, err
 	}
-	l.progress("choosing noise and terms by rows held out")
-	if err := l.settle(); err != nil {
-		return err
+	s, err := p.eliminate(ctx, all)
+	if err != nil {
+		return nil, err
 	}
-	if !driven(l.m) {
-		return errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
+	p.tell(Tune, "choosing the noise of the states")
+	if s, err = p.tune(ctx, s); err != nil {
+		return nil, err
 	}
-	l.progress("judging it by runs held out")
-	if err := l.document(); err != nil {
-		return err
+	p.tell(Select, "choosing terms by rows held out")
+	s, folds, err := p.economise(ctx, s)
+	if err != nil {
+		return nil, err
 	}
-	return l.calibrateIntervals()
-}
-
-func (l *learner) progress(step string) {
-	if l.o.Progress != nil {
-		l.o.Progress(step)
+	if !driven(s.m) {
+		return nil, errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
 	}
-}
-
-// plan gives m a plan learned from the rows that masks allow.
-func (l *learner) plan(m *model.Model, masks [][]bool) error {
-	var seen []*runs.Run
-	for i, r := range l.runs {
-		if slices.Contains(masks[i], true) {
-			r, err := r.For(m)
-			if err != nil {
-				return err
-			}
-			seen = append(seen, r.Only(masks[i]))
-		}
+	p.tell(Describe, "the coefficients and how well they are known")
+	if s, err = p.refine(ctx, s); err != nil {
+		return nil, err
 	}
-	m.Plan = learnPlan(m, seen) // nil where there are too few rows to learn one from
-	return nil
+	m, err := p.document(s)
+	if err != nil {
+		return nil, err
+	}
+	p.tell(Calibrate, "calibrating the intervals on rows held out")
+	if m.Intervals, err = p.calibrate(ctx, m, folds); err != nil {
+		return nil, err
+	}
+	return &built{all, s, folds, m}, nil
 }

@@ -103,18 +103,16 @@ func TestLearnRecoversAKnownEquation(t *testing.T) {
 	for _, name := range num.SortedKeys(truths) {
 		c := truths[name]
 		for trial := range uint64(trials) {
-			l, err := newLearner([]runs.Run{simulate(c, trial)}, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true})
-			if err == nil {
-				err = l.fit()
+			p, err := prepare([]runs.Run{simulate(c, trial)}, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true})
+			if err != nil {
+				t.Fatal(name, err)
 			}
-			if err == nil {
-				err = l.settle()
-			}
+			b, err := p.build(t.Context())
 			if err != nil {
 				t.Fatal(name, err)
 			}
 			found := map[string]bool{}
-			for _, term := range l.m.Terms {
+			for _, term := range b.m.Terms {
 				if term.Fixed {
 					continue
 				}
@@ -129,7 +127,7 @@ func TestLearnRecoversAKnownEquation(t *testing.T) {
 			equations++
 			weak := true
 			for _, name := range []string{"heat", "loss", "spin", "path"} {
-				w := l.weak[model.CandidateName("T", name)]
+				w := b.all.weak[model.CandidateName("T", name)]
 				want, is := c[name]
 				weak = weak && w.Kept == is
 				u := unitScale(h.Terms[slices.IndexFunc(h.Terms, func(t model.HypothesisTerm) bool { return t.Name == name })].Unit)
@@ -204,19 +202,19 @@ func TestLearnRefuses(t *testing.T) {
 		"columns":           {change(func(r *runs.Run) { r.U = r.U[:2] }), "2 inputs and 1 outputs, want 3 and 1"},
 		"lengths":           {change(func(r *runs.Run) { r.U[1] = r.U[1][:7] }), "a column has 7 rows"},
 	} {
-		m, err := Learn(c.runs, Options{Inputs: plantInputs, Hypotheses: h})
+		m, err := Learn(t.Context(), c.runs, Options{Inputs: plantInputs, Hypotheses: h})
 		if err == nil {
 			t.Errorf("%s: learned %s", name, model.Equation(m))
 		} else if !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %q does not say %q", name, err, c.want)
 		}
 	}
-	if _, err := Learn([]runs.Run{good}, Options{Inputs: []string{model.SpindlePower, "humidity", model.PathVelocity}, Hypotheses: h}); err == nil || !strings.Contains(err.Error(), `input "humidity" is unknown`) {
+	if _, err := Learn(t.Context(), []runs.Run{good}, Options{Inputs: []string{model.SpindlePower, "humidity", model.PathVelocity}, Hypotheses: h}); err == nil || !strings.Contains(err.Error(), `input "humidity" is unknown`) {
 		t.Errorf("unknown input: %v", err)
 	}
 	less := *good.Rows(0, len(good.Time))
 	less.U = less.U[1:]
-	if _, err := Learn([]runs.Run{less}, Options{Inputs: plantInputs[1:], Hypotheses: h}); err == nil || !strings.Contains(err.Error(), `input "spindle power" is needed`) {
+	if _, err := Learn(t.Context(), []runs.Run{less}, Options{Inputs: plantInputs[1:], Hypotheses: h}); err == nil || !strings.Contains(err.Error(), `input "spindle power" is needed`) {
 		t.Errorf("no power column: %v", err)
 	}
 	idle := plantHypotheses(t)
@@ -225,17 +223,17 @@ func TestLearnRefuses(t *testing.T) {
 			idle.Terms[i].Opinion = model.Forbid
 		}
 	}
-	if _, err := Learn([]runs.Run{good}, Options{Inputs: plantInputs, Hypotheses: idle}); err == nil || !strings.Contains(err.Error(), "nothing would drive the process") {
+	if _, err := Learn(t.Context(), []runs.Run{good}, Options{Inputs: plantInputs, Hypotheses: idle}); err == nil || !strings.Contains(err.Error(), "nothing would drive the process") {
 		t.Errorf("without a source: %v", err)
 	}
 	few := *good.Rows(0, 70)
-	if _, err := Learn([]runs.Run{few}, Options{Inputs: plantInputs, Hypotheses: manyNumbers(h)}); err == nil || !strings.Contains(err.Error(), "numbers to learn") {
+	if _, err := Learn(t.Context(), []runs.Run{few}, Options{Inputs: plantInputs, Hypotheses: manyNumbers(h)}); err == nil || !strings.Contains(err.Error(), "numbers to learn") {
 		t.Errorf("more numbers than data: %v", err)
 	}
 	// An input that a site does not have takes its terms with it.
 	less = *good.Rows(0, len(good.Time))
 	less.U = less.U[:2]
-	m, err := Learn([]runs.Run{less}, Options{Inputs: plantInputs[:2], Hypotheses: h})
+	m, err := Learn(t.Context(), []runs.Run{less}, Options{Inputs: plantInputs[:2], Hypotheses: h})
 	if err != nil || m.InputIndex(model.PathVelocity) >= 0 {
 		t.Errorf("without path velocity: %v", err)
 	}
@@ -248,7 +246,7 @@ func TestLearnLeavesOutTheImpossible(t *testing.T) {
 	run := simulate(truths["loss"], 1)
 	run.Z[0][300], run.Z[0][301] = 5000, -270
 	var said []string
-	m, err := Learn([]runs.Run{run}, Options{Inputs: plantInputs, Hypotheses: h, Progress: func(s string) { said = append(said, s) }})
+	m, err := Learn(t.Context(), []runs.Run{run}, Options{Inputs: plantInputs, Hypotheses: h, Progress: func(p Progress) { said = append(said, p.Warning) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +266,7 @@ func TestLearnWithNothingFree(t *testing.T) {
 		{Of: "T", Name: "heat", Sign: "+", Expression: "a*heating", Fixed: true},
 		{Of: "T", Name: "loss", Sign: "-", Expression: "b*(T - Ta)", Fixed: true},
 	}, h.Terms[4:]...)
-	m, err := Learn([]runs.Run{simulate(truths["loss"], 1)}, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true})
+	m, err := Learn(t.Context(), []runs.Run{simulate(truths["loss"], 1)}, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +288,7 @@ func TestInputsWithDefaults(t *testing.T) {
 	run := simulate(truths["loss"], 1)
 	without := run
 	without.U = without.U[:2]
-	m, err := Learn([]runs.Run{without}, Options{Inputs: plantInputs[:2], Hypotheses: h})
+	m, err := Learn(t.Context(), []runs.Run{without}, Options{Inputs: plantInputs[:2], Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +296,7 @@ func TestInputsWithDefaults(t *testing.T) {
 		t.Error("the model asks for an input that nobody measured")
 	}
 	truth := simulate(truths["path"], 2)
-	if m, err = Learn([]runs.Run{truth}, Options{Inputs: plantInputs, Hypotheses: h}); err != nil {
+	if m, err = Learn(t.Context(), []runs.Run{truth}, Options{Inputs: plantInputs, Hypotheses: h}); err != nil {
 		t.Fatal(err)
 	}
 	i := m.InputIndex(model.PathVelocity)
@@ -335,7 +333,7 @@ func TestNoiseIsTuned(t *testing.T) {
 		r.Name = r.Name + string(rune('a'+seed))
 		runs = append(runs, r)
 	}
-	m, err := Learn(runs, Options{Inputs: plantInputs, Hypotheses: h})
+	m, err := Learn(t.Context(), runs, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,11 +371,11 @@ func TestLearnIsDeterministicAndTakesGaps(t *testing.T) {
 	}
 	r.U[1][100] = math.NaN()
 	o := Options{Inputs: plantInputs, Hypotheses: plantHypotheses(t), Date: "2025-07-08T12:00:00Z"}
-	a, err := Learn([]runs.Run{r}, o)
+	a, err := Learn(t.Context(), []runs.Run{r}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Learn([]runs.Run{r}, o)
+	b, err := Learn(t.Context(), []runs.Run{r}, o)
 	if err != nil || !reflect.DeepEqual(a, b) {
 		t.Errorf("learned twice, differs: %v", err)
 	}
@@ -413,11 +411,11 @@ func bodied(t *testing.T) *model.Hypotheses {
 // of a hidden node.
 func TestSensitivities(t *testing.T) {
 	r := simulate(truths["both"], 1)
-	l, err := newLearner([]runs.Run{r}, Options{Inputs: plantInputs, Hypotheses: bodied(t)})
+	p, err := prepare([]runs.Run{r}, Options{Inputs: plantInputs, Hypotheses: bodied(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := l.fitter(l.m, l.runs, nil)
+	f, err := p.fitter(p.draft, p.runs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,16 +449,16 @@ func TestSensitivities(t *testing.T) {
 // A run that starts on a warm machine tells so.
 func TestStartsByRun(t *testing.T) {
 	h := bodied(t)
-	l, err := newLearner([]runs.Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
+	p, err := prepare([]runs.Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.m.Provenance.Runs = []model.RunSource{{Name: "synthetic"}}
+	p.draft.Provenance.Runs = []model.RunSource{{Name: "synthetic"}}
 	var all []runs.Run
 	for k, warm := range []float64{0, 45} { // the model's own forecast, its body warm or not
 		run := simulate(truths["both"], uint64(k+1))
 		run.Name += strconv.Itoa(k)
-		f, err := l.fitter(l.m, []*runs.Run{&run}, nil)
+		f, err := p.fitter(p.draft, []*runs.Run{&run}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -472,7 +470,7 @@ func TestStartsByRun(t *testing.T) {
 		}
 		all = append(all, run)
 	}
-	m, err := Learn(all, Options{Inputs: plantInputs, Hypotheses: h})
+	m, err := Learn(t.Context(), all, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -490,17 +488,19 @@ func TestWeakFormWithoutATerm(t *testing.T) {
 	h.Terms = append(h.Terms,
 		model.HypothesisTerm{Of: "T", Name: "worn", Sign: "-", Expression: "W*(T - Ta)", Unit: "1/s", Start: 0.01},
 		model.HypothesisTerm{Of: "W", Name: "memory", Sign: "-", Expression: "W/tau_d", Fixed: true})
-	l, err := newLearner([]runs.Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
+	p, err := prepare([]runs.Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := l.fitter(l.m, l.runs, nil)
+	f, err := p.fitter(p.draft, p.runs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	theta := slices.Clone(f.s.Theta)
-	f.solve(theta, fullSteps)
-	w := f.weakForm(theta, l.required)
+	if err := f.solve(t.Context(), theta, fullSteps); err != nil {
+		t.Fatal(err)
+	}
+	w := f.weakForm(theta, p.required)
 	if _, asked := w[model.CandidateName("T", "worn")]; asked {
 		t.Errorf("a term that is zero throughout is judged: %v", w)
 	}
@@ -518,11 +518,11 @@ func TestLearnFromTwoTemperatures(t *testing.T) {
 	h.Outputs = append(h.Outputs, model.HypothesisOutput{Is: "body temperature", State: "B", Unit: "°C", SD: 0.1})
 	run := simulate(truths["both"], 1)
 	run.Z = append(run.Z, slices.Repeat([]float64{math.NaN()}, len(run.Time)))
-	l, err := newLearner([]runs.Run{run}, Options{Inputs: plantInputs, Hypotheses: h})
+	p, err := prepare([]runs.Run{run}, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := l.fitter(l.m, []*runs.Run{&run}, nil)
+	f, err := p.fitter(p.draft, []*runs.Run{&run}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -547,7 +547,7 @@ func TestLearnFromTwoTemperatures(t *testing.T) {
 		}
 		r := run
 		r.Z = z
-		m, err := Learn([]runs.Run{r}, Options{Inputs: plantInputs, Hypotheses: h})
+		m, err := Learn(t.Context(), []runs.Run{r}, Options{Inputs: plantInputs, Hypotheses: h})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,52 +1,44 @@
 package learn
 
 import (
+	"context"
 	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
 
-// solve minimises by Levenberg and Marquardt within the bounds, from theta, which it changes, and
-// gives the cost. The runs keep the starts that were found.
-func (f *fitter) solve(theta []float64, iterations int) float64 {
-	if len(f.free) == 0 {
-		return f.evaluate(theta, false).cost
-	}
-	all := slices.Clone(theta)
-	for _, r := range f.runs {
-		all = append(all, r.start...)
-	}
-	f.ridge = f.startWeight(all)
-	cost := f.descend(all, iterations)
-	if again := iterations / 3; again > 1 { // the starting values weigh less at a lower cost
-		f.ridge = f.startWeight(all)
-		cost = f.descend(all, again)
-	}
-	copy(theta, all)
-	for k, r := range f.runs {
-		copy(r.start, all[f.s.NP+k*len(f.hidden):])
-	}
-	return cost
+// settled is the share of the cost below which an iteration is the last.
+const settled = 5e-4
+
+// squares is a sum of squares to be minimised over x.
+type squares interface {
+	normal(x []float64) *normalEquations // linearised about x, with the cost there
+	cost(x []float64) float64            // the same cost without derivatives, which is cheap
 }
 
-// descend is the iteration of solve.
-func (f *fitter) descend(theta []float64, iterations int) float64 {
-	now := f.evaluate(theta, false)
+// minimise improves x within lo ≤ x ≤ hi by Levenberg and Marquardt's damped steps (Marquardt, J. SIAM 11,
+// 1963), scaled by the diagonal; of variables that a bound stops the step is taken without them. It ends after
+// the given iterations, when one gains hardly anything, or soon after ctx does, with its error.
+func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations int) error {
+	now := s.normal(x)
 	lambda := 1e-2
-	trial := make([]float64, len(theta))
+	trial := make([]float64, len(x))
 	for range iterations {
 		improved := false
 		before := now.cost
 		for range 8 {
-			copy(trial, theta)
-			if !f.move(trial, now, lambda) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			copy(trial, x)
+			if !now.step(trial, lo, hi, lambda) {
 				lambda *= 10
 				continue
 			}
-			if f.data(trial)+f.pull(trial) < now.cost {
-				copy(theta, trial)
-				now = f.evaluate(theta, false)
+			if s.cost(trial) < now.cost {
+				copy(x, trial)
+				now = s.normal(x)
 				lambda = max(lambda/5, 1e-7)
 				improved = true
 				break
@@ -57,16 +49,15 @@ func (f *fitter) descend(theta []float64, iterations int) float64 {
 			break
 		}
 	}
-	return now.cost
+	return ctx.Err()
 }
 
-// move makes one damped step. A parameter at its bound that would leave it stays.
-func (f *fitter) move(theta []float64, q *normalEquations, lambda float64) bool {
-	n := len(f.vary)
+// step moves x by one damped step. A variable at its bound that would leave it stays.
+func (q *normalEquations) step(x, lo, hi []float64, lambda float64) bool {
+	n := len(x)
 	var on []int
-	for i := range n {
-		v := theta[f.vary[i]]
-		if v <= f.lo[i] && q.g[i] > 0 || v >= f.hi[i] && q.g[i] < 0 || q.a[i*n+i] == 0 {
+	for i, v := range x {
+		if v <= lo[i] && q.g[i] > 0 || v >= hi[i] && q.g[i] < 0 || q.a[i*n+i] == 0 {
 			continue
 		}
 		on = append(on, i)
@@ -93,26 +84,69 @@ func (f *fitter) move(theta []float64, q *normalEquations, lambda float64) bool 
 		if chol.SolveVecTo(&step, g) != nil {
 			return false
 		}
+		to := func(r, i int) float64 { return x[i] + step.AtVec(r)/math.Sqrt(q.a[i*n+i]) }
 		// Those that a bound stops are taken out, and the rest is solved again.
 		var stay []int
-		hit := false
 		for r, i := range on {
-			v := theta[f.vary[i]] + step.AtVec(r)/math.Sqrt(q.a[i*n+i])
-			if (v < f.lo[i] && theta[f.vary[i]] <= f.lo[i]) || (v > f.hi[i] && theta[f.vary[i]] >= f.hi[i]) {
-				hit = true
+			if v := to(r, i); v < lo[i] && x[i] <= lo[i] || v > hi[i] && x[i] >= hi[i] {
 				continue
 			}
 			stay = append(stay, i)
 		}
-		if hit {
+		if len(stay) < len(on) {
 			on = stay
 			continue
 		}
 		for r, i := range on {
-			v := theta[f.vary[i]] + step.AtVec(r)/math.Sqrt(q.a[i*n+i])
-			theta[f.vary[i]] = min(f.hi[i], max(f.lo[i], v))
+			x[i] = min(hi[i], max(lo[i], to(r, i)))
 		}
 		return true
 	}
 	return false
 }
+
+// solve fits theta (the parameters), which it changes, and where the hidden nodes of the runs began,
+// which the runs keep.
+func (f *fitter) solve(ctx context.Context, theta []float64, iterations int) error {
+	if len(f.free) == 0 {
+		f.evaluate(theta, false)
+		return ctx.Err()
+	}
+	b := &bounded{f: f, theta: slices.Clone(theta)}
+	for _, r := range f.runs {
+		b.theta = append(b.theta, r.start...)
+	}
+	x := make([]float64, len(f.vary))
+	for i, p := range f.vary {
+		x[i] = b.theta[p]
+	}
+	f.ridge = f.startWeight(b.theta)
+	err := minimise(ctx, b, x, f.lo, f.hi, iterations)
+	if again := iterations / 3; err == nil && again > 1 { // the starting values weigh less at a lower cost
+		f.ridge = f.startWeight(b.at(x))
+		err = minimise(ctx, b, x, f.lo, f.hi, again)
+	}
+	b.at(x)
+	copy(theta, b.theta)
+	for k, r := range f.runs {
+		copy(r.start, b.theta[f.s.NP+k*len(f.hidden):])
+	}
+	return err
+}
+
+// bounded is a fitter as squares over what it varies.
+type bounded struct {
+	f     *fitter
+	theta []float64 // parameters, then starts by run
+}
+
+func (b *bounded) at(x []float64) []float64 {
+	for i, p := range b.f.vary {
+		b.theta[p] = x[i]
+	}
+	return b.theta
+}
+
+func (b *bounded) normal(x []float64) *normalEquations { return b.f.evaluate(b.at(x), false) }
+
+func (b *bounded) cost(x []float64) float64 { return b.f.data(b.at(x)) + b.f.pull(b.theta) }

@@ -1,7 +1,9 @@
 package learn
 
 import (
+	"context"
 	"math"
+	"slices"
 	"sync"
 
 	"stirwatch/dynamics/model"
@@ -29,12 +31,47 @@ func (t *trial) cost() float64 {
 	return 0
 }
 
-// tune finds the noise of the states with which the forecasts of trials are best, each counting by
+// tune chooses the noise of the states by forecasts of every run with what was learned from the
+// others, and of all runs with what was learned from all: how much a filter should adapt is told by
+// runs that its equation has not seen. One run alone cannot tell, and keeps what the hypotheses say.
+func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
+	if len(p.runs) == 1 {
+		return s, nil
+	}
+	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped}
+	for _, coarse := range []float64{firstStep, math.Sqrt(firstStep)} {
+		f, err := p.fitter(s.m, p.runs, nil)
+		if err != nil {
+			return nil, err
+		}
+		trials := make([]trial, len(p.runs), len(p.runs)+1)
+		err = parallel(ctx, len(p.runs), func(i int) error {
+			h, err := p.foldFit(ctx, p.holding(func(run, _, _ int) bool { return run == i }), p.fresh(s.m), foldSteps)
+			if err == nil {
+				trials[i] = h.trial
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := searchNoise(ctx, s.m, p.h.Draft(nil), append(trials, trial{f, s.theta}), coarse); err != nil {
+			return nil, err
+		}
+		if err := f.solve(ctx, s.theta, warmSteps); err != nil {
+			return nil, err
+		}
+		storeParameters(s.m, s.theta)
+	}
+	return s, nil
+}
+
+// searchNoise finds the noise of the states of m with which the forecasts of trials are best, each counting by
 // the logarithm of its cost, by a pattern search (Hooke and Jeeves, J. ACM 8, 1961): how the gain of
 // the filter depends on noise is not differentiated, and a cost without derivatives is cheap. A
 // noise of 0 stays. All trials are of m; first has what people propose, which is
 // preferred. The search begins with steps by the factor coarse.
-func tune(m, first *model.Model, trials []trial, coarse float64) {
+func searchNoise(ctx context.Context, m, first *model.Model, trials []trial, coarse float64) error {
 	type knob struct {
 		share bool
 		state int
@@ -87,6 +124,9 @@ func tune(m, first *model.Model, trials []trial, coarse float64) {
 		for range 3 {
 			moved := false
 			for _, k := range knobs {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				now := at(k)
 				for _, v := range []float64{now * step, now / step} {
 					if v > k.first*noiseRange || v < k.first/noiseRange {
@@ -109,6 +149,7 @@ func tune(m, first *model.Model, trials []trial, coarse float64) {
 		t.f.setNoise(m)
 		t.f.simulated = false
 	}
+	return nil
 }
 
 // setNoise takes over the noise of the states of m.

@@ -6,6 +6,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// huber is how many scales an error may be before it counts linearly (Huber, Ann. Math. Statist. 35, 1964).
+const huber = 3.0
+
 // normalEquations gathers the normal equations of weighted least squares.
 type normalEquations struct {
 	a    []float64 // n × n, lower triangle

@@ -18,9 +18,6 @@ import (
 // Least rows that a controller and a working point are learned from.
 const planRows = 60
 
-// nearSetPoint is how far from its set-point the controller is taken to be in its usual way, K.
-const nearSetPoint = 40.0
-
 // learnPlan identifies the machine's controller and the power's working point from runs (columns of
 // m); nil where the runs do not show them.
 func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
@@ -35,7 +32,6 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 	var speeds, slews, free []float64
 	type row struct{ n, v, p float64 }
 	var rows []row
-	on := func(r *runs.Run, i int) bool { return r.SetPoint != nil && r.SetPoint[i] > 0 }
 	contact := make([][]bool, len(all))
 	pathAt := func(r *runs.Run, i int) float64 {
 		if path < 0 {
@@ -49,10 +45,10 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 		for i := range r.Time {
 			n := math.Abs(r.U[speed][i])
 			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
-			if !on(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i], pathAt(r, i)) {
+			if !controlled(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i], pathAt(r, i)) {
 				continue
 			}
-			if i > 0 && on(r, i-1) {
+			if i > 0 && controlled(r, i-1) {
 				slews = append(slews, math.Abs(n-math.Abs(r.U[speed][i-1]))/(r.Time[i]-r.Time[i-1]))
 			}
 			if !contact[k][i] && n > freeFrom {
@@ -71,29 +67,7 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 	slices.Sort(slews)
 	p := &model.Plan{Min: speeds[len(speeds)/200], Max: speeds[len(speeds)-1-len(speeds)/100], Slew: max(1, slews[len(slews)-1-len(slews)/100]), Rows: len(rows)}
 
-	// The controller, where it is free to move.
-	var xx, xy, yy, xd, yd float64
-	moves := 0
-	margin := 0.01 * p.Max
-	for _, r := range all {
-		for i := 1; i < len(r.Time); i++ {
-			n0, n1 := math.Abs(r.U[speed][i-1]), math.Abs(r.U[speed][i])
-			dt := r.Time[i] - r.Time[i-1]
-			if !on(r, i) || !on(r, i-1) || dt > 3 || !num.Finite(n0, n1, r.Z[0][i], r.Z[0][i-1]) ||
-				math.Abs(r.Z[0][i]-r.SetPoint[i]) > nearSetPoint || math.Abs(n1-n0) > 0.9*p.Slew*dt ||
-				min(n0, n1) < p.Min+margin || max(n0, n1) > p.Max-margin {
-				continue
-			}
-			x := -(r.Z[0][i] - r.Z[0][i-1])
-			y := -((r.Z[0][i]+r.Z[0][i-1])/2 - r.SetPoint[i]) * dt
-			xx, xy, yy = xx+x*x, xy+x*y, yy+y*y
-			xd, yd = xd+x*(n1-n0), yd+y*(n1-n0)
-			moves++
-		}
-	}
-	if det := xx*yy - xy*xy; moves >= planRows && det > 1e-9*xx*yy {
-		p.RateGain, p.ErrorGain = max(0, (xd*yy-yd*xy)/det), max(0, (yd*xx-xd*xy)/det)
-	}
+	p.RateGain, p.ErrorGain, _ = identifyController(all, speed, p)
 
 	// The working point: ridge regression on centred, scaled columns.
 	var mean, sd [3]float64
@@ -158,14 +132,14 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 	c.Plan, c.Intervals = p, nil
 	planned := *s
 	planned.Model = &c
-	// No plan moves the states, so that the filter follows every run but once.
-	var followed []*followed
+	// No plan moves the states, so that every run is filtered but once.
+	var filtered []*filteredRun
 	for _, r := range all {
-		followed = append(followed, recordFilter(score.NewTrack(&planned, r)))
+		filtered = append(filtered, recordFilter(score.NewTrack(&planned, r)))
 	}
 	horizons := []float64{5, 10, 30, 60}
 	cost := func() (total float64) {
-		for _, f := range followed {
+		for _, f := range filtered {
 			z := f.t.Run.Z[0]
 			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
 			f.forecasts(horizons, func(row score.Row) {
@@ -213,8 +187,8 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 	}
 }
 
-// followed is a run that the filter has followed: what plans are tried on.
-type followed struct {
+// filteredRun is what the filter knew at each row of a run: what plans are tried on.
+type filteredRun struct {
 	t       *score.Track
 	e       *filter.Estimator
 	u       [][]float64 // by row, as are the others
@@ -223,10 +197,10 @@ type followed struct {
 	x       [][]float64 // states where a forecast starts, nil elsewhere
 }
 
-// recordFilter lets the filter follow t.
-func recordFilter(t *score.Track) *followed {
+// recordFilter lets the filter run over t.
+func recordFilter(t *score.Track) *filteredRun {
 	e := filter.ForSystem(t.S)
-	f := &followed{t: t, e: e}
+	f := &filteredRun{t: t, e: e}
 	warm := 0
 	for _, z := range t.Run.Z[0] {
 		if z > t.S.Model.Outputs[0].Above() {
@@ -234,7 +208,7 @@ func recordFilter(t *score.Track) *followed {
 		}
 	}
 	stride, n := max(1, warm/planOrigins), 0
-	score.Follow(e, t.Run, 0, len(t.Run.Time), func(i int, _ *filter.Estimate) {
+	score.RunFilter(e, t.Run, 0, len(t.Run.Time), func(i int, _ *filter.Estimate) {
 		f.u, f.reading = append(f.u, slices.Clone(e.Inputs())), append(f.reading, e.Reading())
 		f.contact = append(f.contact, e.Contact() > 0.5)
 		var x []float64
@@ -249,7 +223,7 @@ func recordFilter(t *score.Track) *followed {
 }
 
 // forecasts calls fn for the forecasts by the plan as it is now.
-func (f *followed) forecasts(horizons []float64, fn func(score.Row)) {
+func (f *filteredRun) forecasts(horizons []float64, fn func(score.Row)) {
 	var fc filter.Forecast
 	e := f.e
 	plan := e.Planner()

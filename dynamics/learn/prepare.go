@@ -13,6 +13,273 @@ import (
 	"stirwatch/dynamics/system"
 )
 
+const (
+	minRows  = 60 // of usable readings, over all runs
+	rowsEach = 5  // of those that forecasts are judged on, for each number to learn
+)
+
+// problem is what there is to learn from, made by prepare; no later stage changes it.
+type problem struct {
+	h       *model.Hypotheses
+	o       Options
+	runs    []*runs.Run       // active rows, columns of the draft
+	draft   *model.Model      // with all candidates that have data
+	without map[string]string // by [model.CandidateName] of the others: what input it lacks
+}
+
+// tell reports that a stage begins.
+func (p *problem) tell(s Stage, text string) { p.report(Progress{Stage: s, Text: text}) }
+
+// warn reports what people should know of their data.
+func (p *problem) warn(format string, args ...any) {
+	p.report(Progress{Stage: Prepare, Warning: fmt.Sprintf(format, args...)})
+}
+
+func (p *problem) report(at Progress) {
+	if p.o.Progress == nil {
+		return
+	}
+	at.Done, at.Of = slices.Index(stages, at.Stage), len(stages)
+	if !p.o.Evidence {
+		at.Of--
+	}
+	p.o.Progress(at)
+}
+
+// prepare cuts the runs to their active rows, leaves out readings that cannot be, and finds the candidates
+// that the runs have data for.
+func prepare(given []runs.Run, o Options) (*problem, error) {
+	h := o.Hypotheses
+	if h == nil {
+		h = model.DefaultHypotheses()
+	}
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
+	if len(given) == 0 {
+		return nil, errors.New("no runs to learn from")
+	}
+	for _, name := range o.Inputs {
+		if !slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == name }) {
+			return nil, fmt.Errorf("input %q is unknown to the hypotheses", name)
+		}
+	}
+	p := &problem{h: h, o: o, without: map[string]string{}}
+	p.tell(Prepare, "making the runs ready")
+	var active []*runs.Run
+	usable := 0
+	for i := range given {
+		r := given[i]
+		r.Inputs = o.Inputs
+		for _, q := range given[:i] {
+			switch q.Source().Same(r.Source()) {
+			case model.SameContent:
+				return nil, fmt.Errorf("runs %s and %s are the same recording: it would count twice", q.Name, r.Name)
+			case model.SameTime:
+				p.warn("runs %s and %s are of the same time: if they are one build, it counts twice", q.Name, r.Name)
+			}
+		}
+		if err := r.Check(len(o.Inputs), len(h.Outputs)); err != nil {
+			return nil, err
+		}
+		var speed []float64
+		if k := slices.Index(o.Inputs, model.SpindleSpeed); k >= 0 {
+			speed = r.U[k]
+		}
+		from, to, err := runs.Active(&r, speed)
+		if err != nil {
+			return nil, err
+		}
+		if to-from < 2 {
+			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
+		}
+		a := p.possible(r.Rows(from, to))
+		for _, z := range a.Z[0] {
+			if num.Finite(z) {
+				usable++
+			}
+		}
+		active = append(active, a)
+	}
+	if usable < minRows {
+		return nil, fmt.Errorf("too little data: %d usable rows of %s, at least %d are needed", usable, h.Outputs[0].Is, minRows)
+	}
+	if err := p.warmEnough(active); err != nil {
+		return nil, err
+	}
+	// Terms whose inputs nobody measured, or that never move, are no candidates. An input with a
+	// default is taken as that.
+	without := map[string]string{} // by input: why not
+	var absent []string
+	for _, in := range h.Inputs {
+		k := slices.Index(o.Inputs, in.Is)
+		if k < 0 {
+			without[in.Symbol] = fmt.Sprintf("input %q is needed", in.Is)
+			continue
+		}
+		lo, hi := math.Inf(1), math.Inf(-1)
+		for _, r := range active {
+			l, h := num.Span(r.U[k])
+			lo, hi = min(lo, l), max(hi, h)
+		}
+		switch {
+		case lo > hi:
+			without[in.Symbol] = fmt.Sprintf("input %q is missing in every row", in.Is)
+		case hi-lo <= 1e-6*max(math.Abs(lo), math.Abs(hi)):
+			without[in.Symbol] = fmt.Sprintf("input %q is constant (%g to %g %s)", in.Is, lo, hi, in.Unit)
+		}
+	}
+	for _, in := range h.Inputs {
+		if without[in.Symbol] != "" && in.Default != nil {
+			delete(without, in.Symbol)
+			if k := slices.Index(o.Inputs, in.Is); k < 0 || !slices.ContainsFunc(active, func(r *runs.Run) bool {
+				return slices.ContainsFunc(r.U[k], func(v float64) bool { return num.Finite(v) })
+			}) {
+				absent = append(absent, in.Symbol)
+			}
+		}
+	}
+	h = h.Assuming(absent)
+	p.h = h
+	let := map[string]*expr.Node{}
+	for _, d := range h.Definitions {
+		let[d.Name] = expr.MustParse(d.Expression)
+	}
+	var lacking error
+	why := func(t *model.HypothesisTerm) string {
+		found := ""
+		var look func(string)
+		look = func(name string) {
+			if w := without[name]; w != "" && found == "" {
+				found = w
+			}
+			if n := let[name]; n != nil {
+				n.Symbols(look)
+			}
+		}
+		expr.MustParse(t.Expression).Symbols(look)
+		return found
+	}
+	p.draft = h.Draft(func(t *model.HypothesisTerm) bool {
+		if t.Opinion == model.Forbid {
+			return false
+		}
+		w := why(t)
+		if w == "" {
+			return true
+		}
+		p.without[model.CandidateName(t.Of, t.Name)] = w
+		if t.Opinion == model.Require && lacking == nil {
+			lacking = fmt.Errorf("%s: no equation can be learned without it, for the term %q is required", w, t.Name)
+		}
+		return false
+	})
+	if lacking != nil {
+		return nil, lacking
+	}
+	prune(p.draft)
+	for _, r := range active {
+		c, err := r.For(p.draft)
+		if err != nil {
+			return nil, err
+		}
+		for _, in := range p.draft.Inputs {
+			c.Inputs = append(c.Inputs, in.Name)
+		}
+		p.runs = append(p.runs, c)
+	}
+	hot := 0
+	for _, r := range p.runs {
+		for _, z := range r.Z[0] {
+			if z > p.draft.Outputs[0].Above() {
+				hot++
+			}
+		}
+	}
+	if free := len(system.Compile(p.draft).Free); hot < rowsEach*free {
+		return nil, fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
+	}
+	return p, nil
+}
+
+// fitter makes a fitter of m over runs; masks says which rows count, nil all. Runs of which no row
+// counts are left out.
+func (p *problem) fitter(m *model.Model, all []*runs.Run, masks [][]bool) (*fitter, error) {
+	var rs []*fitRun
+	for i, r := range all {
+		if masks != nil && !slices.Contains(masks[i], true) {
+			continue
+		}
+		c, err := r.For(m)
+		if err != nil {
+			return nil, err
+		}
+		var mask []bool
+		if masks != nil {
+			mask = masks[i]
+		}
+		rs = append(rs, newFitRun(m, c, mask))
+	}
+	return newFitter(system.CompileForFit(m), rs), nil
+}
+
+// possible is run without the readings that cannot be.
+func (p *problem) possible(run *runs.Run) *runs.Run {
+	c := *run
+	c.Z = slices.Clone(run.Z)
+	for i, o := range p.h.Outputs {
+		within, left := o.Possible, 0
+		if within == nil {
+			continue
+		}
+		c.Z[i] = slices.Clone(run.Z[i])
+		for k, z := range c.Z[i] {
+			if num.Finite(z) && (z < within[0] || z > within[1]) {
+				c.Z[i][k] = math.NaN()
+				left++
+			}
+		}
+		if left > 0 {
+			p.warn("run %s: %d readings of %s outside %g to %g %s are left out", run.Name, left, o.Is, within[0], within[1], o.Unit)
+		}
+	}
+	return &c
+}
+
+// driven tells if a term that counts depends on an input.
+func driven(m *model.Model) (yes bool) {
+	let := map[string]*expr.Node{}
+	for _, d := range m.Definitions {
+		let[d.Name] = expr.MustParse(d.Expression)
+	}
+	var look func(string)
+	look = func(name string) {
+		yes = yes || slices.ContainsFunc(m.Inputs, func(in model.Input) bool { return in.Symbol == name })
+		if n := let[name]; n != nil {
+			n.Symbols(look)
+		}
+	}
+	for _, t := range m.Terms {
+		if t.Coefficient > 0 {
+			expr.MustParse(t.Expression).Symbols(look)
+		}
+	}
+	return yes
+}
+
+// warmEnough asks for rows that forecasts are scored on.
+func (p *problem) warmEnough(active []*runs.Run) error {
+	top := math.Inf(-1)
+	for _, r := range active {
+		_, hi := num.Span(r.Z[0])
+		top = max(top, hi)
+	}
+	if above := p.h.Outputs[0].ScoreAbove; above != 0 && top <= above {
+		return fmt.Errorf("the tool never exceeds %g °C (highest reading %.0f): nothing can be learned from a process that never gets hot", above, top)
+	}
+	return nil
+}
+
 // prune takes out of m what no term needs: states without effect on an output, definitions,
 // parameters and inputs.
 func prune(m *model.Model) {
@@ -50,223 +317,4 @@ func prune(m *model.Model) {
 	m.Definitions = slices.DeleteFunc(slices.Clone(m.Definitions), func(d model.Definition) bool { return !uses[d.Name] })
 	m.Parameters = slices.DeleteFunc(slices.Clone(m.Parameters), func(p model.Parameter) bool { return !uses[p.Name] })
 	m.Inputs = slices.DeleteFunc(slices.Clone(m.Inputs), func(in model.Input) bool { return !uses[in.Symbol] })
-}
-
-// bounds are those of a parameter in SI units; a coefficient ends at 0 and at its max, if it has one.
-func bounds(m *model.Model, i int) (lo, hi float64) {
-	if i < len(m.Parameters) {
-		p := &m.Parameters[i]
-		u := expr.MustUnit(p.Unit)
-		return u.SI(p.Min), u.SI(p.Max)
-	}
-	t := &m.Terms[i-len(m.Parameters)]
-	if t.Max > 0 {
-		return 0, expr.MustUnit(t.Unit).Scale * t.Max
-	}
-	return 0, math.Inf(1)
-}
-
-func newLearner(given []runs.Run, o Options) (*learner, error) {
-	h := o.Hypotheses
-	if h == nil {
-		h = model.DefaultHypotheses()
-	}
-	if err := h.Check(); err != nil {
-		return nil, err
-	}
-	if len(given) == 0 {
-		return nil, errors.New("no runs to learn from")
-	}
-	for _, name := range o.Inputs {
-		if !slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == name }) {
-			return nil, fmt.Errorf("input %q is unknown to the hypotheses", name)
-		}
-	}
-	l := &learner{h: h, o: o, without: map[string]string{}, dropped: map[string]string{}}
-	var active []*runs.Run
-	usable := 0
-	for i := range given {
-		r := given[i]
-		r.Inputs = o.Inputs
-		if k := slices.IndexFunc(given[:i], func(q runs.Run) bool { return q.SHA256 != "" && q.SHA256 == r.SHA256 }); k >= 0 {
-			return nil, fmt.Errorf("runs %s and %s are the same recording: it would count twice", given[k].Name, r.Name)
-		}
-		if err := r.Check(len(o.Inputs), len(h.Outputs)); err != nil {
-			return nil, err
-		}
-		var speed []float64
-		if k := slices.Index(o.Inputs, model.SpindleSpeed); k >= 0 {
-			speed = r.U[k]
-		}
-		from, to, err := runs.Active(&r, speed)
-		if err != nil {
-			return nil, err
-		}
-		if to-from < 2 {
-			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
-		}
-		a := l.possible(r.Rows(from, to))
-		for _, z := range a.Z[0] {
-			if num.Finite(z) {
-				usable++
-			}
-		}
-		active = append(active, a)
-	}
-	if usable < minRows {
-		return nil, fmt.Errorf("too little data: %d usable rows of %s, at least %d are needed", usable, h.Outputs[0].Is, minRows)
-	}
-	if err := l.warmEnough(active); err != nil {
-		return nil, err
-	}
-	// Terms whose inputs nobody measured, or that never move, are no candidates. An input with a
-	// default is taken as that.
-	without := map[string]string{} // by input: why not
-	var absent []string
-	for _, in := range h.Inputs {
-		k := slices.Index(o.Inputs, in.Is)
-		if k < 0 {
-			without[in.Symbol] = fmt.Sprintf("input %q is needed", in.Is)
-			continue
-		}
-		lo, hi := math.Inf(1), math.Inf(-1)
-		for _, r := range active {
-			l, h := num.Span(r.U[k])
-			lo, hi = min(lo, l), max(hi, h)
-		}
-		switch {
-		case lo > hi:
-			without[in.Symbol] = fmt.Sprintf("input %q is missing in every row", in.Is)
-		case hi-lo <= 1e-6*max(math.Abs(lo), math.Abs(hi)):
-			without[in.Symbol] = fmt.Sprintf("input %q is constant (%g to %g %s)", in.Is, lo, hi, in.Unit)
-		}
-	}
-	for _, in := range h.Inputs {
-		if without[in.Symbol] != "" && in.Default != nil {
-			delete(without, in.Symbol)
-			if k := slices.Index(o.Inputs, in.Is); k < 0 || !slices.ContainsFunc(active, func(r *runs.Run) bool {
-				return slices.ContainsFunc(r.U[k], func(v float64) bool { return num.Finite(v) })
-			}) {
-				absent = append(absent, in.Symbol)
-			}
-		}
-	}
-	h = h.Assuming(absent)
-	l.h = h
-	let := map[string]*expr.Node{}
-	for _, d := range h.Definitions {
-		let[d.Name] = expr.MustParse(d.Expression)
-	}
-	var lacking error
-	why := func(t *model.HypothesisTerm) string {
-		found := ""
-		var look func(string)
-		look = func(name string) {
-			if w := without[name]; w != "" && found == "" {
-				found = w
-			}
-			if n := let[name]; n != nil {
-				n.Symbols(look)
-			}
-		}
-		expr.MustParse(t.Expression).Symbols(look)
-		return found
-	}
-	l.m = h.Draft(func(t *model.HypothesisTerm) bool {
-		if t.Opinion == model.Forbid {
-			return false
-		}
-		w := why(t)
-		if w == "" {
-			return true
-		}
-		l.without[model.CandidateName(t.Of, t.Name)] = w
-		if t.Opinion == model.Require && lacking == nil {
-			lacking = fmt.Errorf("%s: no equation can be learned without it, for the term %q is required", w, t.Name)
-		}
-		return false
-	})
-	if lacking != nil {
-		return nil, lacking
-	}
-	prune(l.m)
-	for _, r := range active {
-		c, err := r.For(l.m)
-		if err != nil {
-			return nil, err
-		}
-		for _, in := range l.m.Inputs {
-			c.Inputs = append(c.Inputs, in.Name)
-		}
-		l.runs = append(l.runs, c)
-	}
-	hot := 0
-	for _, r := range l.runs {
-		for _, z := range r.Z[0] {
-			if z > l.m.Outputs[0].Above() {
-				hot++
-			}
-		}
-	}
-	if free := len(system.Compile(l.m).Free); hot < rowsEach*free {
-		return nil, fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
-	}
-	return l, nil
-}
-
-// possible is run without the readings that cannot be.
-func (l *learner) possible(run *runs.Run) *runs.Run {
-	c := *run
-	c.Z = slices.Clone(run.Z)
-	for i, o := range l.h.Outputs {
-		p, left := o.Possible, 0
-		if p == nil {
-			continue
-		}
-		c.Z[i] = slices.Clone(run.Z[i])
-		for k, z := range c.Z[i] {
-			if num.Finite(z) && (z < p[0] || z > p[1]) {
-				c.Z[i][k] = math.NaN()
-				left++
-			}
-		}
-		if left > 0 {
-			l.progress(fmt.Sprintf("run %s: %d readings of %s outside %g to %g %s are left out", run.Name, left, o.Is, p[0], p[1], o.Unit))
-		}
-	}
-	return &c
-}
-
-// driven tells if a term that counts depends on an input.
-func driven(m *model.Model) (yes bool) {
-	let := map[string]*expr.Node{}
-	for _, d := range m.Definitions {
-		let[d.Name] = expr.MustParse(d.Expression)
-	}
-	var look func(string)
-	look = func(name string) {
-		yes = yes || slices.ContainsFunc(m.Inputs, func(in model.Input) bool { return in.Symbol == name })
-		if n := let[name]; n != nil {
-			n.Symbols(look)
-		}
-	}
-	for _, t := range m.Terms {
-		if t.Coefficient > 0 {
-			expr.MustParse(t.Expression).Symbols(look)
-		}
-	}
-	return yes
-}
-
-// warmEnough asks for rows that forecasts are scored on.
-func (l *learner) warmEnough(active []*runs.Run) error {
-	top := math.Inf(-1)
-	for _, r := range active {
-		_, hi := num.Span(r.Z[0])
-		top = max(top, hi)
-	}
-	if above := l.h.Outputs[0].ScoreAbove; above != 0 && top <= above {
-		return fmt.Errorf("the tool never exceeds %g °C (highest reading %.0f): nothing can be learned from a process that never gets hot", above, top)
-	}
-	return nil
 }

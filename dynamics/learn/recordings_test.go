@@ -34,7 +34,7 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 			for _, name := range names {
 				in = append(in, *recorded[name])
 			}
-			m, err := Learn(in, Options{Inputs: testInputs})
+			m, err := Learn(t.Context(), in, Options{Inputs: testInputs})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestIntervalsOfTheRecordings(t *testing.T) {
 			for k := half[0]; k < half[1]; k++ {
 				seen.Z[0][k] = math.NaN()
 			}
-			m, err := Learn(append(rest, seen), Options{Inputs: testInputs})
+			m, err := Learn(t.Context(), append(rest, seen), Options{Inputs: testInputs})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,22 +151,21 @@ func TestIntervalsOfTheRecordings(t *testing.T) {
 // that of [Options.Progress].
 func BenchmarkLearnTwoRuns(b *testing.B) {
 	runs := []runs.Run{*recording(b, first), *recording(b, second)}
-	spent := make([]time.Duration, 4)
+	spent := map[Stage]time.Duration{}
 	for b.Loop() {
-		step, last := -1, time.Now()
-		next := func() {
-			if step >= 0 {
-				spent[step] += time.Since(last)
-			}
-			step, last = step+1, time.Now()
+		var stage Stage
+		last := time.Now()
+		next := func(to Stage) {
+			spent[stage] += time.Since(last)
+			stage, last = to, time.Now()
 		}
-		if _, err := Learn(runs, Options{Inputs: testInputs, Evidence: true, Progress: func(string) { next() }}); err != nil {
+		if _, err := Learn(b.Context(), runs, Options{Inputs: testInputs, Evidence: true, Progress: func(p Progress) { next(p.Stage) }}); err != nil {
 			b.Fatal(err)
 		}
-		next()
+		next("")
 	}
-	for i, name := range []string{"fit", "hold-out", "judge", "evidence"} {
-		b.ReportMetric(spent[i].Seconds()/float64(b.N), name+"-s/op")
+	for _, s := range stages {
+		b.ReportMetric(spent[s].Seconds()/float64(b.N), string(s)+"-s/op")
 	}
 }
 
@@ -174,7 +173,7 @@ func BenchmarkLearnTwoRuns(b *testing.B) {
 // forecasts 60 s in steps of integration of a second.
 func BenchmarkForecastRun(b *testing.B) {
 	r := recording(b, second)
-	m, err := Learn([]runs.Run{*r}, Options{Inputs: testInputs})
+	m, err := Learn(b.Context(), []runs.Run{*r}, Options{Inputs: testInputs})
 	if err != nil {
 		b.Fatal(err)
 	}

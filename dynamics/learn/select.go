@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -9,144 +10,145 @@ import (
 	"stirwatch/dynamics/model"
 )
 
-// fit starts with all candidates and drops, one by one, those that the data do not bear out:
-// backward elimination on the forecasts themselves.
-func (l *learner) fit() error {
-	f, err := l.fitter(l.m, l.runs, nil)
+// What a term must be worth to stay, and how long a fit goes on.
+const (
+	surely     = 3.0  // standard errors that a coefficient must be from zero
+	worthwhile = 5e-3 // and share of the cost that its term must save
+	parsimony  = 5e-3 // and share of the cost of rows held out that it must save
+	fullSteps  = 20   // iterations of a fit from the starting values
+	warmSteps  = 8    // and of one from values that are nearly right
+	foldSteps  = 9
+	lapSteps   = 3 // and of one that only tells if a term is missed
+)
+
+// fit fits all candidates.
+func (p *problem) fit(ctx context.Context) (*weighing, error) {
+	m := copyOf(p.draft)
+	f, err := p.fitter(m, p.runs, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	theta := slices.Clone(f.s.Theta)
-	f.solve(theta, fullSteps)
-	storeParameters(l.m, theta)
-	for {
-		q, se := f.judge(theta)
-		if l.all.f == nil {
-			l.all = weighing{f, q, slices.Clone(theta), se}
-			if l.o.Evidence {
-				l.weak = f.weakForm(theta, l.required)
-			}
-		}
-		k := l.weakest(f, q, theta, se)
-		if k < 0 {
-			break
-		}
-		t := l.m.Terms[k]
-		why := fmt.Sprintf("its coefficient is %.2g ± %.2g %s", theta[len(l.m.Parameters)+k]/expr.MustUnit(t.Unit).Scale, se[slices.Index(f.free, len(l.m.Parameters)+k)]/expr.MustUnit(t.Unit).Scale, t.Unit)
-		if l.required(&t) {
-			return fmt.Errorf("the data do not bear out the term %q (%s), which is required: %s", t.Name, t.Expression, why)
-		}
-		if f, theta, err = l.drop(k, why); err != nil {
-			return err
-		}
+	if err := f.solve(ctx, theta, fullSteps); err != nil {
+		return nil, err
 	}
-	l.theta = theta
-	return nil
+	storeParameters(m, theta)
+	all := &weighing{f: f, theta: theta}
+	all.q, all.se = f.judge(theta)
+	if p.o.Evidence {
+		all.weak = f.weakForm(theta, p.required)
+	}
+	return all, nil
 }
 
-// drop takes term k out of the model and fits the rest again.
-func (l *learner) drop(k int, why string) (*fitter, []float64, error) {
-	t := l.m.Terms[k]
-	m := *l.m
-	m.Terms = slices.Delete(slices.Clone(m.Terms), k, k+1)
-	m.Parameters = slices.Clone(m.Parameters)
-	prune(&m)
-	f, err := l.fitter(&m, l.runs, nil)
+// eliminate drops, one by one, the candidates that the data do not bear out: backward elimination on
+// the forecasts themselves.
+func (p *problem) eliminate(ctx context.Context, all *weighing) (*solution, error) {
+	s := &solution{m: all.f.s.Model, theta: all.theta, dropped: map[string]string{}}
+	f, q, se := all.f, all.q, all.se
+	for {
+		k := p.weakest(f, q, s.theta, se)
+		if k < 0 {
+			return s, nil
+		}
+		t := s.m.Terms[k]
+		i := len(s.m.Parameters) + k
+		scale := expr.MustUnit(t.Unit).Scale
+		why := fmt.Sprintf("its coefficient is %.2g ± %.2g %s", s.theta[i]/scale, se[slices.Index(f.free, i)]/scale, t.Unit)
+		if p.required(&t) {
+			return nil, fmt.Errorf("the data do not bear out the term %q (%s), which is required: %s", t.Name, t.Expression, why)
+		}
+		var err error
+		if s, f, err = p.drop(ctx, s, k, why); err != nil {
+			return nil, err
+		}
+		q, se = f.judge(s.theta)
+	}
+}
+
+// drop takes term k out of s and fits the rest again.
+func (p *problem) drop(ctx context.Context, s *solution, k int, why string) (*solution, *fitter, error) {
+	s = s.without(k, why)
+	f, err := p.fitter(s.m, p.runs, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	l.m = &m
-	l.dropped[model.CandidateName(t.State, t.Name)] = why
-	theta := slices.Clone(f.s.Theta)
-	f.solve(theta, warmSteps)
-	storeParameters(l.m, theta)
-	return f, theta, nil
+	s.theta = slices.Clone(f.s.Theta)
+	if err := f.solve(ctx, s.theta, warmSteps); err != nil {
+		return nil, nil, err
+	}
+	storeParameters(s.m, s.theta)
+	return s, f, nil
 }
 
-// settle chooses the noise of the states, and drops terms that rows held out do not miss.
-func (l *learner) settle() error {
-	if len(l.runs) > 1 {
-		for _, coarse := range []float64{firstStep, math.Sqrt(firstStep)} {
-			if err := l.tune(coarse); err != nil {
-				return err
+// weakest is the term to drop next, −1 if all should stay: the one that is least sure, or saves too
+// little. What dropping costs is told by the quadratic model around the fit, the other parameters
+// following (Wald, Trans. Am. Math. Soc. 54, 1943). Terms that people require stay, but a source
+// without effect is an error.
+func (p *problem) weakest(f *fitter, q *normalEquations, theta, se []float64) int {
+	m := f.s.Model
+	inverse := q.inverse()
+	worst, least := -1, 1.0
+	for lane, i := range f.free {
+		k := i - len(m.Parameters)
+		if k < 0 {
+			continue
+		}
+		v := theta[i]
+		score := 0.0 // at least 1 to stay
+		if v > 0 && inverse != nil && inverse.At(lane, lane) > 0 {
+			saves := v * v / inverse.At(lane, lane) / q.cost
+			sure := math.Inf(1)
+			if se[lane] > 0 {
+				sure = v / se[lane]
 			}
+			score = min(saves/worthwhile, sure/surely)
+		}
+		if p.required(&m.Terms[k]) {
+			if v > 0 || m.Terms[k].Sign < 0 {
+				continue
+			}
+			score = -1
+		}
+		if score < least {
+			worst, least = k, score
 		}
 	}
-	l.hold()
-	if err := l.refold(); err != nil {
-		return err
-	}
-	if err := l.economise(); err != nil {
-		return err
-	}
-	f, err := l.fitter(l.m, l.runs, nil)
-	if err != nil {
-		return err
-	}
-	// Here steps are halved: the coefficients are to be those of the equation, whatever the steps.
-	f.halved = 1
-	l.theta = slices.Clone(f.s.Theta)
-	f.solve(l.theta, warmSteps)
-	storeParameters(l.m, l.theta)
-	l.starts = f.starts()
-	_, se := f.judge(l.theta)
-	for lane, p := range f.free {
-		storeError(l.m, p, se[lane])
-	}
-	return nil
+	return worst
 }
 
-// tune chooses the noise of the states by forecasts of every run with what was learned from the
-// others, and of all runs with what was learned from all: how much a filter should adapt is told by
-// runs that its equation has not seen. One run alone cannot tell.
-func (l *learner) tune(coarse float64) error {
-	f, err := l.fitter(l.m, l.runs, nil)
-	if err != nil {
-		return err
-	}
-	trials := make([]trial, len(l.runs), len(l.runs)+1)
-	err = l.parallel(len(l.runs), func(i int) (err error) {
-		h := l.holding(func(run, _, _ int) bool { return run == i })
-		trials[i], _, err = l.foldFit(h, l.fresh(l.m), foldSteps)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	l.m.States = slices.Clone(l.m.States)
-	tune(l.m, l.h.Draft(nil), append(trials, trial{f, l.theta}), coarse)
-	f.solve(l.theta, warmSteps)
-	storeParameters(l.m, l.theta)
-	return nil
-}
-
-// economise drops proposed terms, the most useless first, as long as the rows held out are forecast
-// as well without.
-func (l *learner) economise() error {
+// economise drops proposed terms, the most useless first, as long as the rows held out are forecast as
+// well without. It gives the folds of what is left too.
+func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fold, error) {
+	splits := p.splits()
 	for {
+		folds, err := p.fitFolds(ctx, s.m, splits)
+		if err != nil {
+			return nil, nil, err
+		}
 		var proposed []int
-		for k := range l.m.Terms {
-			if t := &l.m.Terms[k]; !t.Fixed && !l.required(t) {
+		for k := range s.m.Terms {
+			if t := &s.m.Terms[k]; !t.Fixed && !p.required(t) {
 				proposed = append(proposed, k)
 			}
 		}
-		n := len(l.folds)
+		n := len(folds)
 		saves := make([]float64, len(proposed)*n) // by term and fold: what the rows held out lose without it, as a share of their cost
-		err := l.parallel(len(saves), func(i int) error {
-			h, t := l.folds[i%n], &l.m.Terms[proposed[i/n]]
-			m, ok := l.toggled(h.m, t.State, t.Name)
+		err = parallel(ctx, len(saves), func(i int) error {
+			h, t := folds[i%n], &s.m.Terms[proposed[i/n]]
+			m, ok := p.toggled(h.m, t.State, t.Name)
 			if !ok { // nothing works without it
 				saves[i] = math.Inf(1)
 				return nil
 			}
-			without, _, err := l.foldFit(h, m, lapSteps)
+			without, err := p.foldFit(ctx, h.split, m, lapSteps)
 			if err == nil {
-				saves[i] = without.cost() - h.cost
+				saves[i] = without.trial.cost() - h.cost
 			}
 			return err
 		})
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		worst, least := -1, parsimony
 		for i, k := range proposed {
@@ -159,55 +161,38 @@ func (l *learner) economise() error {
 			}
 		}
 		if worst < 0 {
-			return nil
+			return s, folds, nil
 		}
-		_, theta, err := l.drop(worst, fmt.Sprintf("rows held out are forecast as well without it (%+.1f %% of their cost)", 100*least))
-		if err != nil {
-			return err
-		}
-		l.theta = theta
-		if err := l.refold(); err != nil {
-			return err
+		if s, _, err = p.drop(ctx, s, worst, fmt.Sprintf("rows held out are forecast as well without it (%+.1f %% of their cost)", 100*least)); err != nil {
+			return nil, nil, err
 		}
 	}
 }
 
-func (l *learner) required(t *model.Term) bool {
-	return slices.ContainsFunc(l.h.Terms, func(h model.HypothesisTerm) bool {
+// refine is the last fit, with its standard errors. Here steps are halved: the coefficients are to be
+// those of the equation, whatever the steps.
+func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
+	r := &solution{m: copyOf(s.m), dropped: s.dropped}
+	f, err := p.fitter(r.m, p.runs, nil)
+	if err != nil {
+		return nil, err
+	}
+	f.halved = 1
+	r.theta = slices.Clone(f.s.Theta)
+	if err := f.solve(ctx, r.theta, warmSteps); err != nil {
+		return nil, err
+	}
+	storeParameters(r.m, r.theta)
+	r.starts = f.starts()
+	_, se := f.judge(r.theta)
+	for lane, i := range f.free {
+		storeError(r.m, i, se[lane])
+	}
+	return r, nil
+}
+
+func (p *problem) required(t *model.Term) bool {
+	return slices.ContainsFunc(p.h.Terms, func(h model.HypothesisTerm) bool {
 		return h.Name == t.Name && h.Of == t.State && h.Opinion == model.Require
 	})
-}
-
-// weakest is the term to drop next, -1 if all should stay: the one that is least sure, or saves
-// too little. Terms that people require stay, but a source without effect is an error. What dropping costs is told by the quadratic model around the fit, the other
-// parameters following (Wald).
-func (l *learner) weakest(f *fitter, q *normalEquations, theta, se []float64) int {
-	inverse := q.inverse()
-	worst, least := -1, 1.0
-	for lane, p := range f.free {
-		k := p - len(l.m.Parameters)
-		if k < 0 {
-			continue
-		}
-		v := theta[p]
-		score := 0.0 // at least 1 to stay
-		if v > 0 && inverse != nil && inverse.At(lane, lane) > 0 {
-			saves := v * v / inverse.At(lane, lane) / q.cost
-			sure := math.Inf(1)
-			if se[lane] > 0 {
-				sure = v / se[lane]
-			}
-			score = min(saves/worthwhile, sure/surely)
-		}
-		if l.required(&l.m.Terms[k]) {
-			if v > 0 || l.m.Terms[k].Sign < 0 {
-				continue
-			}
-			score = -1
-		}
-		if score < least {
-			worst, least = k, score
-		}
-	}
-	return worst
 }

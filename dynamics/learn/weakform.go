@@ -22,7 +22,7 @@ const (
 // that a simulation leaves as they start, stay there; all others are taken as the filter at theta sees them.
 // A term that is zero throughout is not asked. Coefficients keep their signs, errors beyond three robust
 // standard deviations count linearly, and the weakest term that people only propose goes until each is three
-// standard errors from zero and saves its share of the cost, as in learner.fit.
+// standard errors from zero and saves its share of the cost, as in problem.eliminate.
 func (f *fitter) weakForm(theta []float64, required func(*model.Term) bool) map[string]model.WeakForm {
 	m := f.s.Model
 	var terms []int
@@ -92,7 +92,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 		r.weight = slices.Repeat([]float64{1}, len(r.course.T)) // every row is wanted
 		r.rows, r.x0, r.s0, r.course.Drive = nil, nil, nil, nil
 		plain.prepare(&r, theta)
-		plain.follow(&r, theta)
+		plain.filtered(&r, theta)
 		plain.prepare(&r, ones)
 		q, begin, at := plain.flow(ones), plain.flow(theta), r.course.T
 		x, rates, first := make([]float64, s.NX), make([]float64, s.NX), make([]float64, s.NX)

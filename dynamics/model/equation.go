@@ -83,6 +83,9 @@ func Equation(m *Model) string {
 	if len(m.Skill) > 0 {
 		b.WriteString("\n" + SkillTable(m.Skill))
 	}
+	for _, n := range m.NotJudged {
+		fmt.Fprintf(&b, "\nHow the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).\n", n.Run, n.Why)
+	}
 	if m.Evidence != nil {
 		b.WriteString("\n" + m.Evidence.Table())
 	}

@@ -41,6 +41,7 @@ type Model struct {
 	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
 	Provenance  Provenance   `json:"provenance"`
 	Skill       []Skill      `json:"skill,omitempty"`
+	NotJudged   []NotJudged  `json:"not_judged,omitempty"`
 	Evidence    *Evidence    `json:"evidence,omitempty"`
 
 	// Hypotheses is the file that the model was learned with, word for word.
@@ -145,22 +146,6 @@ type SideScale struct {
 	// NIS is the power of the filter's smoothed normalised innovation squared by which the variance grows: 0
 	// not at all, 1 in proportion.
 	NIS float64 `json:"nis"`
-}
-
-// Provenance says what a model was learned from.
-type Provenance struct {
-	Learned string      `json:"learned"` // RFC 3339, from Options.Date
-	Runs    []RunSource `json:"runs"`
-}
-
-// RunSource is one run that was learned from.
-type RunSource struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
-	Rows   int    `json:"rows"`
-
-	// Start says by how much each hidden node began away from its start, by symbol, in its unit.
-	Start map[string]float64 `json:"start,omitempty"`
 }
 
 // ParameterNamed is the parameter of a name, nil if there is none.

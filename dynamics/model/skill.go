@@ -66,6 +66,13 @@ type Skill struct {
 	Coverage    float64 `json:"coverage_95"`
 }
 
+// NotJudged is a run that was learned from and has no row of skill by a model of the others, and why
+// these do not make one.
+type NotJudged struct {
+	Run string `json:"run"`
+	Why string `json:"why"`
+}
+
 // Names of the windows in a table of skill.
 const (
 	AllRows  = "all rows"

@@ -342,6 +342,9 @@ func (r *Report) doubts() []string {
 	case len(proof) == 1:
 		add("Only one run speaks for forecasts on runs not learned from.")
 	}
+	for _, n := range r.m.NotJudged {
+		add("How the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).", n.Run, n.Why)
+	}
 	for _, windows := range r.windows() {
 		for _, w := range []struct {
 			way  filter.Way

@@ -118,12 +118,7 @@ func (r *Report) try(run *Run) (*runReport, error) {
 	if t.Row == nil {
 		t.Row = func(i int) int { return i }
 	}
-	t.learned = slices.ContainsFunc(m.Provenance.Runs, func(p model.RunSource) bool {
-		if p.SHA256 != "" && run.SHA256 != "" {
-			return p.SHA256 == run.SHA256
-		}
-		return p.Name == run.Name
-	})
+	t.learned = m.LearnedFrom(run.Source()) != ""
 	r.progress("%s: simulating rows %d to %d", run.Name, t.Row(run.From), t.Row(run.To-1))
 	var err error
 	if t.phase, err = score.Phases(m, &t.Run.Run); err != nil {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -63,7 +64,7 @@ var learned = sync.OnceValues(func() (*model.Model, []Run) {
 		panic(err)
 	}
 	all := []Run{heated("monday", 1, 400), heated("tuesday", 2, 400), heated("wednesday <b> & co", 3, 300)}
-	m, err := learn.Learn([]runs.Run{all[0].Run, all[1].Run}, learn.Options{Inputs: all[0].Inputs, Hypotheses: h, Date: "2026-01-02T03:04:05Z"})
+	m, err := learn.Learn(context.Background(), []runs.Run{all[0].Run, all[1].Run}, learn.Options{Inputs: all[0].Inputs, Hypotheses: h, Date: "2026-01-02T03:04:05Z"})
 	if err != nil {
 		panic(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"stirwatch/dynamics/model"
 )
@@ -13,6 +14,7 @@ import (
 type Run struct {
 	Name   string // file name without extension
 	SHA256 string
+	Began  time.Time   // when Time is 0; zero, or of 1970 in a log that counts from its own start, where unknown
 	Time   []float64   // s, rising
 	U      [][]float64 // one column per input; NaN is missing
 	Z      [][]float64 // one column per output, as Model.Outputs; NaN is missing
@@ -45,6 +47,16 @@ func (r *Run) Check(inputs, outputs int) error {
 		}
 	}
 	return nil
+}
+
+// Source says which recording r is.
+func (r *Run) Source() model.RunSource {
+	s := model.RunSource{Name: r.Name, SHA256: r.SHA256, Rows: len(r.Time)}
+	if r.Began.Year() > 1970 && len(r.Time) > 0 {
+		s.Began = r.Began.Add(time.Duration(r.Time[0] * float64(time.Second))).UTC().Format(time.RFC3339Nano)
+		s.Lasted = r.Time[len(r.Time)-1] - r.Time[0]
+	}
+	return s
 }
 
 // For gives run with its inputs as those of m.

@@ -52,9 +52,9 @@ func checkRange(m *model.Model, run *runs.Run, from, to int) (*runs.Run, error) 
 	return run, nil
 }
 
-// Follow lets e step through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
+// RunFilter lets e step through rows from ≤ i < to of run, whose columns are those of the model, and calls fn
 // after each with the estimate, which the next step overwrites.
-func Follow(e *filter.Estimator, run *runs.Run, from, to int, fn func(i int, est *filter.Estimate)) {
+func RunFilter(e *filter.Estimator, run *runs.Run, from, to int, fn func(i int, est *filter.Estimate)) {
 	u, z := make([]float64, len(run.U)), make([]float64, len(run.Z))
 	var est filter.Estimate
 	for i := from; i < to; i++ {

@@ -55,7 +55,7 @@ func Work(m *model.Model, run *runs.Run, from, to int) (*WorkingPoint, error) {
 		}
 	}
 	us, xs := make([][]float64, len(run.U)), make([][]float64, len(m.States))
-	Follow(filter.New(m), run, from, to, func(i int, est *filter.Estimate) {
+	RunFilter(filter.New(m), run, from, to, func(i int, est *filter.Estimate) {
 		if phases[i] != w.Phase || est.Blind {
 			return
 		}

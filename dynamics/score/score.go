@@ -4,7 +4,6 @@ package score
 
 import (
 	"math"
-	"slices"
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
@@ -56,16 +55,6 @@ func (t *tally) skill() (s model.Skill) {
 	return s
 }
 
-// learnedFrom tells if m was learned from run, by its hash or, where either has none, by its name.
-func learnedFrom(m *model.Model, run *runs.Run) bool {
-	return slices.ContainsFunc(m.Provenance.Runs, func(r model.RunSource) bool {
-		if r.SHA256 != "" && run.SHA256 != "" {
-			return r.SHA256 == run.SHA256
-		}
-		return r.Name == run.Name
-	})
-}
-
 // Score forecasts run and compares with what was measured: one line per horizon over all rows
 // above Output.ScoreAbove, then one per horizon over the windows in which the [Phase] does not change.
 // "T = set-point" is scored where the set-point is above zero (a controller that is off has none).
@@ -106,11 +95,12 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 		return nil, err
 	}
 	var out []model.Skill
+	held := m.LearnedFrom(run.Source()) == ""
 	for w, tallies := range [][]tally{all, steady} {
 		for k := range tallies {
 			s := tallies[k].skill()
 			s.Run, s.Way, s.Horizon, s.Windows = run.Name, way.String(), horizons[k], [...]string{model.AllRows, model.OnePhase}[w]
-			s.HeldOut = !learnedFrom(m, run)
+			s.HeldOut = held
 			out = append(out, s)
 		}
 	}

@@ -94,7 +94,7 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 	e := filter.ForSystem(t.S)
 	var fc filter.Forecast
 	origins := 0
-	Follow(e, t.Run, from, to, func(i int, _ *filter.Estimate) {
+	RunFilter(e, t.Run, from, to, func(i int, _ *filter.Estimate) {
 		if !(t.Run.Z[0][i] > t.S.Model.Outputs[0].Above()) {
 			return
 		}

@@ -1,0 +1,73 @@
+package learn
+
+import (
+	"maps"
+	"slices"
+
+	"stirwatch/dynamics/expr"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+)
+
+// solution is what has been found so far. A stage takes one and gives another; none is changed.
+type solution struct {
+	m       *model.Model
+	theta   []float64            // of m, SI: parameters, then coefficients
+	dropped map[string]string    // by [model.CandidateName]: why
+	starts  []map[string]float64 // by run: see model.RunSource.Start; nil until refined
+}
+
+// weighing is a fit that evidence is drawn from.
+type weighing struct {
+	f     *fitter
+	q     *normalEquations
+	theta []float64
+	se    []float64
+	weak  map[string]model.WeakForm // nil where no evidence is asked for
+}
+
+// without is s with term k dropped, and the reason; m and theta are those of the fit that follows.
+func (s *solution) without(k int, why string) *solution {
+	t := s.m.Terms[k]
+	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped)}
+	c.m.Terms = slices.Delete(c.m.Terms, k, k+1)
+	prune(c.m)
+	c.dropped[model.CandidateName(t.State, t.Name)] = why
+	return c
+}
+
+// copyOf is m with parameters, terms and states of its own.
+func copyOf(m *model.Model) *model.Model {
+	c := *m
+	c.Parameters, c.Terms, c.States = slices.Clone(m.Parameters), slices.Clone(m.Terms), slices.Clone(m.States)
+	return &c
+}
+
+// storeParameters writes theta (SI) into m.
+func storeParameters(m *model.Model, theta []float64) {
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		if !p.Fixed {
+			p.Value = min(p.Max, max(p.Min, expr.MustUnit(p.Unit).FromSI(theta[i])))
+		}
+	}
+	for i := range m.Terms {
+		t := &m.Terms[i]
+		if !t.Fixed {
+			t.Coefficient = max(0, theta[len(m.Parameters)+i]/expr.MustUnit(t.Unit).Scale)
+		}
+	}
+}
+
+// storeError writes the standard error of parameter i (SI) into m.
+func storeError(m *model.Model, i int, se float64) {
+	if !num.Finite(se) {
+		se = 0
+	}
+	if i < len(m.Parameters) {
+		m.Parameters[i].StdErr = se / expr.MustUnit(m.Parameters[i].Unit).Scale
+		return
+	}
+	t := &m.Terms[i-len(m.Parameters)]
+	t.StdErr = se / expr.MustUnit(t.Unit).Scale
+}
