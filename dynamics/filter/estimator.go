@@ -14,27 +14,12 @@ import (
 
 // How the filter steps and when it gives up.
 const (
-	MaxGap = 60.0 // s; a longer dt is a new start
-)
-
-const (
-	holdFor = 5.0 // s; an input that is missing keeps its last value this long
-)
-
-const (
+	MaxGap     = 60.0 // s; a longer dt is a new start
+	GateSigma  = 5.0  // a measurement further out than this many SD is rejected: it hardly counts
+	holdFor    = 5.0  // s; an input that is missing keeps its last value this long
 	blindAfter = 30.0 // s without an accepted measurement
-)
-
-const (
-	GateSigma = 5.0 // a measurement further out than this many SD is rejected: it hardly counts
-)
-
-const (
-	rejectFor = 3.0 // s of rejected measurements in a row after which the filter believes them
-)
-
-const (
-	belowRange = 5.0 // intervals end this far below the lowest reading of the training
+	rejectFor  = 3.0  // s of rejected measurements in a row after which the filter believes them
+	belowRange = 5.0  // intervals end this far below the lowest reading of the training
 )
 
 // Estimator is an extended Kalman filter over the states of a model. Measurements are fused one
@@ -44,7 +29,7 @@ type Estimator struct {
 	s *system.System
 
 	x, p    []float64 // SI
-	started bool
+	started bool      // the first output has been seen
 	r       *system.Stepper
 	gain    []float64 // of an update
 	fx, fp  []float64 // of a forecast
@@ -56,8 +41,9 @@ type Estimator struct {
 	half     []float64
 	past     delayLine
 	dead     float64
-	unseen   float64 // s since a measurement was accepted
-	refused  float64 // s of rejected measurements in a row
+	unseen   []float64 // by output: s since a measurement of the state that it shows was accepted, +Inf if never
+	refused  []float64 // by output: s of rejected measurements in a row
+	first    []float64 // by output: the newest reading before the start (SI), NaN if none
 
 	nis    float64 // smoothed normalised innovation squared of the first output: 1 is as expected
 	nisAge float64 // s since it was last renewed
@@ -88,6 +74,8 @@ func ForSystem(s *system.System) *Estimator {
 		u: make([]float64, s.NU), ahead: make([]float64, s.NU), age: make([]float64, s.NU),
 		now: make([]float64, s.Drives()), last: make([]float64, s.Drives()), half: make([]float64, s.Drives()), dead: s.DeadTime(),
 	}
+	outputs := len(s.Out)
+	e.unseen, e.refused, e.first = make([]float64, outputs), make([]float64, outputs), make([]float64, outputs)
 	e.past.init(e.dead, s.Drives())
 	e.byHold, e.byInputs, e.byPlan = e.holdDrives, e.inputDrives, e.planDrives
 	if s.Model.Plan != nil {
@@ -99,8 +87,7 @@ func ForSystem(s *system.System) *Estimator {
 
 // Reset forgets everything but the model.
 func (e *Estimator) Reset() {
-	e.started, e.unseen, e.refused = false, math.Inf(1), 0
-	e.nis, e.nisAge = 1, 0
+	e.forget()
 	for i := range e.age {
 		e.u[i], e.age[i] = 0, math.Inf(1)
 	}
@@ -110,13 +97,26 @@ func (e *Estimator) Reset() {
 	}
 }
 
+// forget drops what is known of the states.
+func (e *Estimator) forget() {
+	e.started = false
+	for o := range e.unseen {
+		e.unseen[o], e.refused[o], e.first[o] = math.Inf(1), 0, math.NaN()
+	}
+	e.nis, e.nisAge = 1, 0
+}
+
 // Step takes over inputs u (as Model.Inputs), lets dt seconds pass, fuses measurements z (as
 // Model.Outputs) and fills dst. Inputs are taken to change evenly between steps. NaN is missing. A
 // measurement should come once: one that repeats an old reading counts as new evidence.
 //
-// An input that is missing is held for 5 s; after that its default holds. Where it has none, or
-// without a measurement for 30 s, the estimate is blind, and the next measurement is a new start. After 3 s of rejected measurements
-// the filter believes them. Step does not allocate once dst has been used. u and z are not kept;
+// Every output starts the states that its measurement says something about ([system.System.Begins]); the
+// filter runs from the first measurement of the first output on. An output without a measurement for 30 s
+// starts its states anew with the next. After 3 s of rejected measurements in a row the filter believes
+// them.
+//
+// An input that is missing is held for 5 s; after that its default holds. Where it has none, or without a
+// measurement of the first output for 30 s, the estimate is blind. Step does not allocate once dst has been used. u and z are not kept;
 // wrong lengths panic.
 func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	if len(u) != len(e.u) || len(z) != len(e.m.Outputs) {
@@ -129,7 +129,9 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 		e.Reset()
 		dt = 0
 	}
-	e.unseen += dt
+	for o := range e.unseen {
+		e.unseen[o] += dt
+	}
 	e.nisAge += dt
 	blind := false
 	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
@@ -174,7 +176,7 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 			break
 		}
 	}
-	dst.Blind = blind || !e.started || e.unseen > blindAfter
+	dst.Blind = blind || !e.started || e.unseen[0] > blindAfter
 }
 
 func outside(v, lo, hi float64) bool {
@@ -196,7 +198,7 @@ func (e *Estimator) predict(dt float64) {
 		e.r.StepCov(e.x, e.p, h)
 	}
 	if !num.Finite(e.x...) || !num.Finite(e.p...) { // what the model makes of absurd inputs is no estimate
-		e.started = false
+		e.forget()
 	}
 }
 
@@ -209,7 +211,6 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		dst.Rejected = make([]bool, n)
 	}
 	dst.Rejected = dst.Rejected[:n]
-	accepted, rejected := false, -1
 	nx := e.s.NX
 	for i, v := range z {
 		dst.Innov[i], dst.InnovSD[i], dst.Ratio[i], dst.Rejected[i] = math.NaN(), math.NaN(), math.NaN(), false
@@ -219,36 +220,47 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		o := e.s.Out[i]
 		scale := e.s.Scale[o]
 		reading := v*scale + e.s.Offset[o]
-		begins := !e.started || e.unseen > blindAfter && !accepted // after so long the reading knows better
-		if begins {
+		begins := e.unseen[i] > blindAfter // after so long the reading knows better
+		switch {
+		case !e.started && i > 0:
+			e.first[i], e.unseen[i] = reading, 0
+			continue
+		case !e.started:
 			e.begin(reading)
+			begins = true
+		case begins:
+			e.restart(i, reading)
 		}
 		sd := e.m.Outputs[i].SD * scale
 		s := e.p[o*nx+o] + sd*sd
 		innov := reading - e.x[o]
 		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
 		dst.Ratio[i] = innov * innov / (s * GateSigma * GateSigma)
-		if i == 0 && !begins && (dst.Ratio[i] <= 1 || e.refused > 0) { // one spike by itself says nothing
+		if i == 0 && !begins && (dst.Ratio[i] <= 1 || e.refused[i] > 0) { // one spike by itself says nothing
 			e.smoothNIS(innov * innov / s)
 		}
-		if !(dst.Ratio[i] <= 1) {
-			// Not believed, but not ignored: it counts as if its noise were what makes it just
-			// pass, so that a spike hardly moves the estimate and a hard start does.
-			dst.Rejected[i] = true
-			rejected = i
-			Update(e.p, e.x, nx, o, innov, innov*innov/(GateSigma*GateSigma), e.gain)
+		if dst.Ratio[i] <= 1 {
+			e.accept(i)
+			Update(e.p, e.x, nx, o, innov, s, e.gain)
 			continue
 		}
-		accepted = true
-		Update(e.p, e.x, nx, o, innov, s, e.gain)
+		// Not believed, but not ignored: it counts as if its noise were what makes it just pass, so that
+		// a spike hardly moves the estimate and a hard start does.
+		dst.Rejected[i] = true
+		Update(e.p, e.x, nx, o, innov, innov*innov/(GateSigma*GateSigma), e.gain)
+		if e.refused[i] += dt; e.refused[i] > rejectFor { // the world has moved on, not the sensor
+			e.acceptRejected(i, reading)
+			e.accept(i)
+		}
 	}
-	switch {
-	case accepted:
-		e.unseen, e.refused = 0, 0
-	case rejected >= 0:
-		if e.refused += dt; e.refused > rejectFor { // the world has moved on, not the sensor
-			e.acceptRejected(rejected, z[rejected])
-			e.unseen, e.refused = 0, 0
+}
+
+// accept notes that the state which output i shows has been measured, whichever output that was.
+func (e *Estimator) accept(i int) {
+	e.refused[i] = 0
+	for k, o := range e.s.Out {
+		if o == e.s.Out[i] {
+			e.unseen[k] = 0
 		}
 	}
 }
@@ -275,11 +287,11 @@ func (e *Estimator) smoothNIS(ratio float64) {
 	e.nisAge = 0
 }
 
-// acceptRejected takes measurement i for true although the gate rejected it: the covariance grows until
-// it would pass. What the filter knows of hidden states is kept.
-func (e *Estimator) acceptRejected(i int, v float64) {
+// acceptRejected takes the reading (SI) of output i for true although the gate rejected it: the covariance
+// grows until it would pass. What the filter knows of hidden states is kept.
+func (e *Estimator) acceptRejected(i int, reading float64) {
 	nx, o := e.s.NX, e.s.Out[i]
-	innov := v*e.s.Scale[o] + e.s.Offset[o] - e.x[o]
+	innov := reading - e.x[o]
 	sd := e.m.Outputs[i].SD * e.s.Scale[o]
 	grow := innov * innov / max(e.p[o*nx+o], sd*sd)
 	for k := range e.p {
@@ -296,16 +308,49 @@ func (e *Estimator) acceptRejected(i int, v float64) {
 	}
 }
 
-// begin sets the states to those of a first reading.
+// begin sets all states: by the first reading (SI) of the first output, and by what others have shown
+// shortly before.
 func (e *Estimator) begin(reading float64) {
-	s := e.s
-	e.r.Begin(e.x, reading)
+	e.first[0] = reading
+	for o := 1; o < len(e.first); o++ {
+		if e.unseen[o] > blindAfter {
+			e.first[o] = math.NaN()
+		}
+	}
+	e.r.Begin(e.x, e.first)
 	clear(e.p)
-	for i, v := range s.StartVar {
-		e.p[i*s.NX+i] = v
+	for i, v := range e.s.StartVar {
+		e.p[i*e.s.NX+i] = v
 	}
 	e.started = true
 	e.nis, e.nisAge = 1, 0
+}
+
+// restart sets the states that output i starts by a reading (SI) after a long time without one, and leaves
+// the others as they are.
+func (e *Estimator) restart(i int, reading float64) {
+	if i > 0 {
+		e.r.BeginOther(e.x, i, reading)
+	} else {
+		copy(e.fx, e.x)
+		e.first[0] = reading
+		e.r.Begin(e.fx, e.first)
+		for _, state := range e.s.Begins[0] {
+			e.x[state] = e.fx[state]
+		}
+		e.nis, e.nisAge = 1, 0
+	}
+	Restart(e.p, e.s.NX, e.s.Begins[i], e.s.StartVar)
+}
+
+// Restart makes the covariance p (nx × nx) know of the given states only their variance at a start.
+func Restart(p []float64, nx int, states []int, variance []float64) {
+	for _, k := range states {
+		for j := range nx {
+			p[k*nx+j], p[j*nx+k] = 0, 0
+		}
+		p[k*nx+k] = variance[k]
+	}
 }
 
 // Reading is the first output as it is estimated, in its unit.

@@ -64,6 +64,14 @@ func newFitRun(m *model.Model, run *runs.Run, mask []bool) *fitRun {
 	return f
 }
 
+// readings fills dst with those of row i by output.
+func (f *fitRun) readings(dst []float64, i int) []float64 {
+	for o := range f.z {
+		dst[o] = f.z[o][i]
+	}
+	return dst
+}
+
 // choose spreads the origins of forecasts evenly over the warm rows, and fewer over the others. Every
 // run weighs the same, however many of its rows are warm.
 func (f *fitRun) choose() {

@@ -126,6 +126,7 @@ func (f *fitter) filtered(r *fitRun, theta []float64) {
 	start := r.start // of a second start nothing is known
 	x, sens, p := make([]float64, nx), make([]float64, nx*n), make([]float64, nx*nx)
 	started := false
+	seen, readings := make([]bool, len(s.Out)), make([]float64, len(s.Out))
 	hint := 0
 	r.rows, r.x0, r.s0 = r.rows[:0], r.x0[:0], r.s0[:0]
 	gain, t := make([]float64, nx), r.course.T
@@ -141,18 +142,26 @@ func (f *fitter) filtered(r *fitRun, theta []float64) {
 			continue
 		}
 		if !started {
-			q.Begin(x, sens, z, start)
+			q.Begin(x, sens, r.readings(readings, i), start)
 			start = nil
 			clear(p)
 			for k := range nx {
 				p[k*nx+k] = s.StartVar[k]
 			}
 			started = true
+			for o, z := range readings {
+				seen[o] = num.Finite(z)
+			}
 		}
 		for o, out := range s.Out {
 			z := r.z[o][i]
 			if !num.Finite(z) {
 				continue
+			}
+			if !seen[o] {
+				q.BeginOther(x, sens, o, z)
+				filter.Restart(p, nx, s.Begins[o], s.StartVar)
+				seen[o] = true
 			}
 			innov := z - x[out]
 			sd := s.Model.Outputs[o].SD * r.scale[o]
@@ -187,6 +196,7 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 	start := r.start
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	r.open, r.openS = num.Resize(r.open, rows*outputs), num.Resize(r.openS, rows*outputs*n)
+	readings := make([]float64, outputs)
 	started, hint := false, 0
 	for i := range rows {
 		for o := range outputs {
@@ -203,7 +213,7 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 			if !num.Finite(r.z[0][i]) {
 				continue
 			}
-			q.Begin(x, sens, r.z[0][i], start)
+			q.Begin(x, sens, r.readings(readings, i), start)
 			start = nil
 			started = true
 		}

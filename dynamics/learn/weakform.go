@@ -96,10 +96,11 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 		plain.prepare(&r, ones)
 		q, begin, at := plain.flow(ones), plain.flow(theta), r.course.T
 		x, rates, first := make([]float64, s.NX), make([]float64, s.NX), make([]float64, s.NX)
+		readings := make([]float64, len(r.z))
 		value := make([][]float64, len(r.rows)) // of the terms at every row, and of what is fixed
 		hint := 0
 		for o, i := range r.rows {
-			begin.Stepper.Begin(first, r.z[0][i])
+			begin.Stepper.Begin(first, r.readings(readings, i))
 			for j := range x {
 				if x[j] = first[j]; moves[j] {
 					x[j] = r.x0[o*s.NX+j]
@@ -242,7 +243,7 @@ func (f *fitter) moving(theta []float64) []bool {
 		r.course.Drive = nil
 		plain.prepare(&r, theta)
 		q, hint := plain.flow(theta), i
-		q.Begin(first, nil, r.z[0][i], nil)
+		q.Begin(first, nil, r.readings(make([]float64, len(r.z)), i), nil)
 		copy(x, first)
 		for i++; i < len(r.course.T); i++ {
 			q.Advance(&r.course, x, nil, nil, r.course.T[i-1], r.course.T[i], 0, &hint)

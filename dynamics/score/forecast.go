@@ -73,8 +73,8 @@ func RunFilter(e *filter.Estimator, run *runs.Run, from, to int, fn func(i int, 
 	}
 }
 
-// OpenLoop simulates rows from ≤ i < to from the first temperature there, with the measured inputs
-// and no temperature after it, and calls fn for every row.
+// OpenLoop simulates rows from ≤ i < to from the first temperature there (and what else is measured in
+// that row), with the measured inputs and no temperature after it, and calls fn for every row.
 func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 	run, err := checkRange(m, run, from, to)
 	if err != nil {
@@ -91,8 +91,12 @@ func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 	}
 	o := s.Out[0]
 	scale, off := s.Scale[o], s.Offset[o]
+	readings := make([]float64, len(s.Out))
+	for k, o := range s.Out {
+		readings[k] = run.Z[k][from]*s.Scale[o] + s.Offset[o]
+	}
 	x, p, drives := make([]float64, s.NX), make([]float64, s.NX*s.NX), make([]float64, s.Drives())
-	r.Begin(x, run.Z[0][from]*scale+off)
+	r.Begin(x, readings)
 	for i, v := range s.StartVar {
 		p[i*s.NX+i] = v
 	}

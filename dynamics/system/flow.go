@@ -1,6 +1,8 @@
 package system
 
 import (
+	"math"
+
 	"gonum.org/v1/gonum/floats"
 
 	"stirwatch/dynamics/expr"
@@ -40,11 +42,11 @@ func (s *System) Flow(theta []float64, lanes int, hidden []int) *Flow {
 	return q
 }
 
-// Begin sets the first states x from a reading (SI) and how they depend on the lanes; start is how far
+// Begin sets the first states x as [Stepper.Begin] does and how they depend on the lanes; start is how far
 // the hidden states are from there, nil: not at all, and of no lane.
-func (q *Flow) Begin(x, sens []float64, reading float64, start []float64) {
+func (q *Flow) Begin(x, sens, readings, start []float64) {
 	s := q.s
-	q.Stepper.Begin(x, reading)
+	q.Stepper.Begin(x, readings)
 	for h, v := range start {
 		x[q.hidden[h]] += v
 	}
@@ -58,6 +60,25 @@ func (q *Flow) Begin(x, sens []float64, reading float64, start []float64) {
 	if shared := len(s.Free); q.n > shared {
 		for h := range start {
 			sens[q.hidden[h]*q.n+shared+h] = 1
+		}
+	}
+	for o := 1; o < len(readings); o++ {
+		if !math.IsNaN(readings[o]) {
+			q.measured(sens, o)
+		}
+	}
+}
+
+// BeginOther is [Stepper.BeginOther] with the derivatives: what is measured depends on no lane.
+func (q *Flow) BeginOther(x, sens []float64, o int, reading float64) {
+	q.Stepper.BeginOther(x, o, reading)
+	q.measured(sens, o)
+}
+
+func (q *Flow) measured(sens []float64, o int) {
+	if q.n > 0 {
+		for _, state := range q.s.Begins[o] {
+			clear(sens[state*q.n : (state+1)*q.n])
 		}
 	}
 }

@@ -54,6 +54,7 @@ type System struct {
 	inputUnit     []unit.Unit // by input
 	Scale, Offset []float64   // by state: the state in its unit is (SI − Offset)/Scale
 	Out           []int       // by output: the state that it shows
+	Begins        [][]int     // by output: the states that its first reading starts, see findBeginners
 	noise, share  []float64   // by state
 	StartVar      []float64   // by state: variance of its start
 }
@@ -181,6 +182,7 @@ func compile(m *model.Model, fit bool) *System {
 	for _, o := range m.Outputs {
 		s.Out = append(s.Out, m.StateIndex(o.State))
 	}
+	s.findBeginners(b)
 	return s
 }
 
@@ -258,6 +260,49 @@ func (s *System) findFollowers(b *expr.Builder) {
 			s.follows = append(s.follows, d)
 		}
 	}
+}
+
+// findBeginners tells which output starts which state. An output starts the state that it shows, and
+// where that is a sensor the state that the sensor shows. Where two could start one the first does, and
+// the first output starts all that no other says anything about.
+func (s *System) findBeginners(b *expr.Builder) {
+	by := slices.Repeat([]int{-1}, s.NX)
+	claim := func(state, output int) {
+		if by[state] < 0 {
+			by[state] = output
+		}
+	}
+	for o, shown := range s.Out {
+		claim(shown, o)
+	}
+	for o, shown := range s.Out {
+		if of := s.sensorOf(b, shown); of >= 0 {
+			claim(of, o)
+		}
+	}
+	s.Begins = make([][]int, len(s.Out))
+	for state := range by {
+		claim(state, 0)
+		s.Begins[by[state]] = append(s.Begins[by[state]], state)
+	}
+}
+
+// sensorOf is the state of the same kind that state i shows with a lag of its own, −1 if i is no sensor: a
+// sensor depends on what it shows and itself alone, by what the parameters set, and nothing depends on it.
+func (s *System) sensorOf(b *expr.Builder, i int) (of int) {
+	of = -1
+	for _, d := range s.slopes {
+		switch {
+		case int(d.by) == i && int(d.of) != i, int(d.of) == i && b.Level(d.r) != expr.LevelParam:
+			return -1
+		case int(d.of) != i || int(d.by) == i:
+		case of >= 0 || expr.MustUnit(s.Model.States[d.by].Unit).Dim != expr.MustUnit(s.Model.States[i].Unit).Dim:
+			return -1
+		default:
+			of = int(d.by)
+		}
+	}
+	return of
 }
 
 // deriveParams adds the derivatives of the rates by the parameters that are learned. The dead time
