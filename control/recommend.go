@@ -101,6 +101,9 @@ func New(o Options) (*Recommender, error) {
 	if o.Expires == 0 {
 		o.Expires = defaultExpiry
 	}
+	if known(o.Ceiling) && known(o.SetPointMin) && o.Ceiling <= o.SetPointMin {
+		return nil, fmt.Errorf("ceiling: %g °C is not above the lowest set-point of %g °C", o.Ceiling, o.SetPointMin)
+	}
 	return &Recommender{o: o}, nil
 }
 
@@ -108,14 +111,17 @@ func known(v float64) bool { return v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0
 
 // Advise fills dst with the advice for s. The first rule that applies wins:
 //
-//  1. no advice on bad data, without a model, blind, or outside the training range;
+//  1. no advice on bad data, without a model, blind, outside the training range, or with a set-point
+//     below the lowest that may be advised;
 //  2. unreachable, where the spindle has sat within 1 % of a limit for more than 10 s with the
 //     temperature more than 10 K from the set-point, now and in the forecast, on the side that
 //     the limit explains (a warm-up at full speed that will arrive is no such case);
-//  3. a lower set-point, where the upper end of the 95 % forecast crosses the ceiling;
+//  3. a lower set-point, where it is above the highest that may be advised, or where the upper end of the
+//     95 % forecast crosses the ceiling; unreachable, where no set-point within the limits is lower;
 //  4. hold.
 //
-// Each has to last before it speaks and again before it falls silent, so that advice does not flap.
+// No rule advises a set-point beyond a limit, the ceiling included, nor a higher one while the forecast
+// crosses the ceiling. Each has to last before it speaks and again before it falls silent, so that advice does not flap.
 func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 	dt := s.Dt
 	if !(dt > 0) {
@@ -133,10 +139,13 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 		return
 	}
 	mean, far := last(s.Forecast)
+	stuck, hot := r.stuck(&s, mean, dt), r.tooHot(&s, dt) // both, so that neither's times stand still
 	switch {
-	case r.stuck(&s, mean, dt):
+	case stuck:
 		r.adviseUnreachable(dst, &s, mean, far)
-	case r.tooHot(&s, dt):
+	case s.SetPoint > r.highest():
+		r.adviseLimit(dst, &s, mean)
+	case hot:
 		r.adviseLower(dst, &s, mean)
 	default:
 		r.adviseHold(dst, &s, mean, far)
@@ -165,6 +174,8 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 		return "the tool temperature is unknown", ""
 	case !(s.SetPoint > 0):
 		return "the machine's controller has no set-point", ""
+	case known(r.o.SetPointMin) && s.SetPoint < r.o.SetPointMin:
+		return "the set-point is below the lowest that may be advised", ""
 	}
 	if mean, _ := last(s.Forecast); math.IsNaN(mean) {
 		return "there is no forecast", ""
@@ -236,8 +247,9 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
 	}
 	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean}
-	if math.Abs(r.clamp(mean)-mean) > farOff { // no set-point within the limits can be reached either
-		dst.SetPoint = math.NaN()
+	top, _ := peak(s.Forecast)
+	if math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint {
+		dst.SetPoint = math.NaN() // none within the limits can be reached either, or it would make matters worse
 	}
 	if r.changed(r.limit, s.SetPoint, s.SetPoint-s.Temperature, mean) {
 		limit, side := r.o.SpindleMax, "below"
@@ -255,9 +267,9 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 	if !known(r.o.Ceiling) {
 		return false
 	}
-	top, _ := highest(s.Forecast)
+	top, _ := peak(s.Forecast)
 	switch {
-	case top > r.o.Ceiling:
+	case r.tooHigh(top):
 		r.clear = 0
 		if r.crossing += dt; r.crossing >= crossFor {
 			if excess := top - r.o.Ceiling; !r.lowering || r.clamp(s.SetPoint-excess) < r.target-clearBy {
@@ -273,14 +285,16 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 	default:
 		r.crossing = 0
 	}
-	if r.lowering && s.SetPoint <= r.target { // the operator has done it
+	if r.lowering && s.SetPoint <= r.target && r.target > r.lowest() { // the operator has done it
 		r.lowering, r.crossing = false, 0
 	}
 	return r.lowering
 }
 
-// highest is the highest upper end of the forecast, °C, and when it is expected, s.
-func highest(f *filter.Forecast) (top, when float64) {
+func (r *Recommender) tooHigh(top float64) bool { return known(r.o.Ceiling) && top > r.o.Ceiling }
+
+// peak is the highest upper end of the forecast, °C, and when it is expected, s.
+func peak(f *filter.Forecast) (top, when float64) {
 	top = math.Inf(-1)
 	for i, upper := range f.Upper {
 		if upper > top {
@@ -290,10 +304,33 @@ func highest(f *filter.Forecast) (top, when float64) {
 	return top, when
 }
 
+// adviseLimit leads back a set-point that is above the highest that may be advised.
+func (r *Recommender) adviseLimit(dst *Recommendation, s *Situation, mean float64) {
+	to := min(r.target, r.clamp(r.highest()))
+	if !r.lowering {
+		to = r.clamp(r.highest())
+	}
+	*dst = Recommendation{Kind: Change, SetPoint: to, Predicted: mean}
+	if r.changed("limit", to, s.SetPoint, 0) {
+		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: the highest allowed is %g °C", s.SetPoint, to, r.highest())
+	}
+	dst.Reason = r.last.Reason
+}
+
 func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float64) {
+	if s.SetPoint <= r.target { // as low as it may be
+		*dst = Recommendation{Kind: Unreachable, SetPoint: math.NaN(), Predicted: mean}
+		if r.changed("lowest", s.SetPoint, 0, 0) {
+			top, when := peak(s.Forecast)
+			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C, and the set-point of %g °C is the lowest allowed",
+				when, top, r.o.Ceiling, s.SetPoint)
+		}
+		dst.Reason = r.last.Reason
+		return
+	}
 	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
 	if r.changed("lower", r.target, s.SetPoint, 0) {
-		top, when := highest(s.Forecast)
+		top, when := peak(s.Forecast)
 		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C",
 			s.SetPoint, r.target, when, top, r.o.Ceiling)
 	}
@@ -309,14 +346,26 @@ func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far fl
 	dst.Reason = r.last.Reason
 }
 
+// lowest and highest are the set-points, °C, between which advice stays: 0, which is off, and +Inf where
+// there is no limit. What must not be exceeded must not be aimed at, so that the ceiling is a limit too.
+func (r *Recommender) lowest() float64 {
+	if known(r.o.SetPointMin) {
+		return r.o.SetPointMin
+	}
+	return 0
+}
+
+func (r *Recommender) highest() float64 {
+	top := math.Inf(1)
+	for _, limit := range []float64{r.o.SetPointMax, r.o.Ceiling} {
+		if known(limit) {
+			top = min(top, limit)
+		}
+	}
+	return top
+}
+
 // clamp rounds a set-point down to whole degrees and keeps it within its limits.
 func (r *Recommender) clamp(v float64) float64 {
-	v = math.Floor(v/roundTo) * roundTo
-	if known(r.o.SetPointMax) {
-		v = min(v, r.o.SetPointMax)
-	}
-	if known(r.o.SetPointMin) {
-		v = max(v, r.o.SetPointMin)
-	}
-	return v
+	return max(r.lowest(), min(r.highest(), math.Floor(v/roundTo)*roundTo))
 }
