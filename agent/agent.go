@@ -18,6 +18,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
 	"stirwatch/sensors"
 )
 
@@ -48,8 +49,7 @@ type Agent struct {
 	estimator *estimator    // nil without a model
 	watch     *watch
 	advisor   *advisor // nil without a process section
-	runs      runWatch
-	rpm       signal
+	phases    phases
 	recordAt  int64 // frame time at which estimates are recorded next
 
 	// slow takes work that waits for the disk away from the tick.
@@ -72,7 +72,7 @@ func New(opt Options) (*Agent, error) {
 		opt:   opt,
 		board: sensors.NewBoard(opt.Registry),
 		frame: sensors.NewFrame(opt.Registry.Len()),
-		watch: newWatch(opt.Registry, opt.Model),
+		watch: newWatch(opt.Registry, opt.Sources, opt.Model),
 		slow:  make(chan func(), 64),
 	}
 	var err error
@@ -86,7 +86,7 @@ func New(opt Options) (*Agent, error) {
 			return nil, err
 		}
 	}
-	if a.rpm, err = signalFor(opt.Registry, sensors.SpindleSpeed, "rpm"); err != nil {
+	if a.phases, err = newPhases(opt.Registry); err != nil {
 		return nil, err
 	}
 	a.snap.init(opt.Registry.Len(), a.estimator)
@@ -103,8 +103,8 @@ func def(d *time.Duration, v time.Duration) {
 func (a *Agent) Run(ctx context.Context) error {
 	a.returned()
 	g, ctx := errgroup.WithContext(ctx)
-	for _, s := range a.opt.Sources {
-		g.Go(func() error { a.supervise(ctx, s); return nil })
+	for i, s := range a.opt.Sources {
+		g.Go(func() error { a.supervise(ctx, s, feed{a, int32(i)}); return nil })
 	}
 	g.Go(func() error { return a.housekeep(ctx) })
 	g.Go(func() error { return a.beat(ctx) })
@@ -163,7 +163,6 @@ func (a *Agent) follow(step time.Duration, now int64) {
 	}
 	a.board.Shift(step)
 	a.frame.Time += int64(step)
-	a.runs.shift(step)
 	a.recordAt += int64(step)
 }
 
@@ -196,6 +195,7 @@ func (a *Agent) tick(now int64) {
 	if a.estimator != nil {
 		a.estimator.step(a.dt, a.frame) // predict, fuse, forecast
 	}
+	a.phases.step(a.dt, a.frame, a.estimator)
 	a.watch.judge(a.dt, a.frame, a.estimator)
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)
@@ -228,9 +228,8 @@ func (a *Agent) gather(now int64) bool {
 // publish records what changed and renews the snapshot.
 func (a *Agent) publish() {
 	t := a.frame.Time
-	rpm := a.rpm.value(a.frame)
-	if began, ended := a.runs.update(t, rpm, rpm == rpm); began != 0 || ended != 0 {
-		a.keepRun(began, ended)
+	if change := a.phases.change; change != phase.Same {
+		a.keepRun(change, t-int64(a.phases.Ago*1e9))
 	}
 	a.watch.record(a.opt.Journal, t)
 	if a.advisor != nil {
@@ -245,19 +244,19 @@ func (a *Agent) publish() {
 	a.mu.Unlock()
 }
 
-// keepRun gives the begin or end of a run to the housekeeper. The queue is far longer than runs
-// can be short; should it be full all the same, the run's mark is lost and the log says so.
-func (a *Agent) keepRun(began, ended int64) {
+// keepRun gives the begin or end of a run, at the instant at, to the housekeeper. The queue is far longer
+// than runs can be short; should it be full all the same, the run's mark is lost and the log says so.
+func (a *Agent) keepRun(change phase.Run, at int64) {
 	select {
 	case a.slow <- func() {
 		var err error
-		if began != 0 {
-			name := time.Unix(0, began).UTC().Format("20060102-150405")
+		if change == phase.Began {
+			name := time.Unix(0, at).UTC().Format("20060102-150405")
 			a.opt.Log.Info("run begins", "run", name)
-			_, err = a.opt.Journal.BeginRun(name, "", began)
+			_, err = a.opt.Journal.BeginRun(name, "", at)
 		} else {
 			a.opt.Log.Info("run ends")
-			err = a.opt.Journal.EndRun(ended)
+			err = a.opt.Journal.EndRun(at)
 		}
 		if err != nil {
 			a.opt.Log.Error("run could not be marked in the journal", "error", err)
@@ -287,9 +286,8 @@ func (a *Agent) housekeep(ctx context.Context) error {
 // finish does what is left once the tick has stopped. A run that is going on ends for the record:
 // what happens unwatched belongs to no run.
 func (a *Agent) finish() {
-	if a.runs.running {
-		a.runs.running = false
-		a.keepRun(0, a.runs.lastTurning)
+	if a.phases.Stop() == phase.Ended {
+		a.keepRun(phase.Ended, a.frame.Time-int64(a.phases.Ago*1e9))
 	}
 	a.catchUp()
 	a.recordHealth(a.opt.Clock.Now())

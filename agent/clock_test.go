@@ -28,28 +28,3 @@ func TestClockFollowsStepsAndTellsThem(t *testing.T) {
 		}
 	})
 }
-
-func TestRunWatch(t *testing.T) {
-	var r runWatch
-	sec := int64(time.Second)
-	var began, ended []int64
-	for s := range int64(600) {
-		rpm := 0.0
-		switch {
-		case s == 5: // a nudge is not a run
-			rpm = 100
-		case s >= 10 && s < 200, s >= 260 && s < 300: // a stop of a minute stays in the run
-			rpm = 450
-		}
-		b, e := r.update(1000*sec+s*sec, rpm, true)
-		if b != 0 {
-			began = append(began, b/sec-1000)
-		}
-		if e != 0 {
-			ended = append(ended, e/sec-1000)
-		}
-	}
-	if len(began) != 1 || began[0] != 10 || len(ended) != 1 || ended[0] != 299 {
-		t.Fatalf("began %v, ended %v; want [10], [299]", began, ended)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"stirwatch/agent/anomaly"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/phase"
 	"stirwatch/sensors"
 )
 
@@ -17,7 +18,8 @@ type Snapshot struct {
 	Value     []float64
 	Age       []time.Duration
 	Status    []sensors.Status
-	Running   bool
+	Phase     phase.Phase
+	Running   bool            // a run is going on
 	Estimate  filter.Estimate // empty without a model
 	Forecast  filter.Forecast
 	Why       filter.Attribution // of the change in the next 30 s
@@ -34,7 +36,7 @@ func (s *Snapshot) init(channels int, e *estimator) {
 // fill copies what the tick holds.
 func (s *Snapshot) fill(a *Agent) {
 	f := a.frame
-	s.Tick, s.Time, s.Running = f.Tick, f.Time, a.runs.running
+	s.Tick, s.Time, s.Phase, s.Running = f.Tick, f.Time, a.phases.Phase, a.phases.Running
 	copy(s.Value, f.Value)
 	copy(s.Age, f.Age)
 	copy(s.Status, f.Status)
@@ -43,23 +45,29 @@ func (s *Snapshot) fill(a *Agent) {
 		a.estimator.forecast.CopyTo(&s.Forecast)
 		a.estimator.why.CopyTo(&s.Why)
 	}
-	s.Anomalies = a.watch.standing(s.Anomalies[:0])
+	s.Anomalies = a.watch.set.Standing(s.Anomalies[:0])
 	if a.advisor != nil {
 		s.Advice = a.advisor.advice
 	}
+}
+
+// CopyTo makes dst say the same, in slices of its own.
+func (s *Snapshot) CopyTo(dst *Snapshot) {
+	own := *dst
+	*dst = *s
+	dst.Value = append(own.Value[:0], s.Value...)
+	dst.Age = append(own.Age[:0], s.Age...)
+	dst.Status = append(own.Status[:0], s.Status...)
+	dst.Anomalies = append(own.Anomalies[:0], s.Anomalies...)
+	dst.Estimate, dst.Forecast, dst.Why = own.Estimate, own.Forecast, own.Why
+	s.Estimate.CopyTo(&dst.Estimate)
+	s.Forecast.CopyTo(&dst.Forecast)
+	s.Why.CopyTo(&dst.Why)
 }
 
 // Snapshot copies the state of the last tick into dst, reusing its slices. Safe for concurrent use.
 func (a *Agent) Snapshot(dst *Snapshot) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := &a.snap
-	dst.Tick, dst.Time, dst.Running, dst.Advice = s.Tick, s.Time, s.Running, s.Advice
-	dst.Value = append(dst.Value[:0], s.Value...)
-	dst.Age = append(dst.Age[:0], s.Age...)
-	dst.Status = append(dst.Status[:0], s.Status...)
-	dst.Anomalies = append(dst.Anomalies[:0], s.Anomalies...)
-	s.Estimate.CopyTo(&dst.Estimate)
-	s.Forecast.CopyTo(&dst.Forecast)
-	s.Why.CopyTo(&dst.Why)
+	a.snap.CopyTo(dst)
 }

@@ -18,13 +18,13 @@ const (
 
 // supervise runs a source until ctx ends or a finite source is exhausted, and reopens it when
 // it fails. A source that panics fails: one broken driver must not take the others along.
-func (a *Agent) supervise(ctx context.Context, s sensors.Source) {
+func (a *Agent) supervise(ctx context.Context, s sensors.Source, to sensors.Sink) {
 	log := a.opt.Log.With("source", s.Name())
 	wait := firstRetry
 	var said string
 	for {
 		began := time.Now()
-		err := runSource(ctx, s, a)
+		err := runSource(ctx, s, to)
 		if ctx.Err() != nil {
 			return
 		}

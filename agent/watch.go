@@ -2,6 +2,8 @@ package agent
 
 import (
 	"math"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"stirwatch/agent/anomaly"
@@ -10,105 +12,170 @@ import (
 	"stirwatch/sensors"
 )
 
-// Delays of the anomalies, s: how long a condition must last to be raised, and its absence to be
-// cleared. A missing value has already been waited for by the channel's max age.
-const (
-	missingOn, missingOff       = 0.5, 1.0
-	failureOn, failureOff       = 0.0, 2.0
-	rangeOn, rangeOff           = 0.0, 2.0
-	rateOn, rateOff             = 0.0, 2.0
-	innovationOn, innovationOff = 3.0, 5.0
-	outsideOn, outsideOff       = 5.0, 5.0
-	blindOn, blindOff           = 0.0, 1.0
-	firstWait                   = 10 * time.Second // for the first sample of a channel after start
-)
+// firstWait is how long the first sample of a channel, or of a source, may take after the start.
+const firstWait = 10 * time.Second
 
 // watch judges each frame and what the model says to it.
 type watch struct {
-	detectors []*anomaly.Detector
-	channels  []sensors.ChannelID // of the detectors, noChannel where an anomaly belongs to none
-	changed   []int               // detectors that changed at this tick
-	reg       *sensors.Registry
+	set     *anomaly.Set
+	reg     *sensors.Registry
+	sources []string
+	model   *model.Model
 
-	outputs []float64 // s since each measurement of the model was last new
-	lived   time.Duration
+	// Places in the set. What follows of a channel stands behind the first.
+	source  []int
+	channel []int // of the first of sensorCodes
+	output  []int
+	outside int
+	blind   int
+
+	origin []atomic.Int32 // by channel: the source that last fed it, anomaly.None if none has
+	fedBy  []int          // the same as the set knows it
+	unseen []float64      // by output: s since its measurement was last new
+	lived  time.Duration
 }
 
-const noChannel = sensors.ChannelID(math.MaxUint16)
+var sensorCodes = [...]anomaly.Code{anomaly.SensorMissing, anomaly.SensorFailure, anomaly.SensorOutOfRange, anomaly.SensorRate}
 
-// Detectors stand in this order: for each channel these four, then one per model output, then two
-// of the model.
-var sensorCodes = [...]struct {
-	code    anomaly.Code
-	on, off float64
-}{
-	{anomaly.SensorMissing, missingOn, missingOff},
-	{anomaly.SensorFailure, failureOn, failureOff},
-	{anomaly.SensorOutOfRange, rangeOn, rangeOff},
-	{anomaly.SensorRate, rateOn, rateOff},
-}
-
-func newWatch(reg *sensors.Registry, m *model.Model) *watch {
-	w := &watch{reg: reg}
-	add := func(code anomaly.Code, ch sensors.ChannelID, limit, on, off float64) {
-		w.detectors = append(w.detectors, anomaly.NewDetector(code, len(w.detectors), limit, on, off))
-		w.channels = append(w.channels, ch)
+func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model) *watch {
+	n := reg.Len()
+	w := &watch{set: &anomaly.Set{}, reg: reg, model: m, origin: make([]atomic.Int32, n), fedBy: make([]int, n)}
+	for i, s := range sources {
+		w.sources = append(w.sources, s.Name())
+		w.source = append(w.source, w.set.Add(anomaly.SourceMissing, anomaly.Subject{Source: i, Channel: anomaly.None}))
 	}
-	for id := range reg.Len() {
-		for _, c := range sensorCodes {
-			add(c.code, sensors.ChannelID(id), 0.5, c.on, c.off)
-		}
+	about := func(channel int) anomaly.Subject {
+		return anomaly.Subject{Source: anomaly.None, Channel: channel}
 	}
-	if m != nil {
-		for _, out := range m.Outputs {
-			ch := noChannel
-			if id, ok := reg.Find(sensors.Role(out.Name)); ok {
-				ch = id
+	for ch := range n {
+		w.origin[ch].Store(anomaly.None)
+		w.fedBy[ch] = anomaly.None
+		for i, code := range sensorCodes {
+			if k := w.set.Add(code, about(ch)); i == 0 {
+				w.channel = append(w.channel, k)
 			}
-			add(anomaly.Innovation, ch, 1, innovationOn, innovationOff)
 		}
-		w.outputs = make([]float64, len(m.Outputs))
-		add(anomaly.OutsideTraining, noChannel, 0.5, outsideOn, outsideOff)
-		add(anomaly.ModelBlind, noChannel, 0.5, blindOn, blindOff)
 	}
-	w.changed = make([]int, 0, len(w.detectors))
+	if m == nil {
+		return w
+	}
+	for _, out := range m.Outputs {
+		w.output = append(w.output, w.set.Add(anomaly.Innovation, about(w.measured(out.Name))))
+	}
+	w.unseen = make([]float64, len(m.Outputs))
+	w.outside = w.set.Add(anomaly.OutsideTraining, about(anomaly.None))
+	w.blind = w.set.Add(anomaly.ModelBlind, about(w.measured(m.Outputs[0].Name)))
 	return w
 }
 
-// judge takes one tick. It does not allocate.
+// measured is the channel of an output.
+func (w *watch) measured(output string) int {
+	if id, ok := w.reg.Find(sensors.Role(output)); ok {
+		return int(id)
+	}
+	return anomaly.None
+}
+
+// feed hands samples of one source in, and notes which channels it feeds.
+type feed struct {
+	*Agent
+	source int32
+}
+
+func (f feed) Emit(samples []sensors.Sample, ack sensors.Acker) {
+	for i := range samples {
+		if at := &f.watch.origin[samples[i].Channel]; at.Load() != f.source {
+			at.Store(f.source)
+		}
+	}
+	f.Agent.Emit(samples, ack)
+}
+
+// learnOrigins takes over which source feeds which channel.
+func (w *watch) learnOrigins() {
+	for ch := range w.fedBy {
+		source := int(w.origin[ch].Load())
+		if source == w.fedBy[ch] {
+			continue
+		}
+		w.fedBy[ch] = source
+		for i := range sensorCodes {
+			w.set.Feeds(w.channel[ch]+i, source)
+		}
+		if w.model != nil && ch == w.measured(w.model.Outputs[0].Name) {
+			w.set.Feeds(w.blind, source)
+		}
+	}
+}
+
+// judge takes one tick. It does not allocate but where an anomaly is raised.
 func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator) {
-	w.changed = w.changed[:0]
+	w.set.Tick()
+	w.learnOrigins()
 	w.lived += dt
 	s := dt.Seconds()
-	k := 0
-	step := func(dt, score float64) {
-		if w.detectors[k].Step(dt, score) != anomaly.Unchanged {
-			w.changed = append(w.changed, k)
+	for i, k := range w.source {
+		if w.set.Step(k, s, score(w.silent(i, f))) == anomaly.Raised {
+			w.set.Covers(k, w.channelsOf(i))
 		}
-		k++
 	}
-	for i := range f.Status {
-		st := f.Status[i]
-		missing := st.Signal == sensors.Missing && (st.Reason != sensors.NeverSeen || w.lived > firstWait)
-		step(s, score(missing))
-		step(s, score(st.Signal == sensors.Failure && st.Reason != sensors.Unwired)) // nobody expects a value there
-		step(s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.OutOfRange))
-		step(s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.RateOfChange))
+	for ch, k := range w.channel {
+		st := f.Status[ch]
+		w.set.Step(k, s, score(w.missing(st)))
+		w.set.Step(k+1, s, score(st.Signal == sensors.Failure && st.Reason != sensors.Unwired)) // nobody expects a value there
+		w.set.Step(k+2, s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.OutOfRange))
+		w.set.Step(k+3, s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.RateOfChange))
 	}
 	if e == nil {
 		return
 	}
-	for i, ratio := range e.estimate.Ratio {
-		w.outputs[i] += s
-		if math.IsNaN(ratio) { // nothing new is measured
-			k++
-			continue
+	for i, k := range w.output {
+		w.unseen[i] += s
+		if ratio := e.estimate.Ratio[i]; !math.IsNaN(ratio) { // else nothing new is measured
+			w.set.Step(k, w.unseen[i], ratio)
+			w.unseen[i] = 0
 		}
-		step(w.outputs[i], ratio)
-		w.outputs[i] = 0
 	}
-	step(s, score(len(e.estimate.Outside) > 0))
-	step(s, score(e.estimate.Blind && w.lived > firstWait))
+	w.set.Step(w.outside, s, score(len(e.estimate.Outside) > 0))
+	w.set.Step(w.blind, s, score(e.estimate.Blind && w.lived > firstWait))
+}
+
+func (w *watch) missing(st sensors.Status) bool {
+	return st.Signal == sensors.Missing && (st.Reason != sensors.NeverSeen || w.lived > firstWait)
+}
+
+// silent tells if source i says nothing: all of its channels are missing, of which there are several; or it
+// has never said anything, and there are channels that nobody feeds.
+func (w *watch) silent(i int, f *sensors.Frame) bool {
+	feeds, orphans := 0, 0
+	for ch, source := range w.fedBy {
+		switch {
+		case source == i && !w.missing(f.Status[ch]):
+			return false
+		case source == i:
+			feeds++
+		case source == anomaly.None && w.missing(f.Status[ch]):
+			orphans++
+		}
+	}
+	return feeds > 1 || feeds == 0 && orphans > 0
+}
+
+// channelsOf are those that source i feeds, or that nobody feeds where it has fed none yet.
+func (w *watch) channelsOf(i int) (fed []int) {
+	var orphans []int
+	for ch, source := range w.fedBy {
+		switch source {
+		case i:
+			fed = append(fed, ch)
+		case anomaly.None:
+			orphans = append(orphans, ch)
+		}
+	}
+	if fed == nil {
+		return orphans
+	}
+	return fed
 }
 
 func score(is bool) float64 {
@@ -118,30 +185,32 @@ func score(is bool) float64 {
 	return 0
 }
 
-// standing appends the anomalies that stand; Index is the channel, -1 where they belong to none.
-func (w *watch) standing(dst []anomaly.Anomaly) []anomaly.Anomaly {
-	for i, d := range w.detectors {
-		if a := d.Anomaly(); a.Active {
-			a.Index = -1
-			if w.channels[i] != noChannel {
-				a.Index = int(w.channels[i])
-			}
-			dst = append(dst, a)
-		}
+// text says for people what an anomaly is and what it is about, but for the channel of its tag.
+func (w *watch) text(a anomaly.Anomaly) string {
+	text := a.Code.Text()
+	if anomaly.Of(a.Code).About != anomaly.AboutSource {
+		return text
 	}
-	return dst
+	var names []string
+	for _, ch := range a.Channels {
+		names = append(names, w.reg.Channel(sensors.ChannelID(ch)).Name)
+	}
+	return text + ": " + strings.Join(names, ", ")
 }
 
 // record writes what was raised or cleared at this tick.
 func (w *watch) record(j *journal.Journal, t int64) {
-	for _, k := range w.changed {
-		a := w.detectors[k].Anomaly()
-		channel := ""
-		if w.channels[k] != noChannel {
-			channel = w.reg.Channel(w.channels[k]).Name
+	for _, k := range w.set.Changed() {
+		a := w.set.Anomaly(k)
+		channel, source := "", ""
+		switch anomaly.Of(a.Code).About {
+		case anomaly.AboutChannel:
+			channel = w.reg.Channel(sensors.ChannelID(a.About.Channel)).Name
+		case anomaly.AboutSource:
+			source = w.sources[a.About.Source]
 		}
-		j.Line(journal.Anomalies).Tag("code", string(a.Code)).Tag("channel", channel).
+		j.Line(journal.Anomalies).Tag("code", string(a.Code)).Tag("channel", channel).Tag("source", source).
 			Bool("active", a.Active).Float("score", a.Score).Float("limit", a.Limit).
-			Int("since", t-int64(a.Since*1e9)).Text("text", a.Code.Text()).End(t)
+			Int("since", t-int64(a.Since*1e9)).Text("text", w.text(a)).End(t)
 	}
 }

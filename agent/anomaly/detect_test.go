@@ -6,7 +6,7 @@ import (
 )
 
 func TestDetectorDelays(t *testing.T) {
-	d := NewDetector(Innovation, 3, 1, 2, 5)
+	d := NewDetector(1, 2, 5)
 	step := func(score float64, n int) (last Change) {
 		for range n {
 			last = d.Step(0.5, score)
@@ -24,7 +24,7 @@ func TestDetectorDelays(t *testing.T) {
 		t.Error("not raised at 2 s")
 	}
 	a := d.Anomaly()
-	if !a.Active || a.Code != Innovation || a.Index != 3 || a.Since != 2 || a.Score != 4 || a.Limit != 1 {
+	if !a.Active || a.Since != 2 || a.Score != 4 || a.Limit != 1 {
 		t.Errorf("anomaly %+v", a)
 	}
 	if step(0.5, 9) != Unchanged || step(7, 1) != Unchanged || step(0.5, 9) != Unchanged || !d.Anomaly().Active {
@@ -39,14 +39,14 @@ func TestDetectorDelays(t *testing.T) {
 }
 
 func TestDetectorWithoutDelay(t *testing.T) {
-	d := NewDetector(SensorMissing, 0, 0.5, 0, 0)
+	d := NewDetector(0.5, 0, 0)
 	if d.Step(0.1, 1) != Raised || d.Step(0.1, 0) != Cleared {
 		t.Error("no delay does not act at once")
 	}
 }
 
 func TestDetectorIgnoresWhatIsNotANumber(t *testing.T) {
-	d := NewDetector(Innovation, 0, 1, 1, 1)
+	d := NewDetector(1, 1, 1)
 	for range 10 {
 		if d.Step(1, math.NaN()) != Unchanged {
 			t.Fatal("NaN changes it")
@@ -72,7 +72,7 @@ func TestEveryCodeHasAText(t *testing.T) {
 }
 
 func TestDetectorDoesNotAllocate(t *testing.T) {
-	d := NewDetector(Innovation, 0, 1, 1, 1)
+	d := NewDetector(1, 1, 1)
 	if n := testing.AllocsPerRun(1000, func() { d.Step(1, 2); d.Step(2, 0) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

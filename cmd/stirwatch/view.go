@@ -108,8 +108,11 @@ func whyWords(a *filter.Attribution, unit string) string {
 
 func anomalyWords(c *cell, a anomaly.Anomaly) string {
 	w := a.Code.Text()
-	if a.Index >= 0 {
-		w = c.registry.Channel(sensors.ChannelID(a.Index)).Name + ": " + w
+	switch anomaly.Of(a.Code).About {
+	case anomaly.AboutSource:
+		w = fmt.Sprintf("%s: %s (%d channels)", c.sources[a.About.Source].Name(), w, len(a.Channels))
+	case anomaly.AboutChannel:
+		w = c.registry.Channel(sensors.ChannelID(a.About.Channel)).Name + ": " + w
 	}
 	return fmt.Sprintf("%s, %.0f s", w, a.Since)
 }
