@@ -70,7 +70,7 @@ func New(opt Options) (*Agent, error) {
 	}
 	a := &Agent{
 		opt:   opt,
-		board: sensors.NewBoard(opt.Registry),
+		board: sensors.NewBoard(opt.Registry, opt.DeviceClock),
 		frame: sensors.NewFrame(opt.Registry.Len()),
 		watch: newWatch(opt.Registry, opt.Sources, opt.Model),
 		slow:  make(chan func(), 64),
@@ -148,22 +148,30 @@ func (a *Agent) beat(ctx context.Context) error {
 			checked = now
 			if step := a.opt.Clock.Check(); step != 0 {
 				now, checked = now+int64(step), checked+int64(step)
-				a.follow(step, now)
+				a.stepped(step, now)
 			}
 		}
 		a.tick(now)
 	}
 }
 
-// follow moves what the agent holds along with a step of the clock.
-func (a *Agent) follow(step time.Duration, now int64) {
+// stepped moves what the agent holds along with a step of the arrival clock.
+func (a *Agent) stepped(step time.Duration, now int64) {
+	ruling := a.board.Shift(step)
 	a.Event(sensors.Event{Time: now, Source: "clock", Kind: sensors.ClockStep, Text: fmt.Sprintf("the wall clock was set by %v", step)})
-	if a.opt.DeviceClock {
+	a.shift(ruling)
+}
+
+// shift moves the tick's own instants along with a step of the clock that rules.
+func (a *Agent) shift(step time.Duration) {
+	if step == 0 {
 		return
 	}
-	a.board.Shift(step)
 	a.frame.Time += int64(step)
 	a.recordAt += int64(step)
+	if a.advisor != nil {
+		a.advisor.expires = 0 // what was recorded expires at another instant now: say it again
+	}
 }
 
 // Emit takes samples from a source: judged, shown to the tick, and kept. It is a [sensors.Sink].
@@ -203,16 +211,21 @@ func (a *Agent) tick(now int64) {
 	a.publish()
 }
 
-// gather fills the frame. It is false while time has not moved, or has not begun on the device's clock.
-func (a *Agent) gather(now int64) bool {
-	if a.opt.DeviceClock {
-		newest := a.board.Newest()
-		if newest.Status.Signal == sensors.Missing {
-			return false
-		}
-		now = newest.Time + max(0, now-newest.Arrival)
+// setBack is how far the devices' time may fall behind the last frame before it counts as set back.
+const setBack = time.Second
+
+// gather fills the frame. It is false while time has not moved, or has not begun on the devices' clock.
+func (a *Agent) gather(arrival int64) bool {
+	now, begun := a.board.Now(arrival)
+	if !begun {
+		return false
 	}
 	last := a.frame.Time
+	if step := time.Duration(now - last); a.opt.DeviceClock && a.frame.Tick > 0 && (step < -setBack || step > sensors.MaxAhead) {
+		a.Event(sensors.Event{Time: arrival, Source: "clock", Kind: sensors.ClockStep, Text: fmt.Sprintf("the devices' clock was set by %v", step)})
+		a.shift(step - a.opt.Tick)
+		last = a.frame.Time
+	}
 	if now <= last {
 		return false
 	}
@@ -221,7 +234,7 @@ func (a *Agent) gather(now int64) bool {
 		a.dt = time.Duration(now - last)
 	}
 	a.frame.Tick++
-	a.board.Gather(a.frame, now)
+	a.board.Gather(a.frame, now, arrival)
 	return true
 }
 

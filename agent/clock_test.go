@@ -1,9 +1,15 @@
 package agent
 
 import (
+	"fmt"
+	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"stirwatch/agent/journal"
+	"stirwatch/sensors"
 )
 
 func TestClockFollowsStepsAndTellsThem(t *testing.T) {
@@ -27,4 +33,109 @@ func TestClockFollowsStepsAndTellsThem(t *testing.T) {
 			t.Fatalf("clock does not follow: %d", c.Now()-time.Now().UnixNano())
 		}
 	})
+}
+
+// After a step of the wall clock what the tick holds moves along: no sample is fused again, advice is
+// said anew with its new end, and a run goes on.
+func TestAStepOfTheClockBackIsFollowed(t *testing.T) {
+	const hour = 3600 * second
+	a := agentOf(t, Options{Registry: cell(t), Model: learned(t), Process: process()})
+	now := 100_000 * second
+	for range 100 {
+		now += 1e8
+		put(a, now, 470, 4.2, 400, 8, 9, 475)
+		a.tick(now)
+	}
+	now -= hour
+	a.stepped(-time.Hour, now)
+	now += 1e8
+	a.tick(now)
+	if a.frame.Time != now || a.dt != 100*time.Millisecond || a.frame.Age[0] != 100*time.Millisecond || !a.frame.Status[0].IsGood() {
+		t.Errorf("the tick after it: at %d instead of %d, %v after the last, tool %v old, %s", a.frame.Time, now, a.dt, a.frame.Age[0], a.frame.Status[0])
+	}
+	if r := a.estimator.estimate.Ratio[0]; !math.IsNaN(r) {
+		t.Errorf("the last sample was fused again: ratio %g", r)
+	}
+	if !a.phases.Running {
+		t.Error("the run has ended")
+	}
+	after := 0
+	for _, l := range lines(t, a, journal.Recommendations) {
+		var expires, at int64
+		if _, rest, ok := strings.Cut(l, "expires="); ok {
+			fmt.Sscanf(rest, "%di", &expires)
+		}
+		fmt.Sscanf(l[strings.LastIndexByte(l, ' ')+1:], "%d", &at)
+		if at > 99_900*second {
+			continue // before the step
+		}
+		if after++; expires-at != 30*second {
+			t.Errorf("advice of %v after the step holds for %v", time.Duration(at-now), time.Duration(expires-at))
+		}
+	}
+	if after != 1 {
+		t.Errorf("%d recommendations on record after the step, want 1", after)
+	}
+}
+
+// With the device's clock ruling, a step of this computer's clock leaves the frame's time alone, but ages
+// by arrival move along.
+func TestADeviceClockKnowsNothingOfOurStep(t *testing.T) {
+	a := agentOf(t, Options{Registry: cell(t), DeviceClock: true})
+	now, device := 100_000*second, 50_000*second
+	put := func() {
+		a.Emit([]sensors.Sample{{Time: device, Arrival: now, Value: 470, Status: sensors.OK}}, nil)
+	}
+	put()
+	a.tick(now)
+	now -= 3600 * second
+	a.stepped(-time.Hour, now)
+	for range 10 {
+		now, device = now+second, device+second
+		a.tick(now)
+		if a.frame.Time != device {
+			t.Fatalf("frame at %v, the device at %v", time.Duration(a.frame.Time), time.Duration(device))
+		}
+	}
+	if a.frame.Status[0] != (sensors.Status{Signal: sensors.Missing, Reason: sensors.Stale}) {
+		t.Fatalf("10 s without a sample: %s, age %v", a.frame.Status[0], a.frame.Age[0])
+	}
+	put()
+	if a.tick(now + 1); !a.frame.Status[0].IsGood() {
+		t.Fatalf("with a sample: %s, age %v", a.frame.Status[0], a.frame.Age[0])
+	}
+}
+
+// With the device's clock ruling, one stamp a year ahead does not take the frame along, and a clock that
+// was set back is followed and put on record.
+func TestAWrongDeviceStampDoesNotMoveTheFrame(t *testing.T) {
+	a := agentOf(t, Options{Registry: cell(t), DeviceClock: true})
+	now := 100_000 * second
+	tick := func(ahead time.Duration) {
+		now += second
+		a.Emit([]sensors.Sample{{Time: now + int64(ahead), Arrival: now, Value: 470, Status: sensors.OK}}, nil)
+		a.tick(now)
+	}
+	tick(0)
+	tick(365 * 24 * time.Hour)
+	tick(0)
+	if a.frame.Time != now || a.dt != time.Second {
+		t.Fatalf("frame %v from now, step %v", time.Duration(a.frame.Time-now), a.dt)
+	}
+	for range 5 {
+		tick(10 * time.Minute)
+	}
+	for range 20 {
+		tick(0)
+		if a.dt > 10*time.Minute+time.Second {
+			t.Fatalf("step %v", a.dt)
+		}
+	}
+	if a.frame.Time != now || a.dt != time.Second || !a.frame.Status[0].IsGood() {
+		t.Fatalf("after the clock was set back: frame %v from now, step %v, %s", time.Duration(a.frame.Time-now), a.dt, a.frame.Status[0])
+	}
+	events := lines(t, a, journal.Events)
+	if len(events) != 1 || !strings.Contains(events[0], "kind=clock_step") || !strings.Contains(events[0], "the devices' clock was set by -9m59s") {
+		t.Errorf("events: %q", events)
+	}
 }

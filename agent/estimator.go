@@ -19,7 +19,6 @@ type signal struct {
 	id    sensors.ChannelID
 	unit  unit.Map // from the channel's unit
 	known bool     // a channel has the role
-	fused int64    // time of the sample last handed out by fresh
 }
 
 // signalFor finds the channel of a role and how to convert it to the unit named.
@@ -47,19 +46,13 @@ func (s *signal) value(f *sensors.Frame) float64 {
 	return s.unit.Apply(f.Value[s.id])
 }
 
-// fresh is the present good value if its sample is newer than the one last handed out, else NaN:
-// one sample must not be fused twice.
+// fresh is the present good value if its sample came since the frame before, else NaN: one sample
+// must not be fused twice.
 func (s *signal) fresh(f *sensors.Frame) float64 {
-	v := s.value(f)
-	if math.IsNaN(v) {
-		return v
-	}
-	at := f.Time - int64(f.Age[s.id])
-	if at == s.fused {
+	if !s.known || !f.Fresh[s.id] {
 		return math.NaN()
 	}
-	s.fused = at
-	return v
+	return s.value(f)
 }
 
 // estimator feeds frames to a model's filter.

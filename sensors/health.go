@@ -24,7 +24,7 @@ type Health struct {
 	mu        sync.Mutex
 	lastError string
 	lastBad   string
-	nextLog   time.Time
+	nextLog   int64
 }
 
 // Snapshot is a copy of a [Health] at one moment.
@@ -68,9 +68,9 @@ func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error)
 	n := h.Rejected.Add(1)
 	h.mu.Lock()
 	h.lastBad = fmt.Sprintf("%v: %.80q", why, raw)
-	due := !time.Unix(0, at).Before(h.nextLog)
+	due := at >= h.nextLog || at < h.nextLog-int64(rejectEvery) // the clock may have been set back
 	if due {
-		h.nextLog = time.Unix(0, at).Add(rejectEvery)
+		h.nextLog = at + int64(rejectEvery)
 	}
 	text := h.lastBad
 	h.mu.Unlock()

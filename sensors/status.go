@@ -55,10 +55,11 @@ const (
 	WrongUnit           // the payload names a unit that cannot be this channel's
 	NotANumber          // NaN or infinite
 	Device              // device reports another fault
+	FutureStamp         // stamped further ahead of its arrival than a clock may be fast
 )
 
 var reasonNames = [...]string{"", "never_seen", "stale", "sentinel", "unwired", "out_of_range", "rate_of_change",
-	"open_circuit", "saturated", "retained", "wrong_unit", "not_a_number", "device"}
+	"open_circuit", "saturated", "retained", "wrong_unit", "not_a_number", "device", "future_stamp"}
 
 // String is the name used in messages and in the reason tag of the record.
 func (r Reason) String() string { return name(reasonNames[:], int(r)) }
