@@ -6,6 +6,7 @@ import (
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 )
@@ -140,8 +141,7 @@ func (w *watch) record(j *journal.Journal, t int64) {
 		if w.channels[k] != noChannel {
 			channel = w.reg.Channel(w.channels[k]).Name
 		}
-		j.Line(journal.Anomalies).Tag("code", string(a.Code)).Tag("channel", channel).
-			Bool("active", a.Active).Float("score", a.Score).Float("limit", a.Limit).
-			Int("since", t-int64(a.Since*1e9)).Text("text", a.Code.Text()).End(t)
+		journal.Write(j, record.Anomaly{Time: t, Code: string(a.Code), Channel: channel,
+			Active: a.Active, Score: a.Score, Limit: a.Limit, Since: t - int64(a.Since*1e9), Text: a.Code.Text()})
 	}
 }
