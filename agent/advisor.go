@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/control"
 	"stirwatch/sensors"
 )
@@ -77,7 +78,6 @@ func (a *advisor) record(j *journal.Journal, t int64) {
 		return
 	}
 	a.said, a.expires = *n, t+int64(n.ExpiresIn*1e9)
-	j.Line(journal.Recommendations).Tag("kind", n.Kind.String()).
-		Float("set_point", n.SetPoint).Float("predicted", n.Predicted).
-		Int("expires", a.expires).Text("reason", n.Reason).End(t)
+	journal.Write(j, record.Recommendation{Time: t, Kind: n.Kind.String(),
+		SetPoint: n.SetPoint, Predicted: n.Predicted, Expires: a.expires, Reason: n.Reason})
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
@@ -188,11 +189,7 @@ func (a *Agent) Event(e sensors.Event) {
 		level = slog.LevelWarn
 	}
 	a.opt.Log.Log(context.Background(), level, string(e.Kind), "source", e.Source, "count", e.Count, "text", e.Text)
-	line := a.opt.Journal.Line(journal.Events).Tag("source", e.Source).Tag("kind", string(e.Kind)).Text("text", e.Text)
-	if e.Count > 0 {
-		line.Int("count", int64(e.Count))
-	}
-	line.End(e.Time)
+	journal.Write(a.opt.Journal, record.Event{Time: e.Time, Source: e.Source, Kind: string(e.Kind), Count: int64(e.Count), Text: e.Text})
 }
 
 // tick is one step at the instant now (ns since the Unix epoch, arrival clock).
@@ -318,14 +315,21 @@ func (a *Agent) catchUp() {
 	}
 }
 
+// recordHealth records the counters of the sources and of the upload.
 func (a *Agent) recordHealth(now int64) {
 	for _, s := range a.opt.Sources {
 		h := s.Health().Snapshot()
-		a.opt.Journal.Line(journal.Health).Tag("source", s.Name()).
-			Bool("connected", h.Connected).
-			Int("connects", int64(h.Connects)).Int("bytes", int64(h.Bytes)).Int("messages", int64(h.Messages)).
-			Int("samples", int64(h.Samples)).Int("rejected", int64(h.Rejected)).
-			Int("gaps", int64(h.Gaps)).Int("lost", int64(h.Lost)).Int("duplicates", int64(h.Duplicates)).
-			Float("skew_s", h.Skew.Seconds()).End(now)
+		journal.Write(a.opt.Journal, record.SourceHealth{Time: now, Source: s.Name(), Connected: h.Connected,
+			Connects: int64(h.Connects), Bytes: int64(h.Bytes), Messages: int64(h.Messages), Samples: int64(h.Samples),
+			Rejected: int64(h.Rejected), Gaps: int64(h.Gaps), Lost: int64(h.Lost), Duplicates: int64(h.Duplicates), Skew: h.Skew.Seconds()})
 	}
+	if !a.opt.Journal.Uploads() {
+		return
+	}
+	backlog, err := a.opt.Journal.Backlog()
+	if err != nil {
+		a.opt.Log.Error("the backlog cannot be counted", "error", err)
+		return
+	}
+	journal.Write(a.opt.Journal, record.UploadHealth{Time: now, Source: record.InfluxDB, Backlog: int64(backlog.Lines)})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
@@ -75,7 +76,7 @@ func put(a recorded, at int64, values ...float64) {
 }
 
 // lines are all records of a measurement, as line protocol.
-func lines(t testing.TB, a recorded, m journal.Measurement) []string {
+func lines(t testing.TB, a recorded, m record.Measurement) []string {
 	t.Helper()
 	if err := a.opt.Journal.Close(); err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func TestAnomaliesAreRaisedAndClearedInTheRecord(t *testing.T) {
 		}
 	}
 	got := map[string][]string{}
-	for _, l := range lines(t, a, journal.Anomalies) {
+	for _, l := range lines(t, a, record.Anomalies) {
 		if !strings.Contains(l, "channel=tool") {
 			continue
 		}
@@ -228,8 +229,8 @@ func TestReplayRunsTheWholeLadder(t *testing.T) {
 	if math.Abs(snap.Estimate.X[model.StateTool]-snap.Value[0]) > 20 || len(snap.Forecast.Mean) == 0 || !snap.Running {
 		t.Fatalf("estimate %v of %v, forecast %v, running %v", snap.Estimate.X, snap.Value[0], snap.Forecast.Mean, snap.Running)
 	}
-	for m, least := range map[journal.Measurement]int{
-		journal.Samples: 1800, journal.Estimates: 290 * 4, journal.Forecasts: 290 * 5, journal.Recommendations: 5, journal.Attributions: 290 * 2,
+	for m, least := range map[record.Measurement]int{
+		record.Samples: 1800, record.Estimates: 290 * 4, record.Forecasts: 290 * 5, record.Recommendations: 5, record.Attributions: 290 * 2,
 	} {
 		if n := len(lines(t, a, m)); n < least {
 			t.Errorf("%d %s, want at least %d", n, m, least)
@@ -294,7 +295,7 @@ func TestBeingAwayIsAGap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	gaps := lines(t, last, journal.Events)
+	gaps := lines(t, last, record.Events)
 	if len(gaps) != 1 || !strings.Contains(gaps[0], "kind=gap") || !strings.Contains(gaps[0], "source=journal") || !strings.Contains(gaps[0], "since 1970-01-01T00:16:40Z") {
 		t.Errorf("events: %q", gaps)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/sensors"
 )
 
@@ -60,7 +60,7 @@ func TestAStepOfTheClockBackIsFollowed(t *testing.T) {
 		t.Error("the run has ended")
 	}
 	after := 0
-	for _, l := range lines(t, a, journal.Recommendations) {
+	for _, l := range lines(t, a, record.Recommendations) {
 		var expires, at int64
 		if _, rest, ok := strings.Cut(l, "expires="); ok {
 			fmt.Sscanf(rest, "%di", &expires)
@@ -134,7 +134,7 @@ func TestAWrongDeviceStampDoesNotMoveTheFrame(t *testing.T) {
 	if a.frame.Time != now || a.dt != time.Second || !a.frame.Status[0].IsGood() {
 		t.Fatalf("after the clock was set back: frame %v from now, step %v, %s", time.Duration(a.frame.Time-now), a.dt, a.frame.Status[0])
 	}
-	events := lines(t, a, journal.Events)
+	events := lines(t, a, record.Events)
 	if len(events) != 1 || !strings.Contains(events[0], "kind=clock_step") || !strings.Contains(events[0], "the devices' clock was set by -9m59s") {
 		t.Errorf("events: %q", events)
 	}

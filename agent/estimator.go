@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
@@ -174,8 +175,7 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
 // record writes the present estimate and forecast.
 func (e *estimator) record(j *journal.Journal, t int64) {
 	for i := range e.model.States {
-		j.Line(journal.Estimates).Tag("state", e.model.States[i].Name).
-			Float("value", e.estimate.X[i]).Float("sd", e.estimate.SD[i]).End(t)
+		journal.Write(j, record.Estimate{Time: t, State: e.model.States[i].Name, Value: e.estimate.X[i], SD: e.estimate.SD[i]})
 	}
 	for i := range e.told {
 		in := &e.told[i]
@@ -183,36 +183,24 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 			continue // nothing new was measured
 		}
 		in.is = false
-		j.Line(journal.Estimates).Tag("measurement", e.model.Outputs[i].Name).
-			Float("innovation", in.value).Float("innovation_sd", in.sd).
-			Float("ratio", in.ratio).Bool("rejected", in.rejected).End(t)
+		journal.Write(j, record.Innovation{Time: t, Output: e.model.Outputs[i].Name,
+			Innovation: in.value, InnovationSD: in.sd, Ratio: in.ratio, Rejected: in.rejected})
 	}
 	state := e.model.Outputs[0].Name
 	for i, h := range e.forecast.Horizon {
 		if math.IsNaN(e.forecast.Mean[i]) {
 			continue // nothing measured yet
 		}
-		j.Line(journal.Forecasts).Tag("state", state).Tag("horizon", e.tags[i]).
-			Float("value", e.forecast.Mean[i]).Float("sd", e.forecast.SD[i]).
-			Float("lower", e.forecast.Lower[i]).Float("upper", e.forecast.Upper[i]).Int("made", t).
-			End(t + int64(h*1e9))
+		journal.Write(j, record.Forecast{Time: t + int64(h*1e9), State: state, Horizon: e.tags[i],
+			Value: e.forecast.Mean[i], SD: e.forecast.SD[i], Lower: e.forecast.Lower[i], Upper: e.forecast.Upper[i], Made: t})
 	}
 	if !math.IsNaN(e.why.Total) {
-		split(j.Line(journal.Attributions).Tag("of", "forecast").Tag("horizon", whyTag), &e.why).End(t)
+		journal.Write(j, record.Attribution{Time: t, Of: "forecast", Horizon: whyTag, Total: e.why.Total, Parts: record.Parts{Name: e.why.Term, Value: e.why.Part}})
 	}
 	if e.blamed {
 		e.blamed = false
-		split(j.Line(journal.Attributions).Tag("of", "innovation"), &e.blame).End(t)
+		journal.Write(j, record.Attribution{Time: t, Of: "innovation", Total: e.blame.Total, Parts: record.Parts{Name: e.blame.Term, Value: e.blame.Part}})
 	}
 }
 
 var whyTag = strconv.Itoa(whyAhead) + "s"
-
-// split writes the parts of an attribution.
-func split(l *journal.Line, a *filter.Attribution) *journal.Line {
-	l.Float("total", a.Total)
-	for i, name := range a.Term {
-		l.Float(name, a.Part[i])
-	}
-	return l
-}

@@ -8,6 +8,7 @@ import (
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 )
@@ -209,8 +210,7 @@ func (w *watch) record(j *journal.Journal, t int64) {
 		case anomaly.AboutSource:
 			source = w.sources[a.About.Source]
 		}
-		j.Line(journal.Anomalies).Tag("code", string(a.Code)).Tag("channel", channel).Tag("source", source).
-			Bool("active", a.Active).Float("score", a.Score).Float("limit", a.Limit).
-			Int("since", t-int64(a.Since*1e9)).Text("text", w.text(a)).End(t)
+		journal.Write(j, record.Anomaly{Time: t, Code: string(a.Code), Channel: channel, Source: source,
+			Active: a.Active, Score: a.Score, Limit: a.Limit, Since: t - int64(a.Since*1e9), Text: w.text(a)})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"stirwatch/agent/anomaly"
-	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/dynamics/phase"
 	"stirwatch/sensors"
 )
@@ -71,7 +71,7 @@ func TestOneDeadPortIsOneAnomaly(t *testing.T) {
 			}
 		}
 	}
-	all := lines(t, a, journal.Anomalies)
+	all := lines(t, a, record.Anomalies)
 	if len(all) != 3 {
 		t.Errorf("%d records, want the third port, the first, and its return:\n%s", len(all), strings.Join(all, "\n"))
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 )
 
 // Options of an upload; zero fields take the defaults named.
@@ -353,7 +354,8 @@ func (d *delivery) probe(why error) error {
 	if d.accepted > 0 || d.probed {
 		return nil
 	}
-	body, err := compress([]byte("health,source=influxdb probe=1i " + strconv.FormatInt(time.Now().UnixNano(), 10) + "\n"))
+	line, _ := record.Append(nil, "", &record.UploadHealth{Time: time.Now().UnixNano(), Source: record.InfluxDB, Probe: 1})
+	body, err := compress(line)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"stirwatch/agent/record"
 	"stirwatch/sensors"
 )
 
@@ -20,19 +21,6 @@ func BenchmarkAppendSamples(b *testing.B) {
 		s[0].Time += 1e6
 		s[0].Value += 0.25
 		j.AppendSamples(s, ack)
-	}
-}
-
-// The encode alone. Budget: 150 ns, 0 allocations.
-func BenchmarkEncodeSample(b *testing.B) {
-	k := newLineKeys("cell 1", testRegistry(b))
-	s := good(1751971390123456789, 421.3579)
-	buf := make([]byte, 0, 256)
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Time += 1e6
-		s.Value += 0.25
-		buf = k.appendSample(buf[:0], &s)
 	}
 }
 
@@ -81,7 +69,7 @@ func BenchmarkReadBack(b *testing.B) {
 	eventually(b, "stored", func() bool { return acked.Load() == 1000 })
 	for b.Loop() {
 		n := 0
-		if err := j.Records(b.Context(), Query{}, func(r *Record) error { n++; return nil }); err != nil || n != 1e6 {
+		if err := Rows(b.Context(), j.Reader, Query{}, func(*record.Sample) error { n++; return nil }); err != nil || n != 1e6 {
 			b.Fatal(n, err)
 		}
 	}

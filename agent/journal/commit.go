@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"stirwatch/agent/record"
 	"stirwatch/sensors"
 )
 
@@ -291,10 +292,9 @@ func (j *Journal) resume() {
 }
 
 func (j *Journal) gapEvent(g gap, why string) {
-	j.Line(Events).Tag("kind", string(sensors.Gap)).Tag("source", "journal").Int("count", int64(g.lines)).
-		Text("text", fmt.Sprintf("%d lines from %s to %s are missing: %s", g.lines,
-			time.Unix(0, g.from).UTC().Format(time.RFC3339Nano), time.Unix(0, g.to).UTC().Format(time.RFC3339Nano), why)).
-		End(j.opts.Clock())
+	Write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: string(sensors.Gap), Count: int64(g.lines),
+		Text: fmt.Sprintf("%d lines from %s to %s are missing: %s", g.lines,
+			time.Unix(0, g.from).UTC().Format(time.RFC3339Nano), time.Unix(0, g.to).UTC().Format(time.RFC3339Nano), why)})
 }
 
 // disposable is the last batch that may be removed without loss.

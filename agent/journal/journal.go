@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"stirwatch/agent/record"
 	"stirwatch/sensors"
 )
 
@@ -59,8 +60,6 @@ type Journal struct {
 	start time.Time // origin of the monotonic instants below
 	lock  *os.File
 	st    *store
-	keys  *lineKeys // its cache is guarded by mu
-	lines spareLines
 	acks  acker
 
 	// tally is held while batches stop counting as unsent: acknowledged or dropped, never both.
@@ -68,6 +67,7 @@ type Journal struct {
 	tally sync.Mutex
 
 	mu        sync.Mutex
+	samples   *record.SampleEncoder
 	room      sync.Cond // fill was emptied, or recording stopped
 	fill      pending
 	gap       gap  // what was lost since recording stopped
@@ -182,8 +182,8 @@ func Open(path string, opts Options) (*Journal, error) {
 	}
 	j := &Journal{
 		Reader: reader, opts: opts, log: opts.Log, start: time.Now(), lock: lock, st: st,
-		keys: newLineKeys(opts.Machine, opts.Registry),
-		full: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		samples: record.NewSampleEncoder(opts.Machine, opts.Registry),
+		full:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		pace: pace{commit: opts.Commit, quiet: quietMin},
 		sent: st.sent, unsent: st.unsent,
@@ -268,7 +268,7 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 	for i := range samples {
 		s := &samples[i]
 		n := len(p.buf)
-		if p.buf = j.keys.appendSample(p.buf, s); len(p.buf) == n {
+		if p.buf = j.samples.Append(p.buf, s); len(p.buf) == n {
 			skipped++
 			continue
 		}
@@ -288,19 +288,27 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 	}
 }
 
-// appendLine takes one finished line; it never waits.
-func (j *Journal) appendLine(line []byte, stamp int64) {
+// Write records a row other than a [record.Sample], for which [Journal.AppendSamples] is. It never
+// waits: when the journal is full of what the disk does not take, the row is counted as lost. A row
+// without any field is counted as skipped. It does not allocate once the journal is warm.
+func Write[R record.Row](j *Journal, r R) {
 	now := j.now()
 	j.mu.Lock()
 	p := &j.fill
-	if j.suspended || j.closed || len(p.buf) >= 2*j.opts.MaxPending {
+	wake, before := p.empty(), len(p.buf)
+	line, stamp := record.Append(p.buf, j.opts.Machine, &r)
+	switch {
+	case len(line) == before:
+		j.mu.Unlock()
+		j.skipped.Add(1)
+		return
+	case j.suspended || j.closed || before >= 2*j.opts.MaxPending:
 		j.gap.add(stamp, stamp, 1)
 		j.mu.Unlock()
 		j.lost.Add(1)
 		return
 	}
-	wake, before := p.empty(), len(p.buf)
-	p.buf = append(p.buf, line...)
+	p.buf = line
 	p.note(stamp)
 	wake = j.touch(now, wake, before)
 	j.mu.Unlock()
@@ -403,6 +411,9 @@ func (j *Journal) Backlog() (Backlog, error) {
 	}
 	return b, err
 }
+
+// Uploads tells whether somebody is expected to call [Journal.Sent].
+func (j *Journal) Uploads() bool { return !j.opts.Archive }
 
 // Full gives a channel that is signalled when at least lines unsent lines are stored. There is
 // one such watch; a later call replaces it.

@@ -26,6 +26,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"stirwatch/agent/record"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -113,17 +114,14 @@ func TestLinesAsWritten(t *testing.T) {
 		good(1751971390123456789, 421.35),
 		{Time: 2, Value: -2, Channel: 1, Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}},
 		{Time: 3, Value: math.NaN(), Status: sensors.OK},
-		{Time: 3, Value: math.Inf(1), Status: sensors.OK},
 		{Time: 3, Value: 1, Channel: 99, Status: sensors.OK},
-		good(4, 500), good(5, math.Copysign(0, -1)), good(6, 1e21), good(7, 5e-324),
 	}, nil)
-	j.Line(Estimates).Tag("state", "tool temperature").Tag("none", "").Float("value", 1.5).Float("sd", math.NaN()).
-		Int("n", -3).Bool("rejected", true).Text("why", "a \"b\"\\\nc\xff").End(8)
-	j.Line(Estimates).Tag("state", "x").Float("value", math.NaN()).End(9)
+	Write(j, record.Estimate{Time: 8, State: "tool temperature", Value: 1.5, SD: math.NaN()})
+	Write(j, record.Estimate{Time: 9, State: "x", Value: math.NaN(), SD: math.NaN()})
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s := j.Stats(); s.Lines != 7 || s.Skipped != 4 || s.Stored != 7 || s.Lost != 0 {
+	if s := j.Stats(); s.Lines != 3 || s.Skipped != 3 || s.Stored != 3 || s.Lost != 0 {
 		t.Errorf("counted %+v", s)
 	}
 	r, err := OpenReader(path)
@@ -131,39 +129,19 @@ func TestLinesAsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	want := strings.Split(`samples,channel=tool,machine=cell\ 1,unit=°C value=421.35 1751971390123456789
+	want := `samples,channel=tool,machine=cell\ 1,unit=°C value=421.35 1751971390123456789
 samples,channel=odd\,\ name\=1/,machine=cell\ 1,quality=failure,reason=sentinel,unit=°C value=-2 2
-samples,channel=tool,machine=cell\ 1,unit=°C value=500 4
-samples,channel=tool,machine=cell\ 1,unit=°C value=-0 5
-samples,channel=tool,machine=cell\ 1,unit=°C value=1e+21 6
-samples,channel=tool,machine=cell\ 1,unit=°C value=5e-324 7
-estimates,machine=cell\ 1,state=tool\ temperature value=1.5,n=-3i,rejected=true,why="a \"b\"\\ c�" 8`, "\n")
-	got := allLines(t, r)
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("lines\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+estimates,machine=cell\ 1,state=tool\ temperature value=1.5 8`
+	if got := strings.Join(allLines(t, r), "\n"); got != want {
+		t.Errorf("lines\n%s\nwant\n%s", got, want)
 	}
-
-	var recs []Record
-	err = r.Records(t.Context(), Query{From: 2, To: 9}, func(rec *Record) error {
-		c := *rec
-		c.Tags, c.Fields = append([]Tag(nil), rec.Tags...), append([]Field(nil), rec.Fields...)
-		recs = append(recs, c)
-		return nil
-	})
-	if err != nil || len(recs) != 6 {
-		t.Fatalf("%d records, %v", len(recs), err)
-	}
-	if r := recs[0]; r.Tag("channel") != "odd, name=1/" || r.Tag("quality") != "failure" || r.Field("value").Float != -2 || r.Time != 2 {
-		t.Errorf("sample read back as %+v", r)
-	}
-	if v := recs[2].Field("value").Float; v != 0 || !math.Signbit(v) {
-		t.Errorf("-0 read back as %v", v)
-	}
-	if r := recs[5]; r.Measurement != Estimates || r.Field("n").Int != -3 || !r.Field("rejected").Bool || r.Field("why").Text != "a \"b\"\\ c\ufffd" || r.Field("sd") != nil {
-		t.Errorf("estimate read back as %+v", r)
+	var samples []record.Sample
+	if err := Rows(t.Context(), r, Query{From: 2, To: 9}, func(x *record.Sample) error { samples = append(samples, *x); return nil }); err != nil ||
+		len(samples) != 1 || samples[0] != (record.Sample{Time: 2, Channel: "odd, name=1/", Unit: "°C", Quality: "failure", Reason: "sentinel", Value: -2}) {
+		t.Errorf("%+v, %v", samples, err)
 	}
 	n := 0
-	if err := r.Records(t.Context(), Query{From: math.MinInt64, Measurement: Estimates}, func(*Record) error { n++; return nil }); err != nil || n != 1 {
+	if err := Rows(t.Context(), r, Query{From: math.MinInt64}, func(*record.Estimate) error { n++; return nil }); err != nil || n != 1 {
 		t.Errorf("%d estimates, %v", n, err)
 	}
 }
@@ -269,7 +247,7 @@ func TestDamagedBatchIsNamedAndTheRestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := 0
-			err := j.Records(t.Context(), Query{}, func(*Record) error { n++; return nil })
+			err := Rows(t.Context(), j.Reader, Query{}, func(*record.Sample) error { n++; return nil })
 			var damage *DamageError
 			if !errors.As(err, &damage) || damage.Batches != 1 || n != 2 || !strings.Contains(err.Error(), "batch 2 is damaged") {
 				t.Errorf("%d records, %v", n, err)
@@ -398,8 +376,8 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := make(map[int64]bool)
-		if err := r.Records(t.Context(), Query{}, func(rec *Record) error {
-			seen[rec.Time] = rec.Field("value").Float == float64(rec.Time)
+		if err := Rows(t.Context(), r, Query{}, func(x *record.Sample) error {
+			seen[x.Time] = x.Value == float64(x.Time)
 			return nil
 		}); err != nil {
 			t.Fatal(err)
@@ -705,7 +683,7 @@ func TestDiskFullStopsRecordingAndGoesOn(t *testing.T) {
 	if s := j.Stats(); s.Err == "" || s.Lost == 0 {
 		t.Errorf("stopped without saying so: %+v", s)
 	}
-	j.Line(Health).Int("x", 1).End(2) // records are counted too, and do not wait
+	Write(j, record.Event{Time: 2, Source: "x", Kind: "silent"}) // records are counted too, and do not wait
 	limitPages(t, j, 0)
 	eventually(t, "recording again", func() bool { return j.Stats().Recording })
 	appendDurably(t, j, good(5e6, 1))
@@ -721,18 +699,18 @@ func TestDiskFullStopsRecordingAndGoesOn(t *testing.T) {
 		t.Errorf("gaps name %d lines, %d were lost", missing, s.Lost)
 	}
 	events, kept := 0, 0
-	if err := j.Records(t.Context(), Query{}, func(r *Record) error {
-		if r.Measurement == Events && r.Tag("kind") == "gap" {
-			events++
-			if r.Field("count").Int != int64(missing) {
-				t.Errorf("event says %d", r.Field("count").Int)
+	if err := errors.Join(
+		Rows(t.Context(), j.Reader, Query{}, func(e *record.Event) error {
+			if e.Kind == "gap" {
+				events++
+				if e.Count != int64(missing) {
+					t.Errorf("event says %d", e.Count)
+				}
 			}
-		}
-		if r.Measurement == Samples {
-			kept++
-		}
-		return nil
-	}); err != nil {
+			return nil
+		}),
+		Rows(t.Context(), j.Reader, Query{}, func(*record.Sample) error { kept++; return nil }),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if events != 1 || kept+missing != 3000+bursts*each+1+1 {
@@ -860,26 +838,6 @@ func TestRunsAuditRefused(t *testing.T) {
 	}
 }
 
-func TestSchemaNamesEverything(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/influxdb.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range Schema {
-		names := []string{string(table.Name)}
-		for _, n := range append(table.Tags, table.Fields...) {
-			if !strings.HasPrefix(n[0], "<") {
-				names = append(names, n[0])
-			}
-		}
-		for _, n := range names {
-			if !bytes.Contains(doc, []byte("`"+n+"`")) {
-				t.Errorf("docs/influxdb.md does not name `%s` of %s", n, table.Name)
-			}
-		}
-	}
-}
-
 func TestNoAllocations(t *testing.T) {
 	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{Commit: time.Hour, MaxPending: 1 << 30})
 	samples := []sensors.Sample{good(1751971390123456789, 421.3579), {Time: 2, Value: 1, Status: sensors.Status{Signal: sensors.Failure}}}
@@ -893,8 +851,8 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("AppendSamples allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(500, func() {
-		j.Line(Estimates).Tag("state", "tool temperature").Float("value", 1.5).Int("n", 3).Bool("b", true).Text("t", "text").End(8)
-	}); n != 0 && !raceEnabled {
+		Write(j, record.Anomaly{Time: 8, Code: "innovation", Channel: "tool", Active: true, Score: 1.5, Limit: 1, Text: "text"})
+	}); n != 0 {
 		t.Errorf("a record allocates %v times", n)
 	}
 }
@@ -916,65 +874,12 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func FuzzReadBack(f *testing.F) {
+func FuzzSelects(f *testing.F) {
 	f.Add([]byte("samples,channel=a,machine=m value=1.5 10\n"))
-	f.Add([]byte("a,b=c d=\"e\\\"f\",g=1i,h=true 5\nbroken\n\n# x\na b=1 2"))
 	f.Add([]byte("a\\ b,c\\,=d\\= e=-1e-5 -9223372036854775808\n"))
 	f.Fuzz(func(t *testing.T, lines []byte) {
-		var d decoder
-		damage := &DamageError{}
-		n := 0
-		if err := d.decode(lines, Query{From: math.MinInt64}.bounded(), damage, func(r *Record) error {
-			n++
-			if r.Measurement == "" || len(r.Fields) == 0 {
-				t.Errorf("record without name or field: %+v", r)
-			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if damage.Lines > 0 != (damage.First != nil) {
-			t.Errorf("%d lines damaged, first %v", damage.Lines, damage.First)
-		}
 		for line := range bytes.Lines(lines) {
-			selects(&Query{To: math.MaxInt64, Measurement: Samples}, bytes.TrimSuffix(line, []byte("\n")))
-		}
-	})
-}
-
-// FuzzLine writes arbitrary names and text and reads them back as one record.
-func FuzzLine(f *testing.F) {
-	f.Add("state", "a, b=c\\", "text\nwith \"quotes\" \\", 1.5, int64(10))
-	f.Add("\\", "\\ ", "\x00\xff", math.Copysign(0, -1), int64(-1))
-	f.Add("a\\,b", "\n", "", math.MaxFloat64, int64(math.MaxInt64))
-	f.Fuzz(func(t *testing.T, key, tag, text string, v float64, stamp int64) {
-		if key == "" {
-			return
-		}
-		j := &Journal{keys: newLineKeys("m", nil), opts: Options{MaxPending: 1 << 20}}
-		j.Line(Events).Tag(key, tag).Float("value", v).Text("text", text).Bool("end", true).End(stamp)
-		if n := bytes.Count(j.fill.buf, []byte("\n")); n != 1 {
-			t.Fatalf("%q is %d lines", j.fill.buf, n)
-		}
-		var d decoder
-		n := 0
-		damage := &DamageError{}
-		d.decode(j.fill.buf, Query{From: math.MinInt64}.bounded(), damage, func(r *Record) error {
-			n++
-			tags := 2
-			if tag == "" {
-				tags = 1
-			}
-			if len(r.Tags) != tags || r.Field("end") == nil {
-				t.Errorf("%q reads back as %+v", j.fill.buf, r)
-			}
-			if got := r.Field("value"); got != nil && math.Float64bits(got.Float) != math.Float64bits(v) {
-				t.Errorf("%v reads back as %v", v, got.Float)
-			}
-			return nil
-		})
-		if n != 1 && stamp != math.MaxInt64 { // the end of the span is not part of it
-			t.Errorf("%q does not read back: %v", j.fill.buf, damage.First)
+			selects(&Query{To: math.MaxInt64, Measurement: record.Samples}, bytes.TrimSuffix(line, []byte("\n")))
 		}
 	})
 }

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"time"
 
-	"github.com/influxdata/line-protocol/v2/lineprotocol"
+	"stirwatch/agent/record"
 )
 
 // Reader reads a journal, also while another process records into it.
@@ -97,58 +96,6 @@ func (r *Reader) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Bat
 	return dst, nil
 }
 
-// Kind is the type of a field.
-type Kind uint8
-
-// Kinds of fields.
-const (
-	Float Kind = iota
-	Int
-	Bool
-	Text
-)
-
-// Field is one field of a record; Kind says which member holds the value.
-type Field struct {
-	Key   string
-	Kind  Kind
-	Float float64
-	Int   int64
-	Bool  bool
-	Text  string
-}
-
-// Tag is one tag of a record.
-type Tag struct{ Key, Value string }
-
-// Record is one line read back.
-type Record struct {
-	Measurement Measurement
-	Tags        []Tag
-	Fields      []Field
-	Time        int64 // ns since the Unix epoch
-}
-
-// Tag gives a tag's value, "" if the record does not have it.
-func (r *Record) Tag(key string) string {
-	for i := range r.Tags {
-		if r.Tags[i].Key == key {
-			return r.Tags[i].Value
-		}
-	}
-	return ""
-}
-
-// Field gives a field, nil if the record does not have it.
-func (r *Record) Field(key string) *Field {
-	for i := range r.Fields {
-		if r.Fields[i].Key == key {
-			return &r.Fields[i]
-		}
-	}
-	return nil
-}
-
 // DamageError tells what could not be read; everything else was.
 type DamageError struct {
 	Batches, Lines int
@@ -166,7 +113,7 @@ func (e *DamageError) Unwrap() error { return e.First }
 // that may hold such records have been read.
 type Query struct {
 	From, To    int64
-	Measurement Measurement
+	Measurement record.Measurement
 	Progress    func(done, total int64)
 }
 
@@ -177,28 +124,20 @@ func (q Query) bounded() Query {
 	return q
 }
 
-// Records calls fn for every selected record, in the order they were recorded. The record is
-// valid during the call. An error of fn ends the reading and is returned; damaged batches and
-// lines are left out and reported at the end as a [*DamageError]. Memory does not grow with the
-// length of the span.
-func (r *Reader) Records(ctx context.Context, q Query, fn func(*Record) error) error {
-	var d decoder
-	q = q.bounded()
-	damage := &DamageError{}
-	err := r.batches(ctx, q, damage, func(b *Batch, lines []byte) error {
-		return d.decode(lines, q, damage, fn)
+// Rows calls fn for every row of R's type that q selects, in the order they were recorded; q's
+// measurement is R's. The row is valid during the call. An error of fn ends the reading and is
+// returned; damaged batches and lines are left out and reported at the end as a [*DamageError].
+// Memory does not grow with the length of the span.
+func Rows[R record.Row](ctx context.Context, r *Reader, q Query, fn func(*R) error) error {
+	var d record.Decoder[R]
+	return r.read(ctx, q, func(_ *Batch, lines []byte, q Query, damage *DamageError) error {
+		return d.Lines(lines, q.From, q.To, damage.line, fn)
 	})
-	if err == nil && damage.First != nil {
-		err = damage
-	}
-	return err
 }
 
-// Lines is as [Reader.Records], with each line as it is sent, without its line feed.
+// Lines is as [Rows] for all types of a measurement, with each line as it is sent, without its line feed.
 func (r *Reader) Lines(ctx context.Context, q Query, fn func(line []byte) error) error {
-	q = q.bounded()
-	damage := &DamageError{}
-	err := r.batches(ctx, q, damage, func(b *Batch, lines []byte) error {
+	return r.read(ctx, q, func(b *Batch, lines []byte, q Query, _ *DamageError) error {
 		all := b.First >= q.From && b.Last < q.To && q.Measurement == ""
 		for line := range bytes.Lines(lines) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
@@ -211,6 +150,13 @@ func (r *Reader) Lines(ctx context.Context, q Query, fn func(line []byte) error)
 		}
 		return nil
 	})
+}
+
+// read gives fn every batch that may hold what q selects, and reports what could not be read.
+func (r *Reader) read(ctx context.Context, q Query, fn func(b *Batch, lines []byte, q Query, damage *DamageError) error) error {
+	q = q.bounded()
+	damage := &DamageError{}
+	err := r.batches(ctx, q, damage, func(b *Batch, lines []byte) error { return fn(b, lines, q, damage) })
 	if err == nil && damage.First != nil {
 		err = damage
 	}
@@ -290,6 +236,11 @@ func (r *Reader) batches(ctx context.Context, q Query, damage *DamageError, fn f
 	return nil
 }
 
+func (e *DamageError) line(err error) {
+	e.Lines++
+	e.note(err)
+}
+
 func (e *DamageError) note(err error) {
 	if e.First == nil {
 		e.First = err
@@ -318,98 +269,4 @@ func (r *Reader) page(dst []Batch, after, upTo int64) ([]Batch, error) {
 		return dst, fmt.Errorf("journal %s: %w", r.path, err)
 	}
 	return dst, nil
-}
-
-// decoder reads lines into one record, keeping the few distinct names as strings.
-type decoder struct {
-	rec   Record
-	names map[string]string
-}
-
-const maxNames = 1 << 14 // names kept; beyond, each is its own string
-
-func (d *decoder) name(b []byte) string {
-	if s, ok := d.names[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if d.names == nil {
-		d.names = make(map[string]string)
-	}
-	if len(d.names) < maxNames {
-		d.names[s] = s
-	}
-	return s
-}
-
-// decode calls fn for each record of lines that q selects.
-func (d *decoder) decode(lines []byte, q Query, damage *DamageError, fn func(*Record) error) error {
-	dec := lineprotocol.NewDecoderWithBytes(lines)
-	for dec.Next() {
-		ok, err := d.line(dec, q.Measurement)
-		if err != nil {
-			damage.Lines++
-			damage.note(err)
-			continue
-		}
-		if !ok || d.rec.Time < q.From || d.rec.Time >= q.To {
-			continue
-		}
-		if err := fn(&d.rec); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// line reads one line; ok is false if it is of another measurement.
-func (d *decoder) line(dec *lineprotocol.Decoder, only Measurement) (ok bool, err error) {
-	name, err := dec.Measurement()
-	if err != nil {
-		return false, err
-	}
-	if only != "" && string(name) != string(only) {
-		return false, nil
-	}
-	r := &d.rec
-	r.Measurement, r.Tags, r.Fields = Measurement(d.name(name)), r.Tags[:0], r.Fields[:0]
-	for {
-		key, value, err := dec.NextTag()
-		if err != nil {
-			return false, err
-		}
-		if key == nil {
-			break
-		}
-		r.Tags = append(r.Tags, Tag{d.name(key), d.name(value)})
-	}
-	for {
-		key, value, err := dec.NextField()
-		if err != nil {
-			return false, err
-		}
-		if key == nil {
-			break
-		}
-		f := Field{Key: d.name(key)}
-		switch value.Kind() {
-		case lineprotocol.Float:
-			f.Float = value.FloatV()
-		case lineprotocol.Int:
-			f.Kind, f.Int = Int, value.IntV()
-		case lineprotocol.Uint:
-			f.Kind, f.Int = Int, int64(value.UintV())
-		case lineprotocol.Bool:
-			f.Kind, f.Bool = Bool, value.BoolV()
-		case lineprotocol.String:
-			f.Kind, f.Text = Text, value.StringV()
-		}
-		r.Fields = append(r.Fields, f)
-	}
-	t, err := dec.Time(lineprotocol.Nanosecond, time.Time{})
-	if err != nil {
-		return false, err
-	}
-	r.Time = t.UnixNano()
-	return true, nil
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/agent/journal"
+	"stirwatch/agent"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/firmware-bridge/dialect"
@@ -415,7 +415,7 @@ func set(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Co
 		return fmt.Errorf("a command goes on record, and the record cannot be written: %w (if the agent runs, stop it first: it has the controller's port, too)", err)
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
-	o.Recorder = &tellAndRecord{w: w, to: commandJournal{j}}
+	o.Recorder = &tellAndRecord{w: w, to: agent.CommandRecord{Journal: j}}
 	b, err := bridge.New(o)
 	if err != nil {
 		return err
@@ -465,23 +465,6 @@ func longest(o bridge.Options, target string) time.Duration {
 		}
 	}
 	return time.Second
-}
-
-// commandJournal keeps the bridge's records in the journal.
-type commandJournal struct{ *journal.Journal }
-
-// Record implements [bridge.Recorder].
-func (j commandJournal) Record(r bridge.Record) {
-	reason := r.Why
-	if r.Note != "" {
-		if reason != "" {
-			reason += "; "
-		}
-		reason += r.Note
-	}
-	j.Line(journal.Commands).Tag("target", r.Target).Tag("verdict", string(r.Verdict)).
-		Float("asked", r.Asked).Float("given", r.Given).Float("read_back", r.ReadBack).
-		Text("who", r.Who).Text("reason", reason).End(r.At.UnixNano())
 }
 
 // tellAndRecord prints records for the person at the command line as well.

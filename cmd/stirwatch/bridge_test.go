@@ -16,6 +16,7 @@ import (
 	"github.com/creack/pty"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 )
@@ -182,8 +183,11 @@ func TestLabKitByConfigurationAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	var verdicts []string
-	err = reader.Records(context.Background(), journal.Query{Measurement: journal.Commands}, func(r *journal.Record) error {
-		verdicts = append(verdicts, r.Tag("target")+" "+r.Tag("verdict"))
+	err = journal.Rows(context.Background(), reader, journal.Query{}, func(r *record.Command) error {
+		verdicts = append(verdicts, r.Target+" "+r.Verdict)
+		if r.Unit != "%" {
+			t.Errorf("recorded in unit %q", r.Unit)
+		}
 		return nil
 	})
 	reader.Close()

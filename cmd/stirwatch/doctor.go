@@ -16,6 +16,7 @@ import (
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/config"
 	"stirwatch/sensors"
 )
@@ -220,7 +221,7 @@ func (d *doctor) influx(ctx context.Context, reg *sensors.Registry) {
 		d.say(false, "influxdb", "%v", err)
 		return
 	}
-	j.Line(journal.Health).Tag("source", "doctor").Bool("connected", true).End(time.Now().UnixNano())
+	journal.Write(j, record.SourceHealth{Time: time.Now().UnixNano(), Source: "doctor", Connected: true})
 	ctx, cancel := context.WithTimeout(ctx, max(d.patience, 3*time.Second))
 	defer cancel()
 	ended := make(chan struct{})

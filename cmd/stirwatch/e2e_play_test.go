@@ -14,6 +14,7 @@ import (
 	"github.com/creack/pty"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/sensors/runlog"
 )
 
@@ -27,15 +28,15 @@ func readLog(t testing.TB, name string) *runlog.Log {
 	return log
 }
 
-// records reads what a journal holds of one measurement.
-func records(t testing.TB, path string, m journal.Measurement, each func(*journal.Record)) {
+// records reads what a journal holds of one type of row.
+func records[R record.Row](t testing.TB, path string, each func(*R)) {
 	t.Helper()
 	r, err := journal.OpenReader(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := r.Records(t.Context(), journal.Query{From: math.MinInt64, Measurement: m}, func(rec *journal.Record) error { each(rec); return nil }); err != nil {
+	if err := journal.Rows(t.Context(), r, journal.Query{From: math.MinInt64}, func(row *R) error { each(row); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -73,9 +74,9 @@ func TestPlayToInfluxDB(t *testing.T) {
 	const estimate = `|> filter(fn: (r) => r.state == "tool temperature" and r._field == "value")`
 	var times []int64
 	var values, apart []float64
-	records(t, replayed, journal.Estimates, func(r *journal.Record) {
-		if r.Tag("state") == "tool temperature" {
-			times, values = append(times, r.Time), append(values, r.Field("value").Float)
+	records(t, replayed, func(r *record.Estimate) {
+		if r.State == "tool temperature" {
+			times, values = append(times, r.Time), append(values, r.Value)
 		}
 	})
 	estimates := 0
@@ -129,9 +130,9 @@ func TestPlayToInfluxDB(t *testing.T) {
 			there[text(row["code"])]++
 		}
 	})
-	records(t, replayed, journal.Anomalies, func(r *journal.Record) {
-		if sent[r.Tag("channel")] && r.Field("active").Bool {
-			must[r.Tag("code")]++
+	records(t, replayed, func(r *record.Anomaly) {
+		if sent[r.Channel] && r.Active {
+			must[r.Code]++
 		}
 	})
 	t.Logf("anomalies raised: %v; in the replay %v", there, must)
@@ -205,8 +206,8 @@ func TestOutageKillStockMosquitto(t *testing.T) {
 	// broker sends again after the kill is there already, and the same.
 	latest, again := map[string]int64{}, 0
 	seen := map[instant]float64{}
-	records(t, s.journal, journal.Samples, func(r *journal.Record) {
-		at, v := instant{r.Tag("channel"), r.Time}, r.Field("value").Float
+	records(t, s.journal, func(r *record.Sample) {
+		at, v := instant{r.Channel, r.Time}, r.Value
 		if had, ok := seen[at]; ok {
 			again++
 			if had != v {

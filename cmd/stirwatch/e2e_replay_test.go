@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/sensors/runlog"
 )
 
@@ -37,12 +37,12 @@ journal: {path: journal.db}
 func samplesOf(t testing.TB, path string) (all map[instant]reading, twice int) {
 	t.Helper()
 	all = map[instant]reading{}
-	records(t, path, journal.Samples, func(r *journal.Record) {
-		at := instant{r.Tag("channel"), r.Time}
+	records(t, path, func(r *record.Sample) {
+		at := instant{r.Channel, r.Time}
 		if _, ok := all[at]; ok {
 			twice++
 		}
-		all[at] = reading{r.Field("value").Float, r.Tag("quality"), r.Tag("reason")}
+		all[at] = reading{r.Value, r.Quality, r.Reason}
 	})
 	return all, twice
 }
@@ -96,8 +96,8 @@ func TestReplaySpeed(t *testing.T) {
 
 	begun := log.Time[len(log.Time)-1]/1e9 - log.Time[0]/1e9 + 1
 	seconds := map[int64]int{}
-	records(t, replayed, journal.Estimates, func(r *journal.Record) {
-		if r.Tag("state") == "tool temperature" {
+	records(t, replayed, func(r *record.Estimate) {
+		if r.State == "tool temperature" {
 			seconds[r.Time/1e9]++
 		}
 	})

@@ -13,6 +13,7 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/agent/journal/export"
+	"stirwatch/agent/record"
 	"stirwatch/config"
 )
 
@@ -51,7 +52,7 @@ was sent to InfluxDB.`,
 			if !slices.Contains(export.Formats(), f) {
 				return coded{fmt.Errorf("--format %s: use one of %v", format, export.Formats()), exitUsage}
 			}
-			q := journal.Query{Measurement: journal.Measurement(measurement)}
+			q := journal.Query{Measurement: record.Measurement(measurement)}
 			if q.From, q.To, err = span(r, run, from, to); err != nil {
 				return err
 			}

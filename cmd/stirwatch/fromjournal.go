@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/config"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
@@ -390,19 +391,18 @@ func (t *taker) samples(run journal.Run, begin, end int64, all []*series) error 
 	}
 	others := map[string]bool{}
 	p := progress{w: t.cmd.ErrOrStderr()}
-	q := journal.Query{From: begin, To: end, Measurement: journal.Samples}
+	q := journal.Query{From: begin, To: end}
 	q.Progress = func(done, total int64) { p.say("%s: batch %d of %d", run.Name, done, total) }
-	err := t.reader.Records(t.cmd.Context(), q, func(rec *journal.Record) error {
-		channel, value := rec.Tag("channel"), rec.Field("value")
-		into := byChannel[channel]
-		if into == nil || value == nil {
+	err := journal.Rows(t.cmd.Context(), t.reader, q, func(x *record.Sample) error {
+		into := byChannel[x.Channel]
+		if into == nil {
 			if len(others) < 100 {
-				others[strings.Clone(channel)] = true
+				others[x.Channel] = true
 			}
 			return nil
 		}
 		for _, s := range into {
-			if err := s.add(rec.Time, value.Float, rec.Tag("unit"), rec.Tag("quality") == ""); err != nil {
+			if err := s.add(x.Time, x.Value, x.Unit, x.Quality == ""); err != nil {
 				return err
 			}
 		}
@@ -450,7 +450,7 @@ func (s *series) add(at int64, v float64, unitTag string, good bool) error {
 				s.channel, from, s.as, strings.Join(unit.Of(s.unit.Dim), ", "))
 		}
 		c = conversion{m, err == nil}
-		s.maps[strings.Clone(unitTag)] = c
+		s.maps[unitTag] = c
 	}
 	v = c.Apply(v)
 	if !good || !c.ok {

@@ -5,6 +5,7 @@ package export
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/parquet-go/parquet-go/compress/snappy"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 )
 
 // Format names a way to write the record.
@@ -41,10 +43,10 @@ func Formats() []Format { return []Format{CSV, Parquet, LineProtocol} }
 // complete in all else.
 func Write(ctx context.Context, w io.Writer, r *journal.Reader, f Format, q journal.Query) (rows int64, err error) {
 	if f != LineProtocol {
-		if q.Measurement != "" && q.Measurement != journal.Samples {
+		if q.Measurement != "" && q.Measurement != record.Samples {
 			return 0, fmt.Errorf("%s holds samples, not %s: export those as %s", f, q.Measurement, LineProtocol)
 		}
-		q.Measurement = journal.Samples
+		q.Measurement = record.Samples
 	}
 	switch f {
 	case CSV:
@@ -80,30 +82,21 @@ func writeCSV(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Que
 	out := bufio.NewWriterSize(w, 64<<10)
 	out.WriteString("time,channel,value,unit,quality,reason\n")
 	var b []byte
-	err = r.Records(ctx, q, func(rec *journal.Record) error {
-		v := rec.Field("value")
-		if v == nil {
-			return nil
-		}
+	err = journal.Rows(ctx, r, q, func(s *record.Sample) error {
 		rows++
-		b = time.Unix(0, rec.Time).UTC().AppendFormat(b[:0], time.RFC3339Nano)
-		b = appendCSV(append(b, ','), rec.Tag("channel"))
-		b = strconv.AppendFloat(append(b, ','), v.Float, 'g', -1, 64)
-		b = appendCSV(append(b, ','), rec.Tag("unit"))
-		b = appendCSV(append(b, ','), quality(rec))
-		b = appendCSV(append(b, ','), rec.Tag("reason"))
+		b = time.Unix(0, s.Time).UTC().AppendFormat(b[:0], time.RFC3339Nano)
+		b = appendCSV(append(b, ','), s.Channel)
+		b = strconv.AppendFloat(append(b, ','), s.Value, 'g', -1, 64)
+		b = appendCSV(append(b, ','), s.Unit)
+		b = appendCSV(append(b, ','), quality(s))
+		b = appendCSV(append(b, ','), s.Reason)
 		_, err := out.Write(append(b, '\n'))
 		return err
 	})
 	return rows, finish(err, out.Flush)
 }
 
-func quality(rec *journal.Record) string {
-	if q := rec.Tag("quality"); q != "" {
-		return q
-	}
-	return "good"
-}
+func quality(s *record.Sample) string { return cmp.Or(s.Quality, "good") }
 
 // appendCSV quotes where RFC 4180 asks for it.
 func appendCSV(b []byte, s string) []byte {
@@ -137,13 +130,9 @@ func writeParquet(ctx context.Context, w io.Writer, r *journal.Reader, q journal
 		buf = buf[:0]
 		return err
 	}
-	err = r.Records(ctx, q, func(rec *journal.Record) error {
-		v := rec.Field("value")
-		if v == nil {
-			return nil
-		}
+	err = journal.Rows(ctx, r, q, func(s *record.Sample) error {
 		rows++
-		buf = append(buf, row{rec.Time, rec.Tag("channel"), v.Float, rec.Tag("unit"), quality(rec), rec.Tag("reason")})
+		buf = append(buf, row{s.Time, s.Channel, s.Value, s.Unit, quality(s), s.Reason})
 		if len(buf) == rowsAtOnce {
 			return flush()
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -25,8 +26,8 @@ func (f ackFunc) Ack() { f() }
 
 const channel = `odd "name", here`
 
-// record makes a journal of n samples one second apart, every tenth bad, and an event.
-func record(t testing.TB, n int) *journal.Journal {
+// recordOf makes a journal of n samples one second apart, every tenth bad, and an event.
+func recordOf(t testing.TB, n int) *journal.Journal {
 	t.Helper()
 	celsius, err := unit.Parse("°C")
 	if err != nil {
@@ -41,7 +42,7 @@ func record(t testing.TB, n int) *journal.Journal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
-	j.Line(journal.Events).Tag("kind", "connected").Int("count", 1).End(0)
+	journal.Write(j, record.Event{Source: "tc", Kind: "connected", Count: 1})
 	const each = 1000
 	for i := 0; i < n; i += each {
 		var s []sensors.Sample
@@ -60,7 +61,7 @@ func record(t testing.TB, n int) *journal.Journal {
 }
 
 func TestCSV(t *testing.T) {
-	j := record(t, 2500)
+	j := recordOf(t, 2500)
 	var b bytes.Buffer
 	var done, total int64
 	n, err := Write(t.Context(), &b, j.Reader, CSV, journal.Query{Progress: func(d, of int64) { done, total = d, of }})
@@ -86,7 +87,7 @@ func TestCSV(t *testing.T) {
 
 func TestParquet(t *testing.T) {
 	const n = rowsInGroup + 5000 // more than one row group
-	j := record(t, n)
+	j := recordOf(t, n)
 	var b bytes.Buffer
 	if got, err := Write(t.Context(), &b, j.Reader, Parquet, journal.Query{}); err != nil || got != n {
 		t.Fatalf("%d rows, %v", got, err)
@@ -107,7 +108,7 @@ func TestParquet(t *testing.T) {
 }
 
 func TestSpanOfLines(t *testing.T) {
-	j := record(t, 2500)
+	j := recordOf(t, 2500)
 	id, err := j.BeginRun("wall 1", "", 1000e9)
 	if err != nil || id == 0 {
 		t.Fatal(err)
@@ -125,17 +126,17 @@ func TestSpanOfLines(t *testing.T) {
 		t.Errorf("%d lines, %v:\n%s", n, err, b.String())
 	}
 	b.Reset()
-	if n, err = Write(t.Context(), &b, j.Reader, LineProtocol, journal.Query{Measurement: journal.Events}); err != nil || n != 1 || b.String() != "events,machine=m,kind=connected count=1i 0\n" {
+	if n, err = Write(t.Context(), &b, j.Reader, LineProtocol, journal.Query{Measurement: record.Events}); err != nil || n != 1 || b.String() != "events,kind=connected,machine=m,source=tc count=1i,text=\"\" 0\n" {
 		t.Errorf("%d lines, %v: %q", n, err, b.String())
 	}
 }
 
 func TestRefusals(t *testing.T) {
-	j := record(t, 1)
+	j := recordOf(t, 1)
 	if _, err := Write(t.Context(), io.Discard, j.Reader, "xls", journal.Query{}); err == nil || !strings.Contains(err.Error(), "csv parquet lp") {
 		t.Errorf("%v", err)
 	}
-	if _, err := Write(t.Context(), io.Discard, j.Reader, CSV, journal.Query{Measurement: journal.Estimates}); err == nil || !strings.Contains(err.Error(), "lp") {
+	if _, err := Write(t.Context(), io.Discard, j.Reader, CSV, journal.Query{Measurement: record.Estimates}); err == nil || !strings.Contains(err.Error(), "lp") {
 		t.Errorf("%v", err)
 	}
 	for _, f := range Formats() {
@@ -152,7 +153,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 // Budget: 500,000 rows/s for each format.
 func BenchmarkExport(b *testing.B) {
 	const n = 200_000
-	j := record(b, n)
+	j := recordOf(b, n)
 	for _, f := range Formats() {
 		b.Run(string(f), func(b *testing.B) {
 			for b.Loop() {

@@ -1,0 +1,213 @@
+package record
+
+import (
+	"math"
+	"reflect"
+	"strconv"
+	"unicode/utf8"
+
+	"stirwatch/sensors"
+)
+
+// Append appends r as one line of line protocol, with its line feed, and gives r's stamp. A row
+// without any field is nothing that can be kept: b comes back as it was. It does not allocate but
+// to grow b.
+func Append[R Row](b []byte, machine string, r *R) (line []byte, stamp int64) {
+	t := tableOf[R]()
+	v := reflect.ValueOf(r).Elem()
+	stamp = v.Field(t.stamp.index).Int()
+	start := len(b)
+	b = append(t.appendKey(b, machine, v), ' ')
+	none := len(b)
+	for i := range t.fields {
+		b = t.fields[i].append(b, v.Field(t.fields[i].index))
+	}
+	if len(b) == none {
+		return b[:start], stamp
+	}
+	b[len(b)-1] = ' ' // was a comma
+	return append(strconv.AppendInt(b, stamp, 10), '\n'), stamp
+}
+
+// appendKey appends measurement and tags, which are sorted, as InfluxDB likes them.
+func (t *table) appendKey(b []byte, machine string, v reflect.Value) []byte {
+	b = append(b, t.name...)
+	placed := false
+	for i := range t.tags {
+		c := &t.tags[i]
+		if !placed && c.name > machineTag {
+			placed, b = true, appendTag(b, machineTag, machine)
+		}
+		b = appendTag(b, c.name, v.Field(c.index).String())
+	}
+	if !placed {
+		b = appendTag(b, machineTag, machine)
+	}
+	return b
+}
+
+// append appends "name=value," or nothing.
+func (c *column) append(b []byte, v reflect.Value) []byte {
+	switch c.kind {
+	case reflect.Float64:
+		return appendFloatField(b, c.name, v.Float())
+	case reflect.Int64:
+		if i := v.Int(); i != 0 || !c.optional {
+			b = append(strconv.AppendInt(appendField(b, c.name), i, 10), 'i', ',')
+		}
+	case reflect.Bool:
+		b = append(strconv.AppendBool(appendField(b, c.name), v.Bool()), ',')
+	case reflect.String:
+		if s := v.String(); s != "" || !c.optional {
+			b = append(appendText(appendField(b, c.name), s), ',')
+		}
+	case reflect.Struct: // Parts
+		names, values := v.Field(0), v.Field(1)
+		for i := range names.Len() {
+			b = appendFloatField(b, names.Index(i).String(), values.Index(i).Float())
+		}
+	}
+	return b
+}
+
+func appendField(b []byte, name string) []byte { return append(appendName(b, name), '=') }
+
+func appendFloatField(b []byte, name string, v float64) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return b
+	}
+	return append(appendFloat(appendField(b, name), v), ',')
+}
+
+// appendFloat writes the shortest text that reads back to the same bits.
+func appendFloat(b []byte, v float64) []byte {
+	if math.Abs(v) < 1e15 {
+		if i := int64(v); float64(i) == v && (i != 0 || !math.Signbit(v)) {
+			return strconv.AppendInt(b, i, 10) // the same text, three times as fast
+		}
+	}
+	return strconv.AppendFloat(b, v, 'g', -1, 64)
+}
+
+// appendTag appends ",key=value"; an empty value has no place in line protocol and is left out.
+func appendTag(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = appendName(append(b, ','), key)
+	return appendName(append(b, '='), value)
+}
+
+// appendName appends a tag or key. Space, comma and equals sign are escaped. What line protocol
+// cannot carry is replaced: control characters by a space, invalid UTF-8 by U+FFFD and a closing
+// backslash, which would escape what follows, by a slash.
+func appendName(b []byte, s string) []byte {
+	for i, r := range s {
+		switch {
+		case r == ',' || r == '=' || r == ' ':
+			b = append(b, '\\', byte(r))
+		case r < ' ' || r == 0x7f:
+			b = append(b, '\\', ' ')
+		case r == '\\' && i == len(s)-1:
+			b = append(b, '/')
+		case r == '\\' && escapable(s[i+1]):
+			b = append(b, '/') // two backslashes or an escape would not read back the same
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return b
+}
+
+// escapable tells whether a backslash before c means something in a name; control characters
+// count, since they become an escaped space.
+func escapable(c byte) bool { return c == ',' || c == '=' || c <= ' ' || c == '\\' || c == 0x7f }
+
+// appendText appends a quoted string; control characters become spaces, so that one line of
+// text is always one record.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r < ' ' || r == 0x7f:
+			b = append(b, ' ')
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+// SampleEncoder writes samples, of which there are more than of all else together: the start of
+// a line, up to and with "value=", is made once for each channel and status.
+type SampleEncoder struct {
+	reg     *sensors.Registry
+	machine string
+	good    [][]byte
+	other   map[statusKey][]byte // lines with a quality tag, built when first needed
+}
+
+type statusKey struct {
+	channel sensors.ChannelID
+	status  sensors.Status
+}
+
+// NewSampleEncoder makes an encoder of the channels of reg, which may be nil.
+func NewSampleEncoder(machine string, reg *sensors.Registry) *SampleEncoder {
+	e := &SampleEncoder{reg: reg, machine: machine, other: make(map[statusKey][]byte)}
+	if reg != nil {
+		e.good = make([][]byte, reg.Len())
+		for id := range e.good {
+			e.good[id] = e.build(sensors.ChannelID(id), sensors.OK)
+		}
+	}
+	return e
+}
+
+func (e *SampleEncoder) build(id sensors.ChannelID, s sensors.Status) []byte {
+	c := e.reg.Channel(id)
+	row := Sample{Channel: c.Name, Unit: c.Unit.String()}
+	if !s.IsGood() {
+		row.Quality = s.Signal.String()
+		if s.Reason != sensors.NoReason {
+			row.Reason = s.Reason.String()
+		}
+	}
+	t := tableOf[Sample]()
+	return appendField(append(t.appendKey(nil, e.machine, reflect.ValueOf(row)), ' '), t.fields[0].name)
+}
+
+// key gives the start of a sample's line, nil for a channel that the registry does not know.
+func (e *SampleEncoder) key(id sensors.ChannelID, s sensors.Status) []byte {
+	if int(id) >= len(e.good) {
+		return nil
+	}
+	if s.IsGood() {
+		return e.good[id]
+	}
+	sk := statusKey{id, s}
+	key, ok := e.other[sk]
+	if !ok {
+		key = e.build(id, s)
+		e.other[sk] = key
+	}
+	return key
+}
+
+// Append appends the line of one sample, or nothing if it has no place in the record: a value that
+// is not finite, a channel that the registry does not know. It allocates where a channel has a
+// status for the first time.
+func (e *SampleEncoder) Append(b []byte, s *sensors.Sample) []byte {
+	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
+		return b
+	}
+	key := e.key(s.Channel, s.Status)
+	if key == nil {
+		return b
+	}
+	b = appendFloat(append(b, key...), s.Value)
+	b = strconv.AppendInt(append(b, ' '), s.Time, 10)
+	return append(b, '\n')
+}

@@ -1,0 +1,100 @@
+package record
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/influxdb.md anew")
+
+const (
+	page  = "../../docs/influxdb.md"
+	begin = "<!-- made by `go generate ./agent/record` from its rows -->\n"
+	end   = "<!-- end of what is made -->\n"
+)
+
+// TestPageIsCurrent compares the tables of the manual with the row types.
+func TestPageIsCurrent(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := bytes.Cut(text, []byte(begin))
+	made, tail, closed := bytes.Cut(rest, []byte(end))
+	if !ok || !closed {
+		t.Fatalf("%s has no place for the tables, between %q and %q", page, begin, end)
+	}
+	want := describe()
+	if string(made) == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s is not what the row types say: go generate ./agent/record", page)
+	}
+	if err := os.WriteFile(page, slices.Concat(head, []byte(begin+want+end), tail), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// describe writes a section for each measurement and in it tables for each row type.
+func describe() string {
+	var b strings.Builder
+	for _, m := range Measurements() {
+		var of []*table
+		for _, t := range tables {
+			if t.name == m {
+				of = append(of, t)
+			}
+		}
+		for i, t := range of {
+			switch {
+			case i == 0:
+				fmt.Fprintf(&b, "### `%s`: %s\n", m, t.about)
+			default:
+				fmt.Fprintf(&b, "Other lines of `%s` hold %s.\n", m, t.about)
+			}
+			fmt.Fprintf(&b, "Stamp: %s.\n\n| tag | |\n|---|---|\n", t.stamp.doc)
+			for _, c := range t.tags {
+				fmt.Fprintf(&b, "| `%s` | %s%s |\n", c.name, c.doc, optional(c))
+			}
+			b.WriteString("\n| field | type | unit | |\n|---|---|---|---|\n")
+			for _, c := range t.fields {
+				name := "`" + c.name + "`"
+				if c.kind == reflect.Struct {
+					name = "name of a term"
+				}
+				fmt.Fprintf(&b, "| %s | %s | %s | %s%s |\n", name, typeNames[c.kind], c.unit, c.doc, optional(c))
+			}
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
+}
+
+func optional(c column) string {
+	if c.optional && !strings.Contains(c.doc, "only") && !strings.Contains(c.doc, "not there") {
+		return "; may be missing"
+	}
+	return ""
+}
+
+// Every column says what it means, and every number its unit.
+func TestEveryColumnIsExplained(t *testing.T) {
+	for _, table := range tables {
+		for _, c := range slices.Concat(table.tags, table.fields) {
+			number := c.kind == reflect.Float64 || c.kind == reflect.Int64 || c.kind == reflect.Struct
+			if c.doc == "" || number != (c.unit != "") {
+				t.Errorf("%s.%s: doc %q, unit %q", table.row, c.name, c.doc, c.unit)
+			}
+		}
+		if table.about == "" || table.stamp.doc == "" {
+			t.Errorf("%s: %q, stamp %q", table.row, table.about, table.stamp.doc)
+		}
+	}
+}

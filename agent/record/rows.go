@@ -1,0 +1,179 @@
+// Package record defines what is recorded: one row type for each kind of record, with the name,
+// unit and meaning of every tag and field. Rows are written as InfluxDB line protocol and read
+// back from it; docs/influxdb.md is made from the same definitions.
+package record
+
+//go:generate go test -run TestPageIsCurrent -update .
+
+// Measurement names one kind of record. Every line also carries the tag machine.
+type Measurement string
+
+// Measurements, in the order of the ladder.
+const (
+	Samples         Measurement = "samples"
+	Estimates       Measurement = "estimates"
+	Forecasts       Measurement = "forecasts"
+	Attributions    Measurement = "attributions"
+	Anomalies       Measurement = "anomalies"
+	Recommendations Measurement = "recommendations"
+	Commands        Measurement = "commands"
+	Events          Measurement = "events"
+	Health          Measurement = "health"
+)
+
+// Row is any of the row types. In their struct tags stand
+//
+//	stamp     what the time stamp is, ns since the Unix epoch
+//	tag       name of a tag; ",optional": left out where empty, else every line has it
+//	field     name of a field; ",optional": left out where zero or empty
+//	unit      of a field: a unit, or whose unit it is
+//	doc       meaning
+//
+// A float that is not finite is left out, since line protocol cannot carry it; read back, what was
+// left out is NaN. Rows of one measurement are told apart by the tags that they must have.
+type Row interface {
+	Sample | Estimate | Innovation | Forecast | Attribution | Anomaly | Recommendation | Command | Event | SourceHealth | UploadHealth
+}
+
+// Sample is one reading of one channel.
+type Sample struct {
+	Time    int64   `stamp:"the stamp that rules for the source: the device's or the time of arrival"`
+	Channel string  `tag:"channel" doc:"name as in agent.yaml"`
+	Unit    string  `tag:"unit,optional" doc:"unit of the value"`
+	Quality string  `tag:"quality,optional" doc:"only where the value is not good: failure, function_check, out_of_specification, maintenance_required or missing (NAMUR NE 107)"`
+	Reason  string  `tag:"reason,optional" doc:"only with quality, where it is known: sentinel, unwired, out_of_range, rate_of_change, open_circuit, saturated, retained, wrong_unit, not_a_number, device, future_stamp (stamped too far ahead of its arrival; no model is fed with it)"`
+	Value   float64 `field:"value" unit:"the channel's, see the tag unit" doc:"the reading; one that is not a finite number is counted, not written"`
+}
+
+// Estimate is what the filter believes of one state of the model.
+type Estimate struct {
+	Time  int64   `stamp:"the tick"`
+	State string  `tag:"state" doc:"name of the state"`
+	Value float64 `field:"value" unit:"the state's" doc:"estimate"`
+	SD    float64 `field:"sd" unit:"the state's" doc:"its standard deviation"`
+}
+
+// Innovation is what a new measurement of one output says to the prediction.
+type Innovation struct {
+	Time         int64   `stamp:"the tick"`
+	Output       string  `tag:"measurement" doc:"name of the model's output that was measured"`
+	Innovation   float64 `field:"innovation" unit:"the output's" doc:"measured less predicted"`
+	InnovationSD float64 `field:"innovation_sd" unit:"the output's" doc:"standard deviation of the innovation"`
+	Ratio        float64 `field:"ratio" unit:"1" doc:"innovation² over gate²·variance; above 1 the measurement is rejected"`
+	Rejected     bool    `field:"rejected" doc:"the measurement was not used"`
+}
+
+// Forecast is what the model expects of its first output at one instant to come.
+type Forecast struct {
+	Time    int64   `stamp:"the instant that is forecast, so that a forecast lies over what is measured then"`
+	State   string  `tag:"state" doc:"name of the model's output"`
+	Horizon string  `tag:"horizon" doc:"how far ahead it was made, e.g. 60s"`
+	Value   float64 `field:"value" unit:"the output's" doc:"forecast"`
+	SD      float64 `field:"sd" unit:"the output's" doc:"its standard deviation"`
+	Lower   float64 `field:"lower" unit:"the output's" doc:"lower end of the 95 % interval"`
+	Upper   float64 `field:"upper" unit:"the output's" doc:"upper end of the 95 % interval"`
+	Made    int64   `field:"made" unit:"ns" doc:"the tick that made it, since 1970"`
+}
+
+// Attribution splits a forecast or an innovation over the terms of the equation.
+type Attribution struct {
+	Time    int64   `stamp:"the tick"`
+	Of      string  `tag:"of" doc:"forecast: the change to come; innovation: what the last measurement changed in the rate of change"`
+	Horizon string  `tag:"horizon,optional" doc:"of a forecast, how far ahead: 30s"`
+	Total   float64 `field:"total" unit:"the output's; of an innovation, that per s" doc:"sum of the parts"`
+	Parts   Parts   `field:"<term>" unit:"as total" doc:"part of the term of that name, e.g. heat, to build, thermocouple lag"`
+}
+
+// Parts are fields whose names are not known beforehand. Names and values are of one length; they
+// are kept by neither side longer than the call.
+type Parts struct {
+	Name  []string
+	Value []float64
+}
+
+// Anomaly is a change of something that the estimate cannot explain.
+type Anomaly struct {
+	Time    int64   `stamp:"the tick at which the anomaly appeared or went"`
+	Code    string  `tag:"code" doc:"kind of anomaly"`
+	Channel string  `tag:"channel,optional" doc:"where it shows; not there where it belongs to no channel"`
+	Source  string  `tag:"source,optional" doc:"of an anomaly about a source and all its channels, which the text names"`
+	Active  bool    `field:"active" doc:"it stands"`
+	Score   float64 `field:"score" unit:"1" doc:"the anomaly stands while the score is above the limit"`
+	Limit   float64 `field:"limit" unit:"1" doc:"limit of the score"`
+	Since   int64   `field:"since" unit:"ns" doc:"when it began, since 1970"`
+	Text    string  `field:"text" doc:"for people"`
+}
+
+// Recommendation is advice.
+type Recommendation struct {
+	Time      int64   `stamp:"the tick it rests on"`
+	Kind      string  `tag:"kind" doc:"hold, change, unreachable or none"`
+	SetPoint  float64 `field:"set_point" unit:"°C" doc:"advised set-point, in °C whatever the channel's unit; not there without advice"`
+	Predicted float64 `field:"predicted" unit:"°C" doc:"tool temperature expected at the longest horizon, with the inputs as they are"`
+	Expires   int64   `field:"expires" unit:"ns" doc:"not to be followed after this, since 1970"`
+	Reason    string  `field:"reason" doc:"for people"`
+}
+
+// Command is one decision about what was asked of the machine.
+type Command struct {
+	Time     int64   `stamp:"the decision"`
+	Target   string  `tag:"target" doc:"what is commanded"`
+	Verdict  string  `tag:"verdict" doc:"accepted, clamped, refused, reached, failed, expired, released or reverted"`
+	Unit     string  `tag:"unit,optional" doc:"unit of the three values"`
+	Asked    float64 `field:"asked" unit:"the target's, see the tag unit" doc:"asked for"`
+	Given    float64 `field:"given" unit:"the target's" doc:"passed on after the limits"`
+	ReadBack float64 `field:"read_back" unit:"the target's" doc:"read from the machine"`
+	Who      string  `field:"who" doc:"who asked"`
+	Reason   string  `field:"reason" doc:"why, and what the bridge has to say"`
+}
+
+// Event is what happened to a source, or to the record itself.
+type Event struct {
+	Time   int64  `stamp:"when it happened"`
+	Source string `tag:"source" doc:"name as in agent.yaml, journal or clock"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected or clock_step"`
+	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
+	Text   string `field:"text" doc:"for people"`
+}
+
+// SourceHealth holds the counters of one source, totals since the agent's start.
+type SourceHealth struct {
+	Time       int64   `stamp:"when they were read"`
+	Source     string  `tag:"source" doc:"name as in agent.yaml"`
+	Connected  bool    `field:"connected" doc:"the device is open now"`
+	Connects   int64   `field:"connects" unit:"1" doc:"times the device was opened"`
+	Bytes      int64   `field:"bytes" unit:"1" doc:"bytes received"`
+	Messages   int64   `field:"messages" unit:"1" doc:"lines, frames or payloads taken"`
+	Samples    int64   `field:"samples" unit:"1" doc:"readings in them"`
+	Rejected   int64   `field:"rejected" unit:"1" doc:"messages that could not be read"`
+	Gaps       int64   `field:"gaps" unit:"1" doc:"jumps in the device's sequence"`
+	Lost       int64   `field:"lost" unit:"1" doc:"messages missing in those gaps"`
+	Duplicates int64   `field:"duplicates" unit:"1" doc:"redeliveries that were recognised"`
+	Skew       float64 `field:"skew_s" unit:"s" doc:"arrival less device stamp of the last message that had one"`
+}
+
+// UploadHealth is about the upload to InfluxDB.
+type UploadHealth struct {
+	Time    int64  `stamp:"when it was read"`
+	Source  string `tag:"source" doc:"influxdb"`
+	Backlog int64  `field:"backlog" unit:"1" doc:"lines not yet acknowledged by the server"`
+	Probe   int64  `field:"probe,optional" unit:"1" doc:"1: written when a server that refuses lines is asked whether it takes any"`
+}
+
+// InfluxDB is the source of [UploadHealth].
+const InfluxDB = "influxdb"
+
+// tables hold all row types, those of one measurement together.
+var tables = []*table{
+	define[Sample](Samples, "every reading of every channel"),
+	define[Estimate](Estimates, "what the filter believes"),
+	define[Innovation](Estimates, "what new measurements say to it"),
+	define[Forecast](Forecasts, "what the model expects"),
+	define[Attribution](Attributions, "why: a forecast and an innovation, split over the terms of the equation"),
+	define[Anomaly](Anomalies, "what the estimate cannot explain"),
+	define[Recommendation](Recommendations, "advice"),
+	define[Command](Commands, "what was asked of the machine"),
+	define[Event](Events, "what happened to a source, or to the record itself"),
+	define[SourceHealth](Health, "counters of a source, totals since the agent's start"),
+	define[UploadHealth](Health, "the upload to InfluxDB"),
+}
