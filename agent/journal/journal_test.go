@@ -497,7 +497,6 @@ func TestRetentionBySize(t *testing.T) {
 			all, _ := j.Unsent(nil, 0, 1e9, 1e9)
 			j.tidyNow(t)
 			used, free, page, _ := j.st.pages()
-			eventually(t, "the gap on record", func() bool { return j.Stats().Pending == 0 })
 			if (used-free)*page > size {
 				t.Errorf("%d bytes used of %d", (used-free)*page, size)
 			}
@@ -525,10 +524,11 @@ func TestRetentionBySize(t *testing.T) {
 			if sum != lines || j.Stats().Lost != uint64(lines) {
 				t.Errorf("gaps of %d lines, %d counted, %d dropped", sum, j.Stats().Lost, lines)
 			}
-			b, _ := j.Backlog()
-			if want := len(left); b.Batches != want {
-				t.Errorf("backlog of %d batches, %d are left", b.Batches, want)
-			}
+			eventually(t, "backlog counted as what is left", func() bool { // the gap's own record may be on its way
+				left, _ := j.Unsent(nil, 0, 1e9, 1e9)
+				b, _ := j.Backlog()
+				return b.Batches == len(left)
+			})
 		})
 	}
 }
