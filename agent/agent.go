@@ -30,6 +30,7 @@ type Options struct {
 	Journal     *journal.Journal
 	Model       *model.Model     // nil: monitoring without estimate and forecast
 	Process     *control.Options // nil: no advice
+	Actuator    *Actuator        // nil: advice is for people alone
 	Tick        time.Duration    // default 100 ms
 	DeviceClock bool             // frame time follows the sources' own stamps
 	Horizon     time.Duration    // how far the forecast reaches; default 60 s
@@ -49,7 +50,8 @@ type Agent struct {
 	dt        time.Duration // from the last frame to this one
 	estimator *estimator    // nil without a model
 	watch     *watch
-	advisor   *advisor // nil without a process section
+	advisor   *advisor  // nil without a process section
+	actuator  *actuator // nil unless the loop is closed
 	phases    phases
 	recordAt  int64 // frame time at which estimates are recorded next
 
@@ -87,6 +89,12 @@ func New(opt Options) (*Agent, error) {
 			return nil, err
 		}
 	}
+	if opt.Actuator != nil {
+		if err := checkActuator(opt.Actuator, opt.Process != nil); err != nil {
+			return nil, err
+		}
+		a.actuator = newActuator(*opt.Actuator, opt.Log)
+	}
 	if a.phases, err = newPhases(opt.Registry); err != nil {
 		return nil, err
 	}
@@ -108,6 +116,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		g.Go(func() error { a.supervise(ctx, s, feed{a, int32(i)}); return nil })
 	}
 	g.Go(func() error { return a.housekeep(ctx) })
+	if a.actuator != nil {
+		g.Go(func() error { return a.actuator.run(ctx) })
+	}
 	g.Go(func() error { return a.beat(ctx) })
 	err := g.Wait()
 	a.finish()
@@ -204,6 +215,9 @@ func (a *Agent) tick(now int64) {
 	a.watch.judge(a.dt, a.frame, a.estimator)
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)
+	}
+	if a.actuator != nil {
+		a.actuator.advise(&a.advisor.advice)
 	}
 	a.publish()
 }
