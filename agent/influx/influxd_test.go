@@ -1,183 +1,24 @@
 package influx
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
-
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
 
-// influxd is a real server, InfluxDB 1.8 with Flux.
-type influxd struct {
-	t         testing.TB
-	bin, conf string
-	URL       string
-	cmd       *exec.Cmd
-}
-
-// repoRoot is the folder of go.mod.
-func repoRoot(t testing.TB) string {
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
-func newInfluxd(t testing.TB) *influxd {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a real influxd takes seconds to start")
-	}
-	bin := os.Getenv("INFLUXD")
-	if bin == "" {
-		bin = filepath.Join(repoRoot(t), ".tools", "bin", "influxd")
-		if _, err := os.Stat(bin); err != nil {
-			if bin, err = exec.LookPath("influxd"); err != nil {
-				t.Skip("no influxd 1.8: set INFLUXD to one, or let `make test` install it")
-			}
-		}
-	}
-	dir := t.TempDir()
-	addr := [2]string{}
-	for i := range addr {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr[i] = l.Addr().String()
-		l.Close()
-	}
-	d := &influxd{t: t, bin: bin, conf: filepath.Join(dir, "influxdb.conf"), URL: "http://" + addr[0]}
-	conf := fmt.Sprintf(`reporting-disabled = true
-bind-address = %q
-[meta]
-dir = %q
-[data]
-dir = %q
-wal-dir = %q
-query-log-enabled = false
-[monitor]
-store-enabled = false
-[http]
-bind-address = %q
-flux-enabled = true
-log-enabled = false
-[logging]
-level = "error"
-`, addr[1], filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal"), addr[0])
-	if err := os.WriteFile(d.conf, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d.start()
-	t.Cleanup(d.stop)
-	return d
-}
-
-func (d *influxd) start() {
-	d.t.Helper()
-	d.cmd = exec.Command(d.bin, "-config", d.conf)
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := d.cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		resp, err := client.Get(d.URL + "/ping")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusNoContent {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			d.t.Fatalf("influxd does not answer: %v", err)
-		}
-	}
-}
-
-func (d *influxd) stop() {
-	if d.cmd != nil {
-		d.cmd.Process.Signal(syscall.SIGTERM)
-		d.cmd.Wait()
-		d.cmd = nil
-	}
-}
-
-func (d *influxd) create(db string) {
-	d.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.PostForm(d.URL+"/query", url.Values{"q": {"CREATE DATABASE " + db}})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		d.t.Fatal(resp.Status)
-	}
-}
-
-// write stores lines beside the uploader.
-func (d *influxd) write(db, lines string) {
-	d.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Post(d.URL+"/write?db="+db, "text/plain", strings.NewReader(lines))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusNoContent {
-		d.t.Fatal(resp.Status)
-	}
-}
-
-// query runs Flux and calls each with every row.
-func (d *influxd) query(flux string, each func(row map[string]any)) (rows int, err error) {
-	opts := influxdb2.DefaultOptions().SetHTTPRequestTimeout(60)
-	client := influxdb2.NewClientWithOptions(d.URL, "", opts)
-	defer client.Close()
-	result, err := client.QueryAPI("").Query(context.Background(), flux)
-	if err != nil {
-		return 0, err
-	}
-	defer result.Close()
-	for result.Next() {
-		rows++
-		if each != nil {
-			each(result.Record().Values())
-		}
-	}
-	return rows, result.Err()
-}
-
 // TestEverySampleOnceAcrossAnOutage uploads to a real server that is down in the middle.
 func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
-	d := newInfluxd(t)
+	d := parts.StartInfluxd(t)
 	j := openJournal(t)
 	u := upload(t, j, Options{URL: d.URL, Bucket: "test/autogen"})
 	const third = 10000
@@ -185,17 +26,17 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 
 	put(t, j, base, 10, 10)
 	eventually(t, "the missing database is reported", func() bool { return u.State().Phase == NoBucket })
-	d.create("test")
-	d.write("test", "events,kind=gap,machine=m,source=x text=1 "+strconv.Itoa(base)) // by another program, with a field of another type
+	d.Create("test")
+	d.Write("test", "events,kind=gap,machine=m,source=x text=1 "+strconv.Itoa(base)) // by another program, with a field of another type
 	put(t, j, base+10, third-10, 100)
 	sentAll(t, j)
-	d.stop()
+	d.Stop(syscall.SIGTERM)
 	put(t, j, base+third, third, 100)
 	eventually(t, "waiting for the server", func() bool { return u.State().Phase == Waiting })
 	if st := u.State(); st.Backlog.Lines != third {
 		t.Errorf("backlog of %d lines", st.Backlog.Lines)
 	}
-	d.start()
+	d.Start()
 	put(t, j, base+2*third, third, 100)
 	// A text where the server has a number: refused for good by a real server.
 	journal.Write(j, record.Event{Time: int64(base + 3*third), Source: "x", Kind: "gap", Text: "hot"})
@@ -204,7 +45,7 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 
 	seen := make(map[int64]int)
 	wrong := 0
-	if _, err := d.query(`from(bucket: "test/autogen") |> range(start: 2025-12-31T00:00:00Z, stop: 2026-01-02T00:00:00Z) |> filter(fn: (r) => r._measurement == "samples" and r._field == "value")`,
+	if _, err := d.Query(`from(bucket: "test/autogen") |> range(start: 2025-12-31T00:00:00Z, stop: 2026-01-02T00:00:00Z) |> filter(fn: (r) => r._measurement == "samples" and r._field == "value")`,
 		func(row map[string]any) {
 			at := row["_time"].(time.Time).UnixNano()
 			seen[at]++
@@ -238,7 +79,7 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 // TestDocumentedQueries runs every Flux block of the manual on a record that holds a little of
 // everything.
 func TestDocumentedQueries(t *testing.T) {
-	doc, err := os.ReadFile(filepath.Join(repoRoot(t), "docs", "influxdb.md"))
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "influxdb.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,8 +87,8 @@ func TestDocumentedQueries(t *testing.T) {
 	if len(blocks) < 6 {
 		t.Fatalf("%d queries found in the manual", len(blocks))
 	}
-	d := newInfluxd(t)
-	d.create("stirwatch")
+	d := parts.StartInfluxd(t)
+	d.Create("stirwatch")
 	celsius, err := unit.Parse("°C")
 	if err != nil {
 		t.Fatal(err)
@@ -282,7 +123,7 @@ func TestDocumentedQueries(t *testing.T) {
 		t.Fatalf("refused: %+v, %v", rest, err)
 	}
 	for _, b := range blocks {
-		rows, err := d.query(string(b[2]), nil)
+		rows, err := d.Query(string(b[2]), nil)
 		if err != nil {
 			t.Errorf("%s %v", b[1], err)
 		} else if rows == 0 {
@@ -294,8 +135,8 @@ func TestDocumentedQueries(t *testing.T) {
 
 // Drain into a real server. Budget: more than 100,000 lines/s on two cores shared with it.
 func BenchmarkDrainReal(b *testing.B) {
-	d := newInfluxd(b)
-	d.create("test")
+	d := parts.StartInfluxd(b)
+	d.Create("test")
 	j := openJournal(b)
 	put(b, j, 1_700_000_000_000_000_000, 1_000_000, 1000)
 	u, err := New(Options{URL: d.URL, Bucket: "test/autogen"}, &rewound{Journal: j})

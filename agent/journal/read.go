@@ -41,6 +41,9 @@ func OpenReader(path string) (*Reader, error) {
 	return &Reader{path, db}, nil
 }
 
+// Path is where the file is.
+func (r *Reader) Path() string { return r.path }
+
 // Close closes the file.
 func (r *Reader) Close() error { return r.db.Close() }
 

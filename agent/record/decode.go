@@ -93,7 +93,7 @@ func (d *Decoder[R]) line(dec *lineprotocol.Decoder, t *table) (ok bool, err err
 	ok = true
 	for i := range t.tags {
 		c := &t.tags[i]
-		ok = ok && (c.optional || d.column[c.index].Len() > 0)
+		ok = ok && (c.Optional || d.column[c.index].Len() > 0)
 	}
 	fields := 0
 	for {
@@ -112,7 +112,7 @@ func (d *Decoder[R]) line(dec *lineprotocol.Decoder, t *table) (ok bool, err err
 			continue
 		}
 		if !d.set(c, key, value) {
-			return false, fmt.Errorf("%s: field %s is %v, it must be %s", t.name, key, value, typeNames[c.kind])
+			return false, fmt.Errorf("%s: field %s is %v, it must be %s", t.name, key, value, c.Type())
 		}
 		fields++
 	}
@@ -125,20 +125,17 @@ func (d *Decoder[R]) line(dec *lineprotocol.Decoder, t *table) (ok bool, err err
 }
 
 // find looks for a column; one whose name stands in angle brackets takes what no other does.
-func find(columns []column, key []byte) *column {
+func find(columns []Column, key []byte) *Column {
 	for i := range columns {
-		if c := &columns[i]; c.name == string(key) || c.kind == reflect.Struct {
+		if c := &columns[i]; c.Name == string(key) || c.kind == reflect.Struct {
 			return c
 		}
 	}
 	return nil
 }
 
-// typeNames are the types of fields in InfluxDB.
-var typeNames = map[reflect.Kind]string{reflect.Float64: "float", reflect.Int64: "integer", reflect.Bool: "bool", reflect.String: "string", reflect.Struct: "float"}
-
 // set stores a field; false if it has another type. A whole number does for a float.
-func (d *Decoder[R]) set(c *column, key []byte, v lineprotocol.Value) bool {
+func (d *Decoder[R]) set(c *Column, key []byte, v lineprotocol.Value) bool {
 	into := d.column[c.index]
 	switch kind := v.Kind(); {
 	case c.kind == reflect.Float64 && kind == lineprotocol.Float:

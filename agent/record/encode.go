@@ -35,10 +35,10 @@ func (t *table) appendKey(b []byte, machine string, v reflect.Value) []byte {
 	placed := false
 	for i := range t.tags {
 		c := &t.tags[i]
-		if !placed && c.name > machineTag {
+		if !placed && c.Name > machineTag {
 			placed, b = true, appendTag(b, machineTag, machine)
 		}
-		b = appendTag(b, c.name, v.Field(c.index).String())
+		b = appendTag(b, c.Name, v.Field(c.index).String())
 	}
 	if !placed {
 		b = appendTag(b, machineTag, machine)
@@ -47,19 +47,19 @@ func (t *table) appendKey(b []byte, machine string, v reflect.Value) []byte {
 }
 
 // append appends "name=value," or nothing.
-func (c *column) append(b []byte, v reflect.Value) []byte {
+func (c *Column) append(b []byte, v reflect.Value) []byte {
 	switch c.kind {
 	case reflect.Float64:
-		return appendFloatField(b, c.name, v.Float())
+		return appendFloatField(b, c.Name, v.Float())
 	case reflect.Int64:
-		if i := v.Int(); i != 0 || !c.optional {
-			b = append(strconv.AppendInt(appendField(b, c.name), i, 10), 'i', ',')
+		if i := v.Int(); i != 0 || !c.Optional {
+			b = append(strconv.AppendInt(appendField(b, c.Name), i, 10), 'i', ',')
 		}
 	case reflect.Bool:
-		b = append(strconv.AppendBool(appendField(b, c.name), v.Bool()), ',')
+		b = append(strconv.AppendBool(appendField(b, c.Name), v.Bool()), ',')
 	case reflect.String:
-		if s := v.String(); s != "" || !c.optional {
-			b = append(appendText(appendField(b, c.name), s), ',')
+		if s := v.String(); s != "" || !c.Optional {
+			b = append(appendText(appendField(b, c.Name), s), ',')
 		}
 	case reflect.Struct: // Parts
 		names, values := v.Field(0), v.Field(1)
@@ -176,7 +176,7 @@ func (e *SampleEncoder) build(id sensors.ChannelID, s sensors.Status) []byte {
 		}
 	}
 	t := tableOf[Sample]()
-	return appendField(append(t.appendKey(nil, e.machine, reflect.ValueOf(row)), ' '), t.fields[0].name)
+	return appendField(append(t.appendKey(nil, e.machine, reflect.ValueOf(row)), ' '), t.fields[0].Name)
 }
 
 // key gives the start of a sample's line, nil for a channel that the registry does not know.

@@ -59,17 +59,17 @@ func describe() string {
 			default:
 				fmt.Fprintf(&b, "Other lines of `%s` hold %s.\n", m, t.about)
 			}
-			fmt.Fprintf(&b, "Stamp: %s.\n\n| tag | |\n|---|---|\n", t.stamp.doc)
+			fmt.Fprintf(&b, "Stamp: %s.\n\n| tag | |\n|---|---|\n", t.stamp.Doc)
 			for _, c := range t.tags {
-				fmt.Fprintf(&b, "| `%s` | %s%s |\n", c.name, c.doc, optional(c))
+				fmt.Fprintf(&b, "| `%s` | %s%s |\n", c.Name, c.Doc, optional(c))
 			}
 			b.WriteString("\n| field | type | unit | |\n|---|---|---|---|\n")
 			for _, c := range t.fields {
-				name := "`" + c.name + "`"
+				name := "`" + c.Name + "`"
 				if c.kind == reflect.Struct {
 					name = "name of a term"
 				}
-				fmt.Fprintf(&b, "| %s | %s | %s | %s%s |\n", name, typeNames[c.kind], c.unit, c.doc, optional(c))
+				fmt.Fprintf(&b, "| %s | %s | %s | %s%s |\n", name, c.Type(), c.Unit, c.Doc, optional(c))
 			}
 			b.WriteString("\n")
 		}
@@ -77,8 +77,8 @@ func describe() string {
 	return b.String()
 }
 
-func optional(c column) string {
-	if c.optional && !strings.Contains(c.doc, "only") && !strings.Contains(c.doc, "not there") {
+func optional(c Column) string {
+	if c.Optional && !strings.Contains(c.Doc, "only") && !strings.Contains(c.Doc, "not there") {
 		return "; may be missing"
 	}
 	return ""
@@ -89,12 +89,12 @@ func TestEveryColumnIsExplained(t *testing.T) {
 	for _, table := range tables {
 		for _, c := range slices.Concat(table.tags, table.fields) {
 			number := c.kind == reflect.Float64 || c.kind == reflect.Int64 || c.kind == reflect.Struct
-			if c.doc == "" || number != (c.unit != "") {
-				t.Errorf("%s.%s: doc %q, unit %q", table.row, c.name, c.doc, c.unit)
+			if c.Doc == "" || number != (c.Unit != "") {
+				t.Errorf("%s.%s: doc %q, unit %q", table.row, c.Name, c.Doc, c.Unit)
 			}
 		}
-		if table.about == "" || table.stamp.doc == "" {
-			t.Errorf("%s: %q, stamp %q", table.row, table.about, table.stamp.doc)
+		if table.about == "" || table.stamp.Doc == "" {
+			t.Errorf("%s: %q, stamp %q", table.row, table.about, table.stamp.Doc)
 		}
 	}
 }

@@ -2,12 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +17,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
 
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
@@ -253,151 +249,38 @@ func (p *player) played() {
 	}
 }
 
-// loopback gives n free addresses.
-func loopback(t testing.TB, n int) []string {
-	t.Helper()
-	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		all = append(all, l.Addr().String())
-	}
-	return all
-}
+// broker is a real one.
+type broker struct{ *parts.Mosquitto }
 
-// mosquitto is a real broker with the settings it comes with: 20 messages in flight, 1000 queued.
-type mosquitto struct {
-	*process
-	t         testing.TB
-	bin, conf string
-	addr, URL string
-}
-
-func startMosquitto(t testing.TB) *mosquitto {
-	t.Helper()
-	bin, err := exec.LookPath("mosquitto")
-	if err != nil {
-		bin = "/usr/sbin/mosquitto"
-	}
-	if _, err := os.Stat(bin); err != nil {
-		t.Skip("no mosquitto: `make test` installs it")
-	}
-	addr := loopback(t, 1)[0]
-	host, port, _ := net.SplitHostPort(addr)
-	dir := t.TempDir()
-	m := &mosquitto{t: t, bin: bin, conf: filepath.Join(dir, "mosquitto.conf"), addr: addr, URL: "tcp://" + addr}
-	write(t, m.conf, fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence true\npersistence_location %s/\nuser root\nlog_dest stderr\nlog_type subscribe\n", port, host, dir)) // user: started by root, it would else become one who may not write its folder
-	m.start()
-	return m
-}
-
-func (m *mosquitto) start() {
-	m.t.Helper()
-	m.process = start(m.t, "mosquitto", m.bin, "-c", m.conf)
-	wait(m.t, "mosquitto listens", func() bool {
-		c, err := net.DialTimeout("tcp", m.addr, time.Second)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-}
+func startMosquitto(t testing.TB) broker { return broker{parts.StartMosquitto(t)} }
 
 // subscribed waits until the agent has subscribed.
-func (m *mosquitto) subscribed() {
-	m.t.Helper()
-	m.says("stirwatch-cell-1-telemetry 1 afsd/cell1/frame", 1)
-}
-
-// influxd is a real InfluxDB 1.8 with Flux and a database e2e.
-type influxd struct {
-	*process
-	t         testing.TB
-	bin, conf string
-	URL       string
-}
-
-func startInfluxd(t testing.TB) *influxd {
+func (b broker) subscribed(t testing.TB) {
 	t.Helper()
-	bin := os.Getenv("INFLUXD")
-	if bin == "" {
-		bin = filepath.Join("..", "..", ".tools", "bin", "influxd")
-		if _, err := os.Stat(bin); err != nil {
-			bin, _ = exec.LookPath("influxd")
-		}
-	}
-	if _, err := os.Stat(bin); err != nil {
-		t.Skip("no influxd 1.8: set INFLUXD to one, or let `make test` install it")
-	}
-	dir, addr := t.TempDir(), loopback(t, 2)
-	d := &influxd{t: t, bin: bin, conf: filepath.Join(dir, "influxdb.conf"), URL: "http://" + addr[0]}
-	write(t, d.conf, fmt.Sprintf(`reporting-disabled = true
-bind-address = %q
-[meta]
-dir = "%[3]s/meta"
-[data]
-dir = "%[3]s/data"
-wal-dir = "%[3]s/wal"
-query-log-enabled = false
-[monitor]
-store-enabled = false
-[http]
-bind-address = %[2]q
-flux-enabled = true
-log-enabled = false
-[logging]
-level = "error"
-`, addr[1], addr[0], dir))
-	d.start()
-	resp, err := http.PostForm(d.URL+"/query", url.Values{"q": {"CREATE DATABASE e2e"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("CREATE DATABASE: %s", resp.Status)
-	}
-	return d
-}
-
-func (d *influxd) start() {
-	d.t.Helper()
-	d.process = start(d.t, "influxd", d.bin, "-config", d.conf)
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	wait(d.t, "influxd answers", func() bool {
-		resp, err := client.Get(d.URL + "/ping")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusNoContent
+	wait(t, "the agent has subscribed", func() bool {
+		return strings.Contains(b.Said(), "stirwatch-cell-1-telemetry 1 afsd/cell1/frame")
 	})
 }
 
+// influxd is a real InfluxDB with a database e2e.
+type influxd struct {
+	*parts.Influxd
+	t testing.TB
+}
+
+func startInfluxd(t testing.TB) influxd { return influxd{parts.StartInfluxd(t, "e2e"), t} }
+
 // query runs Flux over everything of a measurement and calls each with every row.
-func (d *influxd) query(measurement, rest string, each func(row map[string]any)) {
+func (d influxd) query(measurement, rest string, each func(row map[string]any)) {
 	d.t.Helper()
-	client := influxdb2.NewClientWithOptions(d.URL, "", influxdb2.DefaultOptions().SetHTTPRequestTimeout(60))
-	defer client.Close()
 	flux := fmt.Sprintf(`from(bucket: "e2e/autogen") |> range(start: 2020-01-01T00:00:00Z, stop: 2100-01-01T00:00:00Z) |> filter(fn: (r) => r._measurement == %q) %s`, measurement, rest)
-	result, err := client.QueryAPI("").Query(context.Background(), flux)
-	if err != nil {
-		d.t.Fatalf("%s: %v", flux, err)
-	}
-	defer result.Close()
-	for result.Next() {
-		each(result.Record().Values())
-	}
-	if err := result.Err(); err != nil {
+	if _, err := d.Query(flux, each); err != nil {
 		d.t.Fatalf("%s: %v", flux, err)
 	}
 }
 
 // count is the number of rows of a query.
-func (d *influxd) count(measurement, rest string) int {
+func (d influxd) count(measurement, rest string) int {
 	d.t.Helper()
 	n := 0
 	d.query(measurement, rest, func(map[string]any) { n++ })
@@ -564,7 +447,7 @@ func expected(log *runlog.Log) map[instant]reading {
 }
 
 // found is every reading in InfluxDB; a place with more than one has them all.
-func (d *influxd) found() map[instant][]reading {
+func (d influxd) found() map[instant][]reading {
 	d.t.Helper()
 	all := map[instant][]reading{}
 	d.query("samples", `|> keep(columns: ["_time", "_value", "channel", "quality", "reason"])`, func(row map[string]any) {

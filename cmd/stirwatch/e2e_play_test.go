@@ -54,7 +54,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 	s := newSite(t, broker.URL, db.URL, model)
 
 	run := s.run()
-	broker.subscribed()
+	broker.subscribed(t)
 	startPlay(t, recording(t, watched), "--serial", s.link, "--mqtt", broker.URL, "--speed", "50").played()
 	wait(t, "InfluxDB has the last row", func() bool {
 		return db.count("samples", `|> keep(columns: ["_time", "channel"])`) >= len(want)
@@ -162,17 +162,17 @@ func TestOutageKillStockMosquitto(t *testing.T) {
 	s := newSite(t, broker.URL, db.URL, "")
 
 	run := s.run()
-	broker.subscribed()
+	broker.subscribed(t)
 	play := startPlay(t, recording(t, watched), "--serial", s.link, "--mqtt", broker.URL, "--speed", fmt.Sprint(speed), "--hold")
 	play.reaches(rows / 3)
-	db.end(syscall.SIGTERM)
+	db.Stop(syscall.SIGTERM)
 	play.reaches(rows * 45 / 100)
 	run.end(syscall.SIGKILL)
 	killed := play.row.Load()
 	play.reaches(rows * 55 / 100)
 	run = s.run()
 	play.reaches(rows * 2 / 3)
-	db.start()
+	db.Start()
 	play.played()
 
 	serial := compare(only(want, "tool_temperature"), nil).lost
@@ -250,7 +250,7 @@ func single(all map[instant][]reading) map[instant]reading {
 }
 
 // eventsOf counts events by source and kind.
-func eventsOf(db *influxd) map[string]int {
+func eventsOf(db influxd) map[string]int {
 	db.t.Helper()
 	all := map[string]int{}
 	db.query("events", `|> filter(fn: (r) => r._field == "text")`, func(row map[string]any) {
@@ -272,7 +272,7 @@ func TestBrokerAndPortComeBack(t *testing.T) {
 	s := newSite(t, broker.URL, db.URL, "")
 
 	run := s.run()
-	broker.subscribed()
+	broker.subscribed(t)
 	half := rows / 2
 	telemetry := startPlay(t, path, "--mqtt", broker.URL, "--speed", "200", "--topic", "afsd/cell1")
 	thermocouple := startPlay(t, path, "--serial", s.link, "--speed", "200", "--rows", fmt.Sprintf("1:%d", half))
@@ -280,9 +280,9 @@ func TestBrokerAndPortComeBack(t *testing.T) {
 	before, _ := os.Readlink(s.link)
 
 	telemetry.reaches(rows / 4)
-	broker.end(syscall.SIGTERM)
+	broker.Stop(syscall.SIGTERM)
 	run.says("msg=disconnected source=telemetry", 1)
-	broker.start()
+	broker.Start()
 	run.says("msg=connected source=telemetry", 2)
 
 	thermocouple.played()

@@ -10,10 +10,9 @@ import (
 	"math"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"go.uber.org/goleak"
 
+	"stirwatch/cmd/parts"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors/unit"
 )
@@ -482,52 +482,6 @@ func (c closers) Close() error {
 	return nil
 }
 
-func broker(t testing.TB) string {
-	url, _ := brokerAt(t, "")
-	return url
-}
-
-// brokerAt starts mosquitto at an address, "" for a free port.
-func brokerAt(t testing.TB, address string) (url string, kill func()) {
-	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if path = "/usr/sbin/mosquitto"; exec.Command(path, "-h").Run() != nil && !isThere(path) {
-			t.Skip("mosquitto is not installed")
-		}
-	}
-	if address == "" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address = l.Addr().String()
-		l.Close()
-	}
-	_, port, _ := net.SplitHostPort(address)
-	conf := t.TempDir() + "/mosquitto.conf"
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\npersistence false\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var once sync.Once
-	kill = func() { once.Do(func() { cmd.Process.Kill(); cmd.Wait() }) }
-	t.Cleanup(kill)
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			return "tcp://" + address, kill
-		}
-	}
-	t.Fatal("mosquitto does not listen")
-	return "", nil
-}
-
-func isThere(path string) bool { _, err := os.Stat(path); return err == nil }
-
 // mqttBox is a device on a real broker that doubles every answer and adds garbage.
 func mqttBox(t testing.TB, url string, b *box) {
 	held := 300.0
@@ -564,7 +518,7 @@ func mqttBox(t testing.TB, url string, b *box) {
 }
 
 func TestMQTTOverMosquitto(t *testing.T) {
-	url := broker(t)
+	url := parts.StartMosquitto(t).URL
 	var device box
 	mqttBox(t, url, &device)
 	n, target := &notes{}, counterparts[0].target
@@ -617,7 +571,8 @@ func TestMQTTOverMosquitto(t *testing.T) {
 // The broker dies under a lease and comes back: the lease ends, the safe state gets through, and
 // nothing that was under way is sent again.
 func TestBrokerRestart(t *testing.T) {
-	url, kill := brokerAt(t, "")
+	broker := parts.StartMosquitto(t)
+	url := broker.URL
 	var device box
 	mqttBox(t, url, &device)
 	n, target := &notes{}, counterparts[0].target
@@ -635,10 +590,10 @@ func TestBrokerRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, "reaching 420", l.Reached())
-	kill()
+	broker.Stop(syscall.SIGKILL)
 	within(t, "the end of the lease", l.Done())
 	before := len(device.log())
-	brokerAt(t, strings.TrimPrefix(url, "tcp://"))
+	broker.Start()
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if s, _ := b.State("x"); !s.Reverting {
 			break

@@ -6,11 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"stirwatch/cmd/parts"
 	"strings"
 	"sync"
 	"testing"
@@ -37,44 +36,6 @@ func wait(t *testing.T, what string, ok func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-}
-
-// broker starts a real mosquitto on a free loopback port.
-func broker(t *testing.T) string {
-	t.Helper()
-	bin, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if bin = "/usr/sbin/mosquitto"; func() bool { _, err := os.Stat(bin); return err != nil }() {
-			t.Skip("mosquitto is not installed")
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	wait(t, "the broker", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return "tcp://" + addr
 }
 
 // openPort opens a link as a serial program does, once it is there.
@@ -230,7 +191,7 @@ func TestTextFormatsAreReadBack(t *testing.T) {
 
 // A message a channel says the same as one frame a row, and in which unit.
 func TestFlatTelemetrySaysWhatFramesSay(t *testing.T) {
-	url := broker(t)
+	url := parts.StartMosquitto(t).URL
 	var mu sync.Mutex
 	got := map[string][][]byte{}
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("reader"))
@@ -282,7 +243,7 @@ func TestFlatTelemetrySaysWhatFramesSay(t *testing.T) {
 }
 
 func TestTelemetryTruthAndFaultsOverMQTT(t *testing.T) {
-	url := broker(t)
+	url := parts.StartMosquitto(t).URL
 	var mu sync.Mutex
 	var frames, truths [][]byte
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("reader"))

@@ -4,20 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"go.uber.org/goleak"
 
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 	"stirwatch/sensors/wire"
@@ -25,88 +20,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// broker is a real mosquitto in a folder of its own.
-type broker struct {
-	t    testing.TB
-	dir  string
-	addr string
-	cmd  *exec.Cmd
-}
-
-// startBroker runs mosquitto with the given lines of configuration besides its listener.
-func startBroker(t testing.TB, conf ...string) *broker {
-	t.Helper()
-	b := &broker{t: t, dir: t.TempDir()}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.addr = l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(b.addr)
-	text := "listener " + port + " 127.0.0.1\npersistence true\npersistence_location " + b.dir + "/\nlog_dest file " + b.dir + "/log\n"
-	if os.Geteuid() == 0 {
-		text += "user root\n"
-	}
-	if !strings.Contains(strings.Join(conf, "\n"), "allow_anonymous") {
-		text += "allow_anonymous true\n"
-	}
-	text += strings.ReplaceAll(strings.Join(conf, "\n"), "DIR", b.dir) + "\n"
-	if err := os.WriteFile(filepath.Join(b.dir, "conf"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func (b *broker) start() *broker {
-	b.t.Helper()
-	exe, err := exec.LookPath("mosquitto")
-	if err != nil {
-		exe = "/usr/sbin/mosquitto"
-		if _, err := os.Stat(exe); err != nil {
-			b.t.Skip("mosquitto is not installed (Debian package mosquitto)")
-		}
-	}
-	b.cmd = exec.Command(exe, "-c", filepath.Join(b.dir, "conf"))
-	if err := b.cmd.Start(); err != nil {
-		b.t.Fatal(err)
-	}
-	cmd := b.cmd
-	b.t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			cmd.Process.Kill()
-			cmd.Wait()
-		}
-	})
-	eventually(b.t, "mosquitto listens", func() bool {
-		c, err := net.Dial("tcp", b.addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return b
-}
-
-func (b *broker) stop(sig syscall.Signal) {
-	b.t.Helper()
-	if err := b.cmd.Process.Signal(sig); err != nil {
-		b.t.Fatal(err)
-	}
-	b.cmd.Wait()
-}
-
 // publisher connects a client that a test publishes with.
-func (b *broker) publisher() paho.Client { return b.connect("tcp://", nil) }
+func publisher(t testing.TB, b *parts.Mosquitto) paho.Client { return connect(t, b.URL, nil) }
 
-func (b *broker) tlsPublisher(c *tls.Config) paho.Client { return b.connect("tls://", c) }
+func tlsPublisher(t testing.TB, b *parts.Mosquitto, c *tls.Config) paho.Client {
+	return connect(t, "tls://"+b.Addr, c)
+}
 
-func (b *broker) connect(scheme string, cfg *tls.Config) paho.Client {
-	b.t.Helper()
-	c := paho.NewClient(paho.NewClientOptions().AddBroker(scheme + b.addr).SetTLSConfig(cfg).SetClientID("publisher").
+func connect(t testing.TB, url string, cfg *tls.Config) paho.Client {
+	t.Helper()
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetTLSConfig(cfg).SetClientID("publisher").
 		SetAutoReconnect(false).SetConnectTimeout(5 * time.Second))
-	settle(b.t, c.Connect())
-	b.t.Cleanup(func() { c.Disconnect(100) })
+	settle(t, c.Connect())
+	t.Cleanup(func() { c.Disconnect(100) })
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 	"stirwatch/sensors/wire"
 )
@@ -329,13 +330,13 @@ func BenchmarkDrain(b *testing.B) {
 	if b.N < 1000 {
 		return // the broker's start is not what is asked
 	}
-	br := startBroker(b, "max_inflight_messages 0", "max_queued_messages 0", "max_queued_bytes 0", "set_tcp_nodelay true").start()
+	br := parts.StartMosquitto(b, "max_inflight_messages 0", "max_queued_messages 0", "max_queued_bytes 0", "set_tcp_nodelay true")
 	reg := registry(b)
-	o := Options{Broker: "tcp://" + br.addr, Registry: reg, Topics: []Topic{{Filter: "afsd/#", QoS: 1, Channel: "{3}_{4}", Decoder: value(reg)}}}
+	o := Options{Broker: "tcp://" + br.Addr, Registry: reg, Topics: []Topic{{Filter: "afsd/#", QoS: 1, Channel: "{3}_{4}", Decoder: value(reg)}}}
 	s, end := run(b, o, &immediate{})
 	subscribed(b, s)
 	end()
-	pub := br.publisher()
+	pub := publisher(b, br)
 	for i := range b.N {
 		tok := pub.Publish("afsd/cell1/spindle/power", 1, false, fmt.Sprintf(`{"ts":%d,"value":%d.25,"unit":"kW"}`, 1752000000000000000+i, i))
 		if i%1000 == 0 || i == b.N-1 {

@@ -24,19 +24,20 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 )
 
 func TestPayloadsAndTopics(t *testing.T) {
-	b := startBroker(t).start()
+	b := parts.StartMosquitto(t)
 	reg := registry(t)
 	now := time.Now().UnixNano()
-	pub := b.publisher()
+	pub := publisher(t, b)
 	publishTo(t, pub, "plain/tool_temperature", 1, true, "19.5")                                                    // retained, no stamp
 	publishTo(t, pub, "afsd/cell1/spindle/power", 1, true, `{"ts":%d,"value":7,"unit":"W"}`, now)                   // retained, fresh
 	publishTo(t, pub, "afsd/cell1/tool/temperature", 1, true, `{"ts":%d,"value":8,"unit":"degC"}`, now-int64(1e11)) // retained, old
 	rec := &record{}
-	s, end := run(t, Options{Broker: "tcp://" + b.addr, Registry: reg, Topics: []Topic{
+	s, end := run(t, Options{Broker: "tcp://" + b.Addr, Registry: reg, Topics: []Topic{
 		{Filter: "plain/+", QoS: 1, Channel: "{2}", Decoder: number},
 		{Filter: "frames/#", QoS: 0, Decoder: frame},
 		{Filter: "afsd/+/#", QoS: 2, Channel: "{3}_{4}", Decoder: value(reg)},
@@ -85,7 +86,7 @@ func TestPayloadsAndTopics(t *testing.T) {
 
 	// Everything was acknowledged, the unreadable too: nothing comes again.
 	rec = &record{}
-	s, _ = run(t, Options{Broker: "tcp://" + b.addr, Topics: []Topic{{Filter: "plain/last", QoS: 1, Channel: "spindle_speed", Decoder: number}}}, rec)
+	s, _ = run(t, Options{Broker: "tcp://" + b.Addr, Topics: []Topic{{Filter: "plain/last", QoS: 1, Channel: "spindle_speed", Decoder: number}}}, rec)
 	subscribed(t, s)
 	publishTo(t, pub, "plain/last", 1, false, "1")
 	eventually(t, "a fresh value", func() bool { return slices.Contains(rec.values(spindleSpeed), 1) })
@@ -101,9 +102,9 @@ var speed = []Topic{{Filter: "speed", QoS: 1, Channel: "spindle_speed", Decoder:
 
 // A message is the broker's until the sink has called Ack.
 func TestRedeliveryUntilAcknowledged(t *testing.T) {
-	b := startBroker(t).start()
-	pub := b.publisher()
-	o := Options{Broker: "tcp://" + b.addr, Topics: speed}
+	b := parts.StartMosquitto(t)
+	pub := publisher(t, b)
+	o := Options{Broker: "tcp://" + b.Addr, Topics: speed}
 	first := &record{hold: true}
 	s, end := run(t, o, first)
 	subscribed(t, s)
@@ -137,22 +138,22 @@ func TestRedeliveryUntilAcknowledged(t *testing.T) {
 func TestBrokerRestart(t *testing.T) {
 	for name, sig := range map[string]syscall.Signal{"TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
-			b := startBroker(t).start()
+			b := parts.StartMosquitto(t)
 			rec := &record{hold: true}
-			s, _ := run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, rec)
+			s, _ := run(t, Options{Broker: "tcp://" + b.Addr, Topics: speed}, rec)
 			subscribed(t, s)
-			publishTo(t, b.publisher(), "speed", 1, false, "1")
+			publishTo(t, publisher(t, b), "speed", 1, false, "1")
 			eventually(t, "a sample", func() bool { return rec.count() == 1 })
-			b.stop(sig)
+			b.Stop(sig)
 			eventually(t, "disconnected", func() bool { return len(rec.of(sensors.Disconnected)) == 1 })
-			b.start()
+			b.Start()
 			eventually(t, "connected again", func() bool { return len(rec.of(sensors.Connected)) == 2 })
 			subscribed(t, s)
 			if sig == syscall.SIGTERM {
 				eventually(t, "redelivery", func() bool { return rec.count() == 2 })
 			}
 			rec.release() // of the connection before, and of this one
-			publishTo(t, b.publisher(), "speed", 1, false, "2")
+			publishTo(t, publisher(t, b), "speed", 1, false, "2")
 			eventually(t, "the stream goes on", func() bool { return slices.Contains(rec.values(spindleSpeed), 2) })
 			gaps, h := rec.of(sensors.Gap), s.Health().Snapshot()
 			if sig == syscall.SIGTERM && (len(gaps) != 0 || h.Duplicates != 1) {
@@ -161,7 +162,7 @@ func TestBrokerRestart(t *testing.T) {
 			if sig == syscall.SIGKILL && (len(gaps) != 1 || h.Gaps != 1 || !strings.HasPrefix(gaps[0].Text, "the broker lost its session: messages published between ")) {
 				t.Errorf("gaps %v, health %+v: the session was lost", gaps, h)
 			}
-			if e := rec.of(sensors.Disconnected); len(e) != 1 || !strings.Contains(e[0].Text, b.addr) {
+			if e := rec.of(sensors.Disconnected); len(e) != 1 || !strings.Contains(e[0].Text, b.Addr) {
 				t.Errorf("disconnected %v", e)
 			}
 		})
@@ -169,28 +170,28 @@ func TestBrokerRestart(t *testing.T) {
 }
 
 func TestBrokerAbsentAtStart(t *testing.T) {
-	b := startBroker(t)
+	b := parts.NewMosquitto(t)
 	rec := &record{}
-	s, end := run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, rec)
+	s, end := run(t, Options{Broker: "tcp://" + b.Addr, Topics: speed}, rec)
 	eventually(t, "reported", func() bool { return len(rec.of(sensors.Disconnected)) == 1 })
-	if e := rec.of(sensors.Disconnected)[0]; !strings.Contains(e.Text, "cannot connect to tcp://"+b.addr+": ") || !strings.Contains(e.Text, "refused") {
+	if e := rec.of(sensors.Disconnected)[0]; !strings.Contains(e.Text, "cannot connect to tcp://"+b.Addr+": ") || !strings.Contains(e.Text, "refused") {
 		t.Errorf("event %q", e.Text)
 	}
-	b.start()
+	b.Start()
 	subscribed(t, s)
-	publishTo(t, b.publisher(), "speed", 1, false, "1")
+	publishTo(t, publisher(t, b), "speed", 1, false, "1")
 	eventually(t, "a sample", func() bool { return rec.count() == 1 })
-	b.stop(syscall.SIGTERM)
+	b.Stop(syscall.SIGTERM)
 	end() // also while it waits for the broker
 }
 
 // With mosquitto's own settings 20 messages are in flight and 1000 wait.
 func TestStockSettingsWithLateAcks(t *testing.T) {
-	b := startBroker(t).start()
+	b := parts.StartMosquitto(t)
 	rec := &record{hold: true}
-	s, _ := run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, rec)
+	s, _ := run(t, Options{Broker: "tcp://" + b.Addr, Topics: speed}, rec)
 	subscribed(t, s)
-	pub := b.publisher()
+	pub := publisher(t, b)
 	const n = 500
 	go func() {
 		for i := range n {
@@ -217,11 +218,11 @@ func TestStockSettingsWithLateAcks(t *testing.T) {
 
 // A sink that blocks holds the broker up; nothing is lost.
 func TestBackpressure(t *testing.T) {
-	b := startBroker(t, "max_inflight_messages 0", "max_queued_messages 0").start()
+	b := parts.StartMosquitto(t, "max_inflight_messages 0", "max_queued_messages 0")
 	rec := &record{block: make(chan struct{})}
-	s, _ := run(t, Options{Broker: "tcp://" + b.addr, Topics: speed, KeepAlive: time.Second}, rec)
+	s, _ := run(t, Options{Broker: "tcp://" + b.Addr, Topics: speed, KeepAlive: time.Second}, rec)
 	subscribed(t, s)
-	pub := b.publisher()
+	pub := publisher(t, b)
 	const n = 20000
 	for i := range n {
 		tok := pub.Publish("speed", 1, false, itoa(i))
@@ -244,14 +245,14 @@ func TestBackpressure(t *testing.T) {
 
 // The connection may end while the sink blocks; what was under way comes again by the next one.
 func TestConnectionLostDuringStall(t *testing.T) {
-	b := startBroker(t).start()
+	b := parts.StartMosquitto(t)
 	rec := &record{hold: true, block: make(chan struct{})}
-	s, end := run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, rec)
+	s, end := run(t, Options{Broker: "tcp://" + b.Addr, Topics: speed}, rec)
 	subscribed(t, s)
-	publishTo(t, b.publisher(), "speed", 1, false, "1")
+	publishTo(t, publisher(t, b), "speed", 1, false, "1")
 	eventually(t, "a sample", func() bool { return rec.count() == 1 })
-	b.stop(syscall.SIGTERM)
-	b.start()
+	b.Stop(syscall.SIGTERM)
+	b.Start()
 	rec.mu.Lock()
 	close(rec.block)
 	rec.block = nil
@@ -264,14 +265,14 @@ func TestConnectionLostDuringStall(t *testing.T) {
 	rec.release()
 	// An acknowledgement that leaves together with the connection may be lost, which QoS 1 allows: a
 	// message after it shows that it left before.
-	publishTo(t, b.publisher(), "speed", 1, false, "1.5")
+	publishTo(t, publisher(t, b), "speed", 1, false, "1.5")
 	eventually(t, "the message after", func() bool { return rec.count() == 3 })
 	rec.release()
 	end()
 	last := &record{}
-	s, _ = run(t, Options{Broker: "tcp://" + b.addr, Topics: speed}, last)
+	s, _ = run(t, Options{Broker: "tcp://" + b.Addr, Topics: speed}, last)
 	subscribed(t, s)
-	publishTo(t, b.publisher(), "speed", 1, false, "2")
+	publishTo(t, publisher(t, b), "speed", 1, false, "2")
 	eventually(t, "a new sample", func() bool { return slices.Contains(last.values(spindleSpeed), 2) })
 	if v := last.values(spindleSpeed); slices.Contains(v, 1) {
 		t.Errorf("delivered again after its acknowledgement: %v", v)
@@ -279,15 +280,15 @@ func TestConnectionLostDuringStall(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
-	b := startBroker(t).start()
+	b := parts.StartMosquitto(t)
 	rec := &record{}
-	s, _ := run(t, Options{Broker: "tcp://" + b.addr, Silence: 50 * time.Millisecond, Topics: []Topic{
+	s, _ := run(t, Options{Broker: "tcp://" + b.Addr, Silence: 50 * time.Millisecond, Topics: []Topic{
 		{Filter: "speed", QoS: 1, Channel: "spindle_speed", Decoder: number},
 		{Filter: "power", QoS: 1, Channel: "spindle_power", Decoder: number},
 	}}, rec)
 	subscribed(t, s)
 	eventually(t, "both topics silent", func() bool { return len(rec.of(sensors.Silent)) == 2 })
-	publishTo(t, b.publisher(), "power", 1, false, "1")
+	publishTo(t, publisher(t, b), "power", 1, false, "1")
 	eventually(t, "one resumed", func() bool { return len(rec.of(sensors.Resumed)) == 1 })
 	if e := rec.of(sensors.Resumed)[0]; !strings.Contains(e.Text, `"power"`) {
 		t.Errorf("resumed: %q", e.Text)
@@ -300,20 +301,20 @@ func TestPassword(t *testing.T) {
 	if err != nil {
 		t.Skip("mosquitto_passwd is not installed (Debian package mosquitto)")
 	}
-	b := startBroker(t, "allow_anonymous false", "password_file DIR/users")
-	if out, err := exec.Command(exe, "-b", "-c", filepath.Join(b.dir, "users"), "agent", "secret").CombinedOutput(); err != nil {
+	b := parts.NewMosquitto(t, "allow_anonymous false", "password_file DIR/users")
+	if out, err := exec.Command(exe, "-b", "-c", filepath.Join(b.Dir, "users"), "agent", "secret").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	b.start()
+	b.Start()
 	rec := &record{}
-	_, end := run(t, Options{Broker: "tcp://" + b.addr, Username: "agent", Password: "wrong", Topics: speed}, rec)
+	_, end := run(t, Options{Broker: "tcp://" + b.Addr, Username: "agent", Password: "wrong", Topics: speed}, rec)
 	eventually(t, "refused", func() bool { return len(rec.of(sensors.Disconnected)) == 1 })
 	text := rec.of(sensors.Disconnected)[0].Text
-	if !strings.Contains(text, b.addr) || !strings.Contains(strings.ToLower(text), "not authorized") || strings.Contains(text, "wrong") {
+	if !strings.Contains(text, b.Addr) || !strings.Contains(strings.ToLower(text), "not authorized") || strings.Contains(text, "wrong") {
 		t.Errorf("event %q", text)
 	}
 	end()
-	s, _ := run(t, Options{Broker: "tcp://" + b.addr, Username: "agent", Password: "secret", Topics: speed}, &record{})
+	s, _ := run(t, Options{Broker: "tcp://" + b.Addr, Username: "agent", Password: "secret", Topics: speed}, &record{})
 	subscribed(t, s)
 }
 
@@ -358,22 +359,22 @@ func (a *access) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { ret
 func (a *access) OnACLCheck(*mochi.Client, string, bool) bool              { return a.granted.Load() }
 
 func TestTLS(t *testing.T) {
-	b := startBroker(t, "cafile DIR/ca.pem", "certfile DIR/server.pem", "keyfile DIR/server.key", "require_certificate true")
-	ca := newAuthority(t, b.dir, "ca")
-	ca.issue(t, b.dir, "server")
-	ca.issue(t, b.dir, "agent")
-	newAuthority(t, b.dir, "stranger")
-	b.start()
-	in := func(name string) string { return filepath.Join(b.dir, name) }
+	b := parts.NewMosquitto(t, "cafile DIR/ca.pem", "certfile DIR/server.pem", "keyfile DIR/server.key", "require_certificate true")
+	ca := newAuthority(t, b.Dir, "ca")
+	ca.issue(t, b.Dir, "server")
+	ca.issue(t, b.Dir, "agent")
+	newAuthority(t, b.Dir, "stranger")
+	b.Start()
+	in := func(name string) string { return filepath.Join(b.Dir, name) }
 	cfg, err := LoadTLS(in("ca.pem"), in("agent.pem"), in("agent.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := &record{}
 	topics := []Topic{{Filter: "speed", QoS: 1, Channel: "spindle_speed", Decoder: number}}
-	s, end := run(t, Options{Broker: "tls://" + b.addr, TLS: cfg, Topics: topics}, rec)
+	s, end := run(t, Options{Broker: "tls://" + b.Addr, TLS: cfg, Topics: topics}, rec)
 	subscribed(t, s)
-	pub := b.tlsPublisher(cfg)
+	pub := tlsPublisher(t, b, cfg)
 	for i := range 200 {
 		publishTo(t, pub, "speed", 1, false, "%d", i)
 	}
@@ -385,12 +386,12 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec = &record{}
-	run(t, Options{Broker: "tls://" + b.addr, TLS: cfg, Topics: topics}, rec)
+	run(t, Options{Broker: "tls://" + b.Addr, TLS: cfg, Topics: topics}, rec)
 	eventually(t, "distrust", func() bool { return len(rec.of(sensors.Disconnected)) == 1 })
-	if e := rec.of(sensors.Disconnected)[0]; !strings.Contains(e.Text, b.addr) || !strings.Contains(e.Text, "unknown authority") {
+	if e := rec.of(sensors.Disconnected)[0]; !strings.Contains(e.Text, b.Addr) || !strings.Contains(e.Text, "unknown authority") {
 		t.Errorf("event %q", e.Text)
 	}
-	if _, err := LoadTLS(in("conf"), "", ""); err == nil || !strings.Contains(err.Error(), "no certificate in") {
+	if _, err := LoadTLS(in("mosquitto.conf"), "", ""); err == nil || !strings.Contains(err.Error(), "no certificate in") {
 		t.Errorf("authorities that are none: %v", err)
 	}
 	if _, err := LoadTLS("", in("agent.pem"), ""); err == nil || !strings.Contains(err.Error(), "key") {

@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"go.bug.st/serial"
 	"go.uber.org/goleak"
 
+	"stirwatch/cmd/parts"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/firmware-bridge/twin/device"
 	"stirwatch/sensors"
@@ -33,50 +33,6 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const deadline = 20 * time.Second
-
-// broker starts a real mosquitto on a free loopback port; stop and start it again with the
-// functions that come with it.
-func broker(t *testing.T) (url string, stop, start func()) {
-	t.Helper()
-	bin, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if bin = "/usr/sbin/mosquitto"; !exists(bin) {
-			t.Skip("mosquitto is not installed")
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	_, portNo, _ := net.SplitHostPort(addr)
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+portNo+" 127.0.0.1\nallow_anonymous true\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var cmd *exec.Cmd
-	stop = func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	start = func() {
-		cmd = exec.Command(bin, "-c", conf)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		wait(t, "the broker", func() bool {
-			c, err := net.Dial("tcp", addr)
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		})
-	}
-	start()
-	t.Cleanup(func() { stop() })
-	return "tcp://" + addr, stop, start
-}
 
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
 
@@ -184,7 +140,7 @@ func recorded(t *testing.T, name string) *runlog.Log {
 }
 
 func TestRecordingArrivesOnceInOrderBitForBit(t *testing.T) {
-	url, _, _ := broker(t)
+	url := parts.StartMosquitto(t).URL
 	for _, name := range []string{"20250708104310.csv", "20250707151600.csv"} {
 		log := recorded(t, name)
 		link := filepath.Join(t.TempDir(), "tool")
@@ -284,7 +240,7 @@ func built(t *testing.T, seed uint64, minutes float64) *runlog.Log {
 func sorted(s []string) []string { s = slices.Clone(s); slices.Sort(s); return s }
 
 func TestFlatTopics(t *testing.T) {
-	url, _, _ := broker(t)
+	url := parts.StartMosquitto(t).URL
 	log := built(t, 1, 3)
 	in := subscribe(t, url, "afsd/cell1/#")
 	sum := run(t, log, Options{MQTT: url, MQTTFormat: device.Flat, From: 11, To: 20})
@@ -365,7 +321,7 @@ func TestSerialForms(t *testing.T) {
 }
 
 func TestPlayEndsCleanlyWhenStopped(t *testing.T) {
-	url, _, _ := broker(t)
+	url := parts.StartMosquitto(t).URL
 	log := built(t, 3, 3)
 	link := filepath.Join(t.TempDir(), "tool")
 
@@ -543,7 +499,7 @@ func TestTheSerialSourceSeesEveryRowFromTheFirst(t *testing.T) {
 
 // A reader that has the port open but does not read costs lines, never the telemetry.
 func TestADeafReaderDoesNotHoldUpTheTelemetry(t *testing.T) {
-	url, _, _ := broker(t)
+	url := parts.StartMosquitto(t).URL
 	log := built(t, 5, 30)
 	for range 2 { // one run is less than the terminal holds
 		log.Columns[0].Name += "_with_a_long_name_that_fills_the_terminal_soon"
@@ -568,12 +524,12 @@ func TestADeafReaderDoesNotHoldUpTheTelemetry(t *testing.T) {
 }
 
 func TestMessagesSurviveABrokerThatIsKilled(t *testing.T) {
-	url, stop, start := broker(t)
+	broker := parts.StartMosquitto(t)
 	log := built(t, 6, 10)
-	sum := run(t, log, Options{MQTT: url, Progress: func(p Progress) {
+	sum := run(t, log, Options{MQTT: broker.URL, Progress: func(p Progress) {
 		if p.Row == 300 {
-			stop()
-			start()
+			broker.Stop(syscall.SIGKILL)
+			broker.Start()
 		}
 	}})
 	if sum.Unacked != 0 || sum.Messages != len(log.Time) || sum.Samples["spindle_speed"] != len(log.Time) {
