@@ -18,39 +18,40 @@ type Planner struct {
 	power, Speed int // places in the inputs
 	path, up     int // -1 where the model has none
 	u            []float64
-	away, seen   float64 // W, from the working point; seen is its average, NaN out of contact
-	beside       float64 // W, what the present is beside that average
-	last         float64 // reading, °C
+	offset       float64 // W, of the power from its working point at the start of a forecast, averaged
+	average      float64 // W, the same as it is observed; NaN out of contact
+	ripple       float64 // W, how far the present power is from the working point and the average
+	last         float64 // reading of the step before, °C
 	since        float64 // s, from the start
 	lifted       bool    // contact has ended since
 }
 
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
-	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), path: m.InputIndex(model.PathVelocity), up: m.InputIndex(model.ZVelocity), u: make([]float64, len(m.Inputs)), seen: math.NaN()}
+	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), path: m.InputIndex(model.PathVelocity), up: m.InputIndex(model.ZVelocity), u: make([]float64, len(m.Inputs)), average: math.NaN()}
 }
 
 // Forget forgets how far the power was from its working point.
-func (q *Planner) Forget() { q.seen, q.beside = math.NaN(), 0 }
+func (q *Planner) Forget() { q.average, q.ripple = math.NaN(), 0 }
 
-// Observe follows how far the power is from its working point. While the metal does not flow yet the power
-// is on its way there, and where it was says less.
+// Observe averages how far the power is from its working point. While the metal does not flow yet the power
+// is on its way there, so that what has been says less and the average is shorter.
 func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 	if !contact {
-		q.seen = math.NaN()
+		q.average = math.NaN()
 		return
 	}
-	away := u[q.power] - q.p.WorkingPower(math.Abs(u[q.Speed]), q.pathOf(u))
+	offset := u[q.power] - q.p.WorkingPower(math.Abs(u[q.Speed]), q.pathOf(u))
 	smooth := q.p.Smooth
 	if reading < phase.FlowsFrom {
 		smooth /= 4
 	}
-	if !num.Finite(q.seen) || smooth == 0 {
-		q.seen = away
+	if !num.Finite(q.average) || smooth == 0 {
+		q.average = offset
 	} else {
-		q.seen -= math.Expm1(-dt/smooth) * (away - q.seen)
+		q.average -= math.Expm1(-dt/smooth) * (offset - q.average)
 	}
-	q.beside = away - q.seen
+	q.ripple = offset - q.average
 }
 
 // Start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working
@@ -58,7 +59,7 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 func (q *Planner) Start(u []float64, reading float64) {
 	copy(q.u, u)
 	q.last, q.since, q.lifted = reading, 0, false
-	q.away = q.seen
+	q.offset = q.average
 }
 
 func (q *Planner) pathOf(u []float64) float64 {
@@ -99,9 +100,9 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 	switch {
 	case q.lifted:
 		q.u[q.power] = p.Free * speed
-	case num.Finite(q.away):
-		away := q.away*math.Exp(-q.since/p.Memory) + q.beside*math.Exp(-q.since/p.Beside)
-		q.u[q.power] = max(0, p.WorkingPower(speed, q.pathOf(q.u))+away)
+	case num.Finite(q.offset):
+		offset := q.offset*math.Exp(-q.since/p.Memory) + q.ripple*math.Exp(-q.since/p.Ripple)
+		q.u[q.power] = max(0, p.WorkingPower(speed, q.pathOf(q.u))+offset)
 	}
 	return q.u
 }

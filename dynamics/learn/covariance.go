@@ -19,8 +19,8 @@ func (q *normalEquations) standardErrors() []float64 {
 	return out
 }
 
-// covariance of what q is of: the sandwich over blocks of time, within which residuals hang
-// together (White, Econometrica 50, 1982); nil where the normal equations have no inverse.
+// covariance of what q is of: the sandwich over blocks of time, within which residuals are
+// correlated (White, Econometrica 50, 1982); nil where the normal equations have no inverse.
 func (q *normalEquations) covariance() *mat.SymDense {
 	n := len(q.g)
 	inv := q.inverse()
@@ -47,7 +47,7 @@ func (q *normalEquations) covariance() *mat.SymDense {
 	for i, r := range q.r {
 		naive.SymRankOne(naive, r*r, mat.NewVecDense(n, q.j[i*n:(i+1)*n]))
 	}
-	// A few blocks tell little about each parameter by itself: how much residuals hang together is
+	// A few blocks tell little about each parameter by itself: how strongly residuals are correlated is
 	// pooled over all of them.
 	pooled := 0.0
 	for i := range n {
@@ -69,7 +69,7 @@ func (q *normalEquations) covariance() *mat.SymDense {
 	for i := range n {
 		sd[i] = math.Sqrt(max(0, small*cov.At(i, i), small*pooled*plain.At(i, i)))
 		for j := range i + 1 {
-			r := 0.0 // how the estimates hang together: as in the pooled one, which is no guess from few blocks
+			r := 0.0 // how the estimates are correlated: as in the pooled one, which is no guess from few blocks
 			if v := plain.At(i, i) * plain.At(j, j); v > 0 {
 				r = plain.At(i, j) / math.Sqrt(v)
 			}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The standard errors of a line through points whose errors hang together within blocks are those by which
+// The standard errors of a line through points whose errors are correlated within blocks are those by which
 // the fits really scatter, where those of independent errors are too small by far.
 func TestStandardErrorsOfBlocksThatHangTogether(t *testing.T) {
 	const trials, blocks, each = 400, 40, 10

@@ -23,7 +23,7 @@ var fitHorizons = []struct{ at, scale float64 }{
 const (
 	openScale   = 13.0  // K
 	priorRows   = 2.0   // the starting values weigh as much as so many rows
-	blockSpan   = 120.0 // s within which residuals hang together: two longest horizons
+	blockSpan   = 120.0 // s within which residuals are correlated: two longest horizons
 	hopeless    = 1e6   // squared error of a forecast that is no number
 	origins     = 90    // forecasts per run and fit from warm rows
 	coolOrigins = 30    // and from others

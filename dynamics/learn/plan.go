@@ -127,7 +127,7 @@ const freeFrom = 100.0
 // power and speed stand together in a run does not tell that: there the controller turns the speed
 // down wherever the power is high.
 func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, usual float64) {
-	p.Smooth, p.Memory, p.Beside = 25, 100, 6
+	p.Smooth, p.Memory, p.Ripple = 25, 100, 6
 	c := *m
 	c.Plan, c.Intervals = p, nil
 	planned := *s
@@ -165,7 +165,7 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 			values []float64
 		}{
 			{&p.Power[1], []float64{0, 3, 6, 8, 9, 10, 11, 12, 15, 20}},
-			{&p.Beside, []float64{2, 4, 6, 9, 12, 20}},
+			{&p.Ripple, []float64{2, 4, 6, 9, 12, 20}},
 			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
 			{&p.Memory, []float64{25, 50, 100, 200, 400, 1e4}},
 		} {

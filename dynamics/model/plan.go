@@ -18,13 +18,14 @@ type Plan struct {
 	Max       float64 `json:"max_rpm"`
 	Slew      float64 `json:"slew_rpm_per_s"`
 
-	// The power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm, mm/min). What it was
-	// away from that, averaged over Smooth, is forgotten with Memory, what it is beside that average
-	// with Beside.
+	// The working point: the power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm,
+	// mm/min) and an offset. The offset is how far the power has been from there, averaged over Smooth;
+	// ahead it decays with the time constant Memory, and what the present power differs from that average,
+	// which is mostly noise, with the shorter Ripple. All three in s.
 	Power  [3]float64 `json:"power_W"`
 	Smooth float64    `json:"power_smooth_s"`
 	Memory float64    `json:"power_memory_s"`
-	Beside float64    `json:"power_beside_s"`
+	Ripple float64    `json:"power_ripple_s"`
 	// Free is the power of a spindle that turns without contact, W per rpm. Contact ends when the
 	// tool moves up.
 	Free float64 `json:"power_free_W_per_rpm"`
@@ -41,7 +42,7 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 	if m.InputIndex(SpindleSpeed) < 0 || m.InputIndex(SpindlePower) < 0 {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
-	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Beside, p.Free)...) || min(p.Smooth, p.Free) < 0 || p.Beside <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Ripple, p.Free)...) || min(p.Smooth, p.Free) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
 		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and memory positive, %g to %g rpm a range", p.Min, p.Max))
 	}
 	return errs

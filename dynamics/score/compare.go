@@ -77,7 +77,7 @@ const fewestBlocks = 5
 // Windows without a measurement at their end do not count; a forecast that is not a number counts
 // as five times persistence's error, as in [Score].
 //
-// Errors of overlapping windows hang together for longer than the horizon, so the 95 % intervals
+// Errors of overlapping windows are correlated for longer than the horizon, so the 95 % intervals
 // come from a bootstrap over blocks of rows (Künsch, Ann. Statist. 17 (1989) 1217), drawn on a
 // circle so that the ends weigh as much as the middle (Politis and Romano, in Exploring the Limits
 // of Bootstrap, 1992, 263): each resample draws as many rows of every span as it has, in blocks, the same

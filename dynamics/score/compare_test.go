@@ -89,7 +89,7 @@ func TestCompareKnowsItsLimits(t *testing.T) {
 	}
 }
 
-// Errors that hang together for half a minute, of two models that are equally good: the interval
+// Errors that are correlated for half a minute, of two models that are equally good: the interval
 // holds the truth nearly as often as it says, from five blocks to forty.
 func TestCompareIntervalsHold(t *testing.T) {
 	if testing.Short() {

@@ -54,7 +54,7 @@ type System struct {
 	inputUnit     []unit.Unit // by input
 	Scale, Offset []float64   // by state: the state in its unit is (SI − Offset)/Scale
 	Out           []int       // by output: the state that it shows
-	Begins        [][]int     // by output: the states that its first reading starts, see findBeginners
+	Begins        [][]int     // by output: the states that its first reading starts, see findStarts
 	noise, share  []float64   // by state
 	StartVar      []float64   // by state: variance of its start
 }
@@ -182,7 +182,7 @@ func compile(m *model.Model, fit bool) *System {
 	for _, o := range m.Outputs {
 		s.Out = append(s.Out, m.StateIndex(o.State))
 	}
-	s.findBeginners(b)
+	s.findStarts(b)
 	return s
 }
 
@@ -262,10 +262,10 @@ func (s *System) findFollowers(b *expr.Builder) {
 	}
 }
 
-// findBeginners tells which output starts which state. An output starts the state that it shows, and
+// findStarts tells which output starts which state. An output starts the state that it shows, and
 // where that is a sensor the state that the sensor shows. Where two could start one the first does, and
 // the first output starts all that no other says anything about.
-func (s *System) findBeginners(b *expr.Builder) {
+func (s *System) findStarts(b *expr.Builder) {
 	by := slices.Repeat([]int{-1}, s.NX)
 	claim := func(state, output int) {
 		if by[state] < 0 {
