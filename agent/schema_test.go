@@ -17,24 +17,17 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// counted is a source that has only counters.
-type counted struct{ health sensors.Health }
-
-func (*counted) Name() string                            { return "tc" }
-func (*counted) Run(context.Context, sensors.Sink) error { return nil }
-func (c *counted) Health() *sensors.Health               { return &c.health }
-
 // TestWhatIsWrittenIsTheSchema puts a run with all that can happen through the agent and into a real
 // InfluxDB: there must be every tag and field that the row types name, of their type, and no other.
 func TestWhatIsWrittenIsTheSchema(t *testing.T) {
 	db := parts.StartInfluxd(t, "test")
-	reg := cell(t)
+	reg := cell(t, sensors.Channel{Name: "never", Unit: unit.MustParse("°C"), MaxAge: 3 * time.Second}) // its source is dead
 	j, err := journal.Open(filepath.Join(t.TempDir(), "j.db"), journal.Options{Machine: "m1", Registry: reg, Log: quiet, Hold: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
-	a, err := New(Options{Registry: reg, Journal: j, Model: learned(t), Process: process(), Sources: []sensors.Source{&counted{}}, Log: quiet})
+	a, err := New(Options{Registry: reg, Journal: j, Model: learned(t), Process: process(), Sources: []sensors.Source{&port{name: "tc"}}, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
