@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"database/sql"
 	"fmt"
 	"math"
 	"os"
@@ -46,42 +45,22 @@ terms:
   - {of: d, name: memory, sign: -, expression: "d/tau_d", fixed: true}
 `
 
-// handRecord is a journal made by hand. Its channels may differ from one opening to the next, as they
-// do when agent.yaml is changed between two builds.
+// handRecord is a journal made by hand, of the usual channels.
 type handRecord struct {
 	t    testing.TB
 	path string
 	conf string
 }
 
+var metric = [][2]string{{"tool_temperature", "°C"}, {"spindle_speed", "rpm"}, {"spindle_power", "W"}, {"set_point", "°C"}}
+
+// newRecord writes agent.yaml with the channels' roles.
 func newRecord(t testing.TB) *handRecord {
 	dir := t.TempDir()
-	return &handRecord{t, filepath.Join(dir, "journal.db"), filepath.Join(dir, "agent.yaml")}
-}
-
-// channels of a record: units by name.
-type channels [][2]string
-
-var metric = channels{{"tool_temperature", "°C"}, {"spindle_speed", "rpm"}, {"spindle_power", "W"}, {"set_point", "°C"}}
-
-func (c channels) registry(t testing.TB) *sensors.Registry {
-	t.Helper()
-	var all []sensors.Channel
-	for _, x := range c {
-		all = append(all, sensors.Channel{Name: x[0], Unit: unit.MustParse(x[1])}) // names alone count in a record
-	}
-	reg, err := sensors.NewRegistry(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reg
-}
-
-// configure writes agent.yaml with roles by name.
-func (r *handRecord) configure(c channels) {
+	r := &handRecord{t, filepath.Join(dir, "journal.db"), filepath.Join(dir, "agent.yaml")}
 	var b strings.Builder
 	b.WriteString("machine: m\nchannels:\n")
-	for _, x := range c {
+	for _, x := range metric {
 		is := strings.ReplaceAll(x[0], "_", " ")
 		if is == "set point" {
 			is = "set-point"
@@ -89,13 +68,22 @@ func (r *handRecord) configure(c channels) {
 		fmt.Fprintf(&b, "  %s: {is: %s, unit: %s, max_age: 3 s}\n", x[0], is, x[1])
 	}
 	b.WriteString("sources: {log: {log: {path: log.csv}}}\njournal: {path: journal.db}\n")
-	write(r.t, r.conf, b.String())
+	write(t, r.conf, b.String())
+	return r
 }
 
 // open begins to record.
-func (r *handRecord) open(c channels, clock sensors.Clock) *journal.Journal {
+func (r *handRecord) open() *journal.Journal {
 	r.t.Helper()
-	j, err := journal.Open(r.path, journal.Options{Machine: "m", Registry: c.registry(r.t), Clock: clock, Hold: -1})
+	var all []sensors.Channel
+	for _, x := range metric {
+		all = append(all, sensors.Channel{Name: x[0], Unit: unit.MustParse(x[1])}) // names alone count in a record
+	}
+	reg, err := sensors.NewRegistry(all)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	j, err := journal.Open(r.path, journal.Options{Machine: "m", Registry: reg, Hold: -1})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -114,38 +102,25 @@ func keepSamples(j *journal.Journal, s []sensors.Sample) {
 
 var dawn = time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
 
-// recordBuild records seconds of a run from begin on: heat up and hold. Values are °C, rpm and W, and
-// become the channels' units.
-func recordBuild(t testing.TB, j *journal.Journal, c channels, begin time.Time, seconds int, end bool) {
+// recordBuild records seconds of a run from begin on: heat up and hold.
+func recordBuild(t testing.TB, j *journal.Journal, begin time.Time, seconds int, end bool) {
 	t.Helper()
 	if _, err := j.BeginRun(begin.Format("20060102-150405"), "", begin.UnixNano()); err != nil {
 		t.Fatal(err)
 	}
-	keepSamples(j, samplesOfBuild(c, begin, seconds))
+	var s []sensors.Sample
+	for i := range seconds {
+		at := begin.Add(time.Duration(i) * time.Second).UnixNano()
+		for id, v := range []float64{450 - 430*math.Exp(-float64(i)/60) + 5*math.Sin(float64(i)/7), 400, 5000 + 500*math.Sin(float64(i)/9), 450} {
+			s = append(s, sensors.Sample{Time: at, Value: v, Channel: sensors.ChannelID(id), Status: sensors.OK})
+		}
+	}
+	keepSamples(j, s)
 	if end {
 		if err := j.EndRun(begin.Add(time.Duration(seconds) * time.Second).UnixNano()); err != nil {
 			t.Fatal(err)
 		}
 	}
-}
-
-func samplesOfBuild(c channels, begin time.Time, seconds int) (s []sensors.Sample) {
-	metricUnits := map[string]string{}
-	for _, x := range metric {
-		metricUnits[x[0]] = x[1]
-	}
-	for i := range seconds {
-		at := begin.Add(time.Duration(i) * time.Second).UnixNano()
-		values := map[string]float64{"tool_temperature": 450 - 430*math.Exp(-float64(i)/60) + 5*math.Sin(float64(i)/7), "spindle_speed": 400, "spindle_power": 5000 + 500*math.Sin(float64(i)/9), "set_point": 450}
-		for id, x := range c {
-			v := values[x[0]]
-			if m, err := unit.Between(unit.MustParse(metricUnits[x[0]]), unit.MustParse(x[1])); err == nil {
-				v = m.Apply(v)
-			}
-			s = append(s, sensors.Sample{Time: at, Value: v, Channel: sensors.ChannelID(id), Status: sensors.OK})
-		}
-	}
-	return s
 }
 
 // read takes runs with the flags given, and gives what was said.
@@ -180,19 +155,18 @@ func namesOf(runs []*recorded) (all []string) {
 
 func TestJournalRunsAreChosen(t *testing.T) {
 	r := newRecord(t)
-	r.configure(metric)
 	if _, _, err := r.read(t); err == nil || !strings.Contains(err.Error(), "journal.db") {
 		t.Errorf("without a journal: %v", err)
 	}
-	j := r.open(metric, nil)
+	j := r.open()
 	if _, _, err := r.read(t); err == nil || !strings.Contains(err.Error(), "no run yet") {
 		t.Errorf("without a run: %v", err)
 	}
 	for i := range 3 {
-		recordBuild(t, j, metric, dawn.Add(time.Duration(i)*time.Hour), 300, true)
+		recordBuild(t, j, dawn.Add(time.Duration(i)*time.Hour), 300, true)
 	}
-	recordBuild(t, j, metric, dawn.Add(3*time.Hour), 30, true)
-	recordBuild(t, j, metric, dawn.Add(4*time.Hour), 200, false) // the agent still records
+	recordBuild(t, j, dawn.Add(3*time.Hour), 30, true)
+	recordBuild(t, j, dawn.Add(4*time.Hour), 200, false) // the agent still records
 	for _, c := range []struct {
 		flags string
 		want  []string
@@ -228,221 +202,6 @@ func TestJournalRunsAreChosen(t *testing.T) {
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// A run that the agent was killed in is read to the end of the record.
-func TestRunThatWasNeverEnded(t *testing.T) {
-	r := newRecord(t)
-	r.configure(metric)
-	j := r.open(metric, func() int64 { return dawn.UnixNano() }) // long ago: nobody records now
-	recordBuild(t, j, metric, dawn, 200, false)
-	j.Close()
-	runs, said, err := r.read(t)
-	if err != nil || len(runs) != 1 || len(runs[0].Time) != 200 || !strings.Contains(said, "never ended") {
-		t.Errorf("%v, %v\n%s", namesOf(runs), err, said)
-	}
-}
-
-// The unit of a channel may change between two builds, or within one: every sample has its own.
-func TestChangedUnits(t *testing.T) {
-	other := channels{{"tool_temperature", "°F"}, {"spindle_speed", "rad/s"}, {"spindle_power", "kW"}, {"set_point", "K"}}
-	r := newRecord(t)
-	r.configure(metric)
-	for i, c := range []channels{metric, other} {
-		j := r.open(c, nil)
-		recordBuild(t, j, c, dawn.Add(time.Duration(i)*time.Hour), 300, true)
-		j.Close()
-	}
-	runs, _, err := r.read(t)
-	if err != nil || len(runs) != 2 {
-		t.Fatal(namesOf(runs), err)
-	}
-	a, b := runs[0], runs[1]
-	for i := range a.Time {
-		for _, x := range [][2]float64{{a.Z[0][i], b.Z[0][i]}, {a.U[0][i], b.U[0][i]}, {a.U[1][i], b.U[1][i]}, {a.SetPoint[i], b.SetPoint[i]}} {
-			if !(math.Abs(x[0]-x[1]) < 1e-9*math.Abs(x[0])) {
-				t.Fatalf("row %d: %g and %g", i, x[0], x[1])
-			}
-		}
-	}
-	if a.SHA256 == b.SHA256 {
-		t.Error("two runs of one checksum")
-	}
-
-	// A channel that measured something else then is an error; a set-point may.
-	wrong := channels{{"tool_temperature", "°C"}, {"spindle_speed", "rpm"}, {"spindle_power", "kN"}, {"set_point", "N·m"}}
-	j := r.open(wrong, nil)
-	recordBuild(t, j, wrong, dawn.Add(2*time.Hour), 300, true)
-	j.Close()
-	_, _, err = r.read(t)
-	for _, says := range []string{"20260701-080000", `channel "spindle_power" was recorded in kN`, "as spindle power it must be in one of W, kW, hp"} {
-		if err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%v, want %q", err, says)
-		}
-	}
-	torque := channels{metric[0], metric[1], metric[2], {"set_point", "N·m"}}
-	j = r.open(torque, nil)
-	recordBuild(t, j, torque, dawn.Add(3*time.Hour), 300, true)
-	j.Close()
-	if runs, _, err = r.read(t, "--run", "last"); err != nil || slices.ContainsFunc(runs[0].SetPoint, func(v float64) bool { return v == v }) {
-		t.Errorf("a set-point in N·m: %v", err)
-	}
-}
-
-func TestRunWithoutAThermocouple(t *testing.T) {
-	r := newRecord(t)
-	r.configure(metric)
-	blind := metric[1:]
-	j := r.open(blind, nil)
-	recordBuild(t, j, blind, dawn, 300, true)
-	j.Close()
-	_, said, err := r.read(t)
-	if err == nil || !strings.Contains(said, `nothing was recorded of channel "tool_temperature"`) || !strings.Contains(said, "left out: the record has 0 samples") {
-		t.Errorf("%v\n%s", err, said)
-	}
-	r.configure(blind)
-	if _, _, err = r.read(t); err == nil || !strings.Contains(err.Error(), "`is: tool temperature`") {
-		t.Errorf("without the channel: %v", err)
-	}
-	r.configure(metric)
-	j = r.open(metric, nil) // a plug that was pulled: it says the same for ever
-	s := samplesOfBuild(metric, dawn.Add(time.Hour), 300)
-	if _, err := j.BeginRun("frozen", "", s[0].Time); err != nil {
-		t.Fatal(err)
-	}
-	for i := range s {
-		if s[i].Channel == 0 {
-			s[i].Value = 21.5
-		}
-	}
-	keepSamples(j, s)
-	j.EndRun(s[len(s)-1].Time)
-	j.Close()
-	if _, _, err = r.read(t, "--run", "last"); err == nil || !strings.Contains(err.Error(), "usable rows of tool temperature") && !strings.Contains(err.Error(), "is live") {
-		t.Errorf("frozen: %v", err)
-	}
-}
-
-func TestDamagedBatch(t *testing.T) {
-	r := newRecord(t)
-	r.configure(metric)
-	j := r.open(metric, nil)
-	s := samplesOfBuild(metric, dawn, 400)
-	if _, err := j.BeginRun("hurt", "", s[0].Time); err != nil {
-		t.Fatal(err)
-	}
-	for part := range slices.Chunk(s, 400) { // 100 s each
-		keepSamples(j, part)
-	}
-	j.EndRun(s[len(s)-1].Time)
-	j.Close()
-	db, err := sql.Open("sqlite", r.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("UPDATE batches SET crc = crc + 1 WHERE id = (SELECT max(id) FROM batches)"); err != nil {
-		t.Fatal(err)
-	}
-	db.Close()
-	runs, said, err := r.read(t)
-	if err != nil || len(runs) != 1 || len(runs[0].Time) != 300 || !strings.Contains(said, "1 batches and 0 lines of the journal could not be read") || !strings.Contains(said, "the rest is used") {
-		t.Errorf("%v, %v\n%s", namesOf(runs), err, said)
-	}
-}
-
-func seriesOf(every time.Duration, n int) *series {
-	s := &series{unit: unit.MustParse("°C"), maps: map[string]conversion{}}
-	for i := range n {
-		s.t, s.v = append(s.t, dawn.UnixNano()+int64(i)*int64(every)), append(s.v, float64(i))
-	}
-	return s
-}
-
-func TestGrid(t *testing.T) {
-	// At 1 Hz, with whatever phase, every sample is a row.
-	s := seriesOf(time.Second, 50)
-	for i := range s.t {
-		s.t[i] += 437e6 + int64(i%3)*90e6
-	}
-	if rows := s.rows(); len(rows) != 50 || rows[7].t != s.t[7] || rows[7].v != 7 {
-		t.Errorf("1 Hz: %d rows", len(rows))
-	}
-	// At 10 Hz the one at the whole second is; beside a bad one there its neighbour.
-	s = seriesOf(100*time.Millisecond, 301)
-	s.v[100] = math.NaN()
-	for i := range 20 {
-		s.v[195+i] = math.NaN() // two seconds without a good one
-	}
-	rows := s.rows()
-	if len(rows) != 31 {
-		t.Fatalf("10 Hz: %d rows", len(rows))
-	}
-	for i, r := range rows {
-		want := float64(10 * i)
-		switch i {
-		case 10:
-			want = 99
-		case 20, 21:
-			want = math.NaN()
-		}
-		if r.v != want && (r.v == r.v || want == want) {
-			t.Errorf("10 Hz, row %d: %g, want %g", i, r.v, want)
-		}
-	}
-	// A pause gets one row without a reading.
-	s = seriesOf(time.Second, 20)
-	for i := 10; i < 20; i++ {
-		s.t[i] += int64(time.Minute)
-	}
-	if rows = s.rows(); len(rows) != 21 || rows[10].v == rows[10].v || rows[10].t != s.t[9]+1e9 || rows[11].v != 10 {
-		t.Errorf("with a pause: %v", rows)
-	}
-}
-
-func TestInputsAreHeldForTheirAge(t *testing.T) {
-	s := seriesOf(time.Second, 3) // 0, 1, 2 s
-	s.v[1] = math.NaN()
-	s.maxAge = int64(3 * time.Second)
-	var at []gridRow
-	for _, ms := range []int64{-1, 0, 999, 1000, 2000, 2500, 5000, 5001} {
-		at = append(at, gridRow{t: dawn.UnixNano() + ms*1e6})
-	}
-	nan := math.NaN()
-	same := func(a, b []float64) bool {
-		return slices.EqualFunc(a, b, func(x, y float64) bool { return x == y || x != x && y != y })
-	}
-	if got, want := s.hold(at), []float64{nan, 0, 0, nan, 2, 2, 2, nan}; !same(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
-	s.maxAge = 0
-	if got := s.hold(at[7:]); !same(got, []float64{2}) {
-		t.Errorf("without an age: %v", got)
-	}
-	var none *series
-	if got := none.hold(at[:2]); !same(got, []float64{nan, nan}) {
-		t.Errorf("no such channel: %v", got)
-	}
-}
-
-// Samples come in any order, more than once, and faster than rows can use.
-func TestSamplesAreSorted(t *testing.T) {
-	s := seriesOf(time.Second, 0)
-	for _, x := range []struct {
-		ms   int64
-		v    float64
-		good bool
-	}{{2000, 2, true}, {0, 0, true}, {1000, 9, true}, {1000, 1, true}, {2000, 7, false}, {3000, 3, false}, {3001, 3.1, true}, {3002, 3.2, false}} {
-		if err := s.add(dawn.UnixNano()+x.ms*1e6, x.v, "°C", x.good); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.sort()
-	if !slices.Equal(s.v, []float64{0, 1, 2, 3.1}) || !slices.IsSorted(s.t) {
-		t.Errorf("%v at %v", s.v, s.t)
-	}
-	if err := s.add(0, 1, "furlong", true); err == nil || !strings.Contains(err.Error(), "furlong") {
-		t.Errorf("%v", err)
 	}
 }
 
@@ -586,8 +345,7 @@ func TestLearnFromAFastThermocouple(t *testing.T) {
 	t.Parallel()
 	log := readLog(t, watched)
 	r := newRecord(t)
-	r.configure(metric)
-	j := r.open(metric, nil)
+	j := r.open()
 	var s []sensors.Sample
 	for id, x := range metric {
 		i, ok := log.Column(x[0])
