@@ -17,6 +17,7 @@ import (
 
 // Whatever the size of the terminal and however much there is to say, nothing is wider or higher.
 func TestTheScreenFits(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "model.json"), demoModel, 0o644); err != nil {
 		t.Fatal(err)
