@@ -19,6 +19,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/config"
 	"stirwatch/dynamics/learn"
+	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 )
 
@@ -28,7 +29,8 @@ func runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Watch the machine: read, record, estimate, forecast, advise, upload",
 		Long: `Run the agent in the foreground until Ctrl-C or SIGTERM. Everything goes to the journal first;
-with an influxdb section it is uploaded from there. The effective configuration is logged at
+with an influxdb section it is uploaded from there. What a program that died has left under lease
+of the bridge is reverted. The effective configuration is logged at
 start, secrets hidden.`,
 		Example: `  stirwatch run
   stirwatch run -c /etc/stirwatch/agent.yaml`,
@@ -69,6 +71,9 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	if cell.uploader != nil {
 		g.Go(func() error { cell.uploader.Run(ctx); return nil })
 	}
+	if conf.Bridge != nil {
+		g.Go(func() error { revertBeside(ctx, cell, log); return nil })
+	}
 	if beside != nil {
 		g.Go(func() error { defer cancel(); return beside(ctx, cell) })
 	}
@@ -79,6 +84,28 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	err = errors.Join(err, cell.journal.Close())
 	log.Info("stirwatch ends", "error", err)
 	return err
+}
+
+// revertBeside reverts what a program that died has left under lease, for as long as that takes.
+func revertBeside(ctx context.Context, cell *cell, log *slog.Logger) {
+	o, err := checkedBridgeOptions(cell.conf)
+	var left []string
+	if err == nil {
+		left, err = o.Left()
+	}
+	if len(left) > 0 {
+		log.Warn("a program that died has left targets under lease; they are reverted", "targets", left)
+		o.Recorder = agent.CommandRecord{Journal: cell.journal}
+		if _, err = bridge.Recover(ctx, o); err == nil {
+			log.Info("the targets are in their safe states", "targets", left)
+		}
+	}
+	switch {
+	case errors.Is(err, bridge.ErrInUse):
+		log.Info("another process has the bridge to the controller", "state", o.State)
+	case err != nil:
+		log.Error("the bridge to the controller", "error", err)
+	}
 }
 
 // spareMemory makes the collector frugal: the computer beside the machine has 512 MB for all.
