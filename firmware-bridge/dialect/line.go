@@ -324,6 +324,9 @@ func (l *Line) hush(ctx context.Context) error {
 			half = len(l.buf)
 			t.Reset(l.o.Quiet)
 		case <-ctx.Done():
+			if last == "" {
+				return fmt.Errorf("%s: no time to wait for silence: %w", l.port.Name, ctx.Err())
+			}
 			return fmt.Errorf("%s: it does not stop saying lines that look like replies, such as %.80q; %s: %w", l.port.Name, last, talkative, ctx.Err())
 		}
 	}
@@ -343,7 +346,7 @@ func (l *Line) Safe(ctx context.Context, target string, v float64) error {
 	if w.Safe != "" {
 		reply, format = w.safeReply, nil
 	}
-	if odd := l.stray(); !l.stale && odd == "" {
+	if odd := l.stray(); !l.stale && odd == "" && reply != nil {
 		return l.command(ctx, s, reply, v*w.Scale, format)
 	}
 	if l.torn {
