@@ -750,7 +750,7 @@ func TestDiskFullWithEndlessHoldLosesNothing(t *testing.T) {
 // TestRealDiskFull fills a file system of its own.
 func TestRealDiskFull(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
 		t.Skipf("a small file system cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, 0) }) // after the journal is closed
@@ -774,7 +774,7 @@ func TestRealDiskFull(t *testing.T) {
 	}
 	eventually(t, "recording again", func() bool { return j.Stats().Recording })
 	lost := j.Stats().Lost
-	for range 200 { // several times the disk, each acknowledged
+	for range 100 { // several MB, each acknowledged
 		put()
 		if err := j.Sent(j.st.next - 1); err != nil {
 			t.Fatal(err)

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -12,13 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
 	"stirwatch/config"
-	"stirwatch/dynamics/learn"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 )
@@ -165,39 +161,4 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
 	})
 	return c, err
-}
-
-// progress prints to w at most twice a second, where that is a terminal.
-type progress struct {
-	w    io.Writer
-	next time.Time
-}
-
-func (p *progress) terminal() bool {
-	f, ok := p.w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func (p *progress) say(format string, args ...any) {
-	if now := time.Now(); now.After(p.next) && p.terminal() {
-		p.next = now.Add(500 * time.Millisecond)
-		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
-	}
-}
-
-// learning shows how far learning is, and keeps what it warns of.
-func (p *progress) learning(at learn.Progress) {
-	if at.Warning != "" {
-		p.done()
-		fmt.Fprintln(p.w, at.Warning)
-		return
-	}
-	p.next = time.Time{}
-	p.say("[%d/%d] %s", at.Done+1, at.Of, at.Text)
-}
-
-func (p *progress) done() {
-	if p.terminal() {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }
