@@ -70,7 +70,7 @@ type Journal interface {
 // Phase says what the uploader is at.
 type Phase string
 
-// Phases. In the last four a person must act; everything is kept meanwhile.
+// Phases. In the last five a person must act; everything is kept meanwhile.
 const (
 	Idle         Phase = "idle"          // all that is committed is sent, or waits for Flush
 	Sending      Phase = "sending"       //
@@ -78,12 +78,13 @@ const (
 	JournalFault Phase = "journal fault" // the journal cannot be read
 	Unauthorized Phase = "unauthorized"  // 401, 403: the token is wrong or may not write
 	NoBucket     Phase = "no bucket"     // 404: the bucket (or the address) is not there
+	Moved        Phase = "moved"         // 3xx: the server is elsewhere
 	Refused      Phase = "refused"       // the server refuses every line, or answers as InfluxDB does not
 )
 
 // NeedsAction tells whether a person must act before sending can go on.
 func (p Phase) NeedsAction() bool {
-	return p == Unauthorized || p == NoBucket || p == Refused || p == JournalFault
+	return p == Unauthorized || p == NoBucket || p == Moved || p == Refused || p == JournalFault
 }
 
 // State is a snapshot for people.
@@ -415,8 +416,7 @@ func verdictOf(err error) verdict {
 	if err == nil {
 		return again
 	}
-	var odd *oddAnswer
-	if errors.As(err, &odd) {
+	if errors.As(err, new(*oddAnswer)) || errors.As(err, new(*moved)) {
 		return person
 	}
 	switch status := statusOf(err); {
@@ -462,6 +462,9 @@ func (u *Uploader) judge(err error, failures int) (Phase, time.Duration) {
 		return Waiting, wait
 	}
 	wait = max(wait, u.slow)
+	if errors.As(err, new(*moved)) {
+		return Moved, wait
+	}
 	switch statusOf(err) {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return Unauthorized, wait
@@ -502,6 +505,8 @@ func (u *Uploader) shout(phase Phase, err error, wait time.Duration) {
 		level, advice = slog.LevelError, "everything is kept; check the token and its right to write"
 	case NoBucket:
 		level, advice = slog.LevelError, "everything is kept; make the bucket or correct its name or the url"
+	case Moved:
+		level, advice = slog.LevelError, "everything is kept; redirects are not followed"
 	case Refused:
 		level, advice = slog.LevelError, "everything is kept; check that url leads to an InfluxDB and not to a proxy or a login page"
 	case JournalFault:
