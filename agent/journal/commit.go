@@ -115,7 +115,7 @@ func (j *Journal) run() {
 			j.commit(now, false)
 			if now = j.now(); now-tidied >= tidyEvery {
 				tidied = now
-				j.tidy()
+				j.tidy(now)
 			}
 			continue
 		case cursor && cursorWait <= 0:
@@ -128,7 +128,7 @@ func (j *Journal) run() {
 			wait = tidyEvery
 			if now-tidied >= tidyEvery {
 				tidied = now
-				j.tidy()
+				j.tidy(now)
 			}
 		}
 		timer.Reset(wait)
@@ -138,6 +138,10 @@ func (j *Journal) run() {
 		case <-j.stop:
 			j.commit(j.now(), true)
 			j.saveCursor()
+			j.marked -= markEvery // a stop is measured from here
+			if err := j.keepMark(j.now()); err != nil {
+				j.fail(err)
+			}
 			return
 		}
 	}
@@ -171,7 +175,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 			j.kept(&b, sent, dirty)
 			return true
 		}
-		if isFull(err) && j.st.makeRoom(j.disposable()) {
+		if isFull(err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
 			continue
 		}
 		j.fail(err)
@@ -198,6 +202,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 func (j *Journal) kept(b *Batch, sent int64, dirty bool) {
 	j.commits.Add(1)
 	j.stored.Add(uint64(b.Lines))
+	j.storedBytes += int64(len(b.Deflate))
 	j.mu.Lock()
 	j.lastErr = ""
 	j.unsent.batches++
@@ -269,7 +274,7 @@ func (j *Journal) resume() {
 	g, why := j.gap, j.lastErr
 	j.mu.Unlock()
 	err := j.st.addGap(g, why, j.opts.Clock())
-	if isFull(err) && j.st.makeRoom(j.disposable()) {
+	if isFull(err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
 		err = j.st.addGap(g, why, j.opts.Clock())
 	}
 	if err != nil {
@@ -307,20 +312,21 @@ func (j *Journal) disposable() int64 {
 }
 
 // tidy applies the limits of age and size.
-func (j *Journal) tidy() {
-	if j.opts.Keep > 0 {
-		if err := j.st.dropOld(j.disposable(), j.opts.Clock()-int64(j.opts.Keep)); err != nil {
+func (j *Journal) tidy(now time.Duration) {
+	do := func(err error) {
+		if err != nil {
 			j.fail(err)
 		}
+	}
+	do(j.keepMark(now))
+	if j.opts.Keep > 0 {
+		do(j.limitAge(now))
 	}
 	if j.opts.Size > 0 {
-		if err := j.limitSize(); err != nil {
-			j.fail(err)
-		}
+		do(j.limitSize())
 	}
-	if err := j.st.shrink(); err != nil {
-		j.fail(err)
-	}
+	do(j.tellRemoved(now))
+	do(j.st.shrink())
 	j.st.reserve()
 }
 

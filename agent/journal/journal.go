@@ -29,7 +29,7 @@ type Options struct {
 	Machine  string            // tag machine of every line
 	Registry *sensors.Registry // channels of the samples
 	Commit   time.Duration     // longest wait of a line for its commit; default 100 ms
-	Keep     time.Duration     // batches committed longer ago may go; 0: no limit
+	Keep     time.Duration     // batches kept for longer may go, by running time; 0: no limit
 	Size     int64             // bytes the file may hold before the oldest batches go; 0: no limit
 	// Archive says that nothing is uploaded from here: every batch may go by age or size.
 	// Otherwise only batches acknowledged by [Journal.Sent] go by age, and others only when Size
@@ -90,6 +90,13 @@ type Journal struct {
 	deflater deflater
 	pace     pace
 	lastLog  time.Duration
+
+	// Its own too; see age.go.
+	age         mark // when it was opened
+	marked      time.Duration
+	storedBytes int64 // since it was opened
+	toldRemoved time.Duration
+	announced   time.Duration
 
 	appended, skipped, lost, commits, stored atomic.Uint64
 }
@@ -187,6 +194,13 @@ func Open(path string, opts Options) (*Journal, error) {
 		stop: make(chan struct{}), done: make(chan struct{}),
 		pace: pace{commit: opts.Commit, quiet: quietMin},
 		sent: st.sent, unsent: st.unsent,
+	}
+	if err := j.beginAge(); err != nil {
+		err = explain(path, err)
+		reader.Close()
+		st.close()
+		lock.Close()
+		return nil, err
 	}
 	j.room.L = &j.mu
 	j.acks.init()

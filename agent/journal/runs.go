@@ -125,12 +125,39 @@ type Gap struct {
 
 // Gaps lists what the record misses by its own fault (disk full, size exceeded), oldest first.
 func (r *Reader) Gaps() ([]Gap, error) {
-	return list(r, "SELECT from_ns, to_ns, lines, reason FROM gaps ORDER BY id", func(rows *sql.Rows, x *Gap) error {
+	all, err := gapsOf(r.db, "SELECT from_ns, to_ns, lines, reason FROM gaps ORDER BY id")
+	if err != nil {
+		err = explain(r.path, err)
+	}
+	return all, err
+}
+
+// Removed lists what was in the record and went by age or size, or for lack of room, oldest first.
+func (r *Reader) Removed() ([]Gap, error) {
+	var there int
+	err := r.db.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name='removed'").Scan(&there)
+	if err != nil || there == 0 { // of an earlier version
+		return nil, err
+	}
+	return gapsOf(r.db, "SELECT from_ns, to_ns, lines, reason FROM removed ORDER BY id")
+}
+
+func gapsOf(db *sql.DB, query string) (all []Gap, err error) {
+	rows, err := db.Query(query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var x Gap
 		var from, to int64
-		err := rows.Scan(&from, &to, &x.Lines, &x.Reason)
+		if err := rows.Scan(&from, &to, &x.Lines, &x.Reason); err != nil {
+			return nil, err
+		}
 		x.From, x.To = time.Unix(0, from), time.Unix(0, to)
-		return err
-	})
+		all = append(all, x)
+	}
+	return all, rows.Err()
 }
 
 func list[T any](r *Reader, query string, scan func(*sql.Rows, *T) error) ([]T, error) {
