@@ -31,15 +31,16 @@ const (
 )
 
 // beginAge continues the count from the newest mark.
-func (j *Journal) beginAge() error {
-	last, err := j.st.lastMark()
+func (j *Journal) beginAge(st *store, now time.Duration) error {
+	last, err := st.lastMark()
 	if err == nil && last == (mark{}) {
-		last, err = j.st.markOld()
+		last, err = st.markOld()
 	}
 	if err != nil {
 		return err
 	}
-	j.age, j.marked = last, -markEvery // the first tidying makes a mark
+	j.age, j.marked = &last, now-markEvery // the first tidying makes a mark
+	j.age.age -= int64(now)
 	if last.wall == 0 {
 		return nil
 	}
@@ -149,11 +150,11 @@ type Filling struct {
 
 // Filling tells how fast the journal grows and when it will have the size given, if batches go after keep.
 func (r *Reader) Filling(size int64, keep time.Duration) (f Filling, err error) {
-	first, last, err := lastDay(r.db)
+	first, last, err := lastDay(r.conn())
 	if err != nil || last.age-first.age < int64(markEvery) {
 		return f, err
 	}
-	used, free, page, err := pages(r.db)
+	used, free, page, err := pages(r.conn())
 	if err != nil {
 		return f, err
 	}

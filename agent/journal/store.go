@@ -64,6 +64,7 @@ type store struct {
 	next           int64 // id of the next batch
 	sent           int64 // as found on disk
 	unsent         backlogCount
+	file           os.FileInfo
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
@@ -96,11 +97,23 @@ func openStore(path string, archive bool) (*store, error) {
 		db.Close()
 		return nil, explain(path, err)
 	}
+	if s.file, err = os.Stat(path); err != nil {
+		s.close()
+		return nil, explain(path, err)
+	}
 	s.reserve()
 	return s, nil
 }
 
-var errForeign = errors.New("a SQLite file of another program")
+// mistake is an error that only a person can set right: the file is not ours to touch.
+type mistake struct{ error }
+
+func (m mistake) Unwrap() error { return m.error }
+
+var (
+	errForeign = mistake{errors.New("a SQLite file of another program")}
+	errDamaged = errors.New("the file is damaged")
+)
 
 func (s *store) prepare(archive bool) error {
 	var app, version, objects int
@@ -119,7 +132,7 @@ func (s *store) prepare(archive bool) error {
 	case app != applicationID:
 		return errForeign
 	case version != formatVersion:
-		return fmt.Errorf("written in format %d by another version of stirwatch, this one reads %d", version, formatVersion)
+		return mistake{fmt.Errorf("written in format %d by another version of stirwatch, this one reads %d", version, formatVersion)}
 	}
 	if _, err := s.db.Exec(laterTables); err != nil {
 		return err
@@ -167,17 +180,22 @@ func checkHeader(path string) error {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("journal %s: %w", path, err)
 	}
-	if !bytes.Equal(head[:n], []byte(magic)) {
-		return explain(path, fmt.Errorf("not a journal, it begins with %.16q", head[:n]))
+	if bytes.Equal(head[:n], []byte(magic)) {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("not a journal, it begins with %.16q", head[:n])
+	if _, none := os.Stat(path + ".reserve"); none == nil { // it was one
+		return explain(path, errors.Join(errDamaged, err))
+	}
+	return explain(path, mistake{err})
 }
 
 // explain says what is wrong with the file at path and what can be done.
 func explain(path string, err error) error {
-	switch code(err) {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+	if isDamaged(err) {
 		return fmt.Errorf("journal %s is damaged (%w): move it aside (its rows may still be read with `sqlite3 %s .recover`) or choose another path", path, err, path)
+	}
+	switch code(err) {
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("journal %s: the disk is full (%w): free some space or choose another path", path, err)
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
@@ -194,23 +212,43 @@ func code(err error) int {
 	return 0
 }
 
+// isDamaged tells whether what was to be read cannot be, for good.
+func isDamaged(err error) bool {
+	if errors.Is(err, errDamaged) {
+		return true
+	}
+	e := (*sqlite.Error)(nil)
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS:
+		return true
+	}
+	return e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB
+}
+
 // isFull tells whether more room may help.
 func isFull(err error) bool {
 	c := code(err)
-	return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
+	return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR && !isDamaged(err)
 }
 
 // MoveAside renames a file that cannot be used as a journal, with the companions SQLite keeps
-// beside it, and returns the new name. It is for an operator who asks for it.
+// beside it, and returns the new name. Companions go also where there is no file.
 func MoveAside(path string) (string, error) {
 	aside := path + time.Now().UTC().Format(".20060102T150405.000Z")
-	if err := os.Rename(path, aside); err != nil {
-		return "", err
+	gone := os.Rename(path, aside)
+	if gone != nil && !errors.Is(gone, os.ErrNotExist) {
+		return "", gone
 	}
 	for _, companion := range []string{"-wal", "-shm"} {
 		if err := os.Rename(path+companion, aside+companion); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
+	}
+	if gone != nil {
+		return "", gone
 	}
 	return aside, nil
 }
@@ -554,6 +592,6 @@ func (s *store) reserve() bool {
 	return !errors.Is(err, syscall.ENOSPC)
 }
 
-func (s *store) close() error {
-	return errors.Join(s.insert.Close(), s.cursor.Close(), s.db.Close())
-}
+func (s *store) closeStatements() error { return errors.Join(s.insert.Close(), s.cursor.Close()) }
+
+func (s *store) close() error { return errors.Join(s.closeStatements(), s.db.Close()) }
