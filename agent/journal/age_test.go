@@ -39,6 +39,7 @@ func ids(t testing.TB, j *Journal) (all []int64) {
 }
 
 func TestRetentionByAge(t *testing.T) {
+	t.Parallel()
 	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{Keep: 30 * day, Clock: newWallClock().Load})
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range 4 {
@@ -81,6 +82,7 @@ func TestRetentionByAge(t *testing.T) {
 // A wall clock that is set ages nothing, in either direction, running or stopped; batches stamped
 // while it was wrong go when their time has come.
 func TestClockStepsRemoveNothing(t *testing.T) {
+	t.Parallel()
 	for name, archive := range map[string]bool{"the only store": true, "uploaded": false} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "j.db")
@@ -157,6 +159,7 @@ func TestClockStepsRemoveNothing(t *testing.T) {
 
 // A journal of a version that made no marks ages from its newest record on, also if its stamps are odd.
 func TestJournalWithoutMarks(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "j.db")
 	clock := newWallClock()
 	j := testOpen(t, path, Options{Clock: clock.Load})
@@ -208,6 +211,7 @@ func TestJournalWithoutMarks(t *testing.T) {
 
 // A journal that is the store itself says days ahead that its size will not do.
 func TestFullIsAnnounced(t *testing.T) {
+	t.Parallel()
 	var log syncBuffer
 	const size = 4 << 20
 	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{Size: size, Keep: 30 * day, Archive: true, Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -391,10 +391,12 @@ func (j *Journal) noteDamage(err error) {
 		return
 	}
 	j.mu.Lock()
-	if j.broken == "" {
-		j.broken = "it is damaged: " + err.Error()
-	}
+	first := j.broken == ""
+	j.broken = damaged
 	j.mu.Unlock()
+	if first {
+		j.log.Error("the journal is damaged", "path", j.path, "err", err)
+	}
 	signal(j.kick)
 }
 

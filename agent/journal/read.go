@@ -223,7 +223,7 @@ const readStep = 32
 func (r *Reader) batches(ctx context.Context, q Query, damage *DamageError, fn func(*Batch, []byte) error) error {
 	first, last, err := r.span(ctx, q)
 	if err != nil {
-		return fmt.Errorf("journal %s: %w", r.path, err)
+		return explain(r.path, err)
 	}
 	var z Inflater
 	var progress func(id int64)
@@ -250,14 +250,22 @@ func (r *Reader) span(ctx context.Context, q Query) (first, last int64, err erro
 	var from, to sql.NullInt64
 	err = r.conn().QueryRowContext(ctx, "SELECT min(id), max(id) FROM batches INDEXED BY batches_time WHERE last_ns >= ? AND first_ns < ?", q.From, q.To).Scan(&from, &to)
 	if isDamaged(err) {
-		err = errors.Join(
-			r.conn().QueryRowContext(ctx, "SELECT min(id) FROM batches").Scan(&from),
-			r.conn().QueryRowContext(ctx, "SELECT max(id) FROM batches").Scan(&to))
+		err = errors.Join(r.end(ctx, "min", &from), r.end(ctx, "max", &to))
 	}
 	if err != nil || !from.Valid {
 		return 0, -1, err
 	}
 	return from.Int64, to.Int64, nil
+}
+
+// end gives the first or last id of a damaged file, from what of it can be read.
+func (r *Reader) end(ctx context.Context, which string, id *sql.NullInt64) (err error) {
+	for _, from := range []string{"(id) FROM batches NOT INDEXED", "(id) FROM batches INDEXED BY batches_time WHERE first_ns <= last_ns", "(batch) FROM marks"} {
+		if err = r.conn().QueryRowContext(ctx, "SELECT "+which+from).Scan(id); err == nil && id.Valid {
+			return nil
+		}
+	}
+	return err
 }
 
 // each calls fn for every batch with after < id ≤ upTo that can be read, in order. What cannot be read is

@@ -17,6 +17,8 @@ import (
 // the way; a new one takes over what can be read and was not yet sent. One that cannot be opened at all
 // is tried again each second, with the recording stopped meanwhile.
 
+const damaged = "the file is damaged"
+
 // predecessor is a file that was put out of the way and has not been taken over yet.
 type predecessor struct {
 	db    *sql.DB
@@ -42,7 +44,8 @@ func (j *Journal) attach() error {
 		st, err = openStore(j.path, j.opts.Archive)
 	}
 	if isDamaged(err) && j.opts.Recover && j.old == nil {
-		if j.old, err = setAside(j.path, "it is damaged: "+err.Error()); err == nil {
+		j.log.Error("the journal is damaged", "path", j.path, "err", err)
+		if j.old, err = setAside(j.path, damaged); err == nil {
 			st, err = openStore(j.path, j.opts.Archive)
 		}
 	}
@@ -124,7 +127,7 @@ func (j *Journal) unfit() string {
 	why := j.broken
 	j.mu.Unlock()
 	if why == "" && j.st.gone() {
-		why = "it was deleted or replaced while in use"
+		why = "the file was deleted or replaced while in use"
 	}
 	return why
 }
@@ -176,32 +179,17 @@ func (j *Journal) takeOver(st *store) error {
 	if err := st.saveSent(st.sent); err != nil {
 		return err
 	}
-	tables := []string{"runs", "audit", "gaps", "refused", "removed"}
 	var whole gap // all that was there
 	if old.aside == "" || !j.opts.Archive {
 		whole = extent(old.db)
 	}
-	for _, table := range tables {
+	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed"} {
 		copyTable(st.db, old.db, table)
 	}
 	damage := &DamageError{}
 	if !j.opts.Archive {
-		now := j.opts.Clock()
-		err := from.each(context.Background(), sent, next-1, damage, nil, func(b *Batch) error {
-			c := *b
-			if err := st.append(&c, now, 0, false); err != nil {
-				return err
-			}
-			st.unsent.batches++
-			st.unsent.lines += b.Lines
-			st.unsent.bytes += int64(len(b.Deflate))
-			return nil
-		})
-		if err != nil && !isDamaged(err) {
+		if err := st.appendAll(from, sent, next-1, damage, j.opts.Clock()); err != nil {
 			return err
-		}
-		if err != nil {
-			damage.note(err)
 		}
 	}
 	text := fmt.Sprintf("%s; %d lines that were not yet sent were taken over", old.why, st.unsent.lines)
@@ -230,6 +218,43 @@ func (j *Journal) takeOver(st *store) error {
 	missing.lines = max(missing.lines, 0)
 	j.replaced = append(j.replaced, replacement{missing, text})
 	return nil
+}
+
+// appendAll copies the batches of another file with after < id ≤ upTo, as many as can be read.
+func (s *store) appendAll(from *Reader, after, upTo int64, damage *DamageError, now int64) error {
+	var tx *sql.Tx
+	var size int
+	commit := func() error {
+		if tx == nil {
+			return nil
+		}
+		err := tx.Commit()
+		tx, size = nil, 0
+		return err
+	}
+	err := from.each(context.Background(), after, upTo, damage, nil, func(b *Batch) (err error) {
+		if tx == nil {
+			if tx, err = s.db.Begin(); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Stmt(s.insert).Exec(s.next, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate); err != nil {
+			return err
+		}
+		s.next++
+		s.unsent = backlogCount{s.unsent.batches + 1, s.unsent.lines + b.Lines, s.unsent.bytes + int64(len(b.Deflate))}
+		if size += len(b.Deflate); size < walPages*4096/2 {
+			return nil
+		}
+		return commit()
+	})
+	if err != nil {
+		if tx != nil {
+			tx.Rollback()
+		}
+		return err
+	}
+	return commit()
 }
 
 // replacement is what must be told of a new file once recording goes on.
