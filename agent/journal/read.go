@@ -265,8 +265,14 @@ func (r *Reader) end(ctx context.Context, which string, id *sql.NullInt64) (err 
 			return nil
 		}
 	}
+	if which == "max" && isDamaged(err) {
+		id.Int64, id.Valid, err = unknownEnd, true, nil
+	}
 	return err
 }
+
+// unknownEnd stands for the id of the newest batch where nothing tells it.
+const unknownEnd = math.MaxInt64 / 4
 
 // each calls fn for every batch with after < id ≤ upTo that can be read, in order. What cannot be read is
 // left out and counted in damage. The batch is valid during the call.
@@ -287,7 +293,11 @@ func (r *Reader) each(ctx context.Context, after, upTo int64, damage *DamageErro
 		switch {
 		case isDamaged(err) && len(page) == 0:
 			next := r.behind(after, upTo)
-			damage.Batches += int(next - after - 1)
+			n := next - after - 1
+			if next > unknownEnd { // at the end of the file, of which nobody knows where it was
+				n = 1
+			}
+			damage.Batches += int(n)
 			damage.note(fmt.Errorf("journal %s is damaged between batches %d and %d: %w", r.path, after, next, err))
 			after = next - 1
 		case isDamaged(err): // the next page begins where it is
@@ -303,39 +313,32 @@ func (r *Reader) each(ctx context.Context, after, upTo int64, damage *DamageErro
 	return nil
 }
 
-// behind finds the first batch that can be read behind damage that follows the id after; upTo+1 if there is none.
+// behind finds a batch that can be read behind damage that follows the id after, the first unless the damage
+// has islands; upTo+1 if there is none. It tries those nearby one by one, then ever farther ones.
 func (r *Reader) behind(after, upTo int64) int64 {
+	const near = 64
 	var one []Batch
-	readable := func(id int64) bool {
+	bad, good := after, upTo+1
+	readable := func(id int64) bool { // and then notes the batch, else that this is none
 		var err error
-		one, err = r.page(one[:0], id-1, upTo, 1)
-		return err == nil && len(one) == 1
-	}
-	const near = 64 // batches that are tried one by one
-	bad, step := after, int64(1)
-	for id := after + 1; id <= upTo; id += step {
-		if !readable(id) {
-			if bad = id; id > after+near {
-				step *= 2
-			}
-			continue
+		if one, err = r.page(one[:0], id-1, upTo, 1); err == nil && len(one) == 1 {
+			good = one[0].ID
+			return true
 		}
-		good := one[0].ID
-		for bad+1 < good { // what was jumped over
-			if mid := bad + (good-bad)/2; readable(mid) {
-				good = min(mid, one[0].ID)
-			} else {
-				bad = mid
-			}
-		}
-		return good
+		bad = id
+		return false
 	}
-	for bad < upTo && step > 1 { // the last jump may have gone over the end
-		if bad++; readable(bad) {
-			return one[0].ID
+	for id, step := after+1, int64(1); id <= upTo && !readable(id); id += step {
+		if id > after+near {
+			step *= 2
 		}
 	}
-	return upTo + 1
+	for good > upTo && bad < upTo && !readable(bad+(upTo-bad+1)/2) {
+	}
+	for good <= upTo && bad+1 < good { // what was jumped over
+		readable(bad + (good-bad)/2)
+	}
+	return good
 }
 
 func (e *DamageError) line(err error) {
