@@ -59,9 +59,9 @@ type moved struct {
 
 func (e *moved) Error() string {
 	if e.to == "" {
-		return fmt.Sprintf("the answer is %s without saying where to: correct influxdb.url", e.status)
+		return fmt.Sprintf("the server redirects without saying where to (%s): correct influxdb.url", e.status)
 	}
-	return fmt.Sprintf("the server has moved to %s: make that influxdb.url (%s)", e.to, e.status)
+	return fmt.Sprintf("the server redirects to %s (%s): if InfluxDB is there, make that influxdb.url", e.to, e.status)
 }
 
 // newMoved names the address as influxdb.url would have it.

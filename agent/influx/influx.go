@@ -109,6 +109,9 @@ type Uploader struct {
 	log    *slog.Logger
 	limit  int           // lines of a request, lowered when one takes too long
 	most   int           // its ceiling, lowered when the server finds a request too large
+	taken  int           // requests at the ceiling that were taken since it was set
+	trial  int           // so many are waited for before a larger one is tried
+	tried  bool          // the ceiling was raised since a request was too large
 	fast   time.Duration // first wait before trying again
 	slow   time.Duration // shortest wait where a person must act
 
@@ -116,6 +119,9 @@ type Uploader struct {
 	body     []byte
 	inflater journal.Inflater
 	lastLog  time.Time
+
+	lastRefused time.Time
+	untold      int // lines refused since
 
 	mu    sync.Mutex
 	state State
@@ -151,7 +157,7 @@ func New(opts Options, j Journal) (*Uploader, error) {
 	client := influxdb2.NewClientWithOptions(opts.URL, opts.Token, copts)
 	return &Uploader{
 		opts: opts, j: j, client: client, api: client.WriteAPIBlocking(opts.Org, opts.Bucket), doer: d,
-		log: opts.Log, limit: max(opts.Request, opts.Batch), most: max(opts.Request, opts.Batch),
+		log: opts.Log, limit: max(opts.Request, opts.Batch), most: max(opts.Request, opts.Batch), trial: firstTrial,
 		fast: backoffMin, slow: slowMin, state: State{Phase: Idle},
 	}, nil
 }
@@ -234,7 +240,7 @@ func (u *Uploader) step(ctx context.Context) (more bool, err error) {
 		if err := u.j.SetAside(d.refused); err != nil {
 			return false, &journalError{err}
 		}
-		u.log.Warn("influxdb refused lines for good; they are set aside in the journal", "lines", d.lost, "first", d.refused[0].Line, "reason", d.refused[0].Reason)
+		u.warnRefused(d.lost, d.refused[0])
 	}
 	if err := u.j.Sent(u.batches[len(u.batches)-1].ID); err != nil {
 		return false, &journalError{err}
@@ -248,6 +254,18 @@ func (u *Uploader) step(ctx context.Context) (more bool, err error) {
 		lines += u.batches[i].Lines
 	}
 	return lines >= u.opts.Batch || lines >= u.limit, nil
+}
+
+// warnRefused logs lines that were set aside, at most once a minute.
+func (u *Uploader) warnRefused(lines int, first journal.Refused) {
+	u.untold += lines
+	now := time.Now()
+	if !u.lastRefused.IsZero() && now.Sub(u.lastRefused) < logEvery {
+		return
+	}
+	u.log.Warn("influxdb refused lines for good; they are set aside in the journal. Mend the cause, then: stirwatch journal resend",
+		"lines", u.untold, "first", first.Line, "reason", first.Reason)
+	u.lastRefused, u.untold = now, 0
 }
 
 // post sends one gzip body and returns nil only for a 204. The library takes a string; it is
@@ -284,11 +302,14 @@ func (d *delivery) batches(bs []journal.Batch) error {
 	switch v := verdictOf(err); {
 	case err == nil:
 		d.accepted += lines
-		u.limit = min(2*u.limit, u.most)
+		u.grow(lines)
 		return nil
 	case v == tooLarge && len(bs) > 1:
 		u.most = max(lines/2, 1)
-		u.limit = u.most
+		u.limit, u.taken = u.most, 0
+		if u.tried {
+			u.tried, u.trial = false, min(2*u.trial, lastTrial)
+		}
 	case v != tooLarge && v != refused:
 		if os.IsTimeout(err) { // a slow line: smaller requests get through
 			u.limit = max(u.limit/2, limitMin)
@@ -308,6 +329,23 @@ func (d *delivery) batches(bs []journal.Batch) error {
 		return nil
 	}
 	return d.cut(bs[0].ID, text, err)
+}
+
+// A server that found a request too large may have been given a larger limit since: a larger one is tried
+// after so many that were taken, ever more rarely where it is refused again.
+const (
+	firstTrial = 16
+	lastTrial  = 1024
+)
+
+// grow makes requests larger after one of so many lines was taken.
+func (u *Uploader) grow(lines int) {
+	if top := max(u.opts.Request, u.opts.Batch); u.most < top && lines > u.most/2 {
+		if u.taken++; u.taken >= u.trial {
+			u.most, u.taken, u.tried = min(2*u.most, top), 0, true
+		}
+	}
+	u.limit = min(2*u.limit, u.most)
 }
 
 // cut delivers lines that were refused together for the reason why.

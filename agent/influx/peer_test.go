@@ -16,9 +16,9 @@ import (
 func TestRedirectsAreNamed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, c := range []struct{ location, says string }{
-			{"https://influx.example:8086/api/v2/write?org=any&bucket=test", "moved to https://influx.example:8086:"},
-			{"https://user:secret@influx.example/plant/api/v2/write", "moved to https://user:xxxxx@influx.example/plant:"},
-			{"/login", "/login:"},
+			{"https://influx.example:8086/api/v2/write?org=any&bucket=test", "redirects to https://influx.example:8086 ("},
+			{"https://user:secret@influx.example/plant/api/v2/write", "redirects to https://user:xxxxx@influx.example/plant ("},
+			{"/login", "/login ("},
 			{"", "without saying where"},
 		} {
 			t.Run(fmt.Sprint(status, " ", c.location), func(t *testing.T) {
