@@ -401,7 +401,7 @@ func revertLeft(ctx context.Context, conf *config.Config, o bridge.Options, note
 	tell := &tellAndRecord{w: notes}
 	o.Recorder = tell
 	if reg, err := newRegistry(conf); err == nil {
-		j, err := newJournal(conf, reg, nil, newLogger(conf.Log, notes))
+		j, err := newJournal(conf, reg, nil, newLogger(conf.Log, notes), false)
 		if err == nil {
 			defer j.Close()
 			tell.to = agent.CommandRecord{Journal: j}
@@ -537,7 +537,7 @@ func set(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Co
 	if err != nil {
 		return err
 	}
-	j, err := newJournal(conf, reg, nil, newLogger(conf.Log, w))
+	j, err := newJournal(conf, reg, nil, newLogger(conf.Log, w), false)
 	if err != nil {
 		return fmt.Errorf("a command goes on record, and the record cannot be written: %w (if the agent runs, stop it first: it has the controller's port, too)", err)
 	}

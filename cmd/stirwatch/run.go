@@ -142,7 +142,7 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 			return nil, err
 		}
 	}
-	if c.journal, err = newJournal(conf, c.registry, c.clock.Now, log); err != nil {
+	if c.journal, err = newJournal(conf, c.registry, c.clock.Now, log, live); err != nil {
 		return nil, err
 	}
 	defer func() {
