@@ -26,7 +26,20 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 
 	put(t, j, base, 10, 10)
 	eventually(t, "the missing database is reported", func() bool { return u.State().Phase == NoBucket })
+	probe := func() State {
+		s, err := Probe(t.Context(), Options{URL: d.URL, Bucket: "test/autogen"}, "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if s := probe(); s.SentLines != 0 || s.Phase != NoBucket {
+		t.Errorf("probed without a database: %+v", s)
+	}
 	d.Create("test")
+	if s := probe(); s.SentLines != 1 || s.Err != "" {
+		t.Errorf("probed: %+v", s)
+	}
 	d.Write("test", "events,kind=gap,machine=m,source=x text=1 "+strconv.Itoa(base)) // by another program, with a field of another type
 	put(t, j, base+10, third-10, 100)
 	sentAll(t, j)

@@ -1,24 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
-	"stirwatch/agent/record"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -94,7 +91,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.bridge(ctx)
 	}
 	if d.conf.InfluxDB != nil && ctx.Err() == nil {
-		d.influx(ctx, reg)
+		d.influx(ctx)
 	}
 }
 
@@ -147,50 +144,18 @@ func (d *doctor) model(reg *sensors.Registry) {
 
 func (d *doctor) disk() {
 	dir := filepath.Dir(d.conf.Abs(d.conf.Journal.Path))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		d.say(false, "journal", "%v", err)
-		return
-	}
-	f, err := os.CreateTemp(dir, ".doctor-*")
-	if err != nil {
-		d.say(false, "journal", "the folder cannot be written: %v", err)
-		return
-	}
-	began := time.Now()
-	_, err = f.Write(make([]byte, 4096))
-	if err == nil {
-		err = f.Sync()
-	}
-	took := time.Since(began)
-	f.Close()
-	os.Remove(f.Name())
+	disk, err := journal.Probe(dir)
 	if err != nil {
 		d.say(false, "journal", "%s: %v", dir, err)
 		return
 	}
-	var fs unix.Statfs_t
-	free := int64(-1)
-	if unix.Statfs(dir, &fs) == nil {
-		free = int64(fs.Bavail) * int64(fs.Bsize)
+	free := "free space unknown"
+	if disk.Free >= 0 {
+		free = fmt.Sprintf("%d MB free", disk.Free/1e6)
 	}
-	d.say(free < 0 || free > int64(d.conf.Journal.Size), "journal", "%s: 4 KiB are safe in %v, %d MB free, the journal may take %s",
-		dir, took.Round(10*time.Microsecond), free/1e6, d.conf.Journal.Size)
+	d.say(disk.Free < 0 || disk.Free > int64(d.conf.Journal.Size), "journal", "%s: 4 KiB are safe in %v, %s, the journal may take %s",
+		dir, disk.Sync.Round(10*time.Microsecond), free, d.conf.Journal.Size)
 }
-
-// listener counts what a source gives and keeps nothing.
-type listener struct {
-	samples atomic.Int64
-	enough  context.CancelFunc
-}
-
-// Emit leaves messages unacknowledged: they are the agent's.
-func (l *listener) Emit(samples []sensors.Sample, _ sensors.Acker) {
-	if l.samples.Add(int64(len(samples))) >= 3 {
-		l.enough()
-	}
-}
-
-func (l *listener) Event(sensors.Event) {}
 
 func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Registry) {
 	what := "source " + s.Name
@@ -202,13 +167,12 @@ func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Regi
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
-	l := &listener{enough: cancel}
-	err = src.Run(ctx, l)
+	samples, err := sensors.Probe(ctx, src, 3)
 	h := src.Health().Snapshot()
 	switch {
-	case l.samples.Load() > 0:
-		d.say(true, what, "%d samples in %d messages, %d rejected, skew %v", l.samples.Load(), h.Messages, h.Rejected, h.Skew.Round(time.Millisecond))
-	case err != nil && ctx.Err() == nil:
+	case samples > 0:
+		d.say(true, what, "%d samples in %d messages, %d rejected, skew %v", samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond))
+	case err != nil:
 		d.say(false, what, "%v", err)
 	case h.Rejected > 0:
 		d.say(false, what, "%d messages came and none could be read; the last: %s", h.Rejected, h.LastBad)
@@ -233,47 +197,21 @@ func place(s *config.Source) string {
 	}
 }
 
-// influx sends one record through a journal and an uploader of its own.
-func (d *doctor) influx(ctx context.Context, reg *sensors.Registry) {
-	dir, err := os.MkdirTemp("", "stirwatch-doctor-")
+func (d *doctor) influx(ctx context.Context) {
+	o, err := influxOptions(d.conf, slog.New(slog.DiscardHandler))
 	if err != nil {
 		d.say(false, "influxdb", "%v", err)
 		return
 	}
-	defer os.RemoveAll(dir)
-	log := slog.New(slog.DiscardHandler)
-	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Machine: d.conf.Machine, Registry: reg, Log: log})
-	if err != nil {
-		d.say(false, "influxdb", "%v", err)
-		return
-	}
-	defer j.Close()
-	up, err := newUploader(d.conf, j, log)
-	if err != nil {
-		d.say(false, "influxdb", "%v", err)
-		return
-	}
-	journal.Write(j, record.SourceHealth{Time: time.Now().UnixNano(), Source: "doctor", Connected: true})
 	ctx, cancel := context.WithTimeout(ctx, max(d.patience, 3*time.Second))
 	defer cancel()
-	ended := make(chan struct{})
-	go func() { up.Run(ctx); close(ended) }()
-	var s influx.State
-	for ctx.Err() == nil {
-		if s = up.State(); s.SentLines > 0 || s.Err != "" && s.Phase.NeedsAction() {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
+	s, err := influx.Probe(ctx, o, d.conf.Machine)
+	switch {
+	case err != nil:
+		d.say(false, "influxdb", "%v", err)
+	case s.SentLines > 0:
+		d.say(true, "influxdb", "%s takes records into bucket %s", o.URL, o.Bucket)
+	default:
+		d.say(false, "influxdb", "%s, bucket %s: %s: %s", o.URL, o.Bucket, s.Phase, cmp.Or(s.Err, "no answer"))
 	}
-	cancel()
-	<-ended
-	c := d.conf.InfluxDB
-	if s.SentLines > 0 {
-		d.say(true, "influxdb", "%s takes records into bucket %s", c.URL, c.Bucket)
-		return
-	}
-	if s.Err == "" {
-		s.Err = "no answer"
-	}
-	d.say(false, "influxdb", "%s, bucket %s: %s: %s", c.URL, c.Bucket, s.Phase, s.Err)
 }

@@ -1,0 +1,41 @@
+package journal
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Disk is what [Probe] finds of a folder.
+type Disk struct {
+	Sync time.Duration // that it took to make 4 KiB safe
+	Free int64         // bytes left for this user; -1 where the system does not tell
+}
+
+// Probe tries whether a journal can be kept in dir, which it makes where it is missing. Of a journal that
+// is there it touches nothing.
+func Probe(dir string) (d Disk, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return d, err
+	}
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return d, fmt.Errorf("the folder cannot be written: %w", err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	began := time.Now()
+	if _, err := f.Write(make([]byte, 4096)); err != nil {
+		return d, err
+	}
+	if err := f.Sync(); err != nil {
+		return d, err
+	}
+	d.Sync, d.Free = time.Since(began), -1
+	var fs syscall.Statfs_t
+	if syscall.Statfs(dir, &fs) == nil {
+		d.Free = int64(fs.Bavail) * int64(fs.Bsize)
+	}
+	return d, nil
+}
