@@ -33,7 +33,7 @@ SLOW        := stirwatch/cmd/stirwatch
 PLAIN       := stirwatch/dynamics/learn stirwatch/dynamics/report
 
 test: tools ## everything, race detector included
-	go test -race -timeout 20m -parallel 6 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...))
+	go test -race -timeout 20m -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...))
 	go test -race -short stirwatch/dynamics/learn
 	go test -timeout 20m $(PLAIN)
 

@@ -25,13 +25,13 @@ import (
 // command runs the program in a folder and gives its exit code and what it said.
 func command(t testing.TB, dir string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return commandOf(t, plain(t), dir, args...)
+	return ran(t, plain(t, args...), dir)
 }
 
-func commandOf(t testing.TB, program, dir string, args ...string) (code int, stdout, stderr string) {
+// ran runs c in a folder to its end.
+func ran(t testing.TB, c *exec.Cmd, dir string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	c := exec.Command(program, args...)
 	c.Dir, c.Stdout, c.Stderr = dir, &out, &err
 	if e := c.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
 		t.Fatal(e)
@@ -81,7 +81,7 @@ sources:
 		{"replay -c wrong.yaml run.csv", 3, "channels"},
 		{"doctor -c unplugged.yaml --patience 1s", 4, "to be mended"},
 	} {
-		code, stdout, stderr := commandOf(t, program(t), dir, strings.Fields(c.args)...)
+		code, stdout, stderr := ran(t, exec.Command(program(t), strings.Fields(c.args)...), dir)
 		said := stderr
 		if c.code == 0 {
 			said = stdout

@@ -95,13 +95,16 @@ var scratch string // folder of the fixtures
 var plainProgram, learnedModel = fixture{name: "stirwatch"}, fixture{name: "model.json"}
 
 // plain is the program without the race detector, for what waits for nothing and shares nothing:
-// learning is ten times slower under it, and has it in the tests of dynamics.
-func plain(t testing.TB) string { return plainProgram.made(t, "go", "build") }
+// learning is ten times slower under it, and has it in the tests of dynamics. It gives way to what
+// plays in real time.
+func plain(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.Command("nice", append([]string{plainProgram.made(t, "go", "build")}, args...)...)
+}
 
 // learnedOnce is the model document of the recording to learn from.
 func learnedOnce(t testing.TB) string {
-	log, program := recording(t, learned), plain(t)
-	return learnedModel.made(t, program, "learn", log)
+	return learnedModel.made(t, plain(t, "learn", recording(t, learned)).Args...)
 }
 
 // recording is the path of a recorded run.
