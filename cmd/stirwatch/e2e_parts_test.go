@@ -478,6 +478,25 @@ func (d influxd) found() map[instant][]reading {
 	return all
 }
 
+// holds waits until n samples, of those that the filter of Flux lets pass, are there.
+func (d influxd) holds(n int, filter string) {
+	d.t.Helper()
+	there := 0
+	defer func() {
+		if there < n {
+			d.t.Logf("InfluxDB holds %d samples of %d", there, n)
+		}
+	}()
+	wait(d.t, fmt.Sprintf("InfluxDB holds %d samples", n), func() bool {
+		there = 0
+		d.query("samples", filter+` |> group() |> count()`, func(row map[string]any) {
+			n, _ := row["_value"].(int64)
+			there = int(n)
+		})
+		return there >= n
+	})
+}
+
 func text(v any) string { s, _ := v.(string); return s }
 
 // tally compares what is there with what must be.

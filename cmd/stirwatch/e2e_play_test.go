@@ -56,9 +56,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 	run := s.run()
 	broker.subscribed(t)
 	startPlay(t, recording(t, watched), "--serial", s.link, "--mqtt", broker.URL, "--speed", "50").played()
-	wait(t, "InfluxDB has the last row", func() bool {
-		return db.count("samples", `|> keep(columns: ["_time", "channel"])`) >= len(want)
-	})
+	db.holds(len(want), "")
 	if code := run.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("run ends with code %d", code)
 	}
@@ -177,9 +175,8 @@ func TestOutageKillStockMosquitto(t *testing.T) {
 
 	serial := compare(only(want, "tool_temperature"), nil).lost
 	const bound = speed/10 + 1 + 4096/len("1751971395300000000,18.6\n")
-	wait(t, "InfluxDB has the last row", func() bool {
-		return len(only(single(db.found()), "tool_temperature")) >= serial-bound && db.count("samples", `|> filter(fn: (r) => r.channel != "tool_temperature") |> keep(columns: ["_time", "channel"])`) >= len(want)-serial
-	})
+	db.holds(serial-bound, `|> filter(fn: (r) => r.channel == "tool_temperature")`)
+	db.holds(len(want)-serial, `|> filter(fn: (r) => r.channel != "tool_temperature")`)
 	if code := run.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("run ends with code %d", code)
 	}
@@ -241,14 +238,6 @@ func only(all map[instant]reading, channel string) map[instant]reading {
 	return some
 }
 
-func single(all map[instant][]reading) map[instant]reading {
-	some := map[instant]reading{}
-	for at, r := range all {
-		some[at] = r[0]
-	}
-	return some
-}
-
 // eventsOf counts events by source and kind.
 func eventsOf(db influxd) map[string]int {
 	db.t.Helper()
@@ -304,10 +293,12 @@ func TestBrokerAndPortComeBack(t *testing.T) {
 	thermocouple.played()
 	telemetry.played()
 	run.says("msg=silent source=telemetry", 1)
-	wait(t, "InfluxDB has the last row", func() bool {
-		return db.count("samples", `|> keep(columns: ["_time", "channel"])`) >= len(want)
+	db.holds(len(want), "")
+	run.says("msg=disconnected source=thermocouple", 2)
+	wait(t, "InfluxDB has the last events", func() bool {
+		there := eventsOf(db)
+		return there["telemetry silent"] > 0 && there["thermocouple disconnected"] > 1
 	})
-	wait(t, "InfluxDB has the last event", func() bool { return eventsOf(db)["telemetry silent"] > 0 })
 	if code := run.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("run ends with code %d", code)
 	}
