@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -73,6 +74,42 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 		t.Errorf("set aside %+v, %v", rest, err)
 	} else {
 		t.Logf("the server's reason: %s", rest[0].Reason)
+	}
+}
+
+// TestCheck finds out which measurements a real server takes, and that they are there.
+func TestCheck(t *testing.T) {
+	d := parts.StartInfluxd(t, "test")
+	opts := Options{URL: d.URL, Bucket: "test/autogen"}
+	all, unread, err := Check(t.Context(), opts)
+	if err != nil || unread != nil || len(all) != len(record.Measurements()) {
+		t.Fatalf("%+v, %v, %v", all, unread, err)
+	}
+	for _, f := range all {
+		if f.Err != nil || !f.Back {
+			t.Errorf("%+v", f)
+		}
+	}
+	// Another program has written a field with another type.
+	d.Create("other")
+	d.Write("other", "events,machine=m text=1 "+strconv.FormatInt(time.Now().UnixNano(), 10))
+	opts.Bucket = "other/autogen"
+	all, unread, err = Check(t.Context(), opts)
+	if err != nil || unread != nil {
+		t.Fatal(unread, err)
+	}
+	for _, f := range all {
+		if bad := f.Measurement == record.Events; bad != (f.Err != nil) || bad == f.Back || bad && !strings.Contains(f.Err.Error(), "text") {
+			t.Errorf("%+v", f)
+		}
+	}
+	opts.Bucket = "none/autogen"
+	if _, _, err = Check(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "not found") {
+		t.Error(err)
+	}
+	d.Stop(syscall.SIGTERM)
+	if _, _, err = Check(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Error(err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 	"sync/atomic"
 
 	"stirwatch/agent/record"
@@ -198,21 +199,19 @@ func selects(q *Query, line []byte) bool {
 			return false
 		}
 	}
-	stamp, negative := int64(0), false
-	for _, c := range line[bytes.LastIndexByte(line, ' ')+1:] {
-		switch {
-		case c == '-':
-			negative = true
-		case c >= '0' && c <= '9':
-			stamp = stamp*10 + int64(c-'0')
-		default:
-			return false
-		}
-	}
-	if negative {
-		stamp = -stamp
-	}
-	return stamp >= q.From && stamp < q.To
+	stamp, ok := parseStamp(line)
+	return ok && stamp >= q.From && stamp < q.To
+}
+
+// stampOf is the time stamp of a line, 0 if it has none.
+func stampOf(line []byte) int64 {
+	stamp, _ := parseStamp(line)
+	return stamp
+}
+
+func parseStamp(line []byte) (stamp int64, ok bool) {
+	stamp, err := strconv.ParseInt(string(line[bytes.LastIndexByte(line, ' ')+1:]), 10, 64)
+	return stamp, err == nil
 }
 
 // readStep is how many batches one statement reads; between them a checkpoint may pass, so that

@@ -255,9 +255,21 @@ func MoveAside(path string) (string, error) {
 
 // append stores b in one transaction, with the sent mark if that has moved, and gives b its id.
 func (s *store) append(b *Batch, now, sent int64, moved bool) error {
+	var with func(*sql.Tx) error
+	if moved {
+		with = func(tx *sql.Tx) error {
+			_, err := tx.Stmt(s.cursor).Exec(sent)
+			return err
+		}
+	}
+	return s.appendWith(b, now, with)
+}
+
+// appendWith stores b together with what else must happen, if anything.
+func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error {
 	b.ID = s.next
 	args := [...]any{b.ID, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate}
-	if !moved {
+	if with == nil {
 		if _, err := s.insert.Exec(args[:]...); err != nil {
 			return err
 		}
@@ -272,7 +284,7 @@ func (s *store) append(b *Batch, now, sent int64, moved bool) error {
 	if _, err := tx.Stmt(s.insert).Exec(args[:]...); err != nil {
 		return err
 	}
-	if _, err := tx.Stmt(s.cursor).Exec(sent); err != nil {
+	if err := with(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

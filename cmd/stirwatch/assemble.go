@@ -288,19 +288,28 @@ func newUploader(c *config.Config, j *journal.Journal, log *slog.Logger) (*influ
 	if c.InfluxDB == nil {
 		return nil, nil
 	}
+	o, err := influxOptions(c, log)
+	if err != nil {
+		return nil, err
+	}
+	return influx.New(o, j)
+}
+
+// influxOptions are those of the section influxdb, which must be there.
+func influxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err error) {
 	in := c.InfluxDB
 	token, err := in.Token.Resolve()
 	if err != nil {
-		return nil, fmt.Errorf("influxdb: %w", err)
+		return o, fmt.Errorf("influxdb: %w", err)
 	}
 	t, err := newTLS(c, in.TLS)
 	if err != nil {
-		return nil, fmt.Errorf("influxdb: %w", err)
+		return o, fmt.Errorf("influxdb: %w", err)
 	}
-	return influx.New(influx.Options{
+	return influx.Options{
 		URL: string(in.URL), Org: in.Org, Bucket: in.Bucket, Token: token,
 		Flush: in.Flush, Batch: in.Batch, Timeout: in.Timeout, TLS: t, Log: log,
-	}, j)
+	}, nil
 }
 
 // loadModel is nil where no model is configured.

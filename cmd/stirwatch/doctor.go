@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,7 +19,6 @@ import (
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
-	"stirwatch/agent/record"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -31,8 +31,9 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Try everything that agent.yaml names: model, disk, sources, InfluxDB",
 		Long: `Doctor checks the configuration, opens each source for a few seconds and says what came in, tries
-whether the journal's folder can be written, and writes one record to InfluxDB (measurement
-health, source=doctor). What a program that died has left under lease of the bridge is reverted;
+whether the journal's folder can be written, and writes a record of each measurement to InfluxDB
+(machine=stirwatch doctor) and reads it back. It says how fast the journal fills and which lines
+InfluxDB has refused. What a program that died has left under lease of the bridge is reverted;
 otherwise the controller is left alone, as are the agent's journal and its broker's session. Where
 an agent is running on the same serial port, end it first.
 
@@ -85,6 +86,7 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	d.model(reg)
 	d.disk()
+	d.record()
 	for i := range d.conf.Sources {
 		if ctx.Err() == nil {
 			d.source(ctx, &d.conf.Sources[i], reg)
@@ -94,7 +96,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.bridge(ctx)
 	}
 	if d.conf.InfluxDB != nil && ctx.Err() == nil {
-		d.influx(ctx, reg)
+		d.influx(ctx)
 	}
 }
 
@@ -233,47 +235,69 @@ func place(s *config.Source) string {
 	}
 }
 
-// influx sends one record through a journal and an uploader of its own.
-func (d *doctor) influx(ctx context.Context, reg *sensors.Registry) {
-	dir, err := os.MkdirTemp("", "stirwatch-doctor-")
+// influx writes a row of each measurement and reads it back.
+func (d *doctor) influx(ctx context.Context) {
+	o, err := influxOptions(d.conf, nil)
 	if err != nil {
 		d.say(false, "influxdb", "%v", err)
 		return
 	}
-	defer os.RemoveAll(dir)
-	log := slog.New(slog.DiscardHandler)
-	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Machine: d.conf.Machine, Registry: reg, Log: log})
-	if err != nil {
-		d.say(false, "influxdb", "%v", err)
-		return
-	}
-	defer j.Close()
-	up, err := newUploader(d.conf, j, log)
-	if err != nil {
-		d.say(false, "influxdb", "%v", err)
-		return
-	}
-	journal.Write(j, record.SourceHealth{Time: time.Now().UnixNano(), Source: "doctor", Connected: true})
 	ctx, cancel := context.WithTimeout(ctx, max(d.patience, 3*time.Second))
 	defer cancel()
-	ended := make(chan struct{})
-	go func() { up.Run(ctx); close(ended) }()
-	var s influx.State
-	for ctx.Err() == nil {
-		if s = up.State(); s.SentLines > 0 || s.Err != "" && s.Phase.NeedsAction() {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	cancel()
-	<-ended
-	c := d.conf.InfluxDB
-	if s.SentLines > 0 {
-		d.say(true, "influxdb", "%s takes records into bucket %s", c.URL, c.Bucket)
+	all, unread, err := influx.Check(ctx, o)
+	if err != nil {
+		d.say(false, "influxdb", "%s, bucket %s: %v", o.URL, o.Bucket, err)
 		return
 	}
-	if s.Err == "" {
-		s.Err = "no answer"
+	taken, back := 0, 0
+	for _, f := range all {
+		switch {
+		case f.Err != nil:
+			d.say(false, "influxdb", "%s are refused: %v", f.Measurement, f.Err)
+			continue
+		case f.Back:
+			back++
+		case unread == nil:
+			d.say(false, "influxdb", "%s were taken and are not there", f.Measurement)
+		}
+		taken++
 	}
-	d.say(false, "influxdb", "%s, bucket %s: %s: %s", c.URL, c.Bucket, s.Phase, s.Err)
+	switch {
+	case taken == 0:
+	case unread != nil:
+		d.say(true, "influxdb", "%s takes records of %d measurements into bucket %s; reading them back is not possible: %v", o.URL, taken, o.Bucket, unread)
+	default:
+		d.say(true, "influxdb", "%s takes records of %d measurements into bucket %s; %d were read back", o.URL, taken, o.Bucket, back)
+	}
+}
+
+// record looks into the journal, where there is one.
+func (d *doctor) record() {
+	path := d.conf.Abs(d.conf.Journal.Path)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	r, err := journal.OpenReader(path)
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+		return
+	}
+	defer r.Close()
+	f, err := r.Filling(int64(d.conf.Journal.Size), d.conf.Journal.Keep)
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+		return
+	}
+	if text := filling(f); text != "" {
+		d.say(true, "journal", "%s", text)
+	}
+	refused, err := r.RefusedCounts()
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+	}
+	for _, x := range refused {
+		if x.Resend < x.Lines {
+			d.say(false, "journal", "InfluxDB has refused %d lines of %s: %s. Mend the cause, then: stirwatch journal resend", x.Lines-x.Resend, x.Measurement, x.Reason)
+		}
+	}
 }
