@@ -49,6 +49,8 @@ func journalStatusCommand() *cobra.Command {
 		Short: "Say what the journal holds, what waits to be sent, what was refused, removed and lost",
 		Long: `Status reads the journal, also while an agent records into it. Exit code 4: lines were refused by
 InfluxDB, or the record has gaps.`,
+		Example: `  stirwatch journal status
+  stirwatch journal status --journal stirwatch-data/journal.db.20260312T074410.000Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, conf, err := f.resolve()
@@ -86,13 +88,13 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 			fmt.Fprintln(w, text)
 		}
 	}
-	found := 0
+	lines := 0
 	refused, err := r.RefusedCounts()
 	if err != nil {
 		return err
 	}
 	for _, x := range refused {
-		found += x.Lines
+		lines += x.Lines
 		fmt.Fprintf(w, "refused by InfluxDB: %d lines of %s: %s", x.Lines, x.Measurement, x.Reason)
 		if x.Resend > 0 {
 			fmt.Fprintf(w, " (%d of them will be sent again)", x.Resend)
@@ -104,7 +106,6 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 		return err
 	}
 	for _, g := range gaps {
-		found++
 		fmt.Fprintf(w, "missing: %d lines, %s to %s: %s\n", g.Lines, g.From.Format(time.DateTime), g.To.Format(time.DateTime), g.Reason)
 	}
 	removed, err := r.Removed()
@@ -119,8 +120,11 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 	for _, g := range removed {
 		fmt.Fprintf(w, "removed: %d lines, %s to %s: %s\n", g.Lines, g.From.Format(time.DateTime), g.To.Format(time.DateTime), g.Reason)
 	}
-	if found > 0 {
-		return coded{fmt.Errorf("the journal has %d refused lines and %d gaps; once their cause is mended, 'stirwatch journal resend' sends refused lines again", found-len(gaps), len(gaps)), exitFound}
+	switch {
+	case lines > 0:
+		return coded{fmt.Errorf("InfluxDB has refused %d lines: mend the cause, then 'stirwatch journal resend'", lines), exitFound}
+	case len(gaps) > 0:
+		return coded{fmt.Errorf("the record has %d gaps", len(gaps)), exitFound}
 	}
 	return nil
 }
@@ -148,6 +152,8 @@ func journalResendCommand() *cobra.Command {
 seconds, else by the next that starts. Mend the cause first (the reasons: 'stirwatch journal status'),
 such as a field that another program has written with another type; what is refused again is set
 aside again.`,
+		Example: `  stirwatch journal status        what was refused, and why
+  stirwatch journal resend`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, _, err := f.resolve()
