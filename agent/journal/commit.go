@@ -190,7 +190,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 				continue
 			}
 		}
-		j.noteDamage(err)
+		j.noteDamage(err, nil)
 		if isDamaged(err) && j.st != nil {
 			if err = j.fit(); err == nil {
 				continue
@@ -284,7 +284,7 @@ func (j *Journal) saveCursor() {
 
 // fail notes a failure of the disk, in the log at most once a minute.
 func (j *Journal) fail(err error) {
-	j.noteDamage(err)
+	j.noteDamage(err, nil)
 	j.mu.Lock()
 	j.lastErr = err.Error()
 	j.mu.Unlock()

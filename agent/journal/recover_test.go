@@ -309,7 +309,8 @@ func TestDamageWhileRecording(t *testing.T) {
 	got, damage := stamps(t, j.Reader)
 	for i := range int64(100) {
 		if !got[1e9+i] {
-			t.Fatalf("sample %d is missing; %v", i, damage)
+			gaps, _ := j.Gaps()
+			t.Fatalf("sample %d is missing of %d; %v; gaps %+v\n%s", i, len(got), damage, gaps, log.String())
 		}
 	}
 	if damage != nil || len(got) < 300*40/2 {

@@ -192,6 +192,9 @@ func checkHeader(path string) error {
 
 // explain says what is wrong with the file at path and what can be done.
 func explain(path string, err error) error {
+	if strings.Contains(err.Error(), "database is closed") {
+		return fmt.Errorf("journal %s is not open just now", path)
+	}
 	if isDamaged(err) {
 		return fmt.Errorf("journal %s is damaged (%w): move it aside (its rows may still be read with `sqlite3 %s .recover`) or choose another path", path, err, path)
 	}
