@@ -71,7 +71,7 @@ func newMoved(resp *http.Response) *moved {
 		return &moved{status: resp.Status}
 	}
 	base := *to
-	base.Path, base.RawPath, base.RawQuery, base.Fragment = strings.TrimSuffix(to.Path, "/api/v2/write"), "", "", ""
+	base.Path, base.RawPath, base.RawQuery, base.Fragment = strings.TrimSuffix(strings.TrimSuffix(to.Path, "/api/v2/write"), "/"), "", "", ""
 	return &moved{resp.Status, base.Redacted()}
 }
 

@@ -118,7 +118,7 @@ type Uploader struct {
 	batches  []journal.Batch // reused
 	body     []byte
 	inflater journal.Inflater
-	lastLog  time.Time
+	logged   map[Phase]time.Time
 
 	lastRefused time.Time
 	untold      int // lines refused since
@@ -157,7 +157,7 @@ func New(opts Options, j Journal) (*Uploader, error) {
 	client := influxdb2.NewClientWithOptions(opts.URL, opts.Token, copts)
 	return &Uploader{
 		opts: opts, j: j, client: client, api: client.WriteAPIBlocking(opts.Org, opts.Bucket), doer: d,
-		log: opts.Log, limit: max(opts.Request, opts.Batch), most: max(opts.Request, opts.Batch), trial: firstTrial,
+		log: opts.Log, limit: max(opts.Request, opts.Batch), most: max(opts.Request, opts.Batch), trial: firstTrial, logged: map[Phase]time.Time{},
 		fast: backoffMin, slow: slowMin, state: State{Phase: Idle},
 	}, nil
 }
@@ -530,13 +530,13 @@ func retryAfter(err error, now time.Time) time.Duration {
 	return 0
 }
 
-// shout logs a failure, at most once a minute.
+// shout logs a failure, each phase at most once a minute.
 func (u *Uploader) shout(phase Phase, err error, wait time.Duration) {
 	now := time.Now()
-	if !u.lastLog.IsZero() && now.Sub(u.lastLog) < logEvery {
+	if last, ok := u.logged[phase]; ok && now.Sub(last) < logEvery {
 		return
 	}
-	u.lastLog = now
+	u.logged[phase] = now
 	level, advice := slog.LevelWarn, "nothing is lost; it will be tried again"
 	switch phase {
 	case Unauthorized:

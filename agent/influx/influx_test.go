@@ -434,7 +434,7 @@ func TestRequestsGrowAgain(t *testing.T) {
 		largest.Store(max(largest.Load(), int64(len(lines))))
 		return false
 	})
-	const each, batches = 5, 60
+	const each, batches = 5, 24
 	backlog := func(from int) {
 		away.Store(true)
 		put(t, j, from, each*batches, each)
@@ -442,13 +442,13 @@ func TestRequestsGrowAgain(t *testing.T) {
 		sentAll(t, j)
 	}
 	most.Store(20)
-	upload(t, j, Options{URL: s.URL, Request: 200, Batch: 200})
+	upload(t, j, Options{URL: s.URL, Request: 100, Batch: 100})
 	backlog(0)
 	if n := largest.Load(); n > 20 {
 		t.Errorf("%d lines", n)
 	}
 	most.Store(1000)
-	for i := 1; largest.Load() < 100; i++ {
+	for i := 1; largest.Load() < 50; i++ {
 		if i == 30 {
 			t.Fatalf("after %d lines a request has %d", i*each*batches, largest.Load())
 		}

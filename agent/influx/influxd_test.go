@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,20 +27,7 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 
 	put(t, j, base, 10, 10)
 	eventually(t, "the missing database is reported", func() bool { return u.State().Phase == NoBucket })
-	probe := func() State {
-		s, err := Probe(t.Context(), Options{URL: d.URL, Bucket: "test/autogen"}, "m")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	if s := probe(); s.SentLines != 0 || s.Phase != NoBucket {
-		t.Errorf("probed without a database: %+v", s)
-	}
 	d.Create("test")
-	if s := probe(); s.SentLines != 1 || s.Err != "" {
-		t.Errorf("probed: %+v", s)
-	}
 	d.Write("test", "events,kind=gap,machine=m,source=x text=1 "+strconv.Itoa(base)) // by another program, with a field of another type
 	put(t, j, base+10, third-10, 100)
 	sentAll(t, j)
@@ -86,6 +74,42 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 		t.Errorf("set aside %+v, %v", rest, err)
 	} else {
 		t.Logf("the server's reason: %s", rest[0].Reason)
+	}
+}
+
+// TestCheck finds out which measurements a real server takes, and that they are there.
+func TestCheck(t *testing.T) {
+	d := parts.StartInfluxd(t, "test")
+	opts := Options{URL: d.URL, Bucket: "test/autogen"}
+	all, unread, err := Check(t.Context(), opts)
+	if err != nil || unread != nil || len(all) != len(record.Measurements()) {
+		t.Fatalf("%+v, %v, %v", all, unread, err)
+	}
+	for _, f := range all {
+		if f.Err != nil || !f.Back {
+			t.Errorf("%+v", f)
+		}
+	}
+	// Another program has written a field with another type.
+	d.Create("other")
+	d.Write("other", "events,machine=m text=1 "+strconv.FormatInt(time.Now().UnixNano(), 10))
+	opts.Bucket = "other/autogen"
+	all, unread, err = Check(t.Context(), opts)
+	if err != nil || unread != nil {
+		t.Fatal(unread, err)
+	}
+	for _, f := range all {
+		if bad := f.Measurement == record.Events; bad != (f.Err != nil) || bad == f.Back || bad && !strings.Contains(f.Err.Error(), "text") {
+			t.Errorf("%+v", f)
+		}
+	}
+	opts.Bucket = "none/autogen"
+	if _, _, err = Check(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "not found") {
+		t.Error(err)
+	}
+	d.Stop(syscall.SIGTERM)
+	if _, _, err = Check(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Error(err)
 	}
 }
 

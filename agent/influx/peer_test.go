@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -47,6 +48,31 @@ func TestRedirectsAreNamed(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What a person must act on is said at once, also after other failures.
+func TestAnotherFailureIsLoggedAtOnce(t *testing.T) {
+	j, s := openJournal(t), newServer(t)
+	var status atomic.Int64
+	status.Store(503)
+	s.misbehave(func(_ int, w http.ResponseWriter, _ *http.Request, _ []string) bool {
+		w.Header().Set("Location", "https://influx.example/")
+		w.WriteHeader(int(status.Load()))
+		return true
+	})
+	var log syncBuffer
+	u := upload(t, j, Options{URL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	put(t, j, 1000, 5, 5)
+	for _, c := range []struct {
+		status int64
+		phase  Phase
+	}{{503, Waiting}, {308, Moved}, {401, Unauthorized}, {308, Moved}} {
+		status.Store(c.status)
+		eventually(t, string(c.phase), func() bool { return u.State().Phase == c.phase })
+	}
+	if n := strings.Count(log.String(), "err="); n != 3 || !strings.Contains(log.String(), "https://influx.example ") {
+		t.Errorf("logged %d times:\n%s", n, log.String())
 	}
 }
 

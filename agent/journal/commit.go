@@ -176,10 +176,7 @@ func (j *Journal) commit(start time.Duration, last bool) {
 // keep stores p, waiting for the disk if need be. It returns false if p is lost: the recording
 // was suspended, and p acknowledged; or the journal closes, and p's senders must keep it.
 func (j *Journal) keep(p *pending, last bool) bool {
-	b := Batch{
-		First: p.first, Last: p.last, Lines: p.lines, Raw: len(p.buf),
-		CRC: crc32.ChecksumIEEE(p.buf), Deflate: j.deflater.run(p.buf),
-	}
+	b := p.batch(&j.deflater)
 	for began := j.now(); ; {
 		err := j.fit()
 		if err == nil {
@@ -193,7 +190,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 				continue
 			}
 		}
-		j.noteDamage(err)
+		j.noteDamage(err, nil)
 		if isDamaged(err) && j.st != nil {
 			if err = j.fit(); err == nil {
 				continue
@@ -220,6 +217,14 @@ func (j *Journal) keep(p *pending, last bool) bool {
 		case <-j.stop:
 			last = true
 		}
+	}
+}
+
+// batch compresses what is pending; it is valid until d is used again.
+func (p *pending) batch(d *deflater) Batch {
+	return Batch{
+		First: p.first, Last: p.last, Lines: p.lines, Raw: len(p.buf),
+		CRC: crc32.ChecksumIEEE(p.buf), Deflate: d.run(p.buf),
 	}
 }
 
@@ -279,7 +284,7 @@ func (j *Journal) saveCursor() {
 
 // fail notes a failure of the disk, in the log at most once a minute.
 func (j *Journal) fail(err error) {
-	j.noteDamage(err)
+	j.noteDamage(err, nil)
 	j.mu.Lock()
 	j.lastErr = err.Error()
 	j.mu.Unlock()
@@ -374,6 +379,7 @@ func (j *Journal) tidy(now time.Duration) {
 		}
 	}
 	do(j.keepMark(now))
+	do(j.resend())
 	if j.opts.Keep > 0 {
 		do(j.limitAge(now))
 	}

@@ -380,19 +380,24 @@ func signal(c chan struct{}) {
 
 // Unsent is [Reader.Unsent]. Damage that it meets makes the journal begin a new file.
 func (j *Journal) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Batch, error) {
-	dst, err := j.Reader.Unsent(dst, after, maxLines, maxBytes)
-	j.noteDamage(err)
+	now := j.Reader.fixed()
+	dst, err := now.Unsent(dst, after, maxLines, maxBytes)
+	j.noteDamage(err, now.db.Load())
 	return dst, err
 }
 
-// noteDamage remembers that the file cannot be read.
-func (j *Journal) noteDamage(err error) {
+// noteDamage remembers that the open file cannot be read, if db is a connection to it; nil is the committing goroutine's.
+func (j *Journal) noteDamage(err error, db *sql.DB) {
 	if !isDamaged(err) {
 		return
 	}
 	j.mu.Lock()
 	first := j.broken == ""
-	j.broken = damaged
+	if db != nil && db != j.Reader.db.Load() {
+		first = false // of a file that has been given up since
+	} else {
+		j.broken = damaged
+	}
 	j.mu.Unlock()
 	if first {
 		j.log.Error("the journal is damaged", "path", j.path, "err", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 	"sync/atomic"
 
 	"stirwatch/agent/record"
@@ -63,6 +64,14 @@ func (r *Reader) conn() *sql.DB {
 	return noFile
 }
 
+// fixed is r as it is now: where a recording journal changes its file, what goes on reading must not go on
+// in the new one, which has other numbers.
+func (r *Reader) fixed() *Reader {
+	f := &Reader{path: r.path}
+	f.db.Store(r.conn())
+	return f
+}
+
 // noFile stands for a file that is not open: its queries fail with errNotOpen's text.
 var noFile = func() *sql.DB {
 	db, _ := sql.Open("sqlite", ":memory:")
@@ -98,7 +107,7 @@ func (r *Reader) LastCommit() (ns int64, err error) {
 func (r *Reader) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Batch, error) {
 	rows, err := r.conn().Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? ORDER BY id", after)
 	if err != nil {
-		return dst, fmt.Errorf("journal %s: %w", r.path, err)
+		return dst, explain(r.path, err)
 	}
 	defer rows.Close()
 	var raw sql.RawBytes
@@ -108,7 +117,7 @@ func (r *Reader) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Bat
 			b.Deflate = dst[:n+1][n].Deflate
 		}
 		if err := rows.Scan(&b.ID, &b.First, &b.Last, &b.Lines, &b.Raw, &b.CRC, &raw); err != nil {
-			return dst, fmt.Errorf("journal %s: %w", r.path, err)
+			return dst, explain(r.path, err)
 		}
 		if lines, size = lines+b.Lines, size+len(raw); len(dst) > 0 && (lines > maxLines || size > maxBytes) {
 			break
@@ -117,7 +126,7 @@ func (r *Reader) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Bat
 		dst = append(dst, b)
 	}
 	if err := rows.Err(); err != nil {
-		return dst, fmt.Errorf("journal %s: %w", r.path, err)
+		return dst, explain(r.path, err)
 	}
 	return dst, nil
 }
@@ -182,7 +191,7 @@ func (r *Reader) Lines(ctx context.Context, q Query, fn func(line []byte) error)
 func (r *Reader) read(ctx context.Context, q Query, fn func(b *Batch, lines []byte, q Query, damage *DamageError) error) error {
 	q = q.bounded()
 	damage := &DamageError{}
-	err := r.batches(ctx, q, damage, func(b *Batch, lines []byte) error { return fn(b, lines, q, damage) })
+	err := r.fixed().batches(ctx, q, damage, func(b *Batch, lines []byte) error { return fn(b, lines, q, damage) })
 	if err == nil && damage.First != nil {
 		err = damage
 	}
@@ -198,21 +207,19 @@ func selects(q *Query, line []byte) bool {
 			return false
 		}
 	}
-	stamp, negative := int64(0), false
-	for _, c := range line[bytes.LastIndexByte(line, ' ')+1:] {
-		switch {
-		case c == '-':
-			negative = true
-		case c >= '0' && c <= '9':
-			stamp = stamp*10 + int64(c-'0')
-		default:
-			return false
-		}
-	}
-	if negative {
-		stamp = -stamp
-	}
-	return stamp >= q.From && stamp < q.To
+	stamp, ok := parseStamp(line)
+	return ok && stamp >= q.From && stamp < q.To
+}
+
+// stampOf is the time stamp of a line, 0 if it has none.
+func stampOf(line []byte) int64 {
+	stamp, _ := parseStamp(line)
+	return stamp
+}
+
+func parseStamp(line []byte) (stamp int64, ok bool) {
+	stamp, err := strconv.ParseInt(string(line[bytes.LastIndexByte(line, ' ')+1:]), 10, 64)
+	return stamp, err == nil
 }
 
 // readStep is how many batches one statement reads; between them a checkpoint may pass, so that
@@ -356,7 +363,7 @@ func (e *DamageError) note(err error) {
 func (r *Reader) page(dst []Batch, after, upTo int64, most int) ([]Batch, error) {
 	rows, err := r.conn().Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", after, upTo, most)
 	if err != nil {
-		return dst, fmt.Errorf("journal %s: %w", r.path, err)
+		return dst, explain(r.path, err)
 	}
 	defer rows.Close()
 	var raw sql.RawBytes
@@ -376,7 +383,7 @@ func (r *Reader) page(dst []Batch, after, upTo int64, most int) ([]Batch, error)
 		dst = append(dst, b)
 	}
 	if err := rows.Err(); err != nil {
-		return dst, fmt.Errorf("journal %s: %w", r.path, err)
+		return dst, explain(r.path, err)
 	}
 	return dst, nil
 }

@@ -88,11 +88,9 @@ func (j *Journal) attach() error {
 	j.mu.Lock()
 	j.writer = st.db
 	j.sent, j.sentDirty, j.unsent, j.broken = st.sent, false, st.unsent, ""
+	j.Reader.db.Store(db)
 	j.mu.Unlock()
 	j.tally.Unlock()
-	if old := j.Reader.db.Swap(db); old != nil {
-		old.Close()
-	}
 	if j.old != nil {
 		j.old.db.Close()
 		j.old = nil
@@ -141,6 +139,13 @@ func (s *store) gone() bool {
 // renew begins a new file in the place of one that is unfit.
 func (j *Journal) renew(why string) error {
 	j.log.Error("the journal is given up and a new one begun", "path", j.path, "reason", why)
+	j.mu.Lock() // whoever reads now is told that it is not open: a new connection would find the new file
+	read := j.Reader.db.Swap(nil)
+	j.writer = nil
+	j.mu.Unlock()
+	if read != nil {
+		read.Close()
+	}
 	deleted := j.st.gone()
 	aside, err := MoveAside(j.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -309,7 +309,8 @@ func TestDamageWhileRecording(t *testing.T) {
 	got, damage := stamps(t, j.Reader)
 	for i := range int64(100) {
 		if !got[1e9+i] {
-			t.Fatalf("sample %d is missing; %v", i, damage)
+			gaps, _ := j.Gaps()
+			t.Fatalf("sample %d is missing of %d; %v; gaps %+v\n%s", i, len(got), damage, gaps, log.String())
 		}
 	}
 	if damage != nil || len(got) < 300*40/2 {
@@ -447,5 +448,53 @@ func TestCountOutlivesAKill(t *testing.T) {
 	j = testOpen(t, filepath.Join(dir, "j.db"), Options{})
 	if gaps, err := j.Gaps(); err != nil || len(gaps) != 1 { // nor is it told twice
 		t.Errorf("gaps %+v, %v", gaps, err)
+	}
+}
+
+// Refused lines are sent again where somebody asks for it, also from another process, once.
+func TestResend(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	if _, err := Resend(path); err == nil {
+		t.Error("without a journal")
+	}
+	j := testOpen(t, path, Options{Commit: time.Millisecond})
+	appendDurably(t, j, good(1, 1))
+	if n, err := Resend(path); n != 0 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+	var lines []Refused
+	for i := range resendAtOnce + 100 {
+		lines = append(lines, Refused{Batch: 1, Line: fmt.Sprintf("samples,channel=tool value=%d %d", i, i+10), Reason: "field type conflict: input field \"value\" is type float", At: 5})
+	}
+	lines = append(lines, Refused{Batch: 7, Line: "events,source=x text=1 9", Reason: "other", At: 5}, Refused{Batch: 8, Reason: "batch 8 is damaged", At: 5})
+	if err := j.SetAside(lines); err != nil {
+		t.Fatal(err)
+	}
+	counts, err := j.RefusedCounts()
+	if err != nil || len(counts) != 2 || counts[0].Lines != resendAtOnce+100 || counts[0].Measurement != record.Samples || counts[1].Measurement != record.Events || counts[0].Resend != 0 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if n, err := Resend(path); n != resendAtOnce+101 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+	if counts, err = j.RefusedCounts(); err != nil || counts[0].Resend != counts[0].Lines {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if err := j.SetAside(lines[:1]); err != nil { // refused after the question: it stays
+		t.Fatal(err)
+	}
+	for range 4 {
+		j.tidyNow(t)
+	}
+	batches := unsent(t, j)
+	if len(batches) != 3 || batches[1].Lines != resendAtOnce || batches[1].First != 10 || batches[2].Lines != 101 {
+		t.Errorf("%+v", batches)
+	}
+	if b, err := j.Backlog(); err != nil || b.Lines != resendAtOnce+102 {
+		t.Errorf("backlog %+v, %v", b, err)
+	}
+	rest, err := j.Refused()
+	if err != nil || len(rest) != 2 || rest[0].Line != "" || rest[1].Line != lines[0].Line {
+		t.Errorf("%+v, %v", rest, err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"stirwatch/agent/record"
 )
 
 // Run is a named span of the record, usually one deposition.
@@ -107,6 +109,94 @@ func (j *Journal) SetAside(lines []Refused) error {
 		return explain(j.path, err)
 	}
 	return tx.Commit()
+}
+
+// RefusedCount is how many lines of one measurement a server has refused for one reason.
+type RefusedCount struct {
+	Measurement record.Measurement
+	Reason      string // of the first
+	Lines       int
+	Resend      int // of them, asked to be sent again
+}
+
+// RefusedCounts sums up the lines set aside, by measurement and the beginning of the reason.
+func (r *Reader) RefusedCounts() ([]RefusedCount, error) {
+	// The measurement ends at the first comma; none has one in its name. Reasons end with what differs from line to line.
+	return list(r, `SELECT substr(line, 1, instr(line, ',') - 1), min(reason), count(*), sum(id <= ifnull((SELECT value FROM state WHERE key='resend'), 0))
+		FROM refused WHERE line != '' GROUP BY 1, substr(reason, 1, 40) ORDER BY 3 DESC`,
+		func(rows *sql.Rows, x *RefusedCount) error {
+			return rows.Scan(&x.Measurement, &x.Reason, &x.Lines, &x.Resend)
+		})
+}
+
+// Resend asks that all lines set aside so far are sent again: by the agent that records into the journal at path
+// within seconds, or by the next. It gives their number.
+func Resend(path string) (lines int, err error) {
+	r, err := OpenReader(path) // it must be a journal
+	if err != nil {
+		return 0, err
+	}
+	r.Close()
+	db, err := open(path, 1)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	err = db.QueryRow("SELECT count(*) FROM refused WHERE line != ''").Scan(&lines)
+	if err == nil && lines > 0 {
+		_, err = db.Exec("INSERT OR REPLACE INTO state SELECT 'resend', max(id) FROM refused")
+	}
+	if err != nil {
+		err = explain(path, err)
+	}
+	return lines, err
+}
+
+// resendAtOnce bounds what is sent again between two commits, in lines.
+const resendAtOnce = 5000
+
+// resend puts lines that somebody asked to be sent again behind all others, as a batch of their own.
+func (j *Journal) resend() error {
+	var upTo int64
+	err := j.st.db.QueryRow("SELECT value FROM state WHERE key='resend'").Scan(&upTo)
+	if err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return err
+	}
+	rows, err := j.st.db.Query("SELECT id, line FROM refused WHERE id <= ? AND line != '' ORDER BY id LIMIT ?", upTo, resendAtOnce)
+	if err != nil {
+		return err
+	}
+	var p pending
+	var last int64
+	var line sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&last, &line); err != nil {
+			break
+		}
+		p.buf = append(append(p.buf, line...), '\n')
+		p.note(stampOf(line))
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	if p.lines == 0 {
+		_, err := j.st.db.Exec("DELETE FROM state WHERE key='resend'")
+		return err
+	}
+	b := p.batch(&j.deflater)
+	err = j.st.appendWith(&b, j.opts.Clock(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("DELETE FROM refused WHERE line != '' AND id <= ?", last)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	j.kept(&b, 0, false)
+	j.log.Info("refused lines are sent again", "path", j.path, "lines", p.lines)
+	return nil
 }
 
 // Refused lists the lines set aside, oldest first.

@@ -192,6 +192,9 @@ func checkHeader(path string) error {
 
 // explain says what is wrong with the file at path and what can be done.
 func explain(path string, err error) error {
+	if strings.Contains(err.Error(), "database is closed") {
+		return fmt.Errorf("journal %s is not open just now", path)
+	}
 	if isDamaged(err) {
 		return fmt.Errorf("journal %s is damaged (%w): move it aside (its rows may still be read with `sqlite3 %s .recover`) or choose another path", path, err, path)
 	}
@@ -255,9 +258,21 @@ func MoveAside(path string) (string, error) {
 
 // append stores b in one transaction, with the sent mark if that has moved, and gives b its id.
 func (s *store) append(b *Batch, now, sent int64, moved bool) error {
+	var with func(*sql.Tx) error
+	if moved {
+		with = func(tx *sql.Tx) error {
+			_, err := tx.Stmt(s.cursor).Exec(sent)
+			return err
+		}
+	}
+	return s.appendWith(b, now, with)
+}
+
+// appendWith stores b together with what else must happen, if anything.
+func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error {
 	b.ID = s.next
 	args := [...]any{b.ID, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate}
-	if !moved {
+	if with == nil {
 		if _, err := s.insert.Exec(args[:]...); err != nil {
 			return err
 		}
@@ -272,7 +287,7 @@ func (s *store) append(b *Batch, now, sent int64, moved bool) error {
 	if _, err := tx.Stmt(s.insert).Exec(args[:]...); err != nil {
 		return err
 	}
-	if _, err := tx.Stmt(s.cursor).Exec(sent); err != nil {
+	if err := with(tx); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

@@ -13,8 +13,10 @@ import (
 // without any field is nothing that can be kept: b comes back as it was. It does not allocate but
 // to grow b.
 func Append[R Row](b []byte, machine string, r *R) (line []byte, stamp int64) {
-	t := tableOf[R]()
-	v := reflect.ValueOf(r).Elem()
+	return tableOf[R]().append(b, machine, reflect.ValueOf(r).Elem())
+}
+
+func (t *table) append(b []byte, machine string, v reflect.Value) (line []byte, stamp int64) {
 	stamp = v.Field(t.stamp.index).Int()
 	start := len(b)
 	b = append(t.appendKey(b, machine, v), ' ')
@@ -27,6 +29,39 @@ func Append[R Row](b []byte, machine string, r *R) (line []byte, stamp int64) {
 	}
 	b[len(b)-1] = ' ' // was a comma
 	return append(strconv.AppendInt(b, stamp, 10), '\n'), stamp
+}
+
+// Example is a measurement with one line for each of its row types, all columns filled.
+type Example struct {
+	Measurement Measurement
+	Lines       []byte
+}
+
+// Examples gives lines with which it can be tried whether a server takes what is recorded.
+func Examples(machine string, at int64) (all []Example) {
+	for _, t := range tables {
+		row := reflect.New(t.row).Elem()
+		for i := range row.NumField() {
+			switch f := row.Field(i); f.Kind() {
+			case reflect.String:
+				f.SetString("doctor")
+			case reflect.Float64:
+				f.SetFloat(1.5)
+			case reflect.Int64:
+				f.SetInt(1)
+			case reflect.Struct:
+				f.Set(reflect.ValueOf(Parts{[]string{"heat"}, []float64{1.5}}))
+			}
+		}
+		row.Field(t.stamp.index).SetInt(at)
+		line, _ := t.append(nil, machine, row)
+		if n := len(all); n > 0 && all[n-1].Measurement == t.name {
+			all[n-1].Lines = append(all[n-1].Lines, line...)
+		} else {
+			all = append(all, Example{t.name, line})
+		}
+	}
+	return all
 }
 
 // appendKey appends measurement and tags, which are sorted, as InfluxDB likes them.

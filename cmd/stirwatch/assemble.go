@@ -295,7 +295,7 @@ func newUploader(c *config.Config, j *journal.Journal, log *slog.Logger) (*influ
 	return influx.New(o, j)
 }
 
-// influxOptions needs a configured InfluxDB; the token is fetched here.
+// influxOptions are those of the section influxdb, which must be there.
 func influxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err error) {
 	in := c.InfluxDB
 	token, err := in.Token.Resolve()

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -28,8 +29,9 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Try everything that agent.yaml names: model, disk, sources, InfluxDB",
 		Long: `Doctor checks the configuration, opens each source for a few seconds and says what came in, tries
-whether the journal's folder can be written, and writes one record to InfluxDB (measurement
-health, source=doctor). What a program that died has left under lease of the bridge is reverted;
+whether the journal's folder can be written, and writes a record of each measurement to InfluxDB
+(machine=stirwatch doctor) and reads it back. It says how fast the journal fills and which lines
+InfluxDB has refused. What a program that died has left under lease of the bridge is reverted;
 otherwise the controller is left alone, as are the agent's journal and its broker's session. Where
 an agent is running on the same serial port, end it first.
 
@@ -82,6 +84,7 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	d.model(reg)
 	d.disk()
+	d.record()
 	for i := range d.conf.Sources {
 		if ctx.Err() == nil {
 			d.source(ctx, &d.conf.Sources[i], reg)
@@ -197,21 +200,69 @@ func place(s *config.Source) string {
 	}
 }
 
+// influx writes a row of each measurement and reads it back.
 func (d *doctor) influx(ctx context.Context) {
-	o, err := influxOptions(d.conf, slog.New(slog.DiscardHandler))
+	o, err := influxOptions(d.conf, nil)
 	if err != nil {
 		d.say(false, "influxdb", "%v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(d.patience, 3*time.Second))
 	defer cancel()
-	s, err := influx.Probe(ctx, o, d.conf.Machine)
+	all, unread, err := influx.Check(ctx, o)
+	if err != nil {
+		d.say(false, "influxdb", "%s, bucket %s: %v", o.URL, o.Bucket, err)
+		return
+	}
+	taken, back := 0, 0
+	for _, f := range all {
+		switch {
+		case f.Err != nil:
+			d.say(false, "influxdb", "%s are refused: %v", f.Measurement, f.Err)
+			continue
+		case f.Back:
+			back++
+		case unread == nil:
+			d.say(false, "influxdb", "%s were taken and are not there", f.Measurement)
+		}
+		taken++
+	}
 	switch {
-	case err != nil:
-		d.say(false, "influxdb", "%v", err)
-	case s.SentLines > 0:
-		d.say(true, "influxdb", "%s takes records into bucket %s", o.URL, o.Bucket)
+	case taken == 0:
+	case unread != nil:
+		d.say(true, "influxdb", "%s takes records of %d measurements into bucket %s; reading them back is not possible: %v", o.URL, taken, o.Bucket, unread)
 	default:
-		d.say(false, "influxdb", "%s, bucket %s: %s: %s", o.URL, o.Bucket, s.Phase, cmp.Or(s.Err, "no answer"))
+		d.say(true, "influxdb", "%s takes records of %d measurements into bucket %s; %d were read back", o.URL, taken, o.Bucket, back)
+	}
+}
+
+// record looks into the journal, where there is one.
+func (d *doctor) record() {
+	path := d.conf.Abs(d.conf.Journal.Path)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	r, err := journal.OpenReader(path)
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+		return
+	}
+	defer r.Close()
+	f, err := r.Filling(int64(d.conf.Journal.Size), d.conf.Journal.Keep)
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+		return
+	}
+	if text := filling(f); text != "" {
+		d.say(true, "journal", "%s", text)
+	}
+	refused, err := r.RefusedCounts()
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+	}
+	for _, x := range refused {
+		if x.Resend < x.Lines {
+			d.say(false, "journal", "InfluxDB has refused %d lines of %s: %s. Mend the cause, then: stirwatch journal resend", x.Lines-x.Resend, x.Measurement, x.Reason)
+		}
 	}
 }

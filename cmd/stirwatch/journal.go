@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/agent/journal"
+	"stirwatch/config"
+)
+
+func journalCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "journal",
+		Short: "Look after the journal: what waits, what was refused, what is missing",
+		Example: `  stirwatch journal status
+  stirwatch journal resend`,
+	}
+	c.AddCommand(journalStatusCommand(), journalResendCommand())
+	return c
+}
+
+// journalFlags name a journal: the file, else that of the configuration.
+type journalFlags struct{ conf, file string }
+
+func (f *journalFlags) add(c *cobra.Command) {
+	configFlag(c, &f.conf)
+	c.Flags().StringVar(&f.file, "journal", "", "journal instead of the configuration's")
+}
+
+// resolve gives the path, with the configuration where there is one.
+func (f *journalFlags) resolve() (path string, conf *config.Config, err error) {
+	if f.file != "" {
+		return f.file, nil, nil
+	}
+	if conf, err = config.Load(f.conf); err != nil {
+		return "", nil, err
+	}
+	return conf.Abs(conf.Journal.Path), conf, nil
+}
+
+func journalStatusCommand() *cobra.Command {
+	var f journalFlags
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Say what the journal holds, what waits to be sent, what was refused, removed and lost",
+		Long: `Status reads the journal, also while an agent records into it. Exit code 4: lines were refused by
+InfluxDB, or the record has gaps.`,
+		Example: `  stirwatch journal status
+  stirwatch journal status --journal stirwatch-data/journal.db.20260312T074410.000Z`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, conf, err := f.resolve()
+			if err != nil {
+				return err
+			}
+			r, err := journal.OpenReader(path)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			return journalStatus(cmd.OutOrStdout(), r, conf)
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
+	last, err := r.LastCommit()
+	if err != nil {
+		return err
+	}
+	if last == 0 {
+		fmt.Fprintf(w, "%s: nothing is recorded yet\n", r.Path())
+	} else {
+		fmt.Fprintf(w, "%s: last record %s\n", r.Path(), time.Unix(0, last).Format(time.DateTime))
+	}
+	if conf != nil {
+		f, err := r.Filling(int64(conf.Journal.Size), conf.Journal.Keep)
+		if err != nil {
+			return err
+		}
+		if text := filling(f); text != "" {
+			fmt.Fprintln(w, text)
+		}
+	}
+	lines := 0
+	refused, err := r.RefusedCounts()
+	if err != nil {
+		return err
+	}
+	for _, x := range refused {
+		lines += x.Lines
+		fmt.Fprintf(w, "refused by InfluxDB: %d lines of %s: %s", x.Lines, x.Measurement, x.Reason)
+		if x.Resend > 0 {
+			fmt.Fprintf(w, " (%d of them will be sent again)", x.Resend)
+		}
+		fmt.Fprintln(w)
+	}
+	gaps, err := r.Gaps()
+	if err != nil {
+		return err
+	}
+	for _, g := range gaps {
+		fmt.Fprintf(w, "missing: %d lines, %s to %s: %s\n", g.Lines, g.From.Format(time.DateTime), g.To.Format(time.DateTime), g.Reason)
+	}
+	removed, err := r.Removed()
+	if err != nil {
+		return err
+	}
+	const latest = 5
+	if n := len(removed) - latest; n > 0 {
+		fmt.Fprintf(w, "removed: %d earlier times\n", n)
+		removed = removed[n:]
+	}
+	for _, g := range removed {
+		fmt.Fprintf(w, "removed: %d lines, %s to %s: %s\n", g.Lines, g.From.Format(time.DateTime), g.To.Format(time.DateTime), g.Reason)
+	}
+	switch {
+	case lines > 0:
+		return coded{fmt.Errorf("InfluxDB has refused %d lines: mend the cause, then 'stirwatch journal resend'", lines), exitFound}
+	case len(gaps) > 0:
+		return coded{fmt.Errorf("the record has %d gaps", len(gaps)), exitFound}
+	}
+	return nil
+}
+
+// filling says how fast a journal grows, "" if that is not known yet.
+func filling(f journal.Filling) string {
+	switch perDay := float64(f.PerDay) / 1e6; {
+	case !f.Known:
+		return ""
+	case f.Left == 0:
+		return fmt.Sprintf("grows by %.0f MB a day of running; it is at its size, and its oldest are removed", perDay)
+	case f.Left == math.MaxInt64:
+		return fmt.Sprintf("grows by %.0f MB a day of running, and stays below its size", perDay)
+	default:
+		return fmt.Sprintf("grows by %.0f MB a day of running, and is at its size in %.1f days", perDay, f.Left.Hours()/24)
+	}
+}
+
+func journalResendCommand() *cobra.Command {
+	var f journalFlags
+	c := &cobra.Command{
+		Use:   "resend",
+		Short: "Send the lines again that InfluxDB has refused",
+		Long: `Resend asks that all lines that were set aside are sent again: by the agent that runs, within
+seconds, else by the next that starts. Mend the cause first (the reasons: 'stirwatch journal status'),
+such as a field that another program has written with another type; what is refused again is set
+aside again.`,
+		Example: `  stirwatch journal status        what was refused, and why
+  stirwatch journal resend`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, _, err := f.resolve()
+			if err != nil {
+				return err
+			}
+			n, err := journal.Resend(path)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "no line was refused")
+				return nil
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d lines will be sent again by the agent, within seconds if it runs\n", n)
+			return nil
+		},
+	}
+	f.add(c)
+	return c
+}
