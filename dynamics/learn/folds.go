@@ -153,7 +153,7 @@ func (p *problem) planFrom(m *model.Model, masks [][]bool) (*model.Plan, error) 
 			seen = append(seen, r.Only(masks[i]))
 		}
 	}
-	return learnPlan(m, seen), nil
+	return learnPlan(m, p.h.Plan, seen), nil
 }
 
 // parallel calls fn for 0 … n−1, as many at a time as there are processors, and gives the first error.

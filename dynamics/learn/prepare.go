@@ -93,6 +93,9 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 		if to-from < 2 {
 			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
 		}
+		if slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == model.Contact }) {
+			r = *r.WithContact()
+		}
 		a := p.possible(r.Rows(from, to))
 		for _, z := range a.Z[0] {
 			if num.Finite(z) {
@@ -111,6 +114,7 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	// default is taken as that.
 	without := map[string]string{} // by input: why not
 	var absent []string
+	o.Inputs = active[0].Inputs
 	for _, in := range h.Inputs {
 		k := slices.Index(o.Inputs, in.Is)
 		if k < 0 {

@@ -35,6 +35,14 @@ type Plan struct {
 // HypothesisPlan asks for a [Plan].
 type HypothesisPlan struct {
 	Controller string `yaml:"controller"` // spindle: the only kind
+
+	// What holds where the runs do not show it; 0: nothing is known, and then there is no plan.
+	RateGain  float64 `yaml:"rate_gain,omitempty"`  // rpm/K
+	ErrorGain float64 `yaml:"error_gain,omitempty"` // rpm/(s K)
+	Min       float64 `yaml:"min,omitempty"`        // rpm
+	Max       float64 `yaml:"max,omitempty"`        // rpm
+	Slew      float64 `yaml:"slew,omitempty"`       // rpm/s
+	Free      float64 `yaml:"free,omitempty"`       // W per rpm
 }
 
 func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
