@@ -17,6 +17,7 @@ func TestBridgeCommandsTheTwin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds of real time")
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	link := filepath.Join(dir, "controller")
 	params, err := twin.Load("6061")

@@ -25,8 +25,13 @@ import (
 // command runs the program in a folder and gives its exit code and what it said.
 func command(t testing.TB, dir string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return commandOf(t, plain(t), dir, args...)
+}
+
+func commandOf(t testing.TB, program, dir string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, err bytes.Buffer
-	c := exec.Command(program(t), args...)
+	c := exec.Command(program, args...)
 	c.Dir, c.Stdout, c.Stderr = dir, &out, &err
 	if e := c.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
 		t.Fatal(e)
@@ -35,6 +40,7 @@ func command(t testing.TB, dir string, args ...string) (code int, stdout, stderr
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "wrong.yaml"), "machine: cell-1\n")
 	write(t, filepath.Join(dir, "unplugged.yaml"), `machine: cell-1
@@ -75,7 +81,7 @@ sources:
 		{"replay -c wrong.yaml run.csv", 3, "channels"},
 		{"doctor -c unplugged.yaml --patience 1s", 4, "to be mended"},
 	} {
-		code, stdout, stderr := command(t, dir, strings.Fields(c.args)...)
+		code, stdout, stderr := commandOf(t, program(t), dir, strings.Fields(c.args)...)
 		said := stderr
 		if c.code == 0 {
 			said = stdout
@@ -90,6 +96,7 @@ sources:
 }
 
 func TestEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Name() == "completion" || c.Name() == "help" {
@@ -115,6 +122,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := command(t, "", "completion", "bash")
 	if code != 0 || !strings.Contains(stdout, "__start_stirwatch") {
 		t.Fatalf("exit code %d: %s", code, stderr)
@@ -133,6 +141,7 @@ func TestCompletion(t *testing.T) {
 // TestConfigCheckPrintsAllProblems: the command prints every problem that the room config finds,
 // to the letter, and nothing else.
 func TestConfigCheckPrintsAllProblems(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join("..", "..", "config")
 	wrong, err := filepath.Glob(filepath.Join(dir, "testdata", "*.bad.yaml"))
 	if err != nil || len(wrong) == 0 {
@@ -151,6 +160,7 @@ func TestConfigCheckPrintsAllProblems(t *testing.T) {
 }
 
 func TestConfigInitCheckShow(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, step := range []struct {
 		args string
@@ -194,7 +204,8 @@ func table(t *testing.T, text string) [][]string {
 }
 
 func TestForecastTable(t *testing.T) {
-	path, log, dir, model := recording(t, watched), readLog(t, watched), t.TempDir(), learnFrom(t, learned)
+	t.Parallel()
+	path, log, dir, model := recording(t, watched), readLog(t, watched), t.TempDir(), learnedOnce(t)
 	const from, to = 300, 420
 	base := []string{"forecast", "-m", model, "--rows", watched + "=300:420", "--horizons", "1s,10s,60s"}
 	code, stdout, stderr := command(t, dir, append(base, path)...)
@@ -313,7 +324,8 @@ func otherTemperatures(t *testing.T, path string, from int) string {
 }
 
 func TestScoreTellsWhatTheModelKnows(t *testing.T) {
-	model := learnFrom(t, learned)
+	t.Parallel()
+	model := learnedOnce(t)
 	for name, marks := range map[string][2]string{
 		watched: {"not learned from", ""},
 		learned: {"in sample", "proves nothing"},
@@ -343,6 +355,7 @@ func TestRolesAgree(t *testing.T) {
 
 // Nothing is forecast from a log that lacks what the model needs, and no answer comes as if it were.
 func TestForecastNeedsTheInputs(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "nopower.csv")
 	head := "Date,Time,SpinVel,SpinTrq,SpinSP,FeedVel,PathVel,ZVel,ToolTemp\n"
 	row := "2025-07-08,10:43:%02d.00,400,80,465,9.5,10,0,%d\n"
@@ -360,6 +373,7 @@ func TestForecastNeedsTheInputs(t *testing.T) {
 // One run given twice, a segment that reaches beyond the log and a page that cannot be written are said
 // before any work is done.
 func TestRunsThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	head := "Date,Time,SpinVel,SpinTrq,SpinPwr,SpinSP,FeedVel,PathVel,ZVel,ToolTemp\n"
 	var text strings.Builder
@@ -397,6 +411,7 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 // Another process is learned from its file of hypotheses and a CSV that says what its columns are: an
 // electric heater of 0.002 K/J, losing 0.006 of its warmth a second and more in the wind of a fan.
 func TestLearnAnotherProcess(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	hypotheses, err := filepath.Abs(filepath.Join("..", "..", "dynamics", "heater.yaml"))
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"stirwatch/cmd/screen"
 	"stirwatch/config"
 	"stirwatch/firmware-bridge/twin"
 )
@@ -97,7 +98,12 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 			}
 			return err
 		})
-		g.Go(func() error { defer cancel(); return show(ctx, c, title, out) })
+		g.Go(func() error {
+			defer cancel()
+			return screen.Show(ctx, &screen.Shown{
+				Title: title, Agent: c.agent, Registry: c.registry, Sources: c.sources, Journal: c.journal, Uploads: c.uploader != nil,
+			}, out)
+		})
 		err := g.Wait()
 		last = fmt.Sprintf("%d records went through the journal", c.journal.Stats().Lines)
 		return err
@@ -160,43 +166,10 @@ func startBroker() (*mochi.Server, string, error) {
 	return s, l.Addr().String(), nil
 }
 
-// demoConfig is what a user would write for the devices of the twin. The maximum age is generous: at ten
-// times real time 20 s are two, and a busy computer may keep a device waiting for one.
+// demoConfig is what a user would write for the devices of the twin.
 func demoConfig(dir, broker string) []byte {
-	return []byte(strings.NewReplacer("@DIR", dir, "@BROKER", broker).Replace(`
-machine: demo
-tick: {rate: 20 Hz, clock: device}
-channels:
-  tool_temperature: {is: tool temperature, unit: °C, min: 0 °C, max: 700 °C, max_age: 20 s, max_rate: 150 K/s}
-  set_point: {is: set-point, unit: °C, max_age: 20 s}
-  spindle_speed: {is: spindle speed, unit: rpm, max_age: 20 s}
-  spindle_torque: {is: spindle torque, unit: N·m, max_age: 20 s}
-  spindle_power: {is: spindle power, unit: W, max_age: 20 s}
-  feed_velocity: {is: feed velocity, unit: mm/min, max_age: 20 s}
-  feed_torque: {is: feed torque, unit: "%", max_age: 20 s}
-  path_velocity: {is: path velocity, unit: mm/min, max_age: 20 s}
-sources:
-  thermocouple:
-    serial:
-      port: @DIR/thermocouple
-      format: csv
-      clock: device
-      time: {key: 1, unit: ns}
-      fields: {tool_temperature: {key: 2, sentinel: [-2.0]}}
-  telemetry:
-    mqtt:
-      broker: tcp://@BROKER
-      clock: device
-      topics:
-        - topic: afsd/cell1/frame
-          payload: frame
-          time: {key: ts, unit: ns}
-          fields: {set_point: set_point, spindle_speed: spindle_speed, spindle_torque: spindle_torque, spindle_power: spindle_power, feed_velocity: feed_velocity, feed_torque: feed_torque, path_velocity: path_velocity}
-process:
-  set_point: {min: 300 °C, max: 480 °C}
-  spindle: {min: 300 rpm, max: 450 rpm}
-  ceiling: 577 °C
-model: {file: model.json}
-journal: {path: journal.db}
-`))
+	return []byte(strings.NewReplacer("@DIR", dir, "@BROKER", broker).Replace(demoYAML))
 }
+
+//go:embed demo.yaml
+var demoYAML string

@@ -35,49 +35,73 @@ const (
 	learned = "20250707151600"
 )
 
-var built, plain build
-
-var buildFlags []string // of the program
+// asProgram in the environment makes this test binary the program: it is built already, and looks for
+// data races where the tests do. It then ends with code 66.
+const asProgram = "STIRWATCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, b := range []*build{&built, &plain} {
-		if b.dir != "" {
-			os.RemoveAll(b.dir)
-		}
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
 	}
+	os.Setenv(asProgram, "yes") // of every program started from here
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0") // instead of a second at each end of the program
+	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "stirwatch-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(scratch)
 	os.Exit(code)
 }
 
-// program builds stirwatch, once.
-func program(t testing.TB) string { return built.path(t, buildFlags) }
+// program is stirwatch, with the race detector where the tests have it.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
-// learner is the program without the race detector, which makes learning ten times slower and has
-// nothing to find in it.
-func learner(t testing.TB) string { return plain.path(t, nil) }
-
-// build is one way of building the program.
-type build struct {
+// fixture is a file that is made once for all tests.
+type fixture struct {
 	once sync.Once
-	dir  string
+	name string
 	err  error
 }
 
-func (b *build) path(t testing.TB, flags []string) string {
+// made runs a command that writes what comes after -o, and gives the path.
+func (f *fixture) made(t testing.TB, command ...string) string {
 	t.Helper()
-	b.once.Do(func() {
-		if b.dir, b.err = os.MkdirTemp("", "stirwatch-test-"); b.err != nil {
-			return
-		}
-		args := append(append([]string{"build"}, flags...), "-o", filepath.Join(b.dir, "stirwatch"), ".")
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			b.err = fmt.Errorf("%w\n%s", err, out)
+	path := filepath.Join(scratch, f.name)
+	f.once.Do(func() {
+		c := exec.Command(command[0], append(command[1:], "-o", path)...)
+		if out, err := c.CombinedOutput(); err != nil {
+			f.err = fmt.Errorf("%s: %w\n%s", c, err, out)
 		}
 	})
-	if b.err != nil {
-		t.Fatal(b.err)
+	if f.err != nil {
+		t.Fatal(f.err)
 	}
-	return filepath.Join(b.dir, "stirwatch")
+	return path
+}
+
+var scratch string // folder of the fixtures
+var plainProgram, learnedModel = fixture{name: "stirwatch"}, fixture{name: "model.json"}
+
+// plain is the program without the race detector, for what waits for nothing and shares nothing:
+// learning is ten times slower under it, and has it in the tests of dynamics.
+func plain(t testing.TB) string { return plainProgram.made(t, "go", "build") }
+
+// learnedOnce is the model document of the recording to learn from.
+func learnedOnce(t testing.TB) string {
+	log, program := recording(t, learned), plain(t)
+	return learnedModel.made(t, program, "learn", log)
 }
 
 // recording is the path of a recorded run.
@@ -385,16 +409,6 @@ func (s *site) run() *process {
 	p := start(s.t, "agent", program(s.t), "run", "-c", s.conf)
 	p.says("stirwatch starts", 1)
 	return p
-}
-
-// learnFrom makes a model document of a recording.
-func learnFrom(t testing.TB, name string) string {
-	t.Helper()
-	model := filepath.Join(t.TempDir(), "model.json")
-	if out, err := exec.Command(learner(t), "learn", recording(t, name), "-o", model).CombinedOutput(); err != nil {
-		t.Fatalf("stirwatch learn %s: %v\n%s", name, err, out)
-	}
-	return model
 }
 
 // instant is one reading's place.

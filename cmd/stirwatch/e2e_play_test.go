@@ -50,7 +50,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 	}
 	t.Parallel()
 	log, want := readLog(t, watched), expected(readLog(t, watched))
-	broker, db, model := startMosquitto(t), startInfluxd(t), learnFrom(t, learned)
+	broker, db, model := startMosquitto(t), startInfluxd(t), learnedOnce(t)
 	s := newSite(t, broker.URL, db.URL, model)
 
 	run := s.run()

@@ -58,7 +58,7 @@ func TestReplaySpeed(t *testing.T) {
 	}
 	t.Parallel()
 	log, path := readLog(t, watched), recording(t, watched)
-	s := newLogSite(t, path, learnFrom(t, learned))
+	s := newLogSite(t, path, learnedOnce(t))
 	replayed := filepath.Join(t.TempDir(), "replay.db")
 	said := stirwatch(t, "replay", "-c", s.conf, "--speed", "0", "--into", replayed, path)
 	factor := realTime.FindStringSubmatch(said)
@@ -131,7 +131,7 @@ func TestReplaySpeed(t *testing.T) {
 // BenchmarkReplay puts a build through the whole agent, with a model, an estimate and a forecast
 // ten times a second, advice and the journal. Budget: more than 500 times real time.
 func BenchmarkReplay(b *testing.B) {
-	path, model := recording(b, watched), learnFrom(b, learned)
+	path, model := recording(b, watched), learnedOnce(b)
 	log, err := runlog.Read(path, runlog.Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -154,6 +154,7 @@ func namesOf(runs []*recorded) (all []string) {
 }
 
 func TestJournalRunsAreChosen(t *testing.T) {
+	t.Parallel()
 	r := newRecord(t)
 	if _, _, err := r.read(t); err == nil || !strings.Contains(err.Error(), "journal.db") {
 		t.Errorf("without a journal: %v", err)
@@ -225,7 +226,7 @@ func TestLearnFromJournal(t *testing.T) {
 	learn := func(args ...string) (string, *model.Model) {
 		t.Helper()
 		to := filepath.Join(dir, fmt.Sprintf("model%d.json", len(args)))
-		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
+		out, err := exec.Command(plain(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
@@ -268,7 +269,7 @@ func TestLearnFromJournal(t *testing.T) {
 
 	// A log is a run like any other, and this one neither was learned from by its checksum.
 	older := filepath.Join(dir, "older.json")
-	if out, err := exec.Command(learner(t), "learn", "--hypotheses", hypotheses, "-o", older, recording(t, learned)).CombinedOutput(); err != nil {
+	if out, err := exec.Command(plain(t), "learn", "--hypotheses", hypotheses, "-o", older, recording(t, learned)).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	worse := filepath.Join(dir, "worse.json")
@@ -319,7 +320,7 @@ func TestLearnWhileTheAgentRecords(t *testing.T) {
 	run := s.run()                                                                   // and every sample comes once more
 	run.says("source is exhausted", 1)
 	to := filepath.Join(filepath.Dir(s.conf), "new.json")
-	out, err := exec.Command(learner(t), "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "-o", to).CombinedOutput()
+	out, err := exec.Command(plain(t), "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "-o", to).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -327,7 +328,7 @@ func TestLearnWhileTheAgentRecords(t *testing.T) {
 		t.Error(err)
 	}
 	// There is one run and no second to judge by.
-	out, err = exec.Command(learner(t), "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "--compare", to, "-o", to).CombinedOutput()
+	out, err = exec.Command(plain(t), "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "--compare", to, "-o", to).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "No fair comparison") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -380,7 +381,7 @@ func TestLearnFromAFastThermocouple(t *testing.T) {
 	var models [2]*model.Model
 	for i, args := range [][]string{{recording(t, watched)}, {"--from-journal", "-c", r.conf}} {
 		to := filepath.Join(dir, fmt.Sprintf("model%d.json", i))
-		out, err := exec.Command(learner(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
+		out, err := exec.Command(plain(t), append([]string{"learn", "--hypotheses", hypotheses, "-o", to}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}

@@ -11,7 +11,8 @@ import (
 )
 
 func TestReport(t *testing.T) {
-	model, dir := learnFrom(t, learned), t.TempDir()
+	t.Parallel()
+	model, dir := learnedOnce(t), t.TempDir()
 	code, _, stderr := command(t, dir, "report", "-m", model, "--pictures", "figures", "--rows", watched+"=2:1098", recording(t, learned), recording(t, watched))
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)

@@ -30,6 +30,7 @@ func twinRun(t *testing.T, args ...string) (string, error) {
 
 // What the twin logs is read like a machine's own log, units found out from it included.
 func TestTwinLogIsReadAsAMachineLog(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	out, err := twinRun(t, "--log-dir", dir, "--speed", "0", "--seed", "3", "--fault", "open@200s+20s", "--truth", filepath.Join(dir, "truth.jsonl"), "--operator", "250s M52 S120")
 	if err != nil || !strings.Contains(out, "1 builds ended") {
@@ -75,6 +76,7 @@ func TestTwinLogIsReadAsAMachineLog(t *testing.T) {
 }
 
 func TestTwinBatchAndCompare(t *testing.T) {
+	t.Parallel()
 	out, err := twinRun(t, "batch", "--builds", "4", "--seed", "9", "--material", "7075")
 	if err != nil || !strings.Contains(out, "4 builds, 2 with a fault, seeds 9 to 12") || !strings.Contains(out, "build-hours an hour") {
 		t.Errorf("%s: %v", out, err)
@@ -107,6 +109,7 @@ func TestTwinRefusesWithTheWayOut(t *testing.T) {
 
 // The bridge's dialect and the twin's controller understand each other.
 func TestTwinAnswersTheBridge(t *testing.T) {
+	t.Parallel()
 	link := filepath.Join(t.TempDir(), "controller")
 	program, err := twin.ParseProgram("M24 S241\nM06 S200\nG4 P100000\nM30")
 	if err != nil {

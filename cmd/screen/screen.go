@@ -1,4 +1,5 @@
-package main
+// Package screen shows a running agent: as a live view on a terminal, else as lines of text.
+package screen
 
 import (
 	"cmp"
@@ -19,18 +20,29 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/agent/anomaly"
+	"stirwatch/agent/journal"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
 	"stirwatch/sensors"
 )
 
-// show shows a running cell until ctx ends or the viewer quits: as a live screen on a terminal,
-// else as lines.
-func show(ctx context.Context, c *cell, title string, out io.Writer) error {
+// Shown is a running agent with what it stands on.
+type Shown struct {
+	Title    string
+	Agent    *agent.Agent
+	Registry *sensors.Registry
+	Sources  []sensors.Source
+	Journal  *journal.Journal
+	Uploads  bool // to InfluxDB: the journal's backlog is shown
+}
+
+// Show shows c on out until ctx ends or the viewer quits: as a live view where out is a terminal, else as
+// a line every two seconds and one whenever an anomaly comes or goes.
+func Show(ctx context.Context, c *Shown, out io.Writer) error {
 	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return tell(ctx, c, out)
 	}
-	_, err := tea.NewProgram(&screen{cell: c, title: title, width: 100, height: 32},
+	_, err := tea.NewProgram(&view{Shown: c, width: 100, height: 32},
 		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithOutput(out)).Run()
 	if errors.Is(err, tea.ErrProgramKilled) || errors.Is(err, tea.ErrInterrupted) {
 		return nil
@@ -38,8 +50,7 @@ func show(ctx context.Context, c *cell, title string, out io.Writer) error {
 	return err
 }
 
-// tell prints one line every two seconds, and one when an anomaly comes or goes.
-func tell(ctx context.Context, c *cell, out io.Writer) error {
+func tell(ctx context.Context, c *Shown, out io.Writer) error {
 	t := time.NewTicker(redraw)
 	defer t.Stop()
 	var s agent.Snapshot
@@ -50,7 +61,7 @@ func tell(ctx context.Context, c *cell, out io.Writer) error {
 			return nil
 		case <-t.C:
 		}
-		c.agent.Snapshot(&s)
+		c.Agent.Snapshot(&s)
 		if len(s.Anomalies) == standing && time.Since(said) < tellEvery {
 			continue
 		}
@@ -71,14 +82,14 @@ func tell(ctx context.Context, c *cell, out io.Writer) error {
 }
 
 // temperatureWords is "tool 474.9 °C, in 60 s 476 ± 9 °C", or why there is none.
-func temperatureWords(c *cell, s *agent.Snapshot) string {
-	id, ok := c.registry.Find(sensors.ToolTemperature)
+func temperatureWords(c *Shown, s *agent.Snapshot) string {
+	id, ok := c.Registry.Find(sensors.ToolTemperature)
 	if !ok {
 		return "no tool temperature"
 	}
 	w := "tool " + s.Status[id].String()
 	if s.Status[id].IsGood() {
-		w = fmt.Sprintf("tool %.1f %s", s.Value[id], c.registry.Channel(id).Unit)
+		w = fmt.Sprintf("tool %.1f %s", s.Value[id], c.Registry.Channel(id).Unit)
 	}
 	if n := len(s.Forecast.Mean); n > 0 && !math.IsNaN(s.Forecast.Mean[n-1]) {
 		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], s.Forecast.Mean[n-1], s.Forecast.Lower[n-1], s.Forecast.Upper[n-1])
@@ -106,21 +117,20 @@ func whyWords(a *filter.Attribution, unit string) string {
 	return fmt.Sprintf("%+.0f %s in the next 30 s = %s", a.Total, unit, strings.Join(parts, ", "))
 }
 
-func anomalyWords(c *cell, a anomaly.Anomaly) string {
+func anomalyWords(c *Shown, a anomaly.Anomaly) string {
 	w := a.Code.Text()
 	switch anomaly.Of(a.Code).About {
 	case anomaly.AboutSource:
-		w = fmt.Sprintf("%s: %s (%d channels)", c.sources[a.About.Source].Name(), w, len(a.Channels))
+		w = fmt.Sprintf("%s: %s (%d channels)", c.Sources[a.About.Source].Name(), w, len(a.Channels))
 	case anomaly.AboutChannel:
-		w = c.registry.Channel(sensors.ChannelID(a.About.Channel)).Name + ": " + w
+		w = c.Registry.Channel(sensors.ChannelID(a.About.Channel)).Name + ": " + w
 	}
 	return fmt.Sprintf("%s, %.0f s", w, a.Since)
 }
 
-// screen is the live view.
-type screen struct {
-	cell          *cell
-	title         string
+// view is the live view.
+type view struct {
+	*Shown
 	width, height int
 	snap          agent.Snapshot
 	past          []point // of the last pastSpan
@@ -143,10 +153,10 @@ type redrawMsg struct{}
 func redrawSoon() tea.Msg { time.Sleep(redraw); return redrawMsg{} }
 
 // Init implements tea.Model.
-func (s *screen) Init() tea.Cmd { return redrawSoon }
+func (s *view) Init() tea.Cmd { return redrawSoon }
 
 // Update implements tea.Model.
-func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (s *view) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := msg.(type) {
 	case tea.KeyMsg:
 		switch m.String() {
@@ -163,13 +173,13 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // look takes the newest snapshot and remembers the temperature for the chart.
-func (s *screen) look() {
-	s.cell.agent.Snapshot(&s.snap)
+func (s *view) look() {
+	s.Agent.Snapshot(&s.snap)
 	if s.snap.Tick == 0 {
 		return
 	}
 	temp := math.NaN()
-	if id, ok := s.cell.registry.Find(sensors.ToolTemperature); ok && s.snap.Status[id].IsGood() {
+	if id, ok := s.Registry.Find(sensors.ToolTemperature); ok && s.snap.Status[id].IsGood() {
 		temp = s.snap.Value[id]
 	}
 	s.past = append(s.past, point{s.snap.Time, temp})
@@ -196,17 +206,17 @@ const (
 )
 
 // View implements tea.Model. No line is wider than the screen, and there are no more than fit.
-func (s *screen) View() string {
+func (s *view) View() string {
 	if s.snap.Tick == 0 {
-		return bold.Render(s.title) + "\n\nwaiting for the first samples …  q quits"
+		return bold.Render(s.Title) + "\n\nwaiting for the first samples …  q quits"
 	}
 	state := faint.Render("no run")
 	if s.snap.Running {
 		state = green.Render("run")
 	}
-	head := s.clip(bold.Render(s.title) + "  " + time.Unix(0, s.snap.Time).Format("15:04:05") + "  " + state + "  " + faint.Render("q quits"))
+	head := s.clip(bold.Render(s.Title) + "  " + time.Unix(0, s.snap.Time).Format("15:04:05") + "  " + state + "  " + faint.Render("q quits"))
 	foot := lipgloss.JoinVertical(lipgloss.Left,
-		s.line("Temperature", temperatureWords(s.cell, &s.snap)),
+		s.line("Temperature", temperatureWords(s.Shown, &s.snap)),
 		s.line("Why", s.why()),
 		s.line("Advice", s.advice()),
 		s.line("Anomalies", s.anomalies()),
@@ -223,7 +233,7 @@ func (s *screen) View() string {
 	return strings.Join(all[:min(len(all), max(1, s.height))], "\n")
 }
 
-func (s *screen) why() string {
+func (s *view) why() string {
 	if w := whyWords(&s.snap.Why, "°C"); w != "" {
 		return w
 	}
@@ -231,22 +241,22 @@ func (s *screen) why() string {
 }
 
 // clip cuts a line to the screen.
-func (s *screen) clip(line string) string { return lipgloss.NewStyle().MaxWidth(s.width).Render(line) }
+func (s *view) clip(line string) string { return lipgloss.NewStyle().MaxWidth(s.width).Render(line) }
 
 // line is a word in front and a text that is wrapped behind it.
-func (s *screen) line(word, text string) string {
+func (s *view) line(word, text string) string {
 	return lipgloss.JoinHorizontal(lipgloss.Top, bold.Width(labels).Render(word), lipgloss.NewStyle().Width(max(20, s.width-labels)).Render(text))
 }
 
 // channels lists as many channels as there are rows.
-func (s *screen) channels(rows int) string {
+func (s *view) channels(rows int) string {
 	var b strings.Builder
-	for i, n := 0, s.cell.registry.Len(); i < n; i++ {
+	for i, n := 0, s.Registry.Len(); i < n; i++ {
 		if i == rows-1 && i < n-1 {
 			b.WriteString(faint.Render(fmt.Sprintf("and %d more", n-i)))
 			break
 		}
-		c := s.cell.registry.Channel(sensors.ChannelID(i))
+		c := s.Registry.Channel(sensors.ChannelID(i))
 		value := red.Render(fmt.Sprintf("%10s", "–"))
 		switch st := s.snap.Status[i]; {
 		case st.IsGood():
@@ -260,7 +270,7 @@ func (s *screen) channels(rows int) string {
 }
 
 // chart draws the past and the forecast on one time axis, in rows lines.
-func (s *screen) chart(width, rows int) string {
+func (s *view) chart(width, rows int) string {
 	columns := func() []float64 {
 		v := make([]float64, width)
 		for i := range v {
@@ -348,7 +358,7 @@ func scale(lo, hi float64, rows int) (float64, float64) {
 	return float64(low) * step, float64(high) * step
 }
 
-func (s *screen) advice() string {
+func (s *view) advice() string {
 	a := &s.snap.Advice
 	switch {
 	case a.Reason == "":
@@ -362,7 +372,7 @@ func (s *screen) advice() string {
 	}
 }
 
-func (s *screen) anomalies() string {
+func (s *view) anomalies() string {
 	if len(s.snap.Anomalies) == 0 {
 		return green.Render("none")
 	}
@@ -372,14 +382,14 @@ func (s *screen) anomalies() string {
 			w = append(w, red.Render(fmt.Sprintf("and %d more", len(s.snap.Anomalies)-i)))
 			break
 		}
-		w = append(w, red.Render(anomalyWords(s.cell, a)))
+		w = append(w, red.Render(anomalyWords(s.Shown, a)))
 	}
 	return strings.Join(w, "\n")
 }
 
-func (s *screen) sources() string {
+func (s *view) sources() string {
 	var w []string
-	for _, src := range s.cell.sources {
+	for _, src := range s.Sources {
 		h := src.Health().Snapshot()
 		state := red.Render("gone")
 		if h.Connected {
@@ -390,11 +400,11 @@ func (s *screen) sources() string {
 	return strings.Join(w, "\n")
 }
 
-func (s *screen) journal() string {
-	st := s.cell.journal.Stats()
+func (s *view) journal() string {
+	st := s.Journal.Stats()
 	w := fmt.Sprintf("%d records", st.Lines)
-	if s.cell.uploader != nil {
-		if b, err := s.cell.journal.Backlog(); err == nil {
+	if s.Uploads {
+		if b, err := s.Journal.Backlog(); err == nil {
 			w += fmt.Sprintf(", %d batches wait for InfluxDB", b.Batches)
 		}
 	}

@@ -1,42 +1,51 @@
-package main
+package screen
 
 import (
-	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/charmbracelet/lipgloss"
 
 	"stirwatch/agent/anomaly"
-	"stirwatch/config"
+	"stirwatch/agent/journal"
 	"stirwatch/dynamics/filter"
 	"stirwatch/sensors"
+	"stirwatch/sensors/serialport"
+	"stirwatch/sensors/unit"
+	"stirwatch/sensors/wire"
 )
 
 // Whatever the size of the terminal and however much there is to say, nothing is wider or higher.
 func TestTheScreenFits(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "model.json"), demoModel, 0o644); err != nil {
-		t.Fatal(err)
+	var channels []sensors.Channel
+	for _, name := range []string{"tool_temperature", "set_point", "spindle_speed", "spindle_torque", "spindle_power", "feed_velocity", "feed_torque", "path_velocity"} {
+		channels = append(channels, sensors.Channel{Name: name, Unit: unit.MustParse("°C")})
 	}
-	conf, err := config.Parse(filepath.Join(dir, "agent.yaml"), demoConfig(dir, "127.0.0.1:1"), nil)
+	channels[0].Role = sensors.ToolTemperature
+	registry, err := sensors.NewRegistry(channels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := newCell(conf, slog.New(slog.DiscardHandler), true)
+	j, err := journal.Open(filepath.Join(t.TempDir(), "journal.db"), journal.Options{Machine: "m", Registry: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.journal.Close()
+	defer j.Close()
+	source := func(name string) sensors.Source {
+		return serialport.New(serialport.Options{Name: name, Decoder: wire.NewJSON(wire.Options{}), Clock: func() int64 { return 0 }})
+	}
+	c := &Shown{
+		Title: "stirwatch demo: a simulated machine at 10× real time", Registry: registry, Journal: j, Uploads: true,
+		Sources: []sensors.Source{source("thermocouple"), source("telemetry")},
+	}
 	for _, size := range [][2]int{{100, 30}, {140, 40}, {80, 24}, {60, 12}, {220, 80}, {40, 5}} {
-		s := &screen{cell: c, title: "stirwatch demo: a simulated machine at 10× real time", width: size[0], height: size[1]}
+		s := &view{Shown: c, width: size[0], height: size[1]}
 		for k := range 200 {
 			s.snap.Time = int64(k) * 1e9
 			s.past = append(s.past, point{s.snap.Time, 20 + 3*float64(k)})
 		}
-		n := c.registry.Len()
+		n := registry.Len()
 		s.snap.Tick, s.snap.Value, s.snap.Status = 1, make([]float64, n), make([]sensors.Status, n)
 		s.snap.Forecast = filter.Forecast{Horizon: []float64{1, 60}, Mean: []float64{475, math.NaN()}, Lower: []float64{400, -800}, Upper: []float64{500, 9000}}
 		s.snap.Advice.Reason = "unreachable: the spindle is at its upper limit of 450 rpm and the temperature 18 K below the set-point of 475 °C; it will be at 460 °C in 60 s"
