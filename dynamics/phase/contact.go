@@ -19,8 +19,10 @@ const (
 	tellsFrom  = 30.0 // rpm from which the torque tells
 	leavesFrom = 0.5  // mm of rise since it last rubbed from which contact begins to end
 	leftAt     = 1.5  // mm of rise at which it has ended
+	climbs     = 3.0  // mm/min upwards, well above a spiral
 	weak       = 0.5  // share of the usual torque below which a climbing tool leaves the build
 	usualFor   = 10.0 // s over which the torque of contact is averaged
+	turnsOver  = 2.0  // s over which the acceleration of the spindle is taken
 )
 
 // Contact follows whether the tool presses on the build: 0 not at all, 1 fully. What a turning spindle's
@@ -34,7 +36,7 @@ type Contact struct {
 	Rise float64 // mm since it last rubbed, at least 0
 
 	usual  float64 // N·m above the free torque while in contact
-	speed  float64 // rad/s of the last step
+	lagged float64 // rad/s, the speed some time ago
 	begun  bool
 	lifted bool
 }
@@ -55,18 +57,19 @@ func (c *Contact) Step(dt, speed, power, up float64) float64 {
 		c.leave()
 		return c.On
 	}
-	turning := 0.0
-	if c.begun && dt > 0 {
-		turning = (omega - c.speed) / dt
+	if !c.begun {
+		c.lagged, c.begun = omega, true
 	}
-	c.speed, c.begun = omega, true
+	c.lagged -= math.Expm1(-dt/turnsOver) * (omega - c.lagged)
+	turning := (omega - c.lagged) / turnsOver // rad/s², whatever the time between samples
 	if omega < tellsFrom*math.Pi/30 {
 		c.leave()
 		return c.On
 	}
 	torque := power/omega - rule.FreeTorque - rule.Inertia*turning
 	rub := min(1, max(0, (torque-rule.From)/(rule.Full-rule.From)))
-	switch weakened := torque < weak*c.usual; {
+	weakened := torque < weak*c.usual
+	switch {
 	case c.Rise > leavesFrom && weakened: // it climbs and lets go: what torque is left is the bar's, within the tool
 		c.lifted = true
 	case rub > 0 && (!weakened || c.Rise <= leavesFrom):
@@ -78,7 +81,7 @@ func (c *Contact) Step(dt, speed, power, up float64) float64 {
 		return c.On
 	}
 	c.On = rub
-	if rub == 1 {
+	if rub == 1 && !(weakened && up > climbs) { // one that climbs may be letting go
 		c.Rise = 0
 		if c.usual == 0 {
 			c.usual = torque
