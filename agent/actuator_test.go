@@ -49,6 +49,7 @@ func (c *controller) now() (held float64, safe int) {
 	return c.held, c.safe
 }
 
+func (c *controller) Open(context.Context) error            { return nil }
 func (c *controller) Probe(context.Context) (string, error) { return "a controller", nil }
 func (c *controller) Show(op bridge.Op, target string, v float64) (string, error) {
 	return fmt.Sprint(op, target, v), nil

@@ -381,18 +381,18 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 		names[r.Name] = nil
 	}
 	type word struct {
-		name, path string
-		sets       bool   // it can be commanded
-		safe       string // key of a command of its own for the safe state, if written
+		name, path  string
+		sets, reads bool   // it can be commanded, and read back
+		safe        string // key of a command of its own for the safe state, if written
 	}
 	var words []word
 	dialects := 0
-	add := func(dialect, name string, sets bool, safe string) {
+	add := func(dialect, name string, sets, reads bool, safe string) {
 		path := "bridge." + dialect + ".words." + name
 		if safe != "" {
 			safe = path + "." + safe
 		}
-		words = append(words, word{name, path, sets, safe})
+		words = append(words, word{name, path, sets, reads, safe})
 	}
 	key := func(value, name string) string {
 		if value == "" {
@@ -403,16 +403,22 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 	if b.MELD != nil {
 		dialects++
 		for _, w := range b.MELD.Words {
-			add("meld", w.Name, w.Code != "", key(w.Safe, "safe"))
+			add("meld", w.Name, w.Code != "", w.Key != "", key(w.Safe, "safe"))
 		}
 	}
 	if b.Line != nil {
 		dialects++
+		if most := b.Timeout / 4; b.Line.Quiet > most {
+			x.at("bridge.line.quiet", complaint{message: "too long for a request to end within bridge.timeout, which is " + inLargest(int64(b.Timeout), durations), allowed: "at most a quarter of that"})
+		}
 		for _, w := range b.Line.Words {
-			add("line", w.Name, w.Set != "", key(w.Safe, "safe"))
+			add("line", w.Name, w.Set != "", w.Get.Send != "", key(w.Safe, "safe"))
 			at := "bridge.line.words." + w.Name
 			if w.Get.Line > w.Get.Lines {
 				x.at(at+".get.line", complaint{message: "this line does not come back", allowed: "1 to lines, which is " + strconv.Itoa(w.Get.Lines)})
+			}
+			if w.Get.Send == "" && (w.Set != "" && w.Reply == "" || w.Safe != "" && w.SafeReply == "") {
+				x.at(at, complaint{message: "nothing tells that a command arrived", allowed: "get, which reads the value back; or reply, and safe_reply beside safe"})
 			}
 			if w.Scale == 0 {
 				x.at(at+".scale", complaint{message: "a scale of 0 makes every value 0"})
@@ -422,13 +428,13 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 	if b.Printer != nil {
 		dialects++
 		for _, w := range b.Printer.Words {
-			add("printer", w.Name, w.Code != "", "")
+			add("printer", w.Name, w.Code != "", true, "")
 		}
 	}
 	if b.Modbus != nil {
 		dialects++
 		for _, w := range b.Modbus.Words {
-			add("modbus", w.Name, true, "")
+			add("modbus", w.Name, true, true, "")
 			if w.Scale == 0 {
 				x.at("bridge.modbus.words."+w.Name+".scale", complaint{message: "a scale of 0 makes every value 0"})
 			}
@@ -437,7 +443,7 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 	if b.MQTT != nil {
 		dialects++
 		for _, w := range b.MQTT.Words {
-			add("mqtt", w.Name, true, "")
+			add("mqtt", w.Name, true, true, "")
 		}
 		if b.MQTT.Password.IsSet() && b.MQTT.Username == "" {
 			x.at("bridge.mqtt.password", complaint{message: "a password without a user", allowed: "username beside it"})
@@ -472,6 +478,10 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 		case t == nil:
 		case !w.sets && x.sound(w.path):
 			x.at(w.path, complaint{message: "a target needs words to command it by", allowed: "set or code beside get or key; or declare it under readings"})
+		case w.safe != "" && t.Safe.AsFound:
+			x.at(w.safe, complaint{message: "a command of its own does not lead to what was found", allowed: "value in the target's safe state instead of as_found, or no command of its own"})
+		case !w.reads && t.Safe.AsFound:
+			x.at(w.path, complaint{message: "what the controller holds cannot be found without reading it", allowed: "get or key; or value in the target's safe state instead of as_found"})
 		case w.safe != "" && t.Safe.Ramp:
 			x.at(w.safe, complaint{message: "a command of its own cannot be walked to", allowed: "ramp: false in the target's safe state, or no command of its own"})
 		}
@@ -503,6 +513,12 @@ func (x *crosscheck) target(t *Target) {
 		}
 		x.at(path+"."+key, c)
 		return false
+	}
+	switch safe := path + ".safe"; {
+	case t.Safe.Value != nil:
+		x.useless(safe+".value", t.Safe.AsFound, "the safe state is as_found")
+	case !t.Safe.AsFound && x.written(safe) && x.sound(safe):
+		x.at(safe+".value", complaint{message: "this key is missing", allowed: "a value in " + u.Symbol + ", or as_found: true"})
 	}
 	lo, hi, safe := fits(t.Min, "min"), fits(t.Max, "max"), fits(t.Safe.Value, "safe.value")
 	if lo && hi && t.Min.SI() > t.Max.SI() {

@@ -265,12 +265,12 @@ type Bridge struct {
 	// Quantities that are only read, for `stirwatch bridge get`.
 	Readings []Reading `yaml:"readings"`
 	// Longest time that one request may take.
-	Timeout time.Duration `yaml:"timeout" default:"1 s" min:"10 ms" max:"1 min"`
+	Timeout time.Duration `yaml:"timeout" default:"1 s" min:"200 ms" max:"1 min"`
 	// Time between two values on the way to the one commanded.
 	Step time.Duration `yaml:"step" default:"1 s" min:"10 ms" max:"1 min"`
 	// Time between two read-backs of a value that is held.
 	Check time.Duration `yaml:"check" default:"2 s" min:"100 ms" max:"10 min"`
-	// A value that is not acknowledged and read back for so long ends its lease.
+	// A value that is not confirmed for so long ends its lease: acknowledged and, where that can be, read back.
 	Patience time.Duration `yaml:"patience" default:"5 s" min:"100 ms" max:"10 min"`
 	// File that remembers what is under lease, so that it is reverted after a crash.
 	State Path `yaml:"state" default:"stirwatch-data/bridge.json"`
@@ -312,7 +312,9 @@ type SafeState struct {
 	// Name of the state, for people, such as off or hold.
 	Name string `yaml:"name" required:"true"`
 	// Value of the state; it may lie outside min and max, as 0 = off often does.
-	Value *unit.Quantity `yaml:"value" required:"true"`
+	Value *unit.Quantity `yaml:"value"`
+	// true: what the controller held before the first command is the safe value, for machines whose own set-point is the safe one; instead of value.
+	AsFound bool `yaml:"as_found" default:"false"`
 	// true walks there under the slew limit, false goes there at once.
 	Ramp bool `yaml:"ramp" default:"false"`
 }
@@ -369,7 +371,7 @@ type BridgeLine struct {
 	Refusal string `yaml:"refusal"`
 	// Something harmless to say after a reply was lost; left out, only silence is waited for.
 	Sync string `yaml:"sync"`
-	// How long the device must be silent before it counts as having finished.
+	// How long nothing must come that looks like a reply before the device counts as having finished: longer than it takes to answer.
 	Quiet time.Duration `yaml:"quiet" default:"100 ms" min:"1 ms" max:"10 s"`
 }
 
@@ -378,13 +380,13 @@ type LineWord struct {
 	Name string `yaml:",key"`
 	// Line that commands the value, with {value}, {value:.1f} or {value:d} in it; a reading has none.
 	Set string `yaml:"set"`
-	// Pattern of the reply to set: {value} must be the number sent, {any} is any text; left out, it answers nothing.
+	// Pattern of the reply to set: {value} must be the number sent, {any} is any text; left out, it answers nothing and get tells whether it arrived.
 	Reply string `yaml:"reply"`
 	// Question that reads the value back.
 	Get LineQuestion `yaml:"get,flow"`
 	// Line that stands for the safe state, instead of set with the safe value.
 	Safe string `yaml:"safe"`
-	// Pattern of the reply to safe; left out, it answers nothing.
+	// Pattern of the reply to safe; left out, it answers nothing and get tells whether it arrived.
 	SafeReply string `yaml:"safe_reply"`
 	// The number on the wire is the value times this.
 	Scale float64 `yaml:"scale" default:"1" min:"-1000000" max:"1000000"`

@@ -9,6 +9,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,10 @@ type SafeState struct {
 	// Only a value inside the limits can be walked to, and not where the dialect has a command of its
 	// own for the safe state.
 	Ramp bool
+	// AsFound makes the value that the controller held before the first command of a lease the safe
+	// one, for machines whose own set-point is safe; Value is not used. It needs a read-back and a
+	// dialect without a command of its own for the safe state.
+	AsFound bool
 }
 
 // Options of a bridge; zero durations take the defaults named.
@@ -61,9 +66,9 @@ type Options struct {
 
 	Step     time.Duration // between two values of a ramp; default 1 s
 	Check    time.Duration // between two read-backs of a value that is held; default 2 s
-	Timeout  time.Duration // longest request; default 1 s
+	Timeout  time.Duration // longest request; default 1 s, at most half of Patience: a lost reply is asked for again
 	Retry    time.Duration // pause after a request that failed; default 250 ms
-	Patience time.Duration // a value not acknowledged and read back for so long ends its lease; default 5 s
+	Patience time.Duration // a value that nothing confirms for so long ends its lease; default 5 s
 	Grace    time.Duration // for the pilot to let go of the wire when the watchdog wants it; default 100 ms
 
 	// State names a file that remembers which targets are under lease, so that a bridge that died
@@ -95,6 +100,10 @@ type Bridge struct {
 	abandoned []Dialect          // given up, with a write that may still come through
 	inFlight  context.CancelFunc // of the pilot's or a reader's request
 	urgent    bool               // the watchdog wants the wire
+	rescue    context.CancelFunc // of the watchdog's request
+	rescued   *gate              // and whose it is
+	calm      chan struct{}      // closed when a target has reached its safe state
+	gaveUp    chan struct{}      // closed by Abandon: the way to safety was given up
 }
 
 // session is one dialect and the right to use it.
@@ -148,10 +157,12 @@ func New(o Options) (*Bridge, error) {
 			*d.v = d.def
 		}
 	}
+	o.Timeout = min(o.Timeout, o.Patience/2)
 	o.Targets = slices.Clone(o.Targets)
 	b := &Bridge{
 		o: o, kickPilot: make(chan struct{}, 1), kickWatchdog: make(chan struct{}, 1),
 		session: newSession(o.Dialect()), started: make(chan struct{}),
+		calm: make(chan struct{}), gaveUp: make(chan struct{}),
 	}
 	var errs []error
 	for i, t := range o.Targets {
@@ -161,6 +172,9 @@ func New(o Options) (*Bridge, error) {
 		g, err := newGate(t, b.session.dialect.Resolution(t.Name), o.Step)
 		if err == nil && slices.ContainsFunc(o.Targets[:i], func(u Target) bool { return u.Name == t.Name }) {
 			err = fmt.Errorf("target %s stands twice", t.Name)
+		}
+		if err == nil && t.Safe.AsFound {
+			err = canBeFound(b.session.dialect, g)
 		}
 		b.targets = append(b.targets, g)
 		errs = append(errs, err)
@@ -172,16 +186,38 @@ func New(o Options) (*Bridge, error) {
 	return b, nil
 }
 
+// canBeFound checks that the value of a target can be read and be commanded as the safe state.
+func canBeFound(d Dialect, g *gate) error {
+	if _, err := d.Show(OpGet, g.Name, 0); err != nil {
+		return fmt.Errorf("target %s: the safe state as found needs a read-back: %w", g.Name, err)
+	}
+	low, err := d.Show(OpSafe, g.Name, g.lo)
+	high, err2 := d.Show(OpSafe, g.Name, g.hi)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	if low == high && g.lo != g.hi {
+		return fmt.Errorf("target %s: the dialect has a command of its own for the safe state, %s, so that it cannot be as found", g.Name, low)
+	}
+	return nil
+}
+
 func newSession(d Dialect) *session {
 	s := &session{dialect: d, free: make(chan struct{}, 1)}
 	s.free <- struct{}{}
 	return s
 }
 
-// Run carries out commands until ctx ends; then it reverts what is under lease, for at most
-// three requests and the ramps, and closes the dialect. What the state file names is reverted
-// first. The error tells what could not be made safe. Run is called once.
+// Run carries out commands until ctx ends; then it reverts what is under lease, for as long as that
+// takes or until [Bridge.Abandon], and closes the dialect. What the state file names is reverted
+// first. The error tells what could not be made safe; it is [ErrInUse] where another process has the
+// state file. Run is called once.
 func (b *Bridge) Run(ctx context.Context) error {
+	unlock, err := lock(b.o.State)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	left, err := b.remembered()
 	if err != nil {
 		return err
@@ -189,8 +225,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.running = true
 	for _, g := range b.targets {
-		if slices.Contains(left, g.Name) {
+		if slices.Contains(left.Leased, g.Name) {
 			g.touched = true
+			if g.Safe.AsFound {
+				g.safe = left.Found[g.Name]
+			}
 			b.revertLocked(g, "", "the program ended while the lease held")
 		}
 	}
@@ -283,12 +322,21 @@ func (b *Bridge) Command(c Command) (*Lease, error) {
 		return refuse(ErrLimit, "%v is not a number", asked)
 	}
 	given := g.clamp(asked)
+	b.mu.Lock()
+	up := b.running
+	b.mu.Unlock()
+	if !up { // the state file may be another process's
+		return refuse(ErrNotRunning, "the bridge does not run")
+	}
 
 	// The file first: a lease that would be forgotten by a crash is not given.
 	b.mu.Lock()
 	g.claims++
 	b.mu.Unlock()
-	err := b.remember(g.Name)
+	var err error
+	if !g.Safe.AsFound { // that one is remembered with the value found, before it is first moved
+		err = b.remember(g, math.NaN())
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	g.claims--
@@ -312,8 +360,8 @@ func (b *Bridge) Command(c Command) (*Lease, error) {
 	if old != nil {
 		old.end(ErrReplaced)
 	} else {
-		g.known, g.verified = false, false // someone may have turned the knob meanwhile
-		g.doubt = now
+		g.begin()
+		g.confirmed = now
 	}
 	if old == nil || old.given != given {
 		g.next = now
@@ -344,6 +392,13 @@ func short(s string) string {
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
 		return b
 	}
 	return a
@@ -392,6 +447,7 @@ type State struct {
 	Verified     bool    // Sent was acknowledged and, where that can be, read back within tolerance
 	Reverting    bool
 	Expires      time.Time
+	Problem      error // of the latest request; nil: none
 }
 
 // State of a target; false: there is none of this name.
@@ -402,7 +458,7 @@ func (b *Bridge) State(target string) (State, bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := State{Target: g.Target, Asked: math.NaN(), Given: math.NaN(), Sent: math.NaN(), ReadBack: g.readBack, Verified: g.verified, Reverting: g.reverting}
+	s := State{Target: g.Target, Asked: math.NaN(), Given: math.NaN(), Sent: math.NaN(), ReadBack: g.readBack, Verified: g.verified, Reverting: g.reverting, Problem: g.problem}
 	if g.touched {
 		s.Sent = g.last
 	}
@@ -440,6 +496,75 @@ func (b *Bridge) Probe(ctx context.Context) (answer string, err error) {
 	return answer, err
 }
 
+// Open connects and waits, however long, for a controller that starts when its port is opened. Any
+// other failure is returned at once.
+func (b *Bridge) Open(ctx context.Context) error {
+	for {
+		err := b.speak(ctx, func(ctx context.Context, d Dialect) error { return d.Open(ctx) })
+		if !errors.Is(err, ErrStarting) && !errors.Is(err, errBusy) || ctx.Err() != nil {
+			return err
+		}
+		pause := time.NewTimer(b.o.Retry)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+		}
+	}
+}
+
+// Safe waits until no target is on its way to its safe state. Where ctx ends before that, or that is
+// given up, the error tells what is still open.
+func (b *Bridge) Safe(ctx context.Context) error {
+	for {
+		b.mu.Lock()
+		calm, open := b.calm, b.openLocked()
+		b.mu.Unlock()
+		if len(open) == 0 {
+			return nil
+		}
+		select {
+		case <-calm:
+			continue
+		case <-ctx.Done():
+		case <-b.gaveUp:
+		}
+		return errors.Join(open...)
+	}
+}
+
+// openLocked says what is not in its safe state, and why.
+func (b *Bridge) openLocked() (open []error) {
+	for _, g := range b.targets {
+		if g.reverting {
+			open = append(open, fmt.Errorf("bridge: %s may not be in its safe state %q (%g %s): %w", g.Name, g.Safe.Name, g.safe, g.Unit, cmp.Or(g.problem, errNotThere)))
+		}
+	}
+	return open
+}
+
+var errNotThere = errors.New("it is not there yet")
+
+// Abandon makes a [Bridge.Run] that was told to stop return although safe states are not reached;
+// its error names them, and the state file remembers them.
+func (b *Bridge) Abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.Abandoned() {
+		close(b.gaveUp)
+	}
+}
+
+// Abandoned tells whether [Bridge.Abandon] was called.
+func (b *Bridge) Abandoned() bool {
+	select {
+	case <-b.gaveUp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Close ends the connection of a bridge that is not run. [Bridge.Run] closes it by itself.
 func (b *Bridge) Close() error {
 	b.mu.Lock()
@@ -450,16 +575,18 @@ func (b *Bridge) Close() error {
 
 // speak lends the wire for one request, which the watchdog may interrupt.
 func (b *Bridge) speak(ctx context.Context, request func(context.Context, Dialect) error) error {
-	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
-	defer cancel()
 	b.mu.Lock()
 	s := b.session
 	b.mu.Unlock()
+	turn, cancel := context.WithTimeout(ctx, b.o.Timeout)
+	defer cancel()
 	select {
 	case <-s.free:
-	case <-ctx.Done():
-		return fmt.Errorf("the controller is busy with another request: %w", ctx.Err())
+	case <-turn.Done():
+		return fmt.Errorf("the controller is busy with another request: %w", turn.Err())
 	}
+	ctx, cancel = context.WithTimeout(ctx, b.o.Timeout)
+	defer cancel()
 	defer func() { s.free <- struct{}{} }()
 	b.mu.Lock()
 	if b.urgent || b.session != s {
@@ -499,7 +626,7 @@ func (l *Lease) Renew(d time.Duration) error {
 	defer l.b.mu.Unlock()
 	now := time.Now()
 	switch {
-	case l.g.lease != l || l.g.reverting:
+	case l.g.lease != l:
 		return fmt.Errorf("the lease on %s cannot be renewed: %w", l.g.Name, l.err)
 	case d <= 0:
 		return fmt.Errorf("the lease on %s cannot be renewed for %v; a time above 0 is wanted", l.g.Name, d)
@@ -515,7 +642,7 @@ func (l *Lease) Renew(d time.Duration) error {
 func (l *Lease) Release(why string) {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
-	if l.g.lease == l && !l.g.reverting {
+	if l.g.lease == l {
 		l.b.clerk.tell(l.g.record(Released, short(why)))
 		l.end(ErrReleased)
 		l.b.revertLocked(l.g, l.who, "the lease was given back")
@@ -552,14 +679,3 @@ func (l *Lease) end(why error) {
 		close(l.done)
 	}
 }
-
-// StateError is a state file that cannot be used.
-type StateError struct {
-	Path string
-	Err  error
-}
-
-func (e *StateError) Error() string {
-	return fmt.Sprintf("bridge: the state file %s: %v; make sure the machine is safe, then remove the file", e.Path, e.Err)
-}
-func (e *StateError) Unwrap() error { return e.Err }

@@ -26,9 +26,11 @@ var celsius = unit.MustParse("°C")
 // write is one value that reached the emulated machine.
 type write struct {
 	at    time.Time
+	from  float64 // what the machine held
 	value float64
 	safe  bool
 	knob  bool // not from the wire: someone turned the knob
+	lost  bool // the cable was out
 }
 
 // machine is an emulated controller behind a [Dialect], with faults on order.
@@ -38,6 +40,7 @@ type machine struct {
 	writes     []write
 	res        float64
 	noReadBack bool
+	unplugged  bool
 	fault      func(op Op) (delay time.Duration, err error) // nil: prompt and right
 	hang       chan struct{}                                // a call waits for it, whatever its context says
 	made       int
@@ -54,8 +57,11 @@ func (m *machine) dialect() Dialect {
 
 func (d toMachine) begin(ctx context.Context, op Op) error {
 	d.mu.Lock()
-	fault, hang := d.fault, d.hang
+	fault, hang, unplugged := d.fault, d.hang, d.unplugged
 	d.mu.Unlock()
+	if unplugged {
+		return errors.New("no such file or directory")
+	}
 	if hang != nil && op != OpSafe {
 		<-hang
 	}
@@ -76,8 +82,10 @@ func (d toMachine) begin(ctx context.Context, op Op) error {
 func (d toMachine) put(v float64, safe bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = v
-	d.writes = append(d.writes, write{at: time.Now(), value: v, safe: safe})
+	d.writes = append(d.writes, write{at: time.Now(), from: d.held, value: v, safe: safe, lost: d.unplugged})
+	if !d.unplugged {
+		d.held = v
+	}
 }
 
 func (d toMachine) Set(ctx context.Context, _ string, v float64) error {
@@ -102,11 +110,17 @@ func (d toMachine) Get(ctx context.Context, _ string) (float64, error) {
 	return d.held, nil
 }
 
-func (d toMachine) Probe(context.Context) (string, error)           { return "emulated", nil }
-func (d toMachine) Show(op Op, t string, v float64) (string, error) { return fmt.Sprint(op, t, v), nil }
-func (d toMachine) Resolution(string) float64                       { return d.res }
-func (d toMachine) Unsettled() bool                                 { return false }
-func (d toMachine) Close() error                                    { return nil }
+func (d toMachine) Open(context.Context) error            { return nil }
+func (d toMachine) Probe(context.Context) (string, error) { return "emulated", nil }
+func (d toMachine) Show(op Op, t string, v float64) (string, error) {
+	if op == OpGet && d.noReadBack {
+		return "", ErrNoReadBack
+	}
+	return fmt.Sprint(op, t, v), nil
+}
+func (d toMachine) Resolution(string) float64 { return d.res }
+func (d toMachine) Unsettled() bool           { return false }
+func (d toMachine) Close() error              { return nil }
 
 // turn sets the value at the machine itself.
 func (m *machine) turn(v float64) {
@@ -200,6 +214,12 @@ func TestALeaseWalksHoldsAndReverts(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+func (m *machine) plug(in bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unplugged = !in
 }
 
 func TestLimitsAndRefusals(t *testing.T) {
@@ -368,7 +388,7 @@ func TestALeaseSurvivesNoCrash(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 		stop()
-		if left, err := b.remembered(); len(left) != 0 || err != nil {
+		if left, err := b.remembered(); len(left.Leased) != 0 || err != nil {
 			t.Errorf("%v, %v", left, err)
 		}
 	})
@@ -382,7 +402,7 @@ func TestOptionsThatContradictThemselves(t *testing.T) {
 		"no interval":           func(t *Target) { t.Min = 500 },
 		"not above 0":           func(t *Target) { t.Slew = 0 },
 		"tolerance":             func(t *Target) { t.Tolerance = math.NaN() },
-		"cannot be walked to":   func(t *Target) { t.Safe = SafeState{"off", 0, true} },
+		"cannot be walked to":   func(t *Target) { t.Safe = SafeState{Name: "off", Value: 0, Ramp: true} },
 		"needs a name":          func(t *Target) { t.Safe.Name = "" },
 		"steps of 7":            func(t *Target) { t.Min, t.Max = 302, 307 },
 		"safe value 302 cannot": func(t *Target) { t.Safe.Value = 302 },
@@ -442,13 +462,15 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 	pick := func(ds ...time.Duration) time.Duration { return ds[rng.IntN(len(ds))] }
 	target := toolTemperature()
 	target.Slew = []float64{0.3, 5, 10, 200}[rng.IntN(4)]
-	switch rng.IntN(3) {
+	switch rng.IntN(4) {
 	case 0:
-		target.Safe = SafeState{"off", 0, false}
+		target.Safe = SafeState{Name: "off", Value: 0, Ramp: false}
 	case 1:
-		target.Safe = SafeState{"hold", 350, true}
+		target.Safe = SafeState{Name: "hold", Value: 350, Ramp: true}
+	case 2:
+		target.Safe = SafeState{Name: "as found", AsFound: true, Ramp: rng.IntN(2) == 0}
 	}
-	m := &machine{held: []float64{0, 300, 411.3, 480, 600}[rng.IntN(5)], res: []float64{0, 1, 0.1}[rng.IntN(3)], noReadBack: rng.IntN(4) == 0}
+	m := &machine{held: []float64{0, 300, 411.3, 480, 600}[rng.IntN(5)], res: []float64{0, 1, 0.1}[rng.IntN(3)], noReadBack: !target.Safe.AsFound && rng.IntN(4) == 0}
 	o := Options{Dialect: m.dialect, Targets: []Target{target}, Patience: pick(3*time.Second, 6*time.Second), Step: pick(200*time.Millisecond, time.Second)}
 	faulty := rng.Float64() * 0.5
 	var frng sync.Mutex
@@ -469,6 +491,12 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 		return time.Duration(rng.IntN(3)) * time.Millisecond, &DeviceError{"", "error: no"}
 	}
 	started := m.held
+	home := target.Safe.Value
+	if target.Safe.AsFound {
+		if home = started; m.res > 0 {
+			home = math.Round(started/m.res) * m.res
+		}
+	}
 	b, stop := start(t, o)
 	type span struct{ from, to time.Time }
 	var alive []span // when a lease could have been in force, as the commander sees it
@@ -479,6 +507,7 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 		pause := time.Duration(rng.IntN(6000)) * time.Millisecond
 		who := []string{"test", "other"}[rng.IntN(2)]
 		release := rng.IntN(6) == 0
+		unplug := rng.IntN(5) == 0
 		turn, turned := rng.IntN(12) == 0, target.Min+rng.Float64()*(target.Max-target.Min)
 		frng.Unlock()
 		requests++
@@ -490,7 +519,8 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 			l.Release("story")
 		}
 		time.Sleep(pause / 2)
-		if turn && !m.noReadBack { // where it cannot be read back nobody can know
+		m.plug(!unplug)
+		if turn && !m.noReadBack && !target.Safe.AsFound { // where it cannot be read back nobody can know
 			turns++
 			m.turn(turned)
 		}
@@ -499,12 +529,13 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 	frng.Lock()
 	faulty = 0
 	frng.Unlock()
+	m.plug(true)
 	time.Sleep(time.Minute + 15*time.Minute) // silence, and a machine that answers
 	// Silence has led to the safe state, if anything was commanded at all.
 	all := m.log()
 	log := slices.DeleteFunc(slices.Clone(all), func(w write) bool { return w.knob })
-	if len(log) > 0 && log[len(log)-1].value != target.Safe.Value {
-		t.Errorf("seed %d: silence ended at %g, the safe value is %g", seed, log[len(log)-1].value, target.Safe.Value)
+	if len(log) > 0 && math.Abs(log[len(log)-1].value-home) > 1e-6 {
+		t.Errorf("seed %d: silence ended at %g, the safe value is %g", seed, log[len(log)-1].value, home)
 	}
 	if err := stop(); err != nil {
 		t.Errorf("seed %d: %v", seed, err)
@@ -512,19 +543,23 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 	// Every write is inside limits and slew, or the safe value itself.
 	step := max(o.Step, time.Duration(m.res/target.Slew*1e9))
 	origins, at := []float64{started}, time.Time{} // where the machine may be as far as the bridge can know
+	arrived, knob := false, false                  // a write; the knob was turned since the last one that did
 	for _, w := range all {
 		if w.knob {
-			origins = append(origins, w.value)
+			origins, knob = append(origins, w.value), true
 			continue
 		}
 		const tiny = 1e-6
 		inside := w.value >= target.Min-tiny && w.value <= target.Max+tiny
-		isSafe := w.safe && math.Abs(w.value-target.Safe.Value) < tiny
+		isSafe := w.safe && math.Abs(w.value-home) < tiny
 		if !inside && !isSafe {
 			t.Errorf("seed %d: %g is outside the limits", seed, w.value)
 		}
-		blind := m.noReadBack && at.IsZero() // nobody knows where it starts
-		walked := isSafe && (!target.Safe.Ramp || blind)
+		blind := m.noReadBack && !arrived // nobody knows where it starts
+		arrived = arrived || !w.lost
+		// As found it may lie beyond the limits, a step from the nearest.
+		jump := isSafe && (!target.Safe.Ramp || blind || !inside)
+		walked := jump
 		for i, last := range origins {
 			from := math.Min(math.Max(last, target.Min), target.Max)
 			reach := target.Slew * step.Seconds()
@@ -536,6 +571,11 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 		if !walked {
 			t.Errorf("seed %d: from %g to %g in %v with %g a second", seed, origins, w.value, w.at.Sub(at), target.Slew)
 		}
+		// And no write moves the machine by more than a step, whatever was lost before it.
+		from := math.Min(math.Max(w.from, target.Min), target.Max)
+		if most := target.Slew*step.Seconds() + tiny; !jump && !w.lost && !knob && math.Abs(w.value-from) > most && (from == w.from || w.value != from) {
+			t.Errorf("seed %d: the machine is moved from %g to %g with %g a second", seed, w.from, w.value, target.Slew)
+		}
 		// Whatever moves away from the safe state has a lease.
 		if !w.safe {
 			covered := false
@@ -546,7 +586,7 @@ func story(t *testing.T, seed uint64) (requests, writes, turns int) {
 				t.Errorf("seed %d: %g was written without a lease", seed, w.value)
 			}
 		}
-		origins, at = append(origins[:0], w.value), w.at
+		origins, at, knob = append(origins[:0], w.value), w.at, knob && w.lost
 	}
 	// Silence is answered in time: after the end of every lease that was not followed by another,
 	// the safe state, or the first step to it, is on the wire within the grace.

@@ -11,12 +11,15 @@ import (
 // whatever it leaves behind on the wire (a late reply, half a line) is the next call's to clear up.
 // Values are in the target's unit.
 type Dialect interface {
+	// Open connects, where it is not, and returns when the controller has started; [ErrStarting]
+	// where ctx ends before that.
+	Open(ctx context.Context) error
 	// Set commands a value and returns nil when it was acknowledged, or written where the command
 	// answers nothing. An error of the controller is a [*DeviceError].
 	Set(ctx context.Context, target string, value float64) error
 	// Safe commands the safe state's value, or the line that stands for it, at once: without
 	// waiting for what an interrupted request may still bring. It returns [ErrUnsure] where the
-	// reply may belong to that request.
+	// reply may belong to that request, or there is none.
 	Safe(ctx context.Context, target string, value float64) error
 	// Get reads the value that the controller holds; [ErrNoReadBack] where it cannot be asked.
 	Get(ctx context.Context, target string) (float64, error)
@@ -52,10 +55,13 @@ func (e *DeviceError) Error() string {
 }
 
 var (
+	// ErrStarting tells that the connection is open and the controller is still starting.
+	ErrStarting = errors.New("the controller is still starting")
 	// ErrNoReadBack tells that a target's value cannot be asked for.
 	ErrNoReadBack = errors.New("this value cannot be read back")
-	// ErrUnsure tells that a command was written, but the reply may be another one's.
-	ErrUnsure = errors.New("the reply may belong to an earlier request")
+	// ErrUnsure tells that a command was written, but no reply tells that it arrived: there is none,
+	// or it may be another one's.
+	ErrUnsure = errors.New("no reply that is certainly to this request")
 	// ErrNoTarget tells that the dialect has no words for a target.
 	ErrNoTarget = errors.New("the dialect does not know this target")
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -35,7 +34,7 @@ func (b *Bridge) pilotDue() time.Duration {
 	defer b.mu.Unlock()
 	now, wait := time.Now(), time.Hour
 	for _, g := range b.targets {
-		if g.lease != nil && !g.reverting {
+		if g.leased() {
 			wait = min(wait, max(g.next.Sub(now), 0))
 		}
 	}
@@ -46,7 +45,7 @@ func (b *Bridge) pilotDue() time.Duration {
 func (b *Bridge) fly(ctx context.Context, g *gate) {
 	b.mu.Lock()
 	l := g.lease
-	due := l != nil && !g.reverting && !time.Now().Before(g.next)
+	due := g.leased() && !time.Now().Before(g.next)
 	b.mu.Unlock()
 	if !due {
 		return
@@ -55,16 +54,19 @@ func (b *Bridge) fly(ctx context.Context, g *gate) {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if g.lease != l || g.reverting {
+	if g.lease != l {
 		return // the watchdog or another command has taken over
 	}
 	var refused *DeviceError
+	g.problem = err
 	switch now := time.Now(); {
 	case err == nil:
+	case !g.touched && errors.Is(err, ErrStarting):
+		g.confirmed, g.next = now, now.Add(b.o.Retry) // nothing was asked of it yet, so nothing is in doubt
 	case errors.As(err, &refused), errors.Is(err, ErrLimit), errors.Is(err, ErrNoTarget):
 		b.failLocked(g, err)
-	case now.Sub(g.doubt) >= b.o.Patience: // the watchdog would say the same, knowing less
-		b.failLocked(g, err)
+	case now.Sub(g.confirmed) >= b.o.Patience:
+		b.failLocked(g, b.unconfirmed(g))
 	default:
 		g.next = now.Add(b.o.Retry)
 	}
@@ -73,58 +75,101 @@ func (b *Bridge) fly(ctx context.Context, g *gate) {
 // advance is one turn of a lease: at most one write, then a read-back.
 func (b *Bridge) advance(ctx context.Context, d Dialect, g *gate, l *Lease) error {
 	b.mu.Lock()
-	known := g.known
+	known := g.known()
 	b.mu.Unlock()
 	if !known {
-		if err := b.learn(ctx, d, g, l); err != nil {
-			return err
+		return b.find(ctx, d, g, l)
+	}
+	v, write, err := b.plan(g, l)
+	if err == nil && write {
+		err = d.Set(ctx, g.Name, v)
+		b.mu.Lock()
+		if g.last == v {
+			g.lastAt = time.Now() // it may have got through no earlier than now
+			g.acknowledged = err == nil && g.lease == l
 		}
-	}
-	b.mu.Lock()
-	now := time.Now()
-	if g.lease != l || g.reverting {
 		b.mu.Unlock()
-		return ErrReplaced
 	}
-	if g.touched && !g.verified && g.acknowledged {
-		// Not confirmed yet: ask again before writing again. A ramp goes on only from a value
-		// that the controller is known to hold.
-		b.mu.Unlock()
-		return b.confirm(ctx, d, g, l)
-	}
-	v := g.last // again, where its acknowledgement was lost
-	if g.verified || !g.touched {
-		v = g.toward(l.given, now)
-	}
-	if g.touched && g.verified && v == g.last {
-		b.mu.Unlock()
-		return b.confirm(ctx, d, g, l)
-	}
-	if err := g.admit(v, now); err != nil {
-		b.mu.Unlock()
-		return err
-	}
-	if v != g.last || !g.touched {
-		g.doubt = now
-	}
-	g.touched, g.verified, g.acknowledged = true, false, false
-	g.last, g.lastAt = v, now
-	b.mu.Unlock()
-
-	err := d.Set(ctx, g.Name, v)
-	b.mu.Lock()
-	if g.last == v {
-		g.lastAt = time.Now() // it may have got through no earlier than now
-		g.acknowledged = err == nil && g.lease == l && !g.reverting
-	}
-	b.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	return b.confirm(ctx, d, g, l)
 }
 
-// Readings at the start of a lease. The pause between them lets a line that nobody asked for arrive
+// plan decides whether a value is to be written now, and notes that it is. Between two steps and at
+// the end of the way it is only asked whether the value is held; so it is after an acknowledgement
+// that no read-back confirms. What cannot be read back is written again instead: its acknowledgement
+// is all that tells.
+func (b *Bridge) plan(g *gate, l *Lease) (v float64, write bool, err error) {
+	err = b.holding(g, l, func(now time.Time) error {
+		v = g.toward(l.given, now)
+		rest := g.verified && (v == g.last || now.Before(g.lastAt.Add(g.step)))
+		if write = g.unreadable || !rest && (g.verified || !g.acknowledged); !write {
+			return nil
+		}
+		if rest {
+			v = g.last
+		}
+		if err := g.admit(v, now); err != nil {
+			return err
+		}
+		g.sent(v, now)
+		return nil
+	})
+	return v, write, err
+}
+
+// holding calls f with the bridge locked, unless the lease has ended meanwhile.
+func (b *Bridge) holding(g *gate, l *Lease, f func(now time.Time) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g.lease != l {
+		return ErrReplaced
+	}
+	return f(time.Now())
+}
+
+// find learns what the controller holds before the first write of a lease. Without a read-back the
+// target starts from its safe state, which is put on the wire for that.
+func (b *Bridge) find(ctx context.Context, d Dialect, g *gate, l *Lease) error {
+	v, err := b.read(ctx, d, g)
+	switch {
+	case errors.Is(err, ErrNoReadBack) && !g.Safe.AsFound:
+		if err := b.holding(g, l, func(now time.Time) error {
+			g.unreadable = true
+			g.sent(g.safe, now)
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := d.Safe(ctx, g.Name, g.safe); err != nil {
+			return err
+		}
+		return b.holding(g, l, func(now time.Time) error {
+			g.confirm(now)
+			return nil
+		})
+	case err != nil:
+		return err
+	}
+	if g.Safe.AsFound { // the file first: what would be forgotten by a crash is not moved
+		if err := b.remember(g, g.round(v)); err != nil {
+			return fmt.Errorf("%w: the value found cannot be remembered: %w", ErrFailed, err)
+		}
+	}
+	err = b.holding(g, l, func(now time.Time) error {
+		if g.found(v, now); g.Safe.AsFound {
+			g.safe = g.round(v)
+		}
+		return nil
+	})
+	if err != nil {
+		b.clerk.do(b.forget)
+	}
+	return err
+}
+
+// Readings where a walk begins. The pause between them lets a line that nobody asked for arrive
 // and be noticed, instead of standing for the first line of the next answer; the third one notices
 // what the second brought.
 const (
@@ -132,34 +177,12 @@ const (
 	betweenReadings = 50 * time.Millisecond
 )
 
-// learn finds out what the controller holds before the first write of a lease. Three readings
-// must agree, so that a damaged reply moves nothing. Without a read-back the target starts from its
-// safe state, which is put on the wire for that.
-func (b *Bridge) learn(ctx context.Context, d Dialect, g *gate, l *Lease) error {
+// read asks what the controller holds until the readings agree, so that a damaged reply moves
+// nothing.
+func (b *Bridge) read(ctx context.Context, d Dialect, g *gate) (float64, error) {
 	first, err := d.Get(ctx, g.Name)
-	switch {
-	case errors.Is(err, ErrNoReadBack):
-		b.mu.Lock()
-		if g.lease != l || g.reverting {
-			b.mu.Unlock()
-			return ErrReplaced
-		}
-		now := time.Now()
-		g.touched, g.verified = true, false
-		g.last, g.lastAt = g.Safe.Value, now
-		b.mu.Unlock()
-		if err := d.Safe(ctx, g.Name, g.Safe.Value); err != nil {
-			return err
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if g.lease != l || g.reverting {
-			return ErrReplaced
-		}
-		g.known, g.verified, g.acknowledged = true, true, true
-		return nil
-	case err != nil:
-		return err
+	if err != nil {
+		return 0, err
 	}
 	for range readings - 1 {
 		pause := time.NewTimer(betweenReadings)
@@ -167,24 +190,17 @@ func (b *Bridge) learn(ctx context.Context, d Dialect, g *gate, l *Lease) error 
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 		again, err := d.Get(ctx, g.Name)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if !(math.Abs(first-again) <= g.Tolerance+slack*math.Max(1, math.Abs(first))) {
-			return fmt.Errorf("readings of %s differ: %g and %g %s", g.Name, first, again, g.Unit)
+		if !g.near(first, again) {
+			return 0, fmt.Errorf("readings of %s differ: %g and %g %s", g.Name, first, again, g.Unit)
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if g.lease != l || g.reverting {
-		return ErrReplaced
-	}
-	g.known, g.last, g.readBack = true, first, first
-	g.lastAt = later(g.lastAt, time.Now().Add(-g.step)) // it has stood there for a while
-	return nil
+	return first, nil
 }
 
 // confirm reads the value back and plans what comes next.
@@ -194,31 +210,37 @@ func (b *Bridge) confirm(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 	if err != nil && !unread {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if g.lease != l || g.reverting {
-		return ErrReplaced
-	}
-	now := time.Now()
-	if !unread {
-		g.readBack = v
-	}
-	if !unread && !g.within(v) {
-		if g.verified { // it was right before: someone else turns the knob, or the controller restarted
-			g.verified, g.doubt = false, now
+	return b.holding(g, l, func(now time.Time) error {
+		if unread {
+			g.confirm(now)
+		} else if !g.told(v, now) { // a reply was damaged, someone turns the knob, or the controller restarted
+			return fmt.Errorf("%w: %s was set to %g and reads back %g %s", ErrFailed, g.Name, g.last, v, g.Unit)
 		}
-		return fmt.Errorf("%w: %s was set to %g and reads back %g %s", ErrFailed, g.Name, g.last, v, g.Unit)
-	}
-	g.verified = true
-	if g.last == l.given {
-		g.next = now.Add(b.o.Check)
-		if l.reach() {
-			b.clerk.tell(g.record(Reached, ""))
+		g.next = now.Add(b.check())
+		if g.last == l.given {
+			if l.reach() {
+				b.clerk.tell(g.record(Reached, ""))
+			}
+		} else if due := later(now, g.lastAt.Add(g.step)); due.Before(g.next) {
+			g.next = due
 		}
-	} else {
-		g.next = later(now, g.lastAt.Add(g.step))
+		return nil
+	})
+}
+
+// check is the time between two read-backs: short enough for at least one more request, after one that
+// had no reply, before patience ends.
+func (b *Bridge) check() time.Duration {
+	left := b.o.Patience - 2*(b.o.Timeout+b.o.Retry)
+	return min(b.o.Check, max(left, b.o.Patience/4))
+}
+
+// unconfirmed is why a lease ends that the controller no longer confirms, with what was seen last.
+func (b *Bridge) unconfirmed(g *gate) error {
+	if g.problem == nil {
+		return fmt.Errorf("%w: nothing confirmed for %v", ErrFailed, b.o.Patience)
 	}
-	return nil
+	return fmt.Errorf("%w: nothing confirmed for %v: %w", ErrFailed, b.o.Patience, g.problem)
 }
 
 // failLocked ends a lease that the controller does not follow.

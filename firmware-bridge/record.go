@@ -1,13 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -115,104 +108,4 @@ func (c *clerk) stop() bool {
 	case <-t.C:
 		return false
 	}
-}
-
-// stateFile is the content of [Options.State].
-type stateFile struct {
-	Leased []string `json:"leased"` // targets that must be reverted before anything else
-}
-
-// remembered reads which targets a bridge that died has left under lease.
-func (b *Bridge) remembered() ([]string, error) {
-	if b.o.State == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(b.o.State)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var s stateFile
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil {
-		return nil, &StateError{b.o.State, err}
-	}
-	for _, name := range s.Leased {
-		if b.target(name) == nil {
-			return nil, &StateError{b.o.State, fmt.Errorf("it names the target %s, which is no longer configured", name)}
-		}
-	}
-	return s.Leased, nil
-}
-
-// remember makes sure that the file names the target.
-func (b *Bridge) remember(target string) error {
-	return b.keepState(func(names []string) []string {
-		if slices.Contains(names, target) {
-			return names
-		}
-		return append(names, target)
-	})
-}
-
-// forget takes targets that are safe out of the file; called by the clerk.
-func (b *Bridge) forget() {
-	b.keepState(func(names []string) []string {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
-			g := b.target(n)
-			return g != nil && g.claims == 0 && g.lease == nil && !g.reverting && !g.touched
-		})
-	}) // a file that cannot be written names too many targets: they are reverted once more than needed
-}
-
-func (b *Bridge) keepState(change func([]string) []string) error {
-	if b.o.State == "" {
-		return nil
-	}
-	b.stateMu.Lock()
-	defer b.stateMu.Unlock()
-	names, err := b.remembered()
-	if err != nil {
-		return err
-	}
-	changed := change(names)
-	if slices.Equal(names, changed) {
-		return nil
-	}
-	data, err := json.Marshal(stateFile{changed})
-	if err != nil {
-		return err
-	}
-	return writeDurably(b.o.State, data)
-}
-
-// writeDurably replaces a file so that a power cut leaves the old or the new content.
-func writeDurably(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

@@ -1,11 +1,11 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -30,7 +30,7 @@ func (b *Bridge) watch(ctx context.Context) error {
 func (b *Bridge) watchOnce() time.Duration {
 	b.mu.Lock()
 	for _, g := range b.targets {
-		if g.lease == nil || g.reverting {
+		if !g.leased() {
 			continue
 		}
 		switch now := time.Now(); {
@@ -39,18 +39,14 @@ func (b *Bridge) watchOnce() time.Duration {
 			who := g.lease.who
 			g.lease.end(ErrExpired)
 			b.revertLocked(g, who, ErrExpired.Error())
-		case !g.verified && now.Sub(g.doubt) >= b.o.Patience:
-			b.failLocked(g, fmt.Errorf("%w: nothing confirmed for %v", ErrFailed, b.o.Patience))
+		case now.Sub(g.confirmed) >= b.o.Patience:
+			b.failLocked(g, b.unconfirmed(g))
 		}
 	}
+	due := b.dueLocked()
 	b.mu.Unlock()
-	for _, g := range b.targets {
-		b.mu.Lock()
-		due := g.reverting && !time.Now().Before(g.retry)
-		b.mu.Unlock()
-		if due {
-			b.revert(g)
-		}
+	if due != nil { // one at a time: the next round ends leases again
+		b.revert(due)
 	}
 
 	b.mu.Lock()
@@ -61,14 +57,27 @@ func (b *Bridge) watchOnce() time.Duration {
 		switch {
 		case g.reverting:
 			wait = min(wait, g.retry.Sub(now))
-		case g.lease != nil:
-			wait = min(wait, g.expires.Sub(now))
-			if !g.verified {
-				wait = min(wait, g.doubt.Add(b.o.Patience).Sub(now))
-			}
+		case g.leased():
+			wait = min(wait, b.endLocked(g).Sub(now))
 		}
 	}
 	return max(wait, 0)
+}
+
+// endLocked is when a lease ends by itself, as far as can be told now.
+func (b *Bridge) endLocked(g *gate) time.Time {
+	return sooner(g.expires, g.confirmed.Add(b.o.Patience))
+}
+
+// dueLocked is the target whose safe state is to be put on the wire now: the one tried least, so
+// that one that cannot be reached holds up no other.
+func (b *Bridge) dueLocked() (due *gate) {
+	for _, g := range b.targets {
+		if g.reverting && !time.Now().Before(g.retry) && (due == nil || g.tries < due.tries) {
+			due = g
+		}
+	}
+	return due
 }
 
 // revertLocked takes the target away from its lease. From here on the pilot writes nothing to it.
@@ -78,93 +87,139 @@ func (b *Bridge) revertLocked(g *gate, who, cause string) {
 		b.clerk.do(b.forget) // nothing reached the wire: nothing is to be reverted
 		return
 	}
-	g.reverting, g.who, g.cause, g.retry, g.verified = true, who, cause, time.Now(), false
+	now := time.Now()
+	g.reverting, g.who, g.cause, g.since, g.retry, g.tries = true, who, cause, now, now, 0
+	g.problem = nil
+	if b.rescue != nil && b.rescued != g { // this one comes first
+		b.rescue()
+	}
 	signal(b.kickWatchdog)
 }
 
-// revert puts the safe state, or the next step to it, on the wire and checks it.
+// revert brings a target nearer to its safe state, and finds out whether it is there.
 func (b *Bridge) revert(g *gate) {
 	d, release := b.takeWire()
 	defer release()
-	// A bridge that is told to stop does not interrupt its own way to safety.
-	ctx, cancel := context.WithTimeout(context.Background(), b.o.Timeout)
-	defer cancel()
-
-	b.mu.Lock()
-	lost := g.Safe.Ramp && !g.known
-	b.mu.Unlock()
-	if lost { // where it cannot be told, it does not walk
-		v, err := bounded(ctx, b, d, func() (float64, error) { return d.Get(ctx, g.Name) })
-		if err == nil {
-			b.mu.Lock()
-			g.known, g.last, g.lastAt = true, v, later(g.lastAt, time.Now().Add(-g.step))
-			b.mu.Unlock()
-		}
+	began := time.Now()
+	ctx, done := b.rescuing(g)
+	defer done()
+	there, err := false, b.locate(ctx, d, g)
+	if err == nil {
+		there, err = b.secure(ctx, d, g)
 	}
 
 	b.mu.Lock()
-	now, v := time.Now(), g.Safe.Value
-	if g.Safe.Ramp && g.known {
-		v = g.toward(g.Safe.Value, now)
-		if err := g.admit(v, now); err != nil {
-			v = g.Safe.Value // never stay where it is because of a mistake of ours
+	defer b.mu.Unlock()
+	now := time.Now()
+	g.problem = err
+	b.abandoned = unsettled(b.abandoned)
+	switch {
+	case err == nil && !there:
+		g.retry = later(now, g.lastAt.Add(g.step))
+	case err != nil, d.Unsettled(), len(b.abandoned) > 0:
+		// A write that hangs in a stalled port may come through after this one: say it again.
+		g.retry = now.Add(b.o.Retry)
+		if slices.ContainsFunc(b.targets, (*gate).leased) { // theirs is the wire for as long as this has had it
+			g.retry = later(g.retry, now.Add(now.Sub(began)))
+		}
+	default:
+		g.reverting, g.touched = false, false
+		r := g.record(Reverted, fmt.Sprintf("safe state %q: %s", g.Safe.Name, g.cause))
+		r.Given = g.safe
+		b.clerk.tell(r)
+		b.clerk.do(b.forget)
+		signal(b.kickPilot)
+		close(b.calm)
+		b.calm = make(chan struct{})
+	}
+}
+
+// rescuing is the context of a request of the watchdog's. A bridge that is told to stop does not
+// interrupt its own way to safety; the end of another lease does.
+func (b *Bridge) rescuing(g *gate) (ctx context.Context, done func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	end := time.Now().Add(b.o.Timeout)
+	for _, o := range b.targets {
+		if o.leased() {
+			end = sooner(end, b.endLocked(o))
 		}
 	}
-	g.last, g.lastAt = v, now
+	ctx, cancel := context.WithDeadline(context.Background(), end)
+	b.rescue, b.rescued = cancel, g
+	g.tries++
+	return ctx, func() {
+		cancel()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.rescue, b.rescued = nil, nil
+	}
+}
+
+// locate finds out where a ramp begins, if that is not known. What cannot be read back, or not for
+// patience, does not walk.
+func (b *Bridge) locate(ctx context.Context, d Dialect, g *gate) error {
+	b.mu.Lock()
+	lost := g.Safe.Ramp && !g.known()
+	b.mu.Unlock()
+	if !lost {
+		return nil
+	}
+	v, err := bounded(ctx, b, d, func() (float64, error) { return b.read(ctx, d, g) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch now := time.Now(); {
+	case err == nil:
+		g.found(v, now)
+	case !errors.Is(err, ErrNoReadBack) && now.Sub(g.since) < b.o.Patience:
+		return err
+	}
+	return nil
+}
+
+// secure puts the safe state, or the next step to it, on the wire and checks it; there tells which of
+// the two the controller holds now.
+func (b *Bridge) secure(ctx context.Context, d Dialect, g *gate) (there bool, err error) {
+	b.mu.Lock()
+	now, v := time.Now(), g.safe
+	if g.Safe.Ramp && g.known() {
+		v = g.homeward(now)
+	}
+	g.sent(v, now)
 	b.mu.Unlock()
 
-	told, err := bounded(ctx, b, d, func() (told answer, err error) {
-		sent := d.Safe(ctx, g.Name, v)
-		told = answer{at: time.Now(), back: math.NaN()}
-		if sent != nil && !errors.Is(sent, ErrUnsure) {
-			return told, sent
+	type answer struct {
+		at   time.Time // when it was acknowledged, or not
+		back float64   // NaN: not read back
+	}
+	told, err := bounded(ctx, b, d, func() (answer, error) {
+		err := d.Safe(ctx, g.Name, v)
+		told := answer{time.Now(), math.NaN()}
+		if err != nil && !errors.Is(err, ErrUnsure) {
+			return told, err
 		}
-		back, err := d.Get(ctx, g.Name) // decides where the acknowledgement is unsure
-		if errors.Is(err, ErrNoReadBack) {
-			return told, sent
+		back, unread := d.Get(ctx, g.Name) // decides where the acknowledgement is unsure
+		if errors.Is(unread, ErrNoReadBack) {
+			return told, err
 		}
-		if err == nil {
-			told.back = back
-		}
-		return told, err
+		told.back = back
+		return told, unread
 	})
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now = time.Now()
-	if told.at.IsZero() {
-		told.at = now
+	if g.lastAt = told.at; told.at.IsZero() {
+		g.lastAt = now // it may have got through no earlier than that
 	}
-	g.lastAt = told.at // it may have got through no earlier than that
-	if back := told.back; err == nil && !math.IsNaN(back) {
-		if g.readBack = back; !g.within(back) {
-			err = fmt.Errorf("%s was set to %g and reads back %g %s", g.Name, v, back, g.Unit)
-		}
-	}
-	b.abandoned = unsettled(b.abandoned)
 	switch {
-	case v != g.Safe.Value:
-		g.retry = later(now, g.lastAt.Add(g.step))
-	case err != nil, d.Unsettled(), len(b.abandoned) > 0:
-		// A write that hangs in a stalled port may come through after this one: say it again.
-		g.retry = now.Add(b.o.Retry)
-		if err != nil {
-			g.problem = err
-		}
-	default:
-		g.reverting, g.touched, g.verified, g.problem = false, false, true, nil
-		r := g.record(Reverted, fmt.Sprintf("safe state %q: %s", g.Safe.Name, g.cause))
-		r.Given = g.Safe.Value
-		b.clerk.tell(r)
-		b.clerk.do(b.forget)
-		signal(b.kickPilot)
+	case err != nil:
+	case math.IsNaN(told.back):
+		g.confirm(now)
+	case !g.told(told.back, now):
+		err = fmt.Errorf("%s was set to %g and reads back %g %s", g.Name, v, told.back, g.Unit)
 	}
-}
-
-// answer is what a request for the safe state brought.
-type answer struct {
-	at   time.Time // when it was acknowledged, or not
-	back float64   // NaN: not read back
+	return v == g.safe, err
 }
 
 // bounded runs a request of the watchdog's and comes back even where the dialect does not. A
@@ -218,10 +273,10 @@ func (b *Bridge) takeWire() (Dialect, func()) {
 		<-s.free // new, and nobody else may take it while urgent is set
 	}
 	return s.dialect, func() {
-		s.free <- struct{}{}
 		b.mu.Lock()
-		b.urgent = false
+		b.urgent = false // first: whoever waits for the wire has it then
 		b.mu.Unlock()
+		s.free <- struct{}{}
 	}
 }
 
@@ -246,42 +301,29 @@ func unsettled(all []Dialect) (left []Dialect) {
 	return left
 }
 
-var errNotThere = errors.New("the time did not suffice")
-
-// shutDown reverts every lease, for a bounded time.
+// shutDown reverts every lease, for as long as that takes or until it is abandoned.
 func (b *Bridge) shutDown() error {
 	b.mu.Lock()
 	b.stopping = true
-	walk := time.Duration(0)
 	for _, g := range b.targets {
-		if l := g.lease; l != nil && !g.reverting {
+		if l := g.lease; l != nil {
 			b.clerk.tell(g.record(Released, "the bridge stops"))
 			l.end(ErrNotRunning)
 			b.revertLocked(g, l.who, "the bridge stops")
 		}
-		if g.reverting && g.Safe.Ramp {
-			walk = max(walk, time.Duration((g.Max-g.Min)/g.Slew*1e9)+g.step)
-		}
 	}
 	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*b.o.Timeout+walk)
-	defer cancel()
 	for {
 		wait := b.watchOnce()
-		var open []error
 		b.mu.Lock()
-		for _, g := range b.targets {
-			if g.reverting {
-				open = append(open, fmt.Errorf("bridge: %s may not be in its safe state %q: %w", g.Name, g.Safe.Name, cmp.Or(g.problem, errNotThere)))
-			}
-		}
+		open := b.openLocked()
 		b.mu.Unlock()
 		if len(open) == 0 {
 			return nil
 		}
 		pause := time.NewTimer(wait)
 		select {
-		case <-ctx.Done():
+		case <-b.gaveUp:
 			pause.Stop()
 			return errors.Join(open...)
 		case <-pause.C:

@@ -116,9 +116,13 @@ func (h *History) read(ctx context.Context, run journal.Run, begin, end int64, a
 	if err != nil {
 		return err
 	}
-	for _, g := range gaps {
+	removed, err := h.Reader.Removed()
+	if err != nil {
+		return err
+	}
+	for _, g := range append(gaps, removed...) {
 		if g.From.UnixNano() < end && g.To.UnixNano() >= run.Start {
-			h.note("%s: the record misses %d lines between %s and %s: %s", run.Name, g.Lines, g.From.UTC().Format(time.TimeOnly), g.To.UTC().Format(time.TimeOnly), g.Reason)
+			h.note("%s: the record misses %d lines between %s and %s: %s", run.Name, g.Lines, g.From.UTC().Format(time.DateTime), g.To.UTC().Format(time.DateTime), g.Reason)
 		}
 	}
 	for _, s := range all {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,7 +31,12 @@ func newDoer(conf *tls.Config, timeout time.Duration) *doer {
 			WriteBufferSize:     32 << 10,
 			ForceAttemptHTTP2:   false,
 		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+			if next.Body != nil { // of 307 and 308: made for a request that is not sent, and closed by nobody else
+				next.Body.Close()
+			}
+			return http.ErrUseLastResponse
+		},
 	}}
 }
 
@@ -44,6 +50,29 @@ type oddAnswer struct {
 
 func (e *oddAnswer) Error() string {
 	return fmt.Sprintf("the answer is %s where InfluxDB says 204, so that nothing counts as stored; it begins with %.80q", e.status, e.text)
+}
+
+// moved is a redirect. It is not followed: what a server was not named for does not get the token.
+type moved struct {
+	status, to string // to is empty where the server does not say
+}
+
+func (e *moved) Error() string {
+	if e.to == "" {
+		return fmt.Sprintf("the server redirects without saying where to (%s): correct influxdb.url", e.status)
+	}
+	return fmt.Sprintf("the server redirects to %s (%s): if InfluxDB is there, make that influxdb.url", e.to, e.status)
+}
+
+// newMoved names the address as influxdb.url would have it.
+func newMoved(resp *http.Response) *moved {
+	to, err := resp.Location()
+	if err != nil {
+		return &moved{status: resp.Status}
+	}
+	base := *to
+	base.Path, base.RawPath, base.RawQuery, base.Fragment = strings.TrimSuffix(to.Path, "/api/v2/write"), "", "", ""
+	return &moved{resp.Status, base.Redacted()}
 }
 
 // Do implements the library's Doer.
@@ -64,6 +93,10 @@ func (d *doer) Do(req *http.Request) (*http.Response, error) {
 	resp, err := d.client.Do(req)
 	if err != nil {
 		return nil, err
+	}
+	if resp.StatusCode/100 == 3 {
+		resp.Body.Close()
+		return nil, newMoved(resp)
 	}
 	if resp.StatusCode/100 == 2 && resp.StatusCode != http.StatusNoContent {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))

@@ -70,7 +70,7 @@ type Journal interface {
 // Phase says what the uploader is at.
 type Phase string
 
-// Phases. In the last four a person must act; everything is kept meanwhile.
+// Phases. In the last five a person must act; everything is kept meanwhile.
 const (
 	Idle         Phase = "idle"          // all that is committed is sent, or waits for Flush
 	Sending      Phase = "sending"       //
@@ -78,12 +78,13 @@ const (
 	JournalFault Phase = "journal fault" // the journal cannot be read
 	Unauthorized Phase = "unauthorized"  // 401, 403: the token is wrong or may not write
 	NoBucket     Phase = "no bucket"     // 404: the bucket (or the address) is not there
+	Moved        Phase = "moved"         // 3xx: the server is elsewhere
 	Refused      Phase = "refused"       // the server refuses every line, or answers as InfluxDB does not
 )
 
 // NeedsAction tells whether a person must act before sending can go on.
 func (p Phase) NeedsAction() bool {
-	return p == Unauthorized || p == NoBucket || p == Refused || p == JournalFault
+	return p == Unauthorized || p == NoBucket || p == Moved || p == Refused || p == JournalFault
 }
 
 // State is a snapshot for people.
@@ -108,6 +109,9 @@ type Uploader struct {
 	log    *slog.Logger
 	limit  int           // lines of a request, lowered when one takes too long
 	most   int           // its ceiling, lowered when the server finds a request too large
+	taken  int           // requests at the ceiling that were taken since it was set
+	trial  int           // so many are waited for before a larger one is tried
+	tried  bool          // the ceiling was raised since a request was too large
 	fast   time.Duration // first wait before trying again
 	slow   time.Duration // shortest wait where a person must act
 
@@ -115,6 +119,9 @@ type Uploader struct {
 	body     []byte
 	inflater journal.Inflater
 	lastLog  time.Time
+
+	lastRefused time.Time
+	untold      int // lines refused since
 
 	mu    sync.Mutex
 	state State
@@ -150,7 +157,7 @@ func New(opts Options, j Journal) (*Uploader, error) {
 	client := influxdb2.NewClientWithOptions(opts.URL, opts.Token, copts)
 	return &Uploader{
 		opts: opts, j: j, client: client, api: client.WriteAPIBlocking(opts.Org, opts.Bucket), doer: d,
-		log: opts.Log, limit: max(opts.Request, opts.Batch), most: max(opts.Request, opts.Batch),
+		log: opts.Log, limit: max(opts.Request, opts.Batch), most: max(opts.Request, opts.Batch), trial: firstTrial,
 		fast: backoffMin, slow: slowMin, state: State{Phase: Idle},
 	}, nil
 }
@@ -233,7 +240,7 @@ func (u *Uploader) step(ctx context.Context) (more bool, err error) {
 		if err := u.j.SetAside(d.refused); err != nil {
 			return false, &journalError{err}
 		}
-		u.log.Warn("influxdb refused lines for good; they are set aside in the journal", "lines", d.lost, "first", d.refused[0].Line, "reason", d.refused[0].Reason)
+		u.warnRefused(d.lost, d.refused[0])
 	}
 	if err := u.j.Sent(u.batches[len(u.batches)-1].ID); err != nil {
 		return false, &journalError{err}
@@ -247,6 +254,18 @@ func (u *Uploader) step(ctx context.Context) (more bool, err error) {
 		lines += u.batches[i].Lines
 	}
 	return lines >= u.opts.Batch || lines >= u.limit, nil
+}
+
+// warnRefused logs lines that were set aside, at most once a minute.
+func (u *Uploader) warnRefused(lines int, first journal.Refused) {
+	u.untold += lines
+	now := time.Now()
+	if !u.lastRefused.IsZero() && now.Sub(u.lastRefused) < logEvery {
+		return
+	}
+	u.log.Warn("influxdb refused lines for good; they are set aside in the journal. Mend the cause, then: stirwatch journal resend",
+		"lines", u.untold, "first", first.Line, "reason", first.Reason)
+	u.lastRefused, u.untold = now, 0
 }
 
 // post sends one gzip body and returns nil only for a 204. The library takes a string; it is
@@ -283,11 +302,14 @@ func (d *delivery) batches(bs []journal.Batch) error {
 	switch v := verdictOf(err); {
 	case err == nil:
 		d.accepted += lines
-		u.limit = min(2*u.limit, u.most)
+		u.grow(lines)
 		return nil
 	case v == tooLarge && len(bs) > 1:
 		u.most = max(lines/2, 1)
-		u.limit = u.most
+		u.limit, u.taken = u.most, 0
+		if u.tried {
+			u.tried, u.trial = false, min(2*u.trial, lastTrial)
+		}
 	case v != tooLarge && v != refused:
 		if os.IsTimeout(err) { // a slow line: smaller requests get through
 			u.limit = max(u.limit/2, limitMin)
@@ -307,6 +329,23 @@ func (d *delivery) batches(bs []journal.Batch) error {
 		return nil
 	}
 	return d.cut(bs[0].ID, text, err)
+}
+
+// A server that found a request too large may have been given a larger limit since: a larger one is tried
+// after so many that were taken, ever more rarely where it is refused again.
+const (
+	firstTrial = 16
+	lastTrial  = 1024
+)
+
+// grow makes requests larger after one of so many lines was taken.
+func (u *Uploader) grow(lines int) {
+	if top := max(u.opts.Request, u.opts.Batch); u.most < top && lines > u.most/2 {
+		if u.taken++; u.taken >= u.trial {
+			u.most, u.taken, u.tried = min(2*u.most, top), 0, true
+		}
+	}
+	u.limit = min(2*u.limit, u.most)
 }
 
 // cut delivers lines that were refused together for the reason why.
@@ -415,8 +454,7 @@ func verdictOf(err error) verdict {
 	if err == nil {
 		return again
 	}
-	var odd *oddAnswer
-	if errors.As(err, &odd) {
+	if errors.As(err, new(*oddAnswer)) || errors.As(err, new(*moved)) {
 		return person
 	}
 	switch status := statusOf(err); {
@@ -462,6 +500,9 @@ func (u *Uploader) judge(err error, failures int) (Phase, time.Duration) {
 		return Waiting, wait
 	}
 	wait = max(wait, u.slow)
+	if errors.As(err, new(*moved)) {
+		return Moved, wait
+	}
 	switch statusOf(err) {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return Unauthorized, wait
@@ -502,6 +543,8 @@ func (u *Uploader) shout(phase Phase, err error, wait time.Duration) {
 		level, advice = slog.LevelError, "everything is kept; check the token and its right to write"
 	case NoBucket:
 		level, advice = slog.LevelError, "everything is kept; make the bucket or correct its name or the url"
+	case Moved:
+		level, advice = slog.LevelError, "everything is kept; redirects are not followed"
 	case Refused:
 		level, advice = slog.LevelError, "everything is kept; check that url leads to an InfluxDB and not to a proxy or a login page"
 	case JournalFault:

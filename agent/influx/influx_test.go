@@ -225,7 +225,7 @@ func TestFailuresLoseNothing(t *testing.T) {
 		"403":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }, Unauthorized},
 		"404":        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "database not found", 404) }, NoBucket},
 		"418":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(418) }, Refused},
-		"login page": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, Refused},
+		"login page": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, Moved},
 		"200 html":   {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>please log in</html>") }, Refused},
 		"202":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202) }, Refused},
 		"400 always": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "who are you", 400) }, Refused},
@@ -414,6 +414,64 @@ func TestTooLargeIsSplit(t *testing.T) {
 	}
 	if rest, _ := j.Refused(); len(rest) != 0 || u.State().Refused != 0 {
 		t.Errorf("%d set aside", len(rest))
+	}
+}
+
+// A limit that a server had once is not its limit for ever.
+func TestRequestsGrowAgain(t *testing.T) {
+	j, s := openJournal(t), newServer(t)
+	var most, largest atomic.Int64
+	var away atomic.Bool // so that a backlog gathers
+	s.misbehave(func(n int, w http.ResponseWriter, r *http.Request, lines []string) bool {
+		switch {
+		case away.Load():
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		case int64(len(lines)) > most.Load():
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return true
+		}
+		largest.Store(max(largest.Load(), int64(len(lines))))
+		return false
+	})
+	const each, batches = 5, 60
+	backlog := func(from int) {
+		away.Store(true)
+		put(t, j, from, each*batches, each)
+		away.Store(false)
+		sentAll(t, j)
+	}
+	most.Store(20)
+	upload(t, j, Options{URL: s.URL, Request: 200, Batch: 200})
+	backlog(0)
+	if n := largest.Load(); n > 20 {
+		t.Errorf("%d lines", n)
+	}
+	most.Store(1000)
+	for i := 1; largest.Load() < 100; i++ {
+		if i == 30 {
+			t.Fatalf("after %d lines a request has %d", i*each*batches, largest.Load())
+		}
+		backlog(i * each * batches)
+	}
+}
+
+// Many refused lines are one line of the log, not one for each request.
+func TestRefusedLinesAreLoggedOnceAMinute(t *testing.T) {
+	j, s := openJournal(t), newServer(t)
+	s.misbehave(badLines(400, false)(s))
+	var log syncBuffer
+	u := upload(t, j, Options{URL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for i := range 20 {
+		put(t, j, 1000+10*i, 10, 10)
+		done := make(chan struct{})
+		j.AppendSamples([]sensors.Sample{{Time: int64(i), Value: 1, Channel: 1, Status: sensors.OK}}, ackFunc(func() { close(done) }))
+		<-done
+		sentAll(t, j)
+	}
+	eventually(t, "all refused", func() bool { return u.State().Refused == 20 })
+	if n := strings.Count(log.String(), "refused lines"); n != 1 || !strings.Contains(log.String(), "stirwatch journal resend") {
+		t.Errorf("logged %d times:\n%s", n, log.String())
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	reactionMin = time.Millisecond
 	cursorEvery = time.Second // the sent mark waits no longer than this for a commit to ride on
 	tidyEvery   = 10 * time.Second
+	lookEvery   = 2 * time.Second // an idle journal looks after its file
 	retryEvery  = 250 * time.Millisecond
 	logEvery    = time.Minute
 )
@@ -102,6 +103,7 @@ func (j *Journal) run() {
 	tidied := j.now()
 	for {
 		now := j.now()
+		j.tellReplaced()
 		j.mu.Lock()
 		due, wait := j.pace.look(now, &j.fill)
 		suspended := j.suspended
@@ -111,11 +113,19 @@ func (j *Journal) run() {
 		case suspended:
 			j.resume()
 			due, wait = false, time.Second
+		case j.unfit() != "":
+			if err := j.fit(); err != nil {
+				j.fail(err)
+				j.mu.Lock()
+				j.suspend(err.Error())
+				j.mu.Unlock()
+			}
+			continue
 		case due:
 			j.commit(now, false)
 			if now = j.now(); now-tidied >= tidyEvery {
 				tidied = now
-				j.tidy()
+				j.tidy(now)
 			}
 			continue
 		case cursor && cursorWait <= 0:
@@ -125,10 +135,10 @@ func (j *Journal) run() {
 			wait = cursorWait
 		}
 		if wait < 0 {
-			wait = tidyEvery
+			wait = lookEvery
 			if now-tidied >= tidyEvery {
 				tidied = now
-				j.tidy()
+				j.tidy(now)
 			}
 		}
 		timer.Reset(wait)
@@ -138,6 +148,12 @@ func (j *Journal) run() {
 		case <-j.stop:
 			j.commit(j.now(), true)
 			j.saveCursor()
+			if j.st != nil {
+				j.marked -= markEvery // a stop is measured from here
+				if err := j.keepMark(j.now()); err != nil {
+					j.fail(err)
+				}
+			}
 			return
 		}
 	}
@@ -165,13 +181,25 @@ func (j *Journal) keep(p *pending, last bool) bool {
 		CRC: crc32.ChecksumIEEE(p.buf), Deflate: j.deflater.run(p.buf),
 	}
 	for began := j.now(); ; {
-		sent, dirty := j.cursor()
-		err := j.st.append(&b, j.opts.Clock(), sent, dirty)
+		err := j.fit()
 		if err == nil {
-			j.kept(&b, sent, dirty)
-			return true
+			sent, dirty := j.cursor()
+			if err = j.st.append(&b, j.opts.Clock(), sent, dirty); err == nil {
+				if !j.st.gone() {
+					j.kept(&b, sent, dirty)
+					return true
+				}
+				j.st.next-- // it went into a file that was deleted, and goes into the next
+				continue
+			}
 		}
-		if isFull(err) && j.st.makeRoom(j.disposable()) {
+		j.noteDamage(err)
+		if isDamaged(err) && j.st != nil {
+			if err = j.fit(); err == nil {
+				continue
+			}
+		}
+		if j.st != nil && isFull(err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
 			continue
 		}
 		j.fail(err)
@@ -195,9 +223,21 @@ func (j *Journal) keep(p *pending, last bool) bool {
 	}
 }
 
+// fit makes sure that there is a file that can be written, a new one if need be.
+func (j *Journal) fit() error {
+	if j.st == nil {
+		return j.attach()
+	}
+	if why := j.unfit(); why != "" {
+		return j.renew(why)
+	}
+	return nil
+}
+
 func (j *Journal) kept(b *Batch, sent int64, dirty bool) {
 	j.commits.Add(1)
 	j.stored.Add(uint64(b.Lines))
+	j.storedBytes += int64(len(b.Deflate))
 	j.mu.Lock()
 	j.lastErr = ""
 	j.unsent.batches++
@@ -221,7 +261,7 @@ func (j *Journal) cursor() (sent int64, dirty bool) {
 
 func (j *Journal) saveCursor() {
 	sent, dirty := j.cursor()
-	if !dirty {
+	if !dirty || j.st == nil {
 		return
 	}
 	err := j.st.saveSent(sent)
@@ -239,6 +279,7 @@ func (j *Journal) saveCursor() {
 
 // fail notes a failure of the disk, in the log at most once a minute.
 func (j *Journal) fail(err error) {
+	j.noteDamage(err)
 	j.mu.Lock()
 	j.lastErr = err.Error()
 	j.mu.Unlock()
@@ -268,8 +309,11 @@ func (j *Journal) resume() {
 	j.mu.Lock()
 	g, why := j.gap, j.lastErr
 	j.mu.Unlock()
-	err := j.st.addGap(g, why, j.opts.Clock())
-	if isFull(err) && j.st.makeRoom(j.disposable()) {
+	err := j.fit()
+	if err == nil {
+		err = j.st.addGap(g, why, j.opts.Clock())
+	}
+	if j.st != nil && isFull(err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
 		err = j.st.addGap(g, why, j.opts.Clock())
 	}
 	if err != nil {
@@ -287,8 +331,21 @@ func (j *Journal) resume() {
 		}
 		g.to, g.lines = max(g.to, late.to), g.lines+late.lines
 	}
+	j.saveGap()
 	j.log.Warn("recording goes on", "lines_lost", g.lines, "from", time.Unix(0, g.from), "to", time.Unix(0, g.to))
-	j.gapEvent(g, why)
+	if g.lines > 0 {
+		j.gapEvent(g, why)
+	}
+}
+
+// saveGap keeps what is lost so far where a kill does not lose it.
+func (j *Journal) saveGap() {
+	j.gapMu.Lock()
+	defer j.gapMu.Unlock()
+	j.mu.Lock()
+	g := j.gap
+	j.mu.Unlock()
+	j.gapFile.save(g)
 }
 
 func (j *Journal) gapEvent(g gap, why string) {
@@ -307,20 +364,24 @@ func (j *Journal) disposable() int64 {
 }
 
 // tidy applies the limits of age and size.
-func (j *Journal) tidy() {
-	if j.opts.Keep > 0 {
-		if err := j.st.dropOld(j.disposable(), j.opts.Clock()-int64(j.opts.Keep)); err != nil {
+func (j *Journal) tidy(now time.Duration) {
+	if j.st == nil {
+		return
+	}
+	do := func(err error) {
+		if err != nil {
 			j.fail(err)
 		}
+	}
+	do(j.keepMark(now))
+	if j.opts.Keep > 0 {
+		do(j.limitAge(now))
 	}
 	if j.opts.Size > 0 {
-		if err := j.limitSize(); err != nil {
-			j.fail(err)
-		}
+		do(j.limitSize())
 	}
-	if err := j.st.shrink(); err != nil {
-		j.fail(err)
-	}
+	do(j.tellRemoved(now))
+	do(j.st.shrink())
 	j.st.reserve()
 }
 
@@ -349,11 +410,13 @@ type acker struct {
 	mu     sync.Mutex
 	wake   sync.Cond
 	next   []sensors.Acker
+	before func() // what must be done before any of them
 	closed bool
 	done   chan struct{}
 }
 
-func (a *acker) init() {
+func (a *acker) init(before func()) {
+	a.before = before
 	a.wake.L = &a.mu
 	a.done = make(chan struct{})
 }
@@ -382,6 +445,7 @@ func (a *acker) run() {
 		}
 		now, a.next = a.next, now[:0]
 		a.mu.Unlock()
+		a.before()
 		for i, ack := range now {
 			ack.Ack()
 			now[i] = nil

@@ -10,11 +10,11 @@
 package journal
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,7 +29,7 @@ type Options struct {
 	Machine  string            // tag machine of every line
 	Registry *sensors.Registry // channels of the samples
 	Commit   time.Duration     // longest wait of a line for its commit; default 100 ms
-	Keep     time.Duration     // batches committed longer ago may go; 0: no limit
+	Keep     time.Duration     // batches kept for longer may go, by running time; 0: no limit
 	Size     int64             // bytes the file may hold before the oldest batches go; 0: no limit
 	// Archive says that nothing is uploaded from here: every batch may go by age or size.
 	// Otherwise only batches acknowledged by [Journal.Sent] go by age, and others only when Size
@@ -39,9 +39,14 @@ type Options struct {
 	// Hold is how long a disk that takes nothing may hold senders back, with their
 	// acknowledgements withheld, before recording stops with a counted gap and monitoring goes
 	// on without it. Default 5 s; negative: for as long as it takes, without ever losing a sample.
-	Hold  time.Duration
-	Clock sensors.Clock // wall time, ns since the Unix epoch; default the system's
-	Log   *slog.Logger
+	Hold time.Duration
+	// Recover is for an agent that must watch in any case. A damaged file is moved aside, with its
+	// name in the log, and a new one begun; while the file cannot be opened (disk full, no permission)
+	// lines are counted as lost and it is tried again each second. Otherwise both are errors of Open.
+	// A file under the path that is no journal is an error all the same.
+	Recover bool
+	Clock   sensors.Clock // wall time, ns since the Unix epoch; default the system's
+	Log     *slog.Logger
 }
 
 const (
@@ -58,8 +63,6 @@ type Journal struct {
 	opts  Options
 	log   *slog.Logger
 	start time.Time // origin of the monotonic instants below
-	lock  *os.File
-	st    *store
 	acks  acker
 
 	// tally is held while batches stop counting as unsent: acknowledged or dropped, never both.
@@ -73,6 +76,8 @@ type Journal struct {
 	gap       gap  // what was lost since recording stopped
 	suspended bool // recording has stopped: lines are counted, not kept
 	closed    bool
+	writer    *sql.DB // of st, for the few rows that people cause; nil: not open
+	broken    string  // why the file can be used no longer
 	unsent    backlogCount
 	sent      int64 // last acknowledged batch
 	sentAt    time.Duration
@@ -85,11 +90,25 @@ type Journal struct {
 	stop chan struct{}
 	done chan struct{}
 
+	gapMu   sync.Mutex // orders what is written into gapFile; taken before mu
+	gapFile gapFile
+
 	// The committing goroutine's own.
+	st       *store // nil while the file cannot be opened
+	lock     *os.File
+	old      *predecessor
+	replaced []replacement
 	out      pending
 	deflater deflater
 	pace     pace
 	lastLog  time.Duration
+
+	// Its own too; see age.go.
+	age         *mark // at the origin of the monotonic instants; nil: never opened
+	marked      time.Duration
+	storedBytes int64 // since it was opened
+	toldRemoved time.Duration
+	announced   time.Duration
 
 	appended, skipped, lost, commits, stored atomic.Uint64
 }
@@ -162,34 +181,23 @@ func Open(path string, opts Options) (*Journal, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
-	}
-	lock, err := lockFile(path + ".lock")
-	if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
-	}
-	st, err := openStore(path, opts.Archive)
-	if err != nil {
-		lock.Close()
-		return nil, err
-	}
-	reader, err := OpenReader(path)
-	if err != nil {
-		st.close()
-		lock.Close()
-		return nil, err
-	}
 	j := &Journal{
-		Reader: reader, opts: opts, log: opts.Log, start: time.Now(), lock: lock, st: st,
+		Reader: &Reader{path: path}, opts: opts, log: opts.Log, start: time.Now(),
 		samples: record.NewSampleEncoder(opts.Machine, opts.Registry),
 		full:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		pace: pace{commit: opts.Commit, quiet: quietMin},
-		sent: st.sent, unsent: st.unsent,
 	}
 	j.room.L = &j.mu
-	j.acks.init()
+	j.acks.init(j.saveGap)
+	if err := j.attach(); err != nil {
+		if !opts.Recover || errors.As(err, new(mistake)) {
+			return nil, err
+		}
+		j.suspended, j.lastErr = true, err.Error()
+		j.log.Error("the journal cannot be opened: monitoring starts without a record, which begins when it can", "path", path, "err", err)
+		j.rememberGap()
+	}
 	go j.acks.run()
 	go j.run()
 	return j, nil
@@ -203,7 +211,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, errors.New("another process is recording into it: stop that one or choose another journal path")
+		return nil, mistake{errors.New("another process is recording into it: stop that one or choose another journal path")}
 	}
 	return f, nil
 }
@@ -222,8 +230,21 @@ func (j *Journal) Close() error {
 	close(j.stop)
 	<-j.done
 	j.acks.close()
-	err := errors.Join(j.st.close(), j.Reader.Close())
-	j.lock.Close()
+	var err error
+	if j.st != nil {
+		err = j.st.close()
+	}
+	err = errors.Join(err, j.Reader.Close())
+	if j.old != nil {
+		j.old.db.Close()
+	}
+	if j.lock != nil {
+		j.lock.Close()
+	}
+	j.saveGap()
+	if j.gapFile.f != nil {
+		j.gapFile.f.Close()
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fill.lines > 0 || j.gap.lines > 0 {
@@ -355,6 +376,38 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// Unsent is [Reader.Unsent]. Damage that it meets makes the journal begin a new file.
+func (j *Journal) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Batch, error) {
+	dst, err := j.Reader.Unsent(dst, after, maxLines, maxBytes)
+	j.noteDamage(err)
+	return dst, err
+}
+
+// noteDamage remembers that the file cannot be read.
+func (j *Journal) noteDamage(err error) {
+	if !isDamaged(err) {
+		return
+	}
+	j.mu.Lock()
+	first := j.broken == ""
+	j.broken = damaged
+	j.mu.Unlock()
+	if first {
+		j.log.Error("the journal is damaged", "path", j.path, "err", err)
+	}
+	signal(j.kick)
+}
+
+// db is the writing connection.
+func (j *Journal) db() *sql.DB {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.writer == nil {
+		return noFile
+	}
+	return j.writer
 }
 
 // Sent acknowledges every batch up to id: they have arrived. The mark reaches the disk with the

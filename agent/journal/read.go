@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"sync/atomic"
 
 	"stirwatch/agent/record"
 )
@@ -15,7 +16,7 @@ import (
 // Reader reads a journal, also while another process records into it.
 type Reader struct {
 	path string
-	db   *sql.DB
+	db   atomic.Pointer[sql.DB] // a recording journal may change its file; nil: not open
 }
 
 // OpenReader opens an existing journal for reading.
@@ -38,19 +39,41 @@ func OpenReader(path string) (*Reader, error) {
 		db.Close()
 		return nil, explain(path, err)
 	}
-	return &Reader{path, db}, nil
+	r := &Reader{path: path}
+	r.db.Store(db)
+	return r, nil
 }
 
 // Path is where the file is.
 func (r *Reader) Path() string { return r.path }
 
 // Close closes the file.
-func (r *Reader) Close() error { return r.db.Close() }
+func (r *Reader) Close() error {
+	if db := r.db.Load(); db != nil {
+		return db.Close()
+	}
+	return nil
+}
 
-func (r *Reader) count(after, upTo int64) (backlogCount, error) { return count(r.db, after, upTo) }
+// conn is the connection to the file of this moment.
+func (r *Reader) conn() *sql.DB {
+	if db := r.db.Load(); db != nil {
+		return db
+	}
+	return noFile
+}
+
+// noFile stands for a file that is not open: its queries fail with errNotOpen's text.
+var noFile = func() *sql.DB {
+	db, _ := sql.Open("sqlite", ":memory:")
+	db.Close()
+	return db
+}()
+
+func (r *Reader) count(after, upTo int64) (backlogCount, error) { return count(r.conn(), after, upTo) }
 
 func (r *Reader) committedAfter(id int64) (ns int64, err error) {
-	err = r.db.QueryRow("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1", id).Scan(&ns)
+	err = r.conn().QueryRow("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1", id).Scan(&ns)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -59,7 +82,7 @@ func (r *Reader) committedAfter(id int64) (ns int64, err error) {
 
 // LastCommit is when the newest batch was committed, ns since the Unix epoch; 0 if there is none.
 func (r *Reader) LastCommit() (ns int64, err error) {
-	err = r.db.QueryRow("SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1").Scan(&ns)
+	err = r.conn().QueryRow("SELECT committed_ns FROM batches ORDER BY id DESC LIMIT 1").Scan(&ns)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -73,7 +96,7 @@ func (r *Reader) LastCommit() (ns int64, err error) {
 // maxBytes compressed bytes are reached; it gives at least one if there is one. It appends to dst
 // and reuses the buffers of the batches in dst's spare capacity.
 func (r *Reader) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Batch, error) {
-	rows, err := r.db.Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? ORDER BY id", after)
+	rows, err := r.conn().Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? ORDER BY id", after)
 	if err != nil {
 		return dst, fmt.Errorf("journal %s: %w", r.path, err)
 	}
@@ -198,45 +221,124 @@ const readStep = 32
 
 // batches unpacks every batch that may hold what q selects.
 func (r *Reader) batches(ctx context.Context, q Query, damage *DamageError, fn func(*Batch, []byte) error) error {
-	var first, last sql.NullInt64
-	err := r.db.QueryRowContext(ctx, "SELECT min(id), max(id) FROM batches INDEXED BY batches_time WHERE last_ns >= ? AND first_ns < ?", q.From, q.To).Scan(&first, &last)
+	first, last, err := r.span(ctx, q)
 	if err != nil {
-		return fmt.Errorf("journal %s: %w", r.path, err)
+		return explain(r.path, err)
 	}
 	var z Inflater
+	var progress func(id int64)
+	if q.Progress != nil {
+		progress = func(id int64) { q.Progress(id-first+1, last-first+1) }
+	}
+	return r.each(ctx, first-1, last, damage, progress, func(b *Batch) error {
+		if b.Last < q.From || b.First >= q.To {
+			return nil
+		}
+		lines, err := z.Lines(b)
+		if err != nil {
+			damage.Batches++
+			damage.note(err)
+			return nil
+		}
+		return fn(b, lines)
+	})
+}
+
+// span gives the ids among which all batches are that may hold what q selects; last < first: none.
+// Where the index is damaged these are all.
+func (r *Reader) span(ctx context.Context, q Query) (first, last int64, err error) {
+	var from, to sql.NullInt64
+	err = r.conn().QueryRowContext(ctx, "SELECT min(id), max(id) FROM batches INDEXED BY batches_time WHERE last_ns >= ? AND first_ns < ?", q.From, q.To).Scan(&from, &to)
+	if isDamaged(err) {
+		err = errors.Join(r.end(ctx, "min", &from), r.end(ctx, "max", &to))
+	}
+	if err != nil || !from.Valid {
+		return 0, -1, err
+	}
+	return from.Int64, to.Int64, nil
+}
+
+// end gives the first or last id of a damaged file, from what of it can be read.
+func (r *Reader) end(ctx context.Context, which string, id *sql.NullInt64) (err error) {
+	for _, from := range []string{"(id) FROM batches NOT INDEXED", "(id) FROM batches INDEXED BY batches_time WHERE first_ns <= last_ns", "(batch) FROM marks"} {
+		if err = r.conn().QueryRowContext(ctx, "SELECT "+which+from).Scan(id); err == nil && id.Valid {
+			return nil
+		}
+	}
+	if which == "max" && isDamaged(err) {
+		id.Int64, id.Valid, err = unknownEnd, true, nil
+	}
+	return err
+}
+
+// unknownEnd stands for the id of the newest batch where nothing tells it.
+const unknownEnd = math.MaxInt64 / 4
+
+// each calls fn for every batch with after < id ≤ upTo that can be read, in order. What cannot be read is
+// left out and counted in damage. The batch is valid during the call.
+func (r *Reader) each(ctx context.Context, after, upTo int64, damage *DamageError, progress func(id int64), fn func(*Batch) error) error {
 	var page []Batch
-	total := last.Int64 - first.Int64 + 1
-	for id := first.Int64 - 1; first.Valid && id < last.Int64; {
+	for after < upTo {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if page, err = r.page(page[:0], id, last.Int64); err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			break
-		}
+		var err error
+		page, err = r.page(page[:0], after, upTo, readStep)
 		for i := range page {
-			b := &page[i]
-			id = b.ID
-			if b.Last < q.From || b.First >= q.To {
-				continue
-			}
-			lines, err := z.Lines(b)
-			if err != nil {
-				damage.Batches++
-				damage.note(err)
-				continue
-			}
-			if err := fn(b, lines); err != nil {
+			after = page[i].ID
+			if err := fn(&page[i]); err != nil {
 				return err
 			}
 		}
-		if q.Progress != nil {
-			q.Progress(id-first.Int64+1, total)
+		switch {
+		case isDamaged(err) && len(page) == 0:
+			next := r.behind(after, upTo)
+			n := next - after - 1
+			if next > unknownEnd { // at the end of the file, of which nobody knows where it was
+				n = 1
+			}
+			damage.Batches += int(n)
+			damage.note(fmt.Errorf("journal %s is damaged between batches %d and %d: %w", r.path, after, next, err))
+			after = next - 1
+		case isDamaged(err): // the next page begins where it is
+		case err != nil:
+			return err
+		case len(page) == 0:
+			return nil
+		}
+		if progress != nil {
+			progress(after)
 		}
 	}
 	return nil
+}
+
+// behind finds a batch that can be read behind damage that follows the id after, the first unless the damage
+// has islands; upTo+1 if there is none. It tries those nearby one by one, then ever farther ones.
+func (r *Reader) behind(after, upTo int64) int64 {
+	const near = 64
+	var one []Batch
+	bad, good := after, upTo+1
+	readable := func(id int64) bool { // and then notes the batch, else that this is none
+		var err error
+		if one, err = r.page(one[:0], id-1, upTo, 1); err == nil && len(one) == 1 {
+			good = one[0].ID
+			return true
+		}
+		bad = id
+		return false
+	}
+	for id, step := after+1, int64(1); id <= upTo && !readable(id); id += step {
+		if id > after+near {
+			step *= 2
+		}
+	}
+	for good > upTo && bad < upTo && !readable(bad+(upTo-bad+1)/2) {
+	}
+	for good <= upTo && bad+1 < good { // what was jumped over
+		readable(bad + (good-bad)/2)
+	}
+	return good
 }
 
 func (e *DamageError) line(err error) {
@@ -250,8 +352,9 @@ func (e *DamageError) note(err error) {
 	}
 }
 
-func (r *Reader) page(dst []Batch, after, upTo int64) ([]Batch, error) {
-	rows, err := r.db.Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", after, upTo, readStep)
+// page appends up to most batches with after < id ≤ upTo.
+func (r *Reader) page(dst []Batch, after, upTo int64, most int) ([]Batch, error) {
+	rows, err := r.conn().Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", after, upTo, most)
 	if err != nil {
 		return dst, fmt.Errorf("journal %s: %w", r.path, err)
 	}
@@ -263,8 +366,12 @@ func (r *Reader) page(dst []Batch, after, upTo int64) ([]Batch, error) {
 			b.Deflate = dst[:n+1][n].Deflate
 		}
 		if err := rows.Scan(&b.ID, &b.First, &b.Last, &b.Lines, &b.Raw, &b.CRC, &raw); err != nil {
-			return dst, fmt.Errorf("journal %s: %w", r.path, err)
+			return dst, fmt.Errorf("journal %s: %w", r.path, errors.Join(errDamaged, err))
 		}
+		if b.ID <= after || b.ID > upTo {
+			return dst, fmt.Errorf("journal %s: batch %d follows %d: %w", r.path, b.ID, after, errDamaged)
+		}
+		after = b.ID
 		b.Deflate = append(b.Deflate[:0], raw...)
 		dst = append(dst, b)
 	}

@@ -19,7 +19,7 @@ func (j *Journal) BeginRun(name, note string, at int64) (id int64, err error) {
 	if name == "" {
 		return 0, errors.New("a run needs a name")
 	}
-	tx, err := j.st.db.Begin()
+	tx, err := j.db().Begin()
 	if err != nil {
 		return 0, explain(j.path, err)
 	}
@@ -39,7 +39,7 @@ func (j *Journal) BeginRun(name, note string, at int64) (id int64, err error) {
 
 // EndRun ends the run that is going on, if there is one.
 func (j *Journal) EndRun(at int64) error {
-	_, err := j.st.db.Exec("UPDATE runs SET end_ns=? WHERE end_ns=0", at)
+	_, err := j.db().Exec("UPDATE runs SET end_ns=? WHERE end_ns=0", at)
 	return err
 }
 
@@ -53,7 +53,7 @@ func (r *Reader) Runs() ([]Run, error) {
 // Run finds the newest run of that name.
 func (r *Reader) Run(name string) (Run, error) {
 	var x Run
-	err := r.db.QueryRow("SELECT id, name, note, start_ns, end_ns FROM runs WHERE name=? ORDER BY id DESC LIMIT 1", name).
+	err := r.conn().QueryRow("SELECT id, name, note, start_ns, end_ns FROM runs WHERE name=? ORDER BY id DESC LIMIT 1", name).
 		Scan(&x.ID, &x.Name, &x.Note, &x.Start, &x.End)
 	if errors.Is(err, sql.ErrNoRows) {
 		return x, fmt.Errorf("journal %s has no run %q", r.path, name)
@@ -63,7 +63,7 @@ func (r *Reader) Run(name string) (Run, error) {
 
 // Audit records who did what, and why.
 func (j *Journal) Audit(at int64, who, what, why string) error {
-	_, err := j.st.db.Exec("INSERT INTO audit (at_ns, who, what, why) VALUES (?,?,?,?)", at, who, what, why)
+	_, err := j.db().Exec("INSERT INTO audit (at_ns, who, what, why) VALUES (?,?,?,?)", at, who, what, why)
 	return err
 }
 
@@ -92,7 +92,7 @@ const maxRefused = 100_000
 
 // SetAside keeps lines that were refused for good, so that the rest can go on.
 func (j *Journal) SetAside(lines []Refused) error {
-	tx, err := j.st.db.Begin()
+	tx, err := j.db().Begin()
 	if err != nil {
 		return explain(j.path, err)
 	}
@@ -125,16 +125,43 @@ type Gap struct {
 
 // Gaps lists what the record misses by its own fault (disk full, size exceeded), oldest first.
 func (r *Reader) Gaps() ([]Gap, error) {
-	return list(r, "SELECT from_ns, to_ns, lines, reason FROM gaps ORDER BY id", func(rows *sql.Rows, x *Gap) error {
+	all, err := gapsOf(r.conn(), "SELECT from_ns, to_ns, lines, reason FROM gaps ORDER BY id")
+	if err != nil {
+		err = explain(r.path, err)
+	}
+	return all, err
+}
+
+// Removed lists what was in the record and went by age or size, or for lack of room, oldest first.
+func (r *Reader) Removed() ([]Gap, error) {
+	var there int
+	err := r.conn().QueryRow("SELECT count(*) FROM sqlite_schema WHERE name='removed'").Scan(&there)
+	if err != nil || there == 0 { // of an earlier version
+		return nil, err
+	}
+	return gapsOf(r.conn(), "SELECT from_ns, to_ns, lines, reason FROM removed ORDER BY id")
+}
+
+func gapsOf(db *sql.DB, query string) (all []Gap, err error) {
+	rows, err := db.Query(query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var x Gap
 		var from, to int64
-		err := rows.Scan(&from, &to, &x.Lines, &x.Reason)
+		if err := rows.Scan(&from, &to, &x.Lines, &x.Reason); err != nil {
+			return nil, err
+		}
 		x.From, x.To = time.Unix(0, from), time.Unix(0, to)
-		return err
-	})
+		all = append(all, x)
+	}
+	return all, rows.Err()
 }
 
 func list[T any](r *Reader, query string, scan func(*sql.Rows, *T) error) ([]T, error) {
-	rows, err := r.db.Query(query)
+	rows, err := r.conn().Query(query)
 	if err != nil {
 		return nil, explain(r.path, err)
 	}

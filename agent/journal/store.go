@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,6 +49,12 @@ CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL); -- see store.
 CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, why TEXT NOT NULL);
 `
 
+// laterTables came after the first journals of this format, which get them when they are opened.
+const laterTables = `
+CREATE TABLE IF NOT EXISTS marks (batch INTEGER NOT NULL, age_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, bytes INTEGER NOT NULL); -- see age.go
+CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL, lines INTEGER NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL, told INTEGER NOT NULL);
+`
+
 // store is the writing side of the file: one connection, used by the committing goroutine and
 // for the few rows that people cause.
 type store struct {
@@ -56,6 +64,7 @@ type store struct {
 	next           int64 // id of the next batch
 	sent           int64 // as found on disk
 	unsent         backlogCount
+	file           os.FileInfo
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
@@ -88,11 +97,23 @@ func openStore(path string, archive bool) (*store, error) {
 		db.Close()
 		return nil, explain(path, err)
 	}
+	if s.file, err = os.Stat(path); err != nil {
+		s.close()
+		return nil, explain(path, err)
+	}
 	s.reserve()
 	return s, nil
 }
 
-var errForeign = errors.New("a SQLite file of another program")
+// mistake is an error that only a person can set right: the file is not ours to touch.
+type mistake struct{ error }
+
+func (m mistake) Unwrap() error { return m.error }
+
+var (
+	errForeign = mistake{errors.New("a SQLite file of another program")}
+	errDamaged = errors.New("the file is damaged")
+)
 
 func (s *store) prepare(archive bool) error {
 	var app, version, objects int
@@ -111,7 +132,10 @@ func (s *store) prepare(archive bool) error {
 	case app != applicationID:
 		return errForeign
 	case version != formatVersion:
-		return fmt.Errorf("written in format %d by another version of stirwatch, this one reads %d", version, formatVersion)
+		return mistake{fmt.Errorf("written in format %d by another version of stirwatch, this one reads %d", version, formatVersion)}
+	}
+	if _, err := s.db.Exec(laterTables); err != nil {
+		return err
 	}
 	if s.insert, err = s.db.Prepare("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?)"); err != nil {
 		return err
@@ -156,17 +180,22 @@ func checkHeader(path string) error {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("journal %s: %w", path, err)
 	}
-	if !bytes.Equal(head[:n], []byte(magic)) {
-		return explain(path, fmt.Errorf("not a journal, it begins with %.16q", head[:n]))
+	if bytes.Equal(head[:n], []byte(magic)) {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("not a journal, it begins with %.16q", head[:n])
+	if _, none := os.Stat(path + ".reserve"); none == nil { // it was one
+		return explain(path, errors.Join(errDamaged, err))
+	}
+	return explain(path, mistake{err})
 }
 
 // explain says what is wrong with the file at path and what can be done.
 func explain(path string, err error) error {
-	switch code(err) {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+	if isDamaged(err) {
 		return fmt.Errorf("journal %s is damaged (%w): move it aside (its rows may still be read with `sqlite3 %s .recover`) or choose another path", path, err, path)
+	}
+	switch code(err) {
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("journal %s: the disk is full (%w): free some space or choose another path", path, err)
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
@@ -183,23 +212,43 @@ func code(err error) int {
 	return 0
 }
 
+// isDamaged tells whether what was to be read cannot be, for good.
+func isDamaged(err error) bool {
+	if errors.Is(err, errDamaged) {
+		return true
+	}
+	e := (*sqlite.Error)(nil)
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS:
+		return true
+	}
+	return e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB
+}
+
 // isFull tells whether more room may help.
 func isFull(err error) bool {
 	c := code(err)
-	return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
+	return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR && !isDamaged(err)
 }
 
 // MoveAside renames a file that cannot be used as a journal, with the companions SQLite keeps
-// beside it, and returns the new name. It is for an operator who asks for it.
+// beside it, and returns the new name. Companions go also where there is no file.
 func MoveAside(path string) (string, error) {
 	aside := path + time.Now().UTC().Format(".20060102T150405.000Z")
-	if err := os.Rename(path, aside); err != nil {
-		return "", err
+	gone := os.Rename(path, aside)
+	if gone != nil && !errors.Is(gone, os.ErrNotExist) {
+		return "", gone
 	}
 	for _, companion := range []string{"-wal", "-shm"} {
 		if err := os.Rename(path+companion, aside+companion); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
+	}
+	if gone != nil {
+		return "", gone
 	}
 	return aside, nil
 }
@@ -265,83 +314,181 @@ const insertGap = "INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUE
 const dropStep = 256 // batches removed in one transaction, so that a commit waits little
 
 // oldest lists up to dropStep of the oldest batches, none after upTo.
-func (s *store) oldest(upTo int64, each func(b *Batch, committed int64, size int64) bool) error {
-	rows, err := s.db.Query("SELECT id, first_ns, last_ns, lines, committed_ns, length(deflate) FROM batches WHERE id <= ? ORDER BY id LIMIT ?", upTo, dropStep)
+func (s *store) oldest(upTo int64, each func(b *Batch, size int64) bool) error {
+	rows, err := s.db.Query("SELECT id, first_ns, last_ns, lines, length(deflate) FROM batches WHERE id <= ? ORDER BY id LIMIT ?", upTo, dropStep)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var b Batch
-		var committed, size int64
-		if err := rows.Scan(&b.ID, &b.First, &b.Last, &b.Lines, &committed, &size); err != nil {
+		var size int64
+		if err := rows.Scan(&b.ID, &b.First, &b.Last, &b.Lines, &size); err != nil {
 			return err
 		}
-		if !each(&b, committed, size) {
+		if !each(&b, size) {
 			break
 		}
 	}
 	return rows.Err()
 }
 
-func (s *store) drop(upTo int64) error {
-	_, err := s.db.Exec("DELETE FROM batches WHERE id <= ?", upTo)
-	return err
-}
-
-// dropOld removes disposable batches that were committed before the given instant.
-func (s *store) dropOld(disposable, before int64) error {
-	for {
-		var id int64
-		var n int
-		err := s.oldest(disposable, func(b *Batch, committed, _ int64) bool {
-			if committed >= before {
-				return false
-			}
-			id, n = b.ID, n+1
-			return true
-		})
-		if err != nil || n == 0 {
-			return err
-		}
-		if err := s.drop(id); err != nil || n < dropStep {
+// remove deletes the batches up to an id, of which g holds span and lines, and notes it for the
+// record. What was removed for the same reason and has not been told yet becomes one row.
+func (s *store) remove(upTo int64, g gap, why string, now int64) error {
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("DELETE FROM batches WHERE id <= ?", upTo); err != nil {
+		return err
+	}
+	res, err := tx.Exec("UPDATE removed SET from_ns=min(from_ns,?), to_ns=max(to_ns,?), lines=lines+?, at_ns=? WHERE told=0 AND reason=?", g.from, g.to, g.lines, now, why)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		if _, err := tx.Exec("INSERT INTO removed (from_ns, to_ns, lines, reason, at_ns, told) VALUES (?,?,?,?,?,0)", g.from, g.to, g.lines, why, now); err != nil {
 			return err
 		}
 	}
+	return tx.Commit()
 }
+
+// takeUntold gives what was removed and not yet told.
+func (s *store) takeUntold() (all []Gap, err error) {
+	if all, err = gapsOf(s.db, "SELECT from_ns, to_ns, lines, reason FROM removed WHERE told=0 ORDER BY id"); err == nil && len(all) > 0 {
+		_, err = s.db.Exec("UPDATE removed SET told=1 WHERE told=0")
+	}
+	return all, err
+}
+
+// dropOld removes up to dropStep batches, none after upTo, and gives their number.
+func (s *store) dropOld(upTo int64, why string, now int64) (n int, err error) {
+	var id int64
+	var g gap
+	err = s.oldest(upTo, func(b *Batch, _ int64) bool {
+		id, n = b.ID, n+1
+		g.add(b.First, b.Last, b.Lines)
+		return true
+	})
+	if err != nil || n == 0 {
+		return n, err
+	}
+	return n, s.remove(id, g, why, now)
+}
+
+// addMark stores a mark and forgets those of which no batch is left but the newest.
+func (s *store) addMark(m mark) error {
+	if _, err := s.db.Exec("INSERT INTO marks VALUES (?,?,?,?)", m.batch, m.age, m.wall, m.bytes); err != nil {
+		return err
+	}
+	_, err := s.db.Exec("DELETE FROM marks WHERE batch < (SELECT ifnull(min(id),0) FROM batches) - 1 AND age_ns < ?", m.age-int64(24*time.Hour))
+	return err
+}
+
+func (s *store) lastMark() (m mark, err error) {
+	err = s.db.QueryRow("SELECT batch, age_ns, wall_ns, bytes FROM marks ORDER BY rowid DESC LIMIT 1").Scan(&m.batch, &m.age, &m.wall, &m.bytes)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return m, err
+}
+
+// markedBefore is the newest batch that was there at the given age, 0 if none.
+func (s *store) markedBefore(age int64) (batch int64, err error) {
+	err = s.db.QueryRow("SELECT ifnull(max(batch),0) FROM marks WHERE age_ns <= ?", age).Scan(&batch)
+	return batch, err
+}
+
+// lastDay gives the newest mark and the oldest of the day before it.
+func lastDay(db *sql.DB) (first, last mark, err error) {
+	const newest = "(SELECT max(age_ns) FROM marks)"
+	err = db.QueryRow("SELECT age_ns, bytes FROM marks WHERE age_ns = "+newest).Scan(&last.age, &last.bytes)
+	if err == nil {
+		err = db.QueryRow("SELECT age_ns, bytes FROM marks WHERE age_ns >= "+newest+" - ? ORDER BY age_ns LIMIT 1", int64(24*time.Hour)).Scan(&first.age, &first.bytes)
+	}
+	if errors.Is(err, sql.ErrNoRows) || err != nil && strings.Contains(err.Error(), "no such table") { // of an earlier version
+		err = nil
+	}
+	return first, last, err
+}
+
+// markOld makes marks for batches of a version that made none. Their age is measured against the newest of
+// the record, and no batch is older than one before it. It gives the newest mark.
+func (s *store) markOld() (last mark, err error) {
+	var first, newest, committed int64
+	if err := s.db.QueryRow("SELECT ifnull(min(id),0), ifnull(max(id),0) FROM batches").Scan(&first, &last.batch); err != nil || last.batch == 0 {
+		return mark{}, err
+	}
+	if err := s.db.QueryRow("SELECT committed_ns FROM batches WHERE id = ?", last.batch).Scan(&newest); err != nil {
+		return mark{}, err
+	}
+	used, free, page, err := s.pages()
+	if err != nil {
+		return mark{}, err
+	}
+	tx, err := s.db.Begin()
+	if err != nil {
+		return mark{}, err
+	}
+	defer tx.Rollback()
+	bytes := float64(used-free) * float64(page)
+	m := mark{age: math.MinInt64}
+	for id, step := first, max(1, (last.batch-first)/maxMarks); m.batch < last.batch; id += step {
+		if err := tx.QueryRow("SELECT id, committed_ns FROM batches WHERE id >= ? ORDER BY id LIMIT 1", min(id, last.batch)).Scan(&m.batch, &committed); err != nil {
+			return mark{}, err
+		}
+		m.age = max(m.age, min(0, committed-newest))
+		m.wall, m.bytes = committed, int64(bytes*float64(m.batch-first+1)/float64(last.batch-first+1))
+		if _, err := tx.Exec("INSERT INTO marks VALUES (?,?,?,?)", m.batch, m.age, m.wall, m.bytes); err != nil {
+			return mark{}, err
+		}
+	}
+	return m, tx.Commit()
+}
+
+// sizeSlack: a journal over its size loses that part of it more, so that it is not over it at once again.
+const sizeSlack = 64
 
 // dropTo removes the oldest batches until those left fit in size bytes: disposable ones as they
 // come; then others too, of which it returns the count and records the gap.
 func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCount, err error) {
-	for {
+	for goal := size; ; goal = size - size/sizeSlack {
 		used, free, page, err := s.pages()
-		excess := (used-free)*page - size
+		excess := (used-free)*page - goal
 		if err != nil || excess <= 0 {
 			return lost, unsent, err
 		}
+		excess += goal - (size - size/sizeSlack)
 		var id int64
 		var g gap
 		var c backlogCount
-		err = s.oldest(1<<63-1, func(b *Batch, _, bytes int64) bool {
+		err = s.oldest(1<<63-1, func(b *Batch, bytes int64) bool {
 			if excess <= 0 || b.ID > disposable && id != 0 && id <= disposable {
 				return false // what may go and what is a loss are dropped in separate steps
 			}
 			id, excess = b.ID, excess-bytes
-			if id > disposable {
-				g.add(b.First, b.Last, b.Lines)
-				c = backlogCount{c.batches + 1, c.lines + b.Lines, c.bytes + bytes}
-			}
+			g.add(b.First, b.Last, b.Lines)
+			c = backlogCount{c.batches + 1, c.lines + b.Lines, c.bytes + bytes}
 			return true
 		})
 		if err != nil || id == 0 {
 			return lost, unsent, err
+		}
+		if id <= disposable {
+			if err := s.remove(id, g, overSize, now); err != nil {
+				return lost, unsent, err
+			}
+			continue
 		}
 		tx, err := s.db.Begin()
 		if err != nil {
 			return lost, unsent, err
 		}
 		_, err = tx.Exec("DELETE FROM batches WHERE id <= ?", id)
-		if err == nil && g.lines > 0 {
+		if err == nil {
 			_, err = tx.Exec(insertGap, g.from, g.to, g.lines, overSize, now)
 		}
 		if err == nil {
@@ -356,8 +503,10 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 	}
 }
 
-func (s *store) pages() (used, free, size int64, err error) {
-	err = s.db.QueryRow("SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used, &free, &size)
+func (s *store) pages() (used, free, size int64, err error) { return pages(s.db) }
+
+func pages(db *sql.DB) (used, free, size int64, err error) {
+	err = db.QueryRow("SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used, &free, &size)
 	return used, free, size, err
 }
 
@@ -384,11 +533,13 @@ func (s *store) vacuum(pages int64) error {
 // pages back to the file system and gives up the reserve to be able to, until the reserve can be
 // made again. It returns false if there is nothing to remove; the reserve then stays for when
 // there is.
-func (s *store) makeRoom(disposable int64) (gained bool) {
+func (s *store) makeRoom(disposable, now int64) (gained bool) {
 	for range 8 {
 		var id, size int64
-		err := s.oldest(disposable, func(b *Batch, _, bytes int64) bool {
+		var g gap
+		err := s.oldest(disposable, func(b *Batch, bytes int64) bool {
 			id, size = b.ID, size+bytes
+			g.add(b.First, b.Last, b.Lines)
 			return size < roomStep
 		})
 		if err != nil || id == 0 {
@@ -397,7 +548,7 @@ func (s *store) makeRoom(disposable int64) (gained bool) {
 		}
 		os.Remove(s.path + ".reserve")
 		s.emptyLog()
-		if s.drop(id) != nil {
+		if s.remove(id, g, "the disk was full", now) != nil {
 			return gained
 		}
 		gained = true
@@ -441,6 +592,6 @@ func (s *store) reserve() bool {
 	return !errors.Is(err, syscall.ENOSPC)
 }
 
-func (s *store) close() error {
-	return errors.Join(s.insert.Close(), s.cursor.Close(), s.db.Close())
-}
+func (s *store) closeStatements() error { return errors.Join(s.insert.Close(), s.cursor.Close()) }
+
+func (s *store) close() error { return errors.Join(s.closeStatements(), s.db.Close()) }

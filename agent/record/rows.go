@@ -131,7 +131,7 @@ type Command struct {
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
 	Source string `tag:"source" doc:"name as in agent.yaml, journal or clock"`
-	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected or clock_step"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected or clock_step; of the journal gap, removed or filling"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
 }
@@ -159,6 +159,12 @@ type UploadHealth struct {
 	Backlog int64  `field:"backlog" unit:"1" doc:"lines not yet acknowledged by the server"`
 	Probe   int64  `field:"probe,optional" unit:"1" doc:"1: written when a server that refuses lines is asked whether it takes any"`
 }
+
+// Kinds of events of the journal itself, besides gap.
+const (
+	Removed = "removed" // its oldest went by age or size
+	Filling = "filling" // it will soon be full
+)
 
 // InfluxDB is the source of [UploadHealth].
 const InfluxDB = "influxdb"

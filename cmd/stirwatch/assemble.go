@@ -275,10 +275,11 @@ func newTLS(c *config.Config, t *config.TLS) (*tls.Config, error) {
 	return conf, nil
 }
 
-func newJournal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger) (*journal.Journal, error) {
+// newJournal opens the record. watching is for the agent beside the machine, which must go on in any case.
+func newJournal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger, watching bool) (*journal.Journal, error) {
 	return journal.Open(c.Abs(c.Journal.Path), journal.Options{
 		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: int64(c.Journal.Size),
-		Archive: c.InfluxDB == nil, Clock: clock, Log: log,
+		Archive: c.InfluxDB == nil, Clock: clock, Log: log, Recover: watching,
 	})
 }
 

@@ -66,11 +66,15 @@ type kit struct {
 	t       [2]float64
 	unknown []string
 	most    float64
+	deaf    bool
 }
 
 func (k *kit) answer(s string) (out string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.deaf {
+		return ""
+	}
 	name, arg, _ := strings.Cut(s, " ")
 	v, err := strconv.ParseFloat(arg, 64)
 	switch {
@@ -93,8 +97,9 @@ func (k *kit) answer(s string) (out string) {
 	return ""
 }
 
-// The lab kit is driven by the manual's YAML alone, word for word except for the port.
-func TestLabKitByConfigurationAlone(t *testing.T) {
+// kitOnPty is a lab kit on a pseudo terminal, and the path of a configuration that drives it with the
+// manual's section, in which edits replace words by others. The folder is the test's own.
+func kitOnPty(t *testing.T, edits ...string) (k *kit, path string) {
 	var section string
 	for _, s := range manualSections(t) {
 		if strings.Contains(s, "SCAN") {
@@ -105,9 +110,8 @@ func TestLabKitByConfigurationAlone(t *testing.T) {
 	if err != nil {
 		t.Skipf("no pseudo terminals here: %v", err)
 	}
-	defer master.Close()
-	defer slave.Close()
-	k := &kit{t: [2]float64{23.25, 22.5}}
+	t.Cleanup(func() { master.Close(); slave.Close() })
+	k = &kit{t: [2]float64{23.25, 22.5}}
 	go func() {
 		var line []byte
 		buf := make([]byte, 64)
@@ -126,13 +130,18 @@ func TestLabKitByConfigurationAlone(t *testing.T) {
 			}
 		}
 	}()
-	section = strings.Replace(section, "/dev/serial/by-id/usb-lab-kit", slave.Name(), 1)
-	section = strings.Replace(section, "settle: 2 s", "settle: 0 s", 1) // nothing restarts here
-	dir := t.TempDir()
-	path := filepath.Join(dir, "agent.yaml")
-	if err := os.WriteFile(path, []byte(bridgeHead+section), 0o644); err != nil {
+	edits = append(edits, "/dev/serial/by-id/usb-lab-kit", slave.Name(), "settle: 2 s", "settle: 0 s") // nothing restarts here
+	path = filepath.Join(t.TempDir(), "agent.yaml")
+	if err := os.WriteFile(path, []byte(bridgeHead+strings.NewReplacer(edits...).Replace(section)), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return k, path
+}
+
+// The lab kit is driven by the manual's YAML alone, word for word except for the port.
+func TestLabKitByConfigurationAlone(t *testing.T) {
+	k, path := kitOnPty(t)
+	dir := filepath.Dir(path)
 	run := func(args ...string) (string, error) {
 		c := bridgeCommand()
 		var out bytes.Buffer

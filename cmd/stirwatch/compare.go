@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"math"
 	"slices"
 	"strings"
 
@@ -51,7 +49,7 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err != nil {
 				return err
 			}
-			want, err := together(young.Channels(), old.Channels())
+			want, err := young.Channels().With(old.Channels())
 			if err != nil {
 				return fmt.Errorf("%s and %s cannot be compared: %w", candidate, with, err)
 			}
@@ -73,29 +71,6 @@ Whatever is found, the exit code is 0: people decide.`,
 	unitsFlag(c, &units)
 	from.flags(c, 3)
 	return c
-}
-
-// together are the channels that both need; they must agree on what is forecast and in which units.
-func together(a, b model.Channels) (model.Channels, error) {
-	if len(a.Outputs) != len(b.Outputs) {
-		return a, fmt.Errorf("one forecasts %d temperatures, the other %d", len(a.Outputs), len(b.Outputs))
-	}
-	for i, out := range a.Outputs {
-		if o := b.Outputs[i]; o.Name != out.Name || o.Unit != out.Unit {
-			return a, fmt.Errorf("one forecasts the %s in %s, the other the %s in %s", out.Name, out.Unit, o.Name, o.Unit)
-		}
-	}
-	all := model.Channels{Inputs: slices.Clone(a.Inputs), Outputs: a.Outputs}
-	for _, in := range b.Inputs {
-		i := slices.IndexFunc(all.Inputs, func(x model.Input) bool { return x.Name == in.Name })
-		switch {
-		case i < 0:
-			all.Inputs = append(all.Inputs, in)
-		case all.Inputs[i].Unit != in.Unit:
-			return a, fmt.Errorf("one takes the %s in %s, the other in %s", in.Name, all.Inputs[i].Unit, in.Unit)
-		}
-	}
-	return all, nil
 }
 
 // compareHeldOut leaves the newest runs out, learns from the rest, and compares on those left out.
@@ -182,7 +157,7 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 				return err
 			}
 			fmt.Fprintf(w, "%s (%s), inputs %s\n", r.Name, mark, way)
-			compared(w, found, marks == nil)
+			fmt.Fprintln(w, found.Table(marks == nil))
 		}
 	}
 	if len(fair) == 0 {
@@ -197,9 +172,9 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	}
 	if len(fair) > 1 {
 		fmt.Fprintf(w, "%s together, inputs %s\n", strings.Join(names, ", "), way)
-		compared(w, found, true)
+		fmt.Fprintln(w, found.Table(true))
 	}
-	fmt.Fprintln(w, c.summary(found, strings.Join(names, ", ")))
+	fmt.Fprintln(w, found.Summary(c.names[0], c.names[1], names))
 	return nil
 }
 
@@ -212,73 +187,4 @@ func (c *comparison) without() string {
 		return c.names[0] + " has no plan"
 	}
 	return "neither model has a plan"
-}
-
-// compared prints one table; verdicts only where they are fair.
-func compared(w io.Writer, found *score.Comparison, fair bool) {
-	last := ""
-	for _, l := range found.Lines {
-		if l.Windows != last {
-			fmt.Fprintf(w, "  %s, RMSE in °C, %.1f blocks of %g s\n  horizon  windows   in use      new  new − in use (95 %%)        verdict          inside 95 %%: in use     new\n", l.Windows, l.Blocks, found.Block)
-			last = l.Windows
-		}
-		if l.Count == 0 {
-			fmt.Fprintf(w, "  %5.4g s  %7d        –        –  –\n", l.Horizon, l.Count)
-			continue
-		}
-		verdict, interval := "–", fmt.Sprintf("%+.2f", l.Difference.Value)
-		if fair {
-			verdict = string(l.Difference.Verdict)
-			if !math.IsNaN(l.Difference.Low) {
-				interval += fmt.Sprintf(" (%+.2f to %+.2f)", l.Difference.Low, l.Difference.High)
-			}
-		}
-		fmt.Fprintf(w, "  %5.4g s  %7d %8.2f %8.2f  %-25s %-16s %18.1f %% %5.1f %%\n", l.Horizon, l.Count, l.InUse, l.Candidate, interval, verdict, 100*l.InUseIn, 100*l.CandidateIn)
-	}
-	fmt.Fprintln(w)
-}
-
-// summary says in words what the pooled comparison shows over all rows.
-func (c *comparison) summary(found *score.Comparison, names string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "On %s, inputs %s, all rows, ", names, found.Way)
-	by := map[score.Verdict][]string{}
-	for _, l := range found.Lines {
-		if l.Windows == model.AllRows && l.Count > 0 {
-			by[l.Difference.Verdict] = append(by[l.Difference.Verdict], fmt.Sprintf("%g", l.Horizon))
-		}
-	}
-	var parts []string
-	for _, v := range []struct {
-		is   score.Verdict
-		text string
-	}{
-		{score.Better, "%s is better at %s s"}, {score.Worse, "%s is worse at %s s"},
-		{score.Same, "%s is no different at %s s"}, {score.Unclear, "whether %s is better cannot be told at %s s"},
-	} {
-		if at := by[v.is]; at != nil {
-			parts = append(parts, fmt.Sprintf(v.text, c.names[0], strings.Join(at, ", ")))
-		}
-	}
-	if parts == nil {
-		return b.String() + "there is nothing to compare: the runs are shorter than every horizon."
-	}
-	b.WriteString(strings.Join(parts, "; ") + ".\n")
-	percent := func(x float64) string { return fmt.Sprintf("%+.0f %%", 100*(math.Exp(x)-1)) }
-	o := found.Overall
-	if math.IsNaN(o.Low) {
-		fmt.Fprintf(&b, "Over the horizons together nothing can be told: the runs fill fewer than five blocks of %g s.", found.Block)
-		return b.String()
-	}
-	fmt.Fprintf(&b, "Over the horizons together its error differs by %s from that of %s (95 %% interval %s to %s): ", percent(o.Value), c.names[1], percent(o.Low), percent(o.High))
-	b.WriteString(map[score.Verdict]string{
-		score.Better:  "the new model is better.",
-		score.Worse:   "the new model is worse; there is no reason to switch.",
-		score.Unclear: "which is better cannot be told; there is no reason to switch yet.",
-		score.Same:    "the two do not differ.",
-	}[o.Verdict])
-	if strings.Count(names, ",") == 0 {
-		b.WriteString(" One build is little to go by: other builds differ more than the windows of one.")
-	}
-	return b.String()
 }

@@ -73,3 +73,10 @@ func TestDemoModel(t *testing.T) {
 		t.Errorf("learned from %d runs", len(m.Provenance.Runs))
 	}
 }
+func inputNames() []string {
+	var names []string
+	for _, in := range model.KnownInputs() {
+		names = append(names, in.Name)
+	}
+	return names
+}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
 	"stirwatch/config"
+	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 )
 
@@ -29,7 +32,8 @@ func doctorCommand() *cobra.Command {
 		Short: "Try everything that agent.yaml names: model, disk, sources, InfluxDB",
 		Long: `Doctor checks the configuration, opens each source for a few seconds and says what came in, tries
 whether the journal's folder can be written, and writes one record to InfluxDB (measurement
-health, source=doctor). It leaves the journal and the broker's session of the agent alone. Where
+health, source=doctor). What a program that died has left under lease of the bridge is reverted;
+otherwise the controller is left alone, as are the agent's journal and its broker's session. Where
 an agent is running on the same serial port, end it first.
 
 Exit code 4: something is to be mended; each line says what.`,
@@ -86,8 +90,36 @@ func (d *doctor) examine(ctx context.Context) {
 			d.source(ctx, &d.conf.Sources[i], reg)
 		}
 	}
+	if d.conf.Bridge != nil && ctx.Err() == nil {
+		d.bridge(ctx)
+	}
 	if d.conf.InfluxDB != nil && ctx.Err() == nil {
 		d.influx(ctx, reg)
+	}
+}
+
+// bridge reverts what a program that died has left under lease. The controller's port is not opened for
+// less: that restarts many boards.
+func (d *doctor) bridge(ctx context.Context) {
+	o, err := checkedBridgeOptions(d.conf)
+	if err != nil {
+		d.say(false, "bridge", "%v", err)
+		return
+	}
+	left, err := o.Left()
+	switch {
+	case errors.Is(err, bridge.ErrInUse):
+		d.say(true, "bridge", "another process has it, and its leases are in force")
+	case err != nil:
+		d.say(false, "bridge", "%v", err)
+	case len(left) == 0:
+		d.say(true, "bridge", "no lease was left behind; 'stirwatch bridge probe' asks the controller")
+	default:
+		if err := revertLeft(ctx, d.conf, o, d.w); err != nil {
+			d.say(false, "bridge", "%v", err)
+			return
+		}
+		d.say(true, "bridge", "%s: in the safe state", strings.Join(left, ", "))
 	}
 }
 

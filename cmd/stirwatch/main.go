@@ -35,9 +35,9 @@ type coded struct {
 func (c coded) Unwrap() error { return c.error }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
-	// A second Ctrl-C ends the program even if a device hangs.
+	// A second Ctrl-C ends the program even if a device hangs; `bridge set` says first what it leaves.
 	context.AfterFunc(ctx, stop)
 	os.Exit(execute(ctx, os.Args[1:]))
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -12,13 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
 	"stirwatch/config"
-	"stirwatch/dynamics/learn"
+	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 )
 
@@ -28,7 +25,8 @@ func runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Watch the machine: read, record, estimate, forecast, advise, upload",
 		Long: `Run the agent in the foreground until Ctrl-C or SIGTERM. Everything goes to the journal first;
-with an influxdb section it is uploaded from there. The effective configuration is logged at
+with an influxdb section it is uploaded from there. What a program that died has left under lease
+of the bridge is reverted. The effective configuration is logged at
 start, secrets hidden.`,
 		Example: `  stirwatch run
   stirwatch run -c /etc/stirwatch/agent.yaml`,
@@ -69,6 +67,9 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	if cell.uploader != nil {
 		g.Go(func() error { cell.uploader.Run(ctx); return nil })
 	}
+	if conf.Bridge != nil {
+		g.Go(func() error { revertBeside(ctx, cell, log); return nil })
+	}
 	if beside != nil {
 		g.Go(func() error { defer cancel(); return beside(ctx, cell) })
 	}
@@ -79,6 +80,28 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	err = errors.Join(err, cell.journal.Close())
 	log.Info("stirwatch ends", "error", err)
 	return err
+}
+
+// revertBeside reverts what a program that died has left under lease, for as long as that takes.
+func revertBeside(ctx context.Context, cell *cell, log *slog.Logger) {
+	o, err := checkedBridgeOptions(cell.conf)
+	var left []string
+	if err == nil {
+		left, err = o.Left()
+	}
+	if len(left) > 0 {
+		log.Warn("a program that died has left targets under lease; they are reverted", "targets", left)
+		o.Recorder = agent.CommandRecord{Journal: cell.journal}
+		if _, err = bridge.Recover(ctx, o); err == nil {
+			log.Info("the targets are in their safe states", "targets", left)
+		}
+	}
+	switch {
+	case errors.Is(err, bridge.ErrInUse):
+		log.Info("another process has the bridge to the controller", "state", o.State)
+	case err != nil:
+		log.Error("the bridge to the controller", "error", err)
+	}
 }
 
 // spareMemory makes the collector frugal: the computer beside the machine has 512 MB for all.
@@ -119,7 +142,7 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 			return nil, err
 		}
 	}
-	if c.journal, err = newJournal(conf, c.registry, c.clock.Now, log); err != nil {
+	if c.journal, err = newJournal(conf, c.registry, c.clock.Now, log, live); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -138,39 +161,4 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
 	})
 	return c, err
-}
-
-// progress prints to w at most twice a second, where that is a terminal.
-type progress struct {
-	w    io.Writer
-	next time.Time
-}
-
-func (p *progress) terminal() bool {
-	f, ok := p.w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func (p *progress) say(format string, args ...any) {
-	if now := time.Now(); now.After(p.next) && p.terminal() {
-		p.next = now.Add(500 * time.Millisecond)
-		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
-	}
-}
-
-// learning shows how far learning is, and keeps what it warns of.
-func (p *progress) learning(at learn.Progress) {
-	if at.Warning != "" {
-		p.done()
-		fmt.Fprintln(p.w, at.Warning)
-		return
-	}
-	p.next = time.Time{}
-	p.say("[%d/%d] %s", at.Done+1, at.Of, at.Text)
-}
-
-func (p *progress) done() {
-	if p.terminal() {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

@@ -241,6 +241,7 @@ func TestLearnRefuses(t *testing.T) {
 
 // A reading that cannot be is no reading: it is left out, and said so.
 func TestLearnLeavesOutTheImpossible(t *testing.T) {
+	learnsMuch(t)
 	h := plantHypotheses(t)
 	h.Outputs[0].Possible = &[2]float64{-30, 800}
 	run := simulate(truths["loss"], 1)
@@ -278,6 +279,7 @@ func TestLearnWithNothingFree(t *testing.T) {
 // An input that a site does not measure is taken as its default, and stands in the model as given; where
 // some runs have it, the others are filled up.
 func TestInputsWithDefaults(t *testing.T) {
+	learnsMuch(t)
 	zero := 0.0
 	h := plantHypotheses(t)
 	for i := range h.Inputs {
@@ -448,6 +450,7 @@ func TestSensitivities(t *testing.T) {
 
 // A run that starts on a warm machine tells so.
 func TestStartsByRun(t *testing.T) {
+	learnsMuch(t)
 	h := bodied(t)
 	p, err := prepare([]runs.Run{simulate(truths["both"], 1)}, Options{Inputs: plantInputs, Hypotheses: h})
 	if err != nil {
@@ -514,6 +517,7 @@ func TestWeakFormWithoutATerm(t *testing.T) {
 // A second temperature that is measured takes part: what the first hardly tells of the body, its own
 // thermocouple does.
 func TestLearnFromTwoTemperatures(t *testing.T) {
+	learnsMuch(t)
 	h := bodied(t)
 	h.Outputs = append(h.Outputs, model.HypothesisOutput{Is: "body temperature", State: "B", Unit: "°C", SD: 0.1})
 	run := simulate(truths["both"], 1)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -41,6 +42,30 @@ func KnownInputs() []Input {
 type Channels struct {
 	Inputs  []Input
 	Outputs []Output
+}
+
+// With gives the channels that c or other needs. It fails unless both forecast the same outputs, and take
+// what both need in the same units.
+func (c Channels) With(other Channels) (Channels, error) {
+	if len(c.Outputs) != len(other.Outputs) {
+		return c, fmt.Errorf("one forecasts %d outputs, the other %d", len(c.Outputs), len(other.Outputs))
+	}
+	for i, out := range c.Outputs {
+		if o := other.Outputs[i]; o.Name != out.Name || o.Unit != out.Unit {
+			return c, fmt.Errorf("one forecasts the %s in %s, the other the %s in %s", out.Name, out.Unit, o.Name, o.Unit)
+		}
+	}
+	all := Channels{Inputs: slices.Clone(c.Inputs), Outputs: c.Outputs}
+	for _, in := range other.Inputs {
+		i := slices.IndexFunc(all.Inputs, func(x Input) bool { return x.Name == in.Name })
+		switch {
+		case i < 0:
+			all.Inputs = append(all.Inputs, in)
+		case all.Inputs[i].Unit != in.Unit:
+			return c, fmt.Errorf("one takes the %s in %s, the other in %s", in.Name, all.Inputs[i].Unit, in.Unit)
+		}
+	}
+	return all, nil
 }
 
 // Channels that the hypotheses can use.

@@ -288,6 +288,7 @@ type counterpart struct {
 	target  bridge.Target
 	device  func(start float64) device
 	dialect func(p *Port) (bridge.Dialect, error)
+	talk    time.Duration // between two lines that the device says by itself; 0: it says none
 }
 
 // kitYAML's twin in Go: the same words are read from the manual page in the command's tests.
@@ -303,25 +304,32 @@ var counterparts = []counterpart{
 		func(v float64) device { return &meldBox{sp: v} },
 		func(p *Port) (bridge.Dialect, error) {
 			return NewMELD(p, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
-		}},
+		}, 0},
 	{"line", bridge.Target{Name: "x", Unit: unit.MustParse("%"), Min: 0, Max: 60, Slew: 5, Tolerance: 0.1, Lease: time.Minute, Safe: bridge.SafeState{Name: "off", Value: 0, Ramp: false}},
 		func(v float64) device { return &kitBox{q: [2]float64{v}, t: [2]float64{21, 22}} },
 		func(p *Port) (bridge.Dialect, error) {
 			d, err := kitDialect(p)
 			d.(*Line).words["x"] = d.(*Line).words["heater"]
 			return d, err
-		}},
+		}, 0},
+	{"talking line", bridge.Target{Name: "x", Unit: unit.MustParse("%"), Min: 0, Max: 60, Slew: 5, Tolerance: 0.1, Lease: time.Minute, Safe: bridge.SafeState{Name: "off", Value: 0, Ramp: false}},
+		func(v float64) device { return &kitBox{q: [2]float64{v}, t: [2]float64{21, 22}} },
+		func(p *Port) (bridge.Dialect, error) {
+			d, err := kitDialect(p)
+			d.(*Line).words["x"] = d.(*Line).words["heater"]
+			return d, err
+		}, 50 * time.Millisecond},
 	{"printer", bridge.Target{Name: "x", Unit: celsius, Min: 20, Max: 250, Slew: 20, Tolerance: 0.5, Lease: time.Minute, Safe: bridge.SafeState{Name: "off", Value: 0, Ramp: false}},
 		func(v float64) device { return &printerBox{target: v, chatter: true} },
 		func(p *Port) (bridge.Dialect, error) {
 			return NewPrinter(p, map[string]PrinterWord{"x": {Code: "M104", Tool: -1}}, 0)
-		}},
+		}, 0},
 	{"Modbus", bridge.Target{Name: "x", Unit: celsius, Min: -10, Max: 90, Slew: 3, Tolerance: 0.1, Lease: time.Minute, Safe: bridge.SafeState{Name: "hold", Value: 20, Ramp: true}},
 		func(v float64) device { d := &modbusBox{}; d.reg[6] = uint16(int16(math.Round(v * 10))); return d },
 		func(p *Port) (bridge.Dialect, error) {
 			read := uint16(6)
 			return NewModbus(p, 17, 19200, map[string]ModbusWord{"x": {Register: 5, Read: &read, Scale: 10}})
-		}},
+		}, 0},
 }
 
 // onPty connects a device to a pseudo terminal and returns the other end's path.
@@ -437,6 +445,7 @@ type trouble struct {
 	d     device
 	mu    sync.Mutex
 	rng   *rand.Rand
+	talk  time.Duration
 	level float64 // how often
 	done  int     // faults so far
 }
@@ -457,13 +466,48 @@ func (tr *trouble) some(d time.Duration) time.Duration {
 	return time.Duration(tr.rng.Int64N(int64(d)))
 }
 
+// inTurn writes one message after another, each in two pieces with a pause between them.
+func inTurn(w io.Writer, pause time.Duration) func([]byte) error {
+	turn := make(chan struct{}, 1) // a mutex that a bubble can wait for
+	return func(b []byte) error {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		_, err := w.Write(b[:len(b)/2])
+		if err == nil {
+			time.Sleep(pause)
+			_, err = w.Write(b[len(b)/2:])
+		}
+		return err
+	}
+}
+
+// talk says lines that nobody asked for.
+func talk(every time.Duration, write func([]byte) error, says string, gone <-chan struct{}) {
+	for i := 0; ; i++ {
+		select {
+		case <-time.After(every):
+		case <-gone:
+			return
+		}
+		if write(fmt.Appendf(nil, says, i)) != nil {
+			return
+		}
+	}
+}
+
 // open makes a connection, as a port's Open does.
 func (tr *trouble) open() (io.ReadWriteCloser, error) {
 	if tr.roll(3) == 1 {
 		return nil, os.ErrNotExist
 	}
 	ours, theirs := net.Pipe()
+	write := inTurn(theirs, 0)
+	gone := make(chan struct{})
+	if tr.talk > 0 {
+		go talk(tr.talk, write, "# uptime %d s\r\n", gone)
+	}
 	go func() {
+		defer close(gone)
 		defer theirs.Close()
 		buf := make([]byte, 64)
 		for {
@@ -483,11 +527,11 @@ func (tr *trouble) open() (io.ReadWriteCloser, error) {
 				case 1:
 					continue // lost
 				case 2:
-					theirs.Write(r) // doubled
+					write(r) // doubled
 				case 3:
 					time.Sleep(tr.some(3 * time.Second)) // late
 				case 4:
-					theirs.Write([]byte("\x00\xff~garbage\r\n"))
+					write([]byte("\x00\xff~garbage\r\n"))
 				case 5:
 					r = r[:tr.some(time.Duration(len(r)))] // cut off
 				case 6:
@@ -496,7 +540,7 @@ func (tr *trouble) open() (io.ReadWriteCloser, error) {
 				case 7:
 					r = bytes.ToUpper(r)
 				}
-				if _, err := theirs.Write(r); err != nil {
+				if write(r) != nil {
 					return
 				}
 			}
@@ -510,7 +554,7 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 	rng := rand.New(rand.NewPCG(seed, 7))
 	target := c.target
 	switch kind := rng.IntN(3); {
-	case c.name == "line": // its safe state is a command of its own
+	case strings.HasSuffix(c.name, "line"): // its safe state is a command of its own
 	case kind == 0:
 		target.Safe = bridge.SafeState{Name: "low", Value: math.Ceil(target.Min), Ramp: false}
 	case kind == 1:
@@ -518,7 +562,7 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 	}
 	started := math.Round(target.Min + rng.Float64()*(target.Max-target.Min))
 	d := c.device(started)
-	tr := &trouble{d: d, rng: rand.New(rand.NewPCG(seed, 8)), level: rng.Float64() * 0.3}
+	tr := &trouble{d: d, rng: rand.New(rand.NewPCG(seed, 8)), talk: c.talk, level: rng.Float64() * 0.3}
 	port := &Port{Name: c.name, Open: tr.open}
 	o := bridge.Options{Targets: []bridge.Target{target}, Dialect: func() bridge.Dialect {
 		d, err := c.dialect(port)
@@ -551,7 +595,7 @@ func wireStory(t *testing.T, c *counterpart, seed uint64) (commands, writes, fau
 	last, at := started, time.Time{}
 	for _, w := range log {
 		const tiny = 1e-6
-		isSafe := math.Abs(w.value-target.Safe.Value) < tiny || c.name == "line" && w.value == 0 // an unknown command switches off
+		isSafe := math.Abs(w.value-target.Safe.Value) < tiny || strings.HasSuffix(c.name, "line") && w.value == 0 // an unknown command switches off
 		if !(w.value >= target.Min-tiny && w.value <= target.Max+tiny) && !isSafe {
 			t.Errorf("%s, seed %d: %g is outside the limits", c.name, seed, w.value)
 		}
@@ -578,6 +622,10 @@ func TestWireStories(t *testing.T) {
 		c := &counterparts[i]
 		t.Run(c.name, func(t *testing.T) {
 			commands, writes, faults := 0, 0, 0
+			cases := cases
+			if c.talk > 0 {
+				cases /= 5 // they take long
+			}
 			for seed := range uint64(cases) {
 				synctest.Test(t, func(t *testing.T) {
 					a, b, f := wireStory(t, c, seed)

@@ -18,11 +18,16 @@ import (
 
 // Line speaks to whatever takes a line and answers with lines, or with nothing: lab kits, bench
 // controllers, instruments. What is said stands in templates.
+//
+// A device may also talk by itself. Its lines are told apart by their form: one that no reply can
+// have is passed over wherever it comes.
 type Line struct {
 	link
 	o       LineOptions
 	words   map[string]lineWord
-	refusal *pattern
+	probe   *pattern // nil: any line
+	refusal *pattern // nil: none
+	replies []*pattern
 }
 
 // LineOptions configure [Line].
@@ -36,7 +41,8 @@ type LineOptions struct {
 	// Sync is sent to find the beat again after a reply was lost: something harmless whose answer is
 	// thrown away; "": only silence is waited for.
 	Sync string
-	// Quiet is how long the device must be silent before it counts as having finished; default 100 ms.
+	// Quiet is how long nothing must come that looks like a reply before the device counts as having
+	// finished: longer than it takes to answer; default 100 ms.
 	Quiet time.Duration
 }
 
@@ -45,10 +51,10 @@ type LineOptions struct {
 // replies, {value} is a number, {any} any text, and everything else stands for itself.
 type LineWord struct {
 	Set       string       // "Q1 {value:.1f}"; "": this is only read
-	Reply     string       // of Set; "": it answers nothing. A {value} in it must be the one that was sent
+	Reply     string       // of Set; "": it answers nothing, and Get tells. A {value} in it must be the one that was sent
 	Get       LineQuestion // reads the value back; Send "": it cannot be read back
 	Safe      string       // sent for the safe state instead of Set, e.g. "OFF"
-	SafeReply string       // of Safe; "": it answers nothing
+	SafeReply string       // of Safe; "": it answers nothing, and Get tells
 	Scale     float64      // number on the wire = value · Scale; 0 = 1
 }
 
@@ -84,7 +90,9 @@ func NewLine(o LineOptions) (*Line, error) {
 		p, err := newPattern(s)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			return nil
 		}
+		l.replies = append(l.replies, p)
 		return p
 	}
 	for name, w := range o.Words {
@@ -93,11 +101,15 @@ func NewLine(o LineOptions) (*Line, error) {
 		}
 		errs = append(errs, w.Get.check(name))
 		if w.Get.Reply == "" {
-			w.Get.Reply = "{value}"
+			w.Get.Reply = plain
 		}
-		c := lineWord{LineWord: w, reply: compile(name, w.Reply), safeReply: compile(name, w.SafeReply), value: compile(name, w.Get.Reply)}
-		if c.value != nil && !c.value.hasValue && w.Get.Send != "" {
-			errs = append(errs, fmt.Errorf("%s: the reply %q has no {value}", name, w.Get.Reply))
+		c := lineWord{LineWord: w, reply: compile(name, w.Reply), safeReply: compile(name, w.SafeReply)}
+		if w.Get.Send != "" {
+			if c.value = compile(name, w.Get.Reply); c.value != nil && !c.value.hasValue {
+				errs = append(errs, fmt.Errorf("%s: the reply %q has no {value}", name, w.Get.Reply))
+			}
+		} else if w.Set != "" && w.Reply == "" || w.Safe != "" && w.SafeReply == "" {
+			errs = append(errs, fmt.Errorf("%s: nothing tells that a command arrived: it needs the pattern of its reply, or a get that reads the value back", name))
 		}
 		if w.Set != "" {
 			var err error
@@ -114,13 +126,16 @@ func NewLine(o LineOptions) (*Line, error) {
 		}
 		l.words[name] = c
 	}
-	errs = append(errs, o.Probe.check("probe"))
-	l.refusal = compile("refusal", o.Refusal)
+	errs = append(errs, l.o.Probe.check("probe"))
+	l.refusal, l.probe = compile("refusal", o.Refusal), compile("probe", o.Probe.Reply)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
+
+// plain is the reply that is a number and nothing else.
+const plain = "{value}"
 
 func (q *LineQuestion) check(name string) error {
 	if q.Lines == 0 {
@@ -190,84 +205,131 @@ func (l *Line) Set(ctx context.Context, target string, v float64) error {
 	if err := l.resync(ctx); err != nil {
 		return err
 	}
-	if err := l.inStep(); err != nil {
-		return err
-	}
 	w := l.words[target]
 	return l.command(ctx, s, w.reply, v*w.Scale, w.format)
 }
 
 // command sends one line and waits for its reply, if it has one.
 func (l *Line) command(ctx context.Context, s string, reply *pattern, sent float64, format *template) error {
-	l.drain()
 	if err := l.write(ctx, []byte(s+l.o.End)); err != nil {
 		return err
 	}
-	if reply == nil {
-		l.stale = false // nothing will come
-		return nil
+	if reply == nil { // nothing should come; if something does, it answers no question that follows
+		err := l.hush(ctx)
+		l.stale = err != nil
+		return err
 	}
-	answer, err := l.line(ctx)
+	answer, err := l.await(ctx, s, reply)
 	if err != nil {
 		return err
 	}
-	v, ok := reply.match(answer)
-	switch {
-	case ok && !reply.hasValue:
-	case ok:
-		if format == nil {
-			break
-		}
+	if v, _ := reply.match(answer); reply.hasValue && format != nil {
 		if tiny := 1e-9 * math.Max(1, math.Abs(sent)); math.Abs(v-sent) > tiny && math.Abs(v-sent) > 0.51*format.step() {
 			return fmt.Errorf("%s: %q was answered by %q: another value", l.port.Name, s, answer)
 		}
-	case l.refused(answer):
-		l.stale = false
-		return &bridge.DeviceError{Request: s, Reply: answer}
-	default:
-		return fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, reply.text)
 	}
 	l.stale = false
 	return nil
 }
 
-func (l *Line) refused(answer string) bool {
-	if l.refusal == nil {
-		return false
+// await waits for a line of the form of the reply, nil for any, to the request. Other lines are
+// passed over; the error tells the last of them. A refusal is a [*bridge.DeviceError].
+func (l *Line) await(ctx context.Context, request string, reply *pattern) (string, error) {
+	said := ""
+	for {
+		answer, err := l.line(ctx)
+		switch {
+		case err != nil && said != "":
+			return "", fmt.Errorf("%s: %q was answered by %.80q instead of %q: %w", l.port.Name, request, said, reply.text, err)
+		case err != nil:
+			return "", err
+		case l.refusal.matches(answer):
+			l.stale = false
+			return "", &bridge.DeviceError{Request: request, Reply: answer}
+		case reply == nil || reply.matches(answer):
+			return answer, nil
+		}
+		said = answer
 	}
-	_, ok := l.refusal.match(answer)
-	return ok
 }
 
-// resync waits, after a reply was lost or a connection made, until the device has nothing more to
-// say.
+// resync makes sure that nothing is to come but the answer to the next request. After a reply was lost
+// or a connection made, it waits until the device has nothing more to say; otherwise the device must
+// have said no more than it was asked: with a doubled line, the last answer may have been another one's.
 func (l *Line) resync(ctx context.Context) error {
 	if err := l.connect(ctx); err != nil {
 		return err
 	}
-	if !l.stale {
+	switch odd := l.stray(); {
+	case !l.stale && odd != "":
+		l.stale = true
+		return fmt.Errorf("%s: out of step: nobody asked for %.80q; %s", l.port.Name, odd, talkative)
+	case !l.stale && len(l.buf) == 0:
 		return nil
-	}
-	if l.o.Sync != "" {
+	case l.stale && l.o.Sync != "":
 		if err := l.write(ctx, []byte(l.o.Sync+l.o.End)); err != nil {
 			return err
 		}
 	}
-	if err := l.quiet(ctx, l.o.Quiet); err != nil {
-		return err
-	}
-	l.stale = false
-	return nil
+	err := l.hush(ctx)
+	l.stale = err != nil
+	return err
 }
 
-// inStep makes sure that the device has said no more than it was asked: with a doubled line, the
-// last answer may have been another one's.
-func (l *Line) inStep() error {
-	if extra := l.drain(); len(bytes.TrimSpace(extra)) > 0 {
-		l.stale = true
-		return fmt.Errorf("%s: out of step: nobody asked for %.80q", l.port.Name, extra)
+// talkative is the way out where a device's own lines cannot be told from its replies.
+const talkative = "if it says such lines by itself, give the replies patterns that nothing else matches, or make it say nothing unasked"
+
+// stray takes away the lines that have come so far and returns the last one that looks like a reply.
+// The beginning of another one is kept: cut off, its end might look like one.
+func (l *Line) stray() (odd string) {
+	for l.more() {
 	}
-	return nil
+	for {
+		end := bytes.IndexAny(l.buf, "\r\n")
+		if end < 0 {
+			if len(l.buf) > maxReply {
+				l.buf = nil
+			}
+			return odd
+		}
+		line := string(bytes.TrimSpace(l.buf[:end]))
+		l.buf = l.buf[end+1:]
+		if line != "" && slices.ContainsFunc(l.replies, func(p *pattern) bool { return p.matches(line) }) {
+			odd = line
+		}
+	}
+}
+
+// hush waits until nothing that looks like a reply has come for [LineOptions.Quiet], and no line is
+// under way. Half a line that nobody ends is thrown away.
+func (l *Line) hush(ctx context.Context) error {
+	t := time.NewTimer(l.o.Quiet)
+	defer t.Stop()
+	last, half := l.stray(), -1 // bytes of a line that was under way when the time was over
+	for {
+		select {
+		case b := <-l.conn.in:
+			l.buf = append(l.buf, b...)
+			if odd := l.stray(); odd != "" {
+				last, half = odd, -1
+				t.Reset(l.o.Quiet)
+			} else if half >= 0 && len(l.buf) == 0 {
+				return nil
+			}
+		case <-t.C:
+			if len(l.buf) == 0 || len(l.buf) == half {
+				l.buf = nil
+				return nil
+			}
+			half = len(l.buf)
+			t.Reset(l.o.Quiet)
+		case <-ctx.Done():
+			if last == "" {
+				return fmt.Errorf("%s: no time to wait for silence: %w", l.port.Name, ctx.Err())
+			}
+			return fmt.Errorf("%s: it does not stop saying lines that look like replies, such as %.80q; %s: %w", l.port.Name, last, talkative, ctx.Err())
+		}
+	}
 }
 
 // Safe implements [bridge.Dialect].
@@ -284,20 +346,15 @@ func (l *Line) Safe(ctx context.Context, target string, v float64) error {
 	if w.Safe != "" {
 		reply, format = w.safeReply, nil
 	}
-	if !l.stale {
+	if odd := l.stray(); !l.stale && odd == "" && reply != nil {
 		return l.command(ctx, s, reply, v*w.Scale, format)
 	}
 	if l.torn {
 		s = l.o.End + s // ends half a line; whatever it meant, the safe state follows at once
 	}
-	l.drain()
-	if err := l.write(ctx, []byte(s+l.o.End)); err != nil {
+	if err := l.command(ctx, s, nil, 0, nil); err != nil {
 		return err
 	}
-	if err := l.quiet(ctx, l.o.Quiet); err != nil {
-		return err
-	}
-	l.stale = false
 	return bridge.ErrUnsure
 }
 
@@ -308,43 +365,37 @@ func (l *Line) Get(ctx context.Context, target string) (float64, error) {
 		return 0, err
 	}
 	w := l.words[target]
-	answer, err := l.question(ctx, s, w.Get)
+	answer, err := l.question(ctx, s, w.Get, w.value)
 	if err != nil {
 		return 0, err
 	}
-	v, ok := w.value.match(answer)
-	if !ok {
-		l.stale = true // whose answer was it?
-		if l.refused(answer) {
-			return 0, &bridge.DeviceError{Request: s, Reply: answer}
-		}
-		return 0, fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, w.Get.Reply)
-	}
+	v, _ := w.value.match(answer)
 	return v / w.Scale, nil
 }
 
 // question sends a line and returns the line of the reply that holds the answer.
-func (l *Line) question(ctx context.Context, s string, q LineQuestion) (answer string, err error) {
+func (l *Line) question(ctx context.Context, s string, q LineQuestion, reply *pattern) (answer string, err error) {
 	if err := l.resync(ctx); err != nil {
-		return "", err
-	}
-	if err := l.inStep(); err != nil {
 		return "", err
 	}
 	if err := l.write(ctx, []byte(s+l.o.End)); err != nil {
 		return "", err
 	}
-	for i := 1; i <= max(q.Lines, 1); i++ {
-		reply, err := l.line(ctx)
+	each := reply // lines of numbers alone are counted, whatever stands between them
+	if q.Lines > 1 && q.Reply != plain {
+		each = nil
+	}
+	for i := 1; i <= q.Lines; i++ {
+		line, err := l.await(ctx, s, each)
 		if err != nil {
 			return "", err
 		}
-		if l.refused(reply) {
-			return "", &bridge.DeviceError{Request: s, Reply: reply}
+		if i == q.Line {
+			answer = line
 		}
-		if i == max(q.Line, 1) {
-			answer = reply
-		}
+	}
+	if reply != nil && !reply.matches(answer) { // whose answer was it?
+		return "", fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, reply.text)
 	}
 	l.stale = false
 	return answer, nil
@@ -356,15 +407,9 @@ func (l *Line) Probe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answer, err := l.question(ctx, s, l.o.Probe)
-	if err == nil && l.o.Probe.Reply != "" {
-		p, bad := newPattern(l.o.Probe.Reply)
-		if bad != nil {
-			return "", bad
-		}
-		if _, ok := p.match(answer); !ok {
-			return "", fmt.Errorf("%s: %q was answered by %.80q instead of %q: is this another device?", l.port.Name, s, answer, l.o.Probe.Reply)
-		}
+	answer, err := l.question(ctx, s, l.o.Probe, l.probe)
+	if err != nil && l.probe != nil {
+		err = fmt.Errorf("%w: is this another device?", err)
 	}
 	return answer, err
 }
@@ -465,4 +510,13 @@ func (p *pattern) match(line string) (v float64, ok bool) {
 		return v, err == nil
 	}
 	return 0, true
+}
+
+// matches tells whether the line is such a reply; nil matches nothing.
+func (p *pattern) matches(line string) bool {
+	if p == nil {
+		return false
+	}
+	_, ok := p.match(line)
+	return ok
 }

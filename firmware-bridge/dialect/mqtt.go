@@ -114,6 +114,9 @@ func (m *MQTT) Show(op bridge.Op, target string, v float64) (string, error) {
 // Resolution implements [bridge.Dialect].
 func (m *MQTT) Resolution(string) float64 { return 0 }
 
+// Open implements [bridge.Dialect].
+func (m *MQTT) Open(ctx context.Context) error { return m.connect(ctx) }
+
 // connect makes a new client where there is none that works. It never reconnects by itself, since
 // it would then send again what nobody wants any more.
 func (m *MQTT) connect(ctx context.Context) error {

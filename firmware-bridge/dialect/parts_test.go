@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/creack/pty"
@@ -196,11 +197,13 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 	for want, o := range map[string]LineOptions{
-		"has no {value}": {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T", Reply: "ok"}}}},
-		"neither set":    {Words: map[string]LineWord{"x": {}}},
-		"does not exist": {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T", Lines: 2, Line: 3}}}},
-		"line end":       {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T\nX"}}}},
-		"means nothing":  {Refusal: "{value} {value}"},
+		"has no {value}":                       {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T", Reply: "ok"}}}},
+		"neither set":                          {Words: map[string]LineWord{"x": {}}},
+		"does not exist":                       {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T", Lines: 2, Line: 3}}}},
+		"line end":                             {Words: map[string]LineWord{"x": {Get: LineQuestion{Send: "T\nX"}}}},
+		"nothing tells that a command arrived": {Words: map[string]LineWord{"x": {Set: "Q {value}"}}},
+		"needs the pattern of its reply":       {Words: map[string]LineWord{"x": {Set: "Q {value}", Reply: "OK", Safe: "X"}}},
+		"means nothing":                        {Refusal: "{value} {value}"},
 	} {
 		if _, err := NewLine(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", want, err)
@@ -334,6 +337,105 @@ func TestALateAcknowledgementIsNobodys(t *testing.T) {
 			t.Errorf("the refusal was lost: %v", err)
 		}
 	})
+}
+
+// A device that talks by itself is driven like any other, as long as what it says cannot be a reply;
+// if it can, that is told, with the way out. Ten simulated minutes, each rate.
+func TestADeviceThatTalksByItself(t *testing.T) {
+	for _, c := range []struct {
+		says  string
+		every time.Duration
+		clear bool
+	}{
+		{"# uptime %d s\r\n", 50 * time.Millisecond, true},
+		{"# uptime %d s\r\n", 500 * time.Millisecond, true},
+		{"temp=21.%d\r\n", 7 * time.Millisecond, true},
+		{"%d\r\n", 50 * time.Millisecond, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			kit := &kitBox{t: [2]float64{21, 22}}
+			port := &Port{Name: "kit", Open: func() (io.ReadWriteCloser, error) {
+				ours, theirs := net.Pipe()
+				write, gone := inTurn(theirs, time.Millisecond), make(chan struct{})
+				go talk(c.every, write, c.says, gone)
+				go func() {
+					defer close(gone)
+					buf := make([]byte, 64)
+					for {
+						n, err := theirs.Read(buf)
+						if err != nil {
+							return
+						}
+						for _, r := range kit.feed(buf[:n]) {
+							write(r)
+						}
+					}
+				}()
+				return ours, nil
+			}}
+			target := counterparts[1].target
+			target.Lease = time.Hour
+			b, stop := start(t, bridge.Options{Targets: []bridge.Target{target}, Dialect: func() bridge.Dialect { d, _ := counterparts[1].dialect(port); return d }})
+			l, err := b.Command(bridge.Command{Target: "x", Value: unit.Quantity{Value: 30, Unit: target.Unit}, For: time.Hour, Who: "test", Why: "it talks"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Minute)
+			select {
+			case <-l.Reached():
+			default:
+				if c.clear {
+					t.Errorf("%q every %v: not reached", c.says, c.every)
+				}
+			}
+			if c.clear {
+				l.Release("enough")
+				if err := b.Safe(t.Context()); err != nil || !errors.Is(l.Err(), bridge.ErrReleased) {
+					t.Errorf("%q every %v: %v, %v", c.says, c.every, l.Err(), err)
+				}
+			} else if err := l.Err(); err == nil || !strings.Contains(err.Error(), "give the replies patterns that nothing else matches") {
+				t.Errorf("%q every %v: %v", c.says, c.every, err)
+			}
+			b.Abandon() // whatever is not confirmed by now
+			if err := stop(); err != nil && c.clear {
+				t.Error(err)
+			}
+			if log := kit.log(); len(log) > 0 && log[len(log)-1].value != 0 {
+				t.Errorf("the end is %+v", log[len(log)-1])
+			}
+		})
+	}
+}
+
+// A command that is documented without a reply, on a device that answers it all the same: the answer
+// stands for none of the questions that follow.
+func TestAReplyThatShouldNotBeIsNobodys(t *testing.T) {
+	for _, late := range []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			d, err := NewLine(LineOptions{Words: map[string]LineWord{"x": {Set: "Q1 {value}", Get: LineQuestion{Send: "R1"}}},
+				Port: scripted(t, func(line string, say func(string)) {
+					if value, isSet := strings.CutPrefix(line, "Q1 "); isSet { // echoed, and not followed
+						time.AfterFunc(late, func() { say(value + "\r\n") })
+					} else {
+						say("17\r\n")
+					}
+				})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			for range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				if err := d.Set(ctx, "x", 50); err != nil {
+					t.Error(err)
+				}
+				if v, err := d.Get(ctx, "x"); v != 17 || err != nil {
+					t.Errorf("%v late: reads back %g, %v", late, v, err)
+				}
+				cancel()
+			}
+		})
+	}
 }
 
 // Half a command lies on the wire when the connection breaks; the safe state that follows must not
@@ -690,6 +792,9 @@ func FuzzReplies(f *testing.F) {
 			d, err := c.dialect(&Port{Open: func() (io.ReadWriteCloser, error) { return ours, nil }})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if l, is := d.(*Line); is {
+				l.o.Quiet = 100 * time.Microsecond // or it never gets to ask
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Millisecond)
 			if v, err := d.Get(ctx, "x"); err == nil && v-v != 0 {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.bug.st/serial"
+
+	bridge "stirwatch/firmware-bridge"
 )
 
 // Port is a byte connection to a controller that can be opened again and again. The dialects made
@@ -179,6 +181,9 @@ const (
 	maxChunks = 256
 )
 
+// Open implements [bridge.Dialect].
+func (l *link) Open(ctx context.Context) error { return l.connect(ctx) }
+
 // connect makes sure that there is a connection and that the device has started.
 func (l *link) connect(ctx context.Context) error {
 	l.mu.Lock()
@@ -258,7 +263,7 @@ func (l *link) settle(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s: the controller is still starting: %w", l.port.Name, ctx.Err())
+		return fmt.Errorf("%s: %w (settle %v after opening): %w", l.port.Name, bridge.ErrStarting, l.port.Settle, ctx.Err())
 	}
 }
 
@@ -387,18 +392,23 @@ func (l *link) line(ctx context.Context) (string, error) {
 }
 
 // drain takes away what has come so far.
-func (l *link) drain() (extra []byte) {
-	extra, l.buf = l.buf, nil
-	if l.conn == nil {
-		return extra
+func (l *link) drain() {
+	for l.more() {
 	}
-	for {
-		select {
-		case b := <-l.conn.in:
-			extra = append(extra, b...)
-		default:
-			return extra
-		}
+	l.buf = nil
+}
+
+// more adds to buf what has come, if anything has.
+func (l *link) more() bool {
+	if l.conn == nil {
+		return false
+	}
+	select {
+	case b := <-l.conn.in:
+		l.buf = append(l.buf, b...)
+		return true
+	default:
+		return false
 	}
 }
 

@@ -1,0 +1,389 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A journal outlives its file. One that is deleted under the agent, or found to be damaged, is put out of
+// the way; a new one takes over what can be read and was not yet sent. One that cannot be opened at all
+// is tried again each second, with the recording stopped meanwhile.
+
+const damaged = "the file is damaged"
+
+// predecessor is a file that was put out of the way and has not been taken over yet.
+type predecessor struct {
+	db    *sql.DB
+	aside string // where it is now; empty if it was deleted
+	why   string
+	next  int64 // id after its newest batch; 0: not known
+}
+
+// attach opens the file at the path, makes it if it is not there, and takes a predecessor over.
+func (j *Journal) attach() error {
+	if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	lock := j.lock
+	if lock == nil || !isAt(lock, j.path+".lock") {
+		var err error
+		if lock, err = lockFile(j.path + ".lock"); err != nil {
+			return fmt.Errorf("journal %s: %w", j.path, err)
+		}
+	}
+	st, err := openStore(j.path, j.opts.Archive)
+	if isFull(err) && os.Remove(j.path+".reserve") == nil {
+		st, err = openStore(j.path, j.opts.Archive)
+	}
+	if isDamaged(err) && j.opts.Recover && j.old == nil {
+		j.log.Error("the journal is damaged", "path", j.path, "err", err)
+		if j.old, err = setAside(j.path, damaged); err == nil {
+			st, err = openStore(j.path, j.opts.Archive)
+		}
+	}
+	unlock := func() {
+		if lock != j.lock {
+			lock.Close()
+		}
+	}
+	if err != nil {
+		unlock()
+		return err
+	}
+	fail := func(err error) error {
+		st.close()
+		unlock()
+		return explain(j.path, err)
+	}
+	if j.old != nil {
+		if err := j.takeOver(st); err != nil {
+			return fail(err)
+		}
+	}
+	db, err := open(j.path, 4, "query_only(true)")
+	if err != nil {
+		return fail(err)
+	}
+	if j.age == nil {
+		if err := j.beginAge(st, j.now()); err != nil {
+			db.Close()
+			return fail(err)
+		}
+	} else {
+		j.marked = j.now() - markEvery
+	}
+	if j.lock != nil && j.lock != lock {
+		j.lock.Close()
+	}
+	j.lock, j.st = lock, st
+	j.tally.Lock()
+	j.mu.Lock()
+	j.writer = st.db
+	j.sent, j.sentDirty, j.unsent, j.broken = st.sent, false, st.unsent, ""
+	j.mu.Unlock()
+	j.tally.Unlock()
+	if old := j.Reader.db.Swap(db); old != nil {
+		old.Close()
+	}
+	if j.old != nil {
+		j.old.db.Close()
+		j.old = nil
+	}
+	j.rememberGap()
+	return nil
+}
+
+// isAt tells if a path leads to an open file.
+func isAt(f *os.File, path string) bool {
+	a, err := f.Stat()
+	b, err2 := os.Stat(path)
+	return err == nil && err2 == nil && os.SameFile(a, b)
+}
+
+// setAside moves a damaged file out of the way and opens it there for what can be read.
+func setAside(path, why string) (*predecessor, error) {
+	aside, err := MoveAside(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal %s is damaged and cannot be moved aside: %w", path, err)
+	}
+	db, err := open(aside, 1, "query_only(true)")
+	return &predecessor{db: db, aside: aside, why: why}, err
+}
+
+// unfit tells why the file can be used no longer, "" if it can.
+func (j *Journal) unfit() string {
+	if j.st == nil {
+		return ""
+	}
+	j.mu.Lock()
+	why := j.broken
+	j.mu.Unlock()
+	if why == "" && j.st.gone() {
+		why = "the file was deleted or replaced while in use"
+	}
+	return why
+}
+
+// gone tells if the path leads to another file than the open one, or to none.
+func (s *store) gone() bool {
+	now, err := os.Stat(s.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, s.file)
+}
+
+// renew begins a new file in the place of one that is unfit.
+func (j *Journal) renew(why string) error {
+	j.log.Error("the journal is given up and a new one begun", "path", j.path, "reason", why)
+	deleted := j.st.gone()
+	aside, err := MoveAside(j.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("journal %s cannot be moved aside: %w", j.path, err)
+	}
+	if deleted && aside != "" {
+		j.log.Warn("what lay in its place was moved aside, too", "to", aside)
+		aside = ""
+	}
+	j.old = &predecessor{db: j.st.db, aside: aside, why: why, next: j.st.next}
+	j.st.closeStatements()
+	j.st = nil
+	return j.attach()
+}
+
+// takeOver copies from the predecessor what is not sent and can be read, and the small tables. What the
+// new file does not hold is recorded as a gap.
+func (j *Journal) takeOver(st *store) error {
+	old := j.old
+	from := &Reader{path: j.path}
+	from.db.Store(old.db)
+	sent, next := int64(0), old.next
+	if j.age != nil { // it was open
+		sent, _ = j.cursor()
+	} else if err := old.db.QueryRow("SELECT value FROM state WHERE key='sent'").Scan(&sent); err != nil {
+		sent = 0 // all is sent once more
+	}
+	if next == 0 {
+		if err := old.db.QueryRow("SELECT max(id) FROM batches").Scan(&next); err != nil {
+			next = sent // nothing can be read
+		}
+		next++
+	}
+	st.next = max(st.next, next)
+	st.sent = st.next - 1
+	if err := st.saveSent(st.sent); err != nil {
+		return err
+	}
+	var whole gap // all that was there
+	if old.aside == "" || !j.opts.Archive {
+		whole = extent(old.db)
+	}
+	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed"} {
+		copyTable(st.db, old.db, table)
+	}
+	damage := &DamageError{}
+	if !j.opts.Archive {
+		if err := st.appendAll(from, sent, next-1, damage, j.opts.Clock()); err != nil {
+			return err
+		}
+	}
+	text := fmt.Sprintf("%s; %d lines that were not yet sent were taken over", old.why, st.unsent.lines)
+	if old.aside != "" {
+		text += "; the rest is in " + old.aside
+	}
+	if damage.Batches > 0 {
+		lines := damage.Batches
+		if st.unsent.batches > 0 { // what they held is not known; as many as the others
+			lines *= max(1, st.unsent.lines/st.unsent.batches)
+		}
+		text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of about %d lines", damage.Batches, lines)
+		j.lost.Add(uint64(lines))
+		whole.lines = max(whole.lines, st.unsent.lines+lines)
+	}
+	missing := gap{whole.from, whole.to, whole.lines - st.unsent.lines}
+	if old.aside == "" && j.opts.Archive {
+		j.lost.Add(uint64(max(missing.lines, 0)))
+	}
+	if missing.lines > 0 {
+		if err := st.addGap(missing, text, j.opts.Clock()); err != nil {
+			return err
+		}
+	}
+	j.log.Error("a new journal is begun", "path", j.path, "reason", old.why, "lines_taken_over", st.unsent.lines, "lines_missing", missing.lines, "aside", old.aside)
+	missing.lines = max(missing.lines, 0)
+	j.replaced = append(j.replaced, replacement{missing, text})
+	return nil
+}
+
+// appendAll copies the batches of another file with after < id ≤ upTo, as many as can be read.
+func (s *store) appendAll(from *Reader, after, upTo int64, damage *DamageError, now int64) error {
+	var tx *sql.Tx
+	var size int
+	commit := func() error {
+		if tx == nil {
+			return nil
+		}
+		err := tx.Commit()
+		tx, size = nil, 0
+		return err
+	}
+	err := from.each(context.Background(), after, upTo, damage, nil, func(b *Batch) (err error) {
+		if tx == nil {
+			if tx, err = s.db.Begin(); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Stmt(s.insert).Exec(s.next, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate); err != nil {
+			return err
+		}
+		s.next++
+		s.unsent = backlogCount{s.unsent.batches + 1, s.unsent.lines + b.Lines, s.unsent.bytes + int64(len(b.Deflate))}
+		if size += len(b.Deflate); size < walPages*4096/2 {
+			return nil
+		}
+		return commit()
+	})
+	if err != nil {
+		if tx != nil {
+			tx.Rollback()
+		}
+		return err
+	}
+	return commit()
+}
+
+// replacement is what must be told of a new file once recording goes on.
+type replacement struct {
+	missing gap
+	text    string
+}
+
+// tellReplaced records that the file is a new one.
+func (j *Journal) tellReplaced() {
+	for _, r := range j.replaced {
+		j.gapEvent(r.missing, r.text)
+	}
+	j.replaced = nil
+}
+
+// extent is what a file holds, as far as it can be told in a moment.
+func extent(db *sql.DB) (g gap) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	err := db.QueryRowContext(ctx, "SELECT ifnull(sum(lines),0), ifnull(min(first_ns),0), ifnull(max(last_ns),0) FROM batches").Scan(&g.lines, &g.from, &g.to)
+	if err != nil { // too much, or damaged: one line a batch at least
+		db.QueryRow("SELECT max(id)-min(id)+1 FROM batches").Scan(&g.lines)
+		db.QueryRow("SELECT first_ns FROM batches ORDER BY id LIMIT 1").Scan(&g.from)
+		db.QueryRow("SELECT last_ns FROM batches ORDER BY id DESC LIMIT 1").Scan(&g.to)
+	}
+	return g
+}
+
+// copyTable copies the rows of a small table, as many as can be read.
+func copyTable(to, from *sql.DB, table string) {
+	rows, err := from.Query("SELECT * FROM " + table)
+	if err != nil {
+		return
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return
+	}
+	values, places := make([]any, len(columns)), make([]any, len(columns))
+	insert := "INSERT OR IGNORE INTO " + table + " VALUES (?"
+	for i := range values {
+		places[i] = &values[i]
+		if i > 0 {
+			insert += ",?"
+		}
+	}
+	tx, err := to.Begin()
+	if err != nil {
+		return
+	}
+	defer tx.Rollback()
+	for rows.Next() {
+		if rows.Scan(places...) != nil {
+			break
+		}
+		if _, err := tx.Exec(insert+")", values...); err != nil {
+			return
+		}
+	}
+	tx.Commit()
+}
+
+// gapFile keeps the count of what was lost while the recording is stopped, so that it outlives a kill
+// also where the disk takes nothing more: its one block is written in place.
+type gapFile struct {
+	f    *os.File // nil: without it a kill loses the count
+	last gap      // what is in it
+}
+
+const gapFileSize = 4096
+
+// open opens the file, or makes it with its block on disk, and reads the count that another process has left.
+func (f *gapFile) open(path string) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return
+	}
+	if i, err := file.Stat(); err == nil && i.Size() < gapFileSize {
+		_, err = file.WriteAt(make([]byte, gapFileSize), 0)
+		if err = errors.Join(err, file.Sync()); err != nil {
+			file.Close()
+			os.Remove(path)
+			return
+		}
+	}
+	f.f = file
+	var b [28]byte
+	if _, err := file.ReadAt(b[:], 0); err == nil && binary.LittleEndian.Uint32(b[24:]) == crc32.ChecksumIEEE(b[:24]) {
+		f.last = gap{int64(binary.LittleEndian.Uint64(b[:])), int64(binary.LittleEndian.Uint64(b[8:])), int(binary.LittleEndian.Uint64(b[16:]))}
+	}
+}
+
+// save writes the count. It reaches the disk in the kernel's own time: a kill loses nothing, a power
+// cut the last seconds.
+func (f *gapFile) save(g gap) {
+	if f.f == nil || g == f.last {
+		return
+	}
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, 28), uint64(g.from))
+	b = binary.LittleEndian.AppendUint64(b, uint64(g.to))
+	b = binary.LittleEndian.AppendUint64(b, uint64(g.lines))
+	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	if _, err := f.f.WriteAt(b, 0); err == nil { // there is nothing else to do where this fails
+		f.last = g
+	}
+}
+
+// rememberGap opens the file of the count. What is in it is recorded now, or with what follows when
+// recording begins: the process before could not.
+func (j *Journal) rememberGap() {
+	j.gapMu.Lock()
+	defer j.gapMu.Unlock()
+	if j.gapFile.f != nil {
+		return
+	}
+	j.gapFile.open(j.path + ".gap")
+	g := j.gapFile.last
+	if g.lines == 0 {
+		return
+	}
+	const why = "recording had stopped when the agent was ended"
+	if j.st != nil && j.st.addGap(g, why, j.opts.Clock()) == nil {
+		j.gapFile.save(gap{})
+		j.replaced = append(j.replaced, replacement{g, why})
+		return
+	}
+	j.mu.Lock()
+	j.gap.add(g.from, g.to, g.lines)
+	j.mu.Unlock()
+}

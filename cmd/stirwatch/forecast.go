@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/dynamics/score"
+)
+
+func forecastCommand() *cobra.Command {
+	var modelPath, out, inputs, units string
+	var horizons, rows []string
+	var open bool
+	c := &cobra.Command{
+		Use:   "forecast -m MODEL.json RUN.csv...",
+		Short: "Forecast from every row of recorded runs, as CSV",
+		Long: `Forecast starts from every row above 200 °C of the active segment and writes
+log,t_index,horizon,forecast,lower,upper: the file's name without extension, the 0-based data row
+of the origin (no temperature after it is used), the horizon in seconds, the forecast and its
+95 % interval in °C. With --open-loop, rows of horizon 0 hold one simulation over each active
+segment that uses no temperature after the first.`,
+		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
+  stirwatch forecast -m model.json --inputs held --horizons 10s,60s build.csv
+  stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, units)
+			if err != nil {
+				return err
+			}
+			w, done, err := output(cmd, out)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, done()) }()
+			fw := score.NewForecastWriter(w)
+			for _, r := range runs {
+				from, to, err := r.segment(m, segments)
+				if err != nil {
+					return err
+				}
+				write := func(row score.Row) {
+					row.Origin, row.Target = r.row(row.Origin), r.row(row.Target)
+					fw.Write(r.Name, row)
+				}
+				if err := score.ForecastRun(m, &r.Run, way, hs, from, to, write); err != nil {
+					return err
+				}
+				if open {
+					if err := score.OpenLoop(m, &r.Run, from, to, write); err != nil {
+						return err
+					}
+				}
+			}
+			return fw.Flush()
+		},
+	}
+	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &units)
+	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
+	return c
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/score"
+)
+
+func scoreCommand() *cobra.Command {
+	var modelPath, inputs, units string
+	var horizons, rows []string
+	c := &cobra.Command{
+		Use:   "score -m MODEL.json RUN.csv...",
+		Short: "Tell how well a model forecasts recorded runs",
+		Long: `Score forecasts from every row above 200 °C of the active segment and prints root mean square
+error, mean absolute error, bias, skill against persistence and against "temperature = set-point",
+and how many of the 95 % intervals hold: over all rows, and over windows without a change of phase.
+A run that the model was learned from is marked: its figures prove nothing.`,
+		Example: `  stirwatch score -m model.json wednesday.csv
+  stirwatch score -m model.json --inputs held wednesday.csv`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, units)
+			if err != nil {
+				return err
+			}
+			var all []model.Skill
+			for _, r := range runs {
+				from, to, err := r.segment(m, segments)
+				if err != nil {
+					return err
+				}
+				s, err := score.Score(m, &r.Run, way, hs, from, to)
+				if err != nil {
+					return err
+				}
+				all = append(all, s...)
+			}
+			fmt.Fprint(cmd.OutOrStdout(), model.SkillTable(all))
+			return nil
+		},
+	}
+	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &units)
+	return c
+}
+
+func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]string, units *string) {
+	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
+	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured), held (frozen) or plan (feed, path and stops)")
+	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
+	rowsFlag(c, rows)
+	unitsFlag(c, units)
+}
+
+func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, units string) (m *model.Model, way filter.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
+	fail := func(err error) (*model.Model, filter.Way, []float64, []*recorded, map[string][2]int, error) {
+		return nil, 0, nil, nil, nil, err
+	}
+	if m, err = model.Load(modelPath); err != nil {
+		return fail(err)
+	}
+	if way, err = filter.ParseWay(inputs); err != nil {
+		return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
+	}
+	if hs, err = parseHorizons(horizons); err != nil {
+		return fail(err)
+	}
+	if segments, err = parseRows(rows); err != nil {
+		return fail(err)
+	}
+	if runs, err = readRuns(cmd.ErrOrStderr(), paths, units, m.Channels()); err != nil {
+		return fail(err)
+	}
+	for _, r := range runs {
+		if why := m.LearnedFrom(r.Source()); why != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
+		}
+	}
+	for _, r := range runs {
+		if err := r.brings(m); err != nil {
+			return fail(err)
+		}
+	}
+	if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
+		return fail(err)
+	}
+	return m, way, hs, runs, segments, nil
+}
+
+// parseHorizons reads rising times, in s.
+func parseHorizons(horizons []string) (hs []float64, err error) {
+	for _, h := range horizons {
+		d, err := time.ParseDuration(strings.TrimSpace(h))
+		if err != nil || d <= 0 || d > time.Hour || len(hs) > 0 && d.Seconds() <= hs[len(hs)-1] {
+			return nil, coded{fmt.Errorf("--horizons %s: give rising times up to 1h, such as 1s,10s,60s", h), exitUsage}
+		}
+		hs = append(hs, d.Seconds())
+	}
+	if len(hs) == 0 {
+		return nil, coded{errors.New("--horizons: give at least one, such as 10s"), exitUsage}
+	}
+	return hs, nil
+}
