@@ -23,10 +23,12 @@ type Planner struct {
 	power, Speed int // places in the inputs
 	path, up     int // −1 where the model has none
 	contact      int // the same
+	feed         int // the same
 	u            []float64
 	offset       float64 // W, of the power from its working point at the start of a forecast, averaged
 	average      float64 // W, the same as it is observed; NaN out of contact
 	ripple       float64 // W, how far the present power is from the working point and the average
+	fed, fedNow  float64 // share of what is fed as usual, as the power follows it: in a forecast, and as it is observed
 	last         float64 // reading of the step before, °C
 	since        float64 // s, from the start
 	climbed      float64 // mm, in one go
@@ -36,11 +38,11 @@ type Planner struct {
 
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
-	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), path: m.InputIndex(model.PathVelocity), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), u: make([]float64, len(m.Inputs)), average: math.NaN()}
+	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), path: m.InputIndex(model.PathVelocity), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), u: make([]float64, len(m.Inputs)), average: math.NaN(), fedNow: 1}
 }
 
 // Forget forgets how far the power was from its working point.
-func (q *Planner) Forget() { q.average, q.ripple = math.NaN(), 0 }
+func (q *Planner) Forget() { q.average, q.ripple, q.fedNow = math.NaN(), 0, 1 }
 
 // Observe averages how far the power is from its working point. While the metal does not flow yet the power
 // is on its way there, so that what has been says less and the average is shorter.
@@ -49,7 +51,8 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 		q.average = math.NaN()
 		return
 	}
-	offset := u[q.power] - q.p.WorkingPower(math.Abs(u[q.Speed]), q.pathOf(u))
+	q.fedNow = q.follow(q.fedNow, u, dt)
+	offset := u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), q.pathOf(u), q.fedNow)
 	smooth := q.p.Smooth
 	if reading < phase.FlowsFrom {
 		smooth /= 4
@@ -67,7 +70,19 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 func (q *Planner) Start(u []float64, reading float64) {
 	copy(q.u, u)
 	q.last, q.since, q.climbed, q.slowly, q.lifted = reading, 0, 0, 0, false
-	q.offset = q.average
+	q.offset, q.fed = q.average, q.fedNow
+}
+
+// follow moves a share of what is fed by dt seconds at inputs u.
+func (q *Planner) follow(fed float64, u []float64, dt float64) float64 {
+	if q.feed < 0 {
+		return 1
+	}
+	to := 0.0
+	if u[q.feed] >= model.FeedsFrom {
+		to = 1
+	}
+	return fed - math.Expm1(-dt/model.FeedTime)*(to-fed)
 }
 
 func (q *Planner) pathOf(u []float64) float64 {
@@ -107,6 +122,7 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 		}
 	}
 	q.climb(dt)
+	q.fed = q.follow(q.fed, q.u, dt)
 	n := q.u[q.Speed]
 	if !(setPoint > 0) { // off: the spindle runs down and takes no power
 		q.u[q.Speed] = math.Copysign(max(0, math.Abs(n)-p.Slew*dt), n)
@@ -129,7 +145,7 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 		q.u[q.power] = p.Free * speed
 	case num.Finite(q.offset):
 		offset := q.offset*math.Exp(-q.since/p.Memory) + q.ripple*math.Exp(-q.since/p.Ripple)
-		q.u[q.power] = max(0, p.WorkingPower(speed, q.pathOf(q.u))+offset)
+		q.u[q.power] = max(0, p.PowerAt(speed, q.pathOf(q.u), q.fed)+offset)
 	}
 	return q.u
 }

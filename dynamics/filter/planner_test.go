@@ -91,3 +91,30 @@ func TestPlanKeepsContact(t *testing.T) {
 		t.Errorf("off: contact %g, %g W at %g rpm", q.u[q.contact], q.u[q.power], q.u[q.Speed])
 	}
 }
+
+// While nothing is fed the power goes to what pressing takes, and comes back with the feed.
+func TestPlanKnowsTheFeed(t *testing.T) {
+	q, u := planOf()
+	q.p.Idle = 6
+	q.feed = len(u)
+	u = append(u, 400)
+	q.u = make([]float64, len(u))
+	for range 100 {
+		q.Observe(1, 460, u, true)
+	}
+	q.Start(u, 475)
+	fed := append([]float64(nil), u...)
+	fed[q.feed] = 0
+	for range 40 {
+		q.Step(1, 475, fed, 475)
+	}
+	if got, want := q.u[q.power], 6*q.u[q.Speed]+600*math.Exp(-0.4); math.Abs(got-want) > 100 {
+		t.Errorf("%g W 40 s after the feed stopped, want %g", got, want)
+	}
+	for range 40 {
+		q.Step(1, 475, u, 475)
+	}
+	if got, want := q.u[q.power], q.p.WorkingPower(q.u[q.Speed], 500)+600*math.Exp(-0.8); math.Abs(got-want) > 100 {
+		t.Errorf("%g W 40 s after it went on, want %g", got, want)
+	}
+}

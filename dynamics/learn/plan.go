@@ -21,6 +21,9 @@ const slopeAtFirst = 8.0
 // freeRows are enough to tell what a free spin takes: the first seconds after a lift still rub.
 const freeRows = 20
 
+// idleRows are enough to tell what pressing takes while nothing is fed.
+const idleRows = 10
+
 // pressedFrom is the temperature in contact from which the power counts for the working point, °C.
 const pressedFrom = 300.0
 
@@ -36,7 +39,8 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	if s.Contact < 0 {
 		return nil
 	}
-	var speeds, slews, free []float64
+	feed := m.InputIndex(model.FeedVelocity)
+	var speeds, slews, free, idle []float64
 	type row struct{ n, p float64 }
 	var rows []row
 	contact := make([][]bool, len(all))
@@ -49,6 +53,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	for k, r := range all {
 		t := score.NewTrack(s, r)
 		contact[k] = make([]bool, len(r.Time))
+		unfed := 0.0 // s for which nothing is fed
 		for i := range r.Time {
 			n := math.Abs(r.U[speed][i])
 			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
@@ -61,7 +66,15 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 			if !contact[k][i] && n > freeFrom {
 				free = append(free, max(0, r.U[power][i])/n)
 			}
-			if contact[k][i] && r.Z[0][i] >= pressedFrom {
+			if feed < 0 || !(r.U[feed][i] < model.FeedsFrom) {
+				unfed = 0
+			} else if i > 0 {
+				unfed += r.Time[i] - r.Time[i-1]
+			}
+			if contact[k][i] && n > freeFrom && unfed > 2*model.FeedTime {
+				idle = append(idle, r.U[power][i]/n)
+			}
+			if contact[k][i] && r.Z[0][i] >= pressedFrom && unfed == 0 {
 				speeds = append(speeds, n)
 				rows = append(rows, row{n, r.U[power][i]})
 			}
@@ -94,6 +107,10 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	}
 	p.Power[0], p.Power[1] = powerMean-slopeAtFirst*speedMean, slopeAtFirst
 
+	if len(idle) >= idleRows {
+		slices.Sort(idle)
+		p.Idle = max(0, idle[len(idle)/2])
+	}
 	p.Free = known.Free
 	if len(free) >= freeRows || p.Free == 0 && len(free) > 0 {
 		slices.Sort(free)

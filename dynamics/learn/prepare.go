@@ -25,7 +25,11 @@ type problem struct {
 	runs    []*runs.Run       // active rows, columns of the draft
 	draft   *model.Model      // with all candidates that have data
 	without map[string]string // by [model.CandidateName] of the others: what input it lacks
+	planned []string          // symbols of the inputs that a plan needs, of those that have data
 }
+
+// ofPlans are the inputs that say how a build goes on.
+var ofPlans = []string{model.SpindlePower, model.SpindleSpeed, model.PathVelocity, model.FeedVelocity, model.ZVelocity}
 
 // tell reports that a stage begins.
 func (p *problem) tell(s Stage, text string) { p.report(Progress{Stage: s, Text: text}) }
@@ -181,7 +185,14 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	if lacking != nil {
 		return nil, lacking
 	}
-	prune(p.draft)
+	if h.Plan != nil {
+		for _, in := range h.Inputs {
+			if slices.Contains(ofPlans, in.Is) && without[in.Symbol] == "" && slices.Contains(o.Inputs, in.Is) {
+				p.planned = append(p.planned, in.Symbol)
+			}
+		}
+	}
+	p.prune(p.draft)
 	for _, r := range active {
 		c, err := r.For(p.draft)
 		if err != nil {
@@ -284,9 +295,9 @@ func (p *problem) warmEnough(active []*runs.Run) error {
 	return nil
 }
 
-// prune takes out of m what no term needs: states without effect on an output, definitions,
-// parameters and inputs.
-func prune(m *model.Model) {
+// prune takes out of m what neither a term nor the plan needs: states without effect on an output,
+// definitions, parameters and inputs.
+func (p *problem) prune(m *model.Model) {
 	uses := map[string]bool{}
 	let := map[string]*expr.Node{}
 	for _, d := range m.Definitions {
@@ -312,6 +323,9 @@ func prune(m *model.Model) {
 	}
 	for _, o := range m.Outputs {
 		mark(o.State)
+	}
+	for _, symbol := range p.planned {
+		mark(symbol)
 	}
 	if m.DeadTime != "" {
 		mark(m.DeadTime)
