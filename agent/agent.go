@@ -208,10 +208,10 @@ func (a *Agent) tick(now int64) {
 	if !a.gather(now) {
 		return
 	}
+	contact := a.phases.step(a.dt, a.frame)
 	if a.estimator != nil {
-		a.estimator.step(a.dt, a.frame) // predict, fuse, forecast
+		a.estimator.step(a.dt, a.frame, contact) // predict, fuse, forecast
 	}
-	a.phases.step(a.dt, a.frame, a.estimator)
 	a.watch.judge(a.dt, a.frame, a.estimator)
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)

@@ -61,6 +61,7 @@ type estimator struct {
 	model    *model.Model
 	filter   *filter.Estimator
 	in, out  []signal
+	pressed  int             // place of contact among the inputs, −1 where it is none
 	setPoint signal          // of the machine's own controller; the forecast follows what it will do
 	aim      float64         // its present value, NaN where it is not known
 	scenario filter.Scenario // what is expected to come: path and feed stay, the machine's controller acts
@@ -92,7 +93,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		model: m, filter: filter.New(m),
 		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
 		told: make([]innovation, len(m.Outputs)),
-		aim:  math.NaN(),
+		aim:  math.NaN(), pressed: m.InputIndex(model.Contact),
 	}
 	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }}
 	need := func(name, unitName string, must bool) (signal, error) {
@@ -140,10 +141,14 @@ const whyAhead = 30.0
 // forecastAge is how old a forecast may grow while nothing is measured.
 const forecastAge = time.Second
 
-// step predicts over dt, fuses what is new in the frame, and renews the forecast. It does not allocate.
-func (e *estimator) step(dt time.Duration, f *sensors.Frame) {
+// step predicts over dt, fuses what is new in the frame, and renews the forecast. contact tells whether the
+// tool presses on the build, NaN where nothing tells. It does not allocate.
+func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	for i := range e.in {
 		e.u[i] = e.in[i].value(f)
+	}
+	if e.pressed >= 0 {
+		e.u[e.pressed] = contact
 	}
 	fresh := false
 	for i := range e.out {

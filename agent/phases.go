@@ -8,11 +8,13 @@ import (
 	"stirwatch/sensors"
 )
 
-// phases tells from each frame what the machine is doing, and when a run begins and ends.
+// phases tells from each frame whether the tool presses on the build, what the machine is doing, and when a
+// run begins and ends.
 type phases struct {
 	phase.Detector
-	speed, path, tool signal
-	change            phase.Run // what the last frame did to the run
+	contact                      phase.Contact
+	speed, power, up, path, tool signal
+	change                       phase.Run // what the last frame did to the run
 }
 
 func newPhases(reg *sensors.Registry) (p phases, err error) {
@@ -22,6 +24,8 @@ func newPhases(reg *sensors.Registry) (p phases, err error) {
 		unit string
 	}{
 		{&p.speed, sensors.SpindleSpeed, "rpm"},
+		{&p.power, sensors.SpindlePower, "W"},
+		{&p.up, sensors.ZVelocity, "mm/min"},
 		{&p.path, sensors.PathVelocity, "mm/min"},
 		{&p.tool, sensors.ToolTemperature, "°C"},
 	} {
@@ -32,13 +36,16 @@ func newPhases(reg *sensors.Registry) (p phases, err error) {
 	return p, nil
 }
 
-// step takes the frame dt after the last one; contact is told by the model where there is one.
-func (p *phases) step(dt time.Duration, f *sensors.Frame, e *estimator) {
-	contact := math.NaN()
-	if e != nil {
-		contact = e.filter.Contact()
+// step takes the frame dt after the last one, and gives contact: NaN where neither speed nor power is
+// measured.
+func (p *phases) step(dt time.Duration, f *sensors.Frame) (contact float64) {
+	speed := p.speed.value(f)
+	contact = math.NaN()
+	if p.speed.known && p.power.known {
+		contact = p.contact.Step(dt.Seconds(), speed, p.power.value(f), p.up.value(f))
 	}
 	p.change = p.Detector.Step(dt.Seconds(), phase.Signals{
-		Speed: p.speed.value(f), Contact: contact, Path: p.path.value(f), Temperature: p.tool.value(f),
+		Speed: speed, Contact: contact, Path: p.path.value(f), Temperature: p.tool.value(f),
 	})
+	return contact
 }

@@ -89,9 +89,11 @@ func TestPhaseIsSeen(t *testing.T) {
 		tool, speed, path float64
 		want              phase.Phase
 	}{{300, 0, 0, phase.Stopped}, {300, 400, 0, phase.WarmUp}, {450, 400, 0, phase.Prime}, {450, -400, 20, phase.Deposit}} {
-		at := 1000*second + int64(i)*second
-		put(a, at, c.tool, 4, c.speed, c.path, 9, 475) // path in in/min
-		a.tick(at)
+		for k := range int64(20) { // a spindle takes its time
+			at := 1000*second + (20*int64(i)+k)*second
+			put(a, at, c.tool, 4, c.speed, c.path, 9, 475) // path in in/min
+			a.tick(at)
+		}
 		a.Snapshot(&s)
 		if s.Phase != c.want {
 			t.Errorf("%+v: %v", c, s.Phase)

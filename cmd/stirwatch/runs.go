@@ -49,8 +49,9 @@ func (r *recorded) segment(m *model.Model, segments map[string][2]int) (from, to
 
 // brings tells if the run has every input that the model needs.
 func (r *recorded) brings(m *model.Model) error {
-	for i, in := range m.Inputs {
-		if in.Default == nil && !slices.ContainsFunc(r.U[i], func(v float64) bool { return v == v }) {
+	for _, in := range m.Channels().Inputs {
+		i := slices.Index(r.Inputs, in.Name)
+		if in.Default == nil && (i < 0 || !slices.ContainsFunc(r.U[i], func(v float64) bool { return v == v })) {
 			return fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
 		}
 	}

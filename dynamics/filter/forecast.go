@@ -128,6 +128,10 @@ func (e *Estimator) inputDrives(d []float64, from, to, _ float64) {
 	e.r.Drive(d, e.inputsAt(ahead-e.dead))
 }
 
+// momentary is for how long a vertical velocity is expected to go on where nobody says how it will, s: a
+// layer's step takes that long, and a retreat is longer but soon over.
+const momentary = 2.0
+
 // planDrives are those by the plan.
 func (e *Estimator) planDrives(d []float64, from, to, reading float64) {
 	ahead := (from + to) / 2
@@ -136,7 +140,11 @@ func (e *Estimator) planDrives(d []float64, from, to, reading float64) {
 		return
 	}
 	at := ahead - e.dead
-	e.r.Drive(d, e.plan.Step(at-e.planNow, reading, e.inputsAt(at), e.scenario.SetPoint(at)))
+	u := e.inputsAt(at)
+	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > momentary {
+		u[e.plan.up] = 0
+	}
+	e.r.Drive(d, e.plan.Step(at-e.planNow, reading, u, e.scenario.SetPoint(at)))
 	e.planNow = at
 }
 

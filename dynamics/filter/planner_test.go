@@ -9,11 +9,11 @@ import (
 
 func planOf() (*Planner, []float64) {
 	m := &model.Model{
-		Inputs: []model.Input{{Name: model.SpindlePower, Unit: "W"}, {Name: model.SpindleSpeed, Unit: "rpm"}, {Name: model.PathVelocity, Unit: "mm/min"}, {Name: model.ZVelocity, Unit: "mm/min"}},
+		Inputs: []model.Input{{Name: model.SpindlePower, Unit: "W"}, {Name: model.SpindleSpeed, Unit: "rpm"}, {Name: model.PathVelocity, Unit: "mm/min"}, {Name: model.ZVelocity, Unit: "mm/min"}, {Name: model.Contact, Unit: "1"}},
 		Plan: &model.Plan{RateGain: 0.4, ErrorGain: 0.4, Min: 300, Max: 450, Slew: 50, Power: [3]float64{3000, 10, 1},
 			Smooth: 20, Memory: 100, Ripple: 5, Free: 4, Rows: 100},
 	}
-	return NewPlanner(m), []float64{3000 + 10*400 + 500 + 600, 400, 500, 0} // 600 W more than usual
+	return NewPlanner(m), []float64{3000 + 10*400 + 500 + 600, 400, 500, 0, 1} // 600 W more than usual
 }
 
 // The controller turns the speed, within its limits; the power follows and returns to what is usual.
@@ -39,25 +39,82 @@ func TestPlanFollowsTheController(t *testing.T) {
 	}
 }
 
-// A tool that moves up leaves the build: from then on the spindle takes what a free spin takes.
-func TestPlanKnowsALift(t *testing.T) {
+// climb steps a planner through seconds of a vertical velocity (mm/min) and gives the power and whether there
+// is contact.
+func climb(q *Planner, u []float64, velocity, seconds float64) (power, contact float64) {
+	moved := append([]float64(nil), u...)
+	moved[3] = velocity
+	for range int(10 * seconds) {
+		q.Step(0.1, 475, moved, 475)
+	}
+	return q.u[q.power], q.u[q.contact]
+}
+
+// A retreat and a slow climb leave the build: from then on the spindle takes what a free spin takes. The step of
+// a layer, and a spiral, do not.
+func TestPlanTellsALayerFromALift(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		velocity, seconds float64
+		lifts             bool
+	}{
+		{"layer", 100, 1.2, false}, {"fast layer", 120, 1.5, false}, {"retreat", 100, 6, true},
+		{"slow climb", 15, 10, true}, {"spiral", 3, 60, false}, {"down", -100, 6, false},
+	} {
+		q, u := planOf()
+		for range 100 {
+			q.Observe(1, 460, u, true)
+		}
+		q.Start(u, 475)
+		climb(q, u, c.velocity, c.seconds)
+		power, contact := climb(q, u, 0, 1) // it stands still, up there
+		if c.lifts != (contact == 0) || c.lifts != (power == 4*q.u[q.Speed]) || !c.lifts && power < 5000 {
+			t.Errorf("%s: contact %g, %g W at %g rpm", c.name, contact, power, q.u[q.Speed])
+		}
+	}
+}
+
+// Two steps of a layer with a pause are no retreat, and a spindle that is switched off keeps its contact.
+func TestPlanKeepsContact(t *testing.T) {
 	q, u := planOf()
+	q.Start(u, 475)
+	for range 5 {
+		climb(q, u, 100, 1.2)
+		if _, contact := climb(q, u, 0, 5); contact != 1 {
+			t.Fatal("layers leave the build")
+		}
+	}
+	for range 60 {
+		q.Step(1, 475, u, 0)
+	}
+	if q.u[q.contact] != 1 || q.u[q.power] != 0 || q.u[q.Speed] != 0 {
+		t.Errorf("off: contact %g, %g W at %g rpm", q.u[q.contact], q.u[q.power], q.u[q.Speed])
+	}
+}
+
+// While nothing is fed the power goes to what pressing takes, and comes back with the feed.
+func TestPlanKnowsTheFeed(t *testing.T) {
+	q, u := planOf()
+	q.p.Idle = 6
+	q.feed = len(u)
+	u = append(u, 400)
+	q.u = make([]float64, len(u))
 	for range 100 {
 		q.Observe(1, 460, u, true)
 	}
 	q.Start(u, 475)
-	q.Step(1, 475, u, 475)
-	if q.u[q.power] < 5000 {
-		t.Fatalf("power %g W in contact", q.u[q.power])
+	fed := append([]float64(nil), u...)
+	fed[q.feed] = 0
+	for range 40 {
+		q.Step(1, 475, fed, 475)
 	}
-	lift := append([]float64(nil), u...)
-	lift[3] = 100
-	q.Step(1, 475, lift, 475)
-	if got, want := q.u[q.power], 4*q.u[q.Speed]; got != want {
-		t.Errorf("power %g W when lifted, want %g", got, want)
+	if got, want := q.u[q.power], 6*q.u[q.Speed]+600*math.Exp(-0.4); math.Abs(got-want) > 100 {
+		t.Errorf("%g W 40 s after the feed stopped, want %g", got, want)
 	}
-	q.Step(1, 475, u, 475) // it stands still, up there
-	if got, want := q.u[q.power], 4*q.u[q.Speed]; got != want {
-		t.Errorf("power %g W after the lift, want %g", got, want)
+	for range 40 {
+		q.Step(1, 475, u, 475)
+	}
+	if got, want := q.u[q.power], q.p.WorkingPower(q.u[q.Speed], 500)+600*math.Exp(-0.8); math.Abs(got-want) > 100 {
+		t.Errorf("%g W 40 s after it went on, want %g", got, want)
 	}
 }

@@ -34,7 +34,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 		}
 	}
 	if p.h.Plan != nil {
-		m.Plan = learnPlan(m, all)
+		m.Plan = learnPlan(m, p.h.Plan, all)
 	}
 	m.Hypotheses = p.h.Text()
 	m.Provenance = model.Provenance{Learned: p.o.Date}

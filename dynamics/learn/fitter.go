@@ -12,6 +12,7 @@ import (
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/system"
+	"stirwatch/sensors/unit"
 )
 
 // What a fit weighs: errors of forecasts at these horizons in units of scale, and of a simulation
@@ -22,7 +23,8 @@ var fitHorizons = []struct{ at, scale float64 }{
 
 const (
 	openScale   = 13.0  // K
-	priorRows   = 2.0   // the starting values weigh as much as so many rows
+	startRows   = 2.0   // a number that is its width away from its starting value costs as much as so many rows
+	priorRows   = 300.0 // and one that is a standard deviation away from what is known of it: errors are correlated over minutes
 	blockSpan   = 120.0 // s within which residuals are correlated: two longest horizons
 	hopeless    = 1e6   // squared error of a forecast that is no number
 	origins     = 90    // forecasts per run and fit from warm rows
@@ -41,11 +43,12 @@ type fitter struct {
 	free   []int     // parameters that are learned
 	hidden []int     // states whose start is fitted by run
 	vary   []int     // what a fit moves: places of free, then of the starts by run, behind the parameters
-	prior  []float64 // by vary: its starting value
+	prior  []float64 // by vary: its starting value, or what is known of it
 	width  []float64 // and how far from it is far
+	pulls  []float64 // rows that being so far away costs
 	lo     []float64
 	hi     []float64
-	ridge  float64 // weight of the starting values
+	ridge  float64 // what a row costs
 
 	halved    int  // how often the steps of integration are halved
 	simulated bool // whether the runs hold drives and simulation of the parameters at hand
@@ -56,12 +59,14 @@ func newFitter(s *system.System, runs []*fitRun) *fitter {
 	for _, i := range s.Free {
 		lo, hi := bounds(s.Model, i)
 		f.lo, f.hi = append(f.lo, lo), append(f.hi, hi)
-		f.prior = append(f.prior, s.Theta[i])
-		width := (hi - lo) / 2
+		prior, width, pulls := s.Theta[i], (hi-lo)/2, startRows
 		if math.IsInf(hi, 1) {
 			width = max(s.Theta[i], 1e-12)
 		}
-		f.width = append(f.width, width)
+		if p, u := priorOf(s.Model, i); p != nil {
+			prior, width, pulls = u.SI(p.Value), u.Scale*p.SD, priorRows
+		}
+		f.prior, f.width, f.pulls = append(f.prior, prior), append(f.width, width), append(f.pulls, pulls)
 	}
 	f.vary = slices.Clone(f.free)
 	f.hidden = hiddenStates(s)
@@ -70,7 +75,7 @@ func newFitter(s *system.System, runs []*fitRun) *fitter {
 		for h, i := range f.hidden {
 			sd := math.Sqrt(s.StartVar[i])
 			f.vary = append(f.vary, s.NP+k*len(f.hidden)+h)
-			f.prior, f.width = append(f.prior, 0), append(f.width, sd)
+			f.prior, f.width, f.pulls = append(f.prior, 0), append(f.width, sd), append(f.pulls, startRows)
 			f.lo, f.hi = append(f.lo, -farStart*sd), append(f.hi, farStart*sd)
 		}
 	}
@@ -268,9 +273,10 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normalEquations {
 	}
 	for i, p := range all {
 		r := (theta[p] - f.prior[i]) / f.width[i]
-		total.cost += f.ridge * r * r
-		total.g[i] += f.ridge * r / f.width[i]
-		total.a[i*len(all)+i] += f.ridge / (f.width[i] * f.width[i])
+		ridge := f.ridge * f.pulls[i]
+		total.cost += ridge * r * r
+		total.g[i] += ridge * r / f.width[i]
+		total.a[i*len(all)+i] += ridge / (f.width[i] * f.width[i])
 	}
 	return total
 }
@@ -363,9 +369,9 @@ func (f *fitter) begin(starts []map[string]float64) {
 	}
 }
 
-// startWeight is what the starting values weigh at theta.
-func (f *fitter) startWeight(theta []float64) float64 {
-	return priorRows / f.rows() * min(1, f.data(theta))
+// rowWeight is what a row costs at theta: the unit of pulls.
+func (f *fitter) rowWeight(theta []float64) float64 {
+	return min(1, f.data(theta)) / f.rows()
 }
 
 // judge gives the normal equations of the data at theta, and the standard errors. Where they cannot tell all parameters
@@ -380,9 +386,9 @@ func (f *fitter) judge(theta []float64) (q *normalEquations, se []float64) {
 
 // weighStart adds to q what the starting values tell.
 func (f *fitter) weighStart(q *normalEquations, theta []float64) {
-	ridge := f.startWeight(theta)
+	ridge := f.rowWeight(theta)
 	for i, w := range f.width[:len(f.free)] {
-		q.a[i*len(f.free)+i] += ridge / (w * w)
+		q.a[i*len(f.free)+i] += ridge * f.pulls[i] / (w * w)
 	}
 }
 
@@ -407,9 +413,21 @@ func (f *fitter) data(theta []float64) float64 {
 func (f *fitter) pull(theta []float64) (cost float64) {
 	for i, p := range f.vary {
 		r := (theta[p] - f.prior[i]) / f.width[i]
-		cost += f.ridge * r * r
+		cost += f.ridge * f.pulls[i] * r * r
 	}
 	return cost
+}
+
+// priorOf is what is known beforehand of parameter i, nil if nothing, and its unit; a coefficient's has no
+// offset.
+func priorOf(m *model.Model, i int) (*model.Prior, unit.Unit) {
+	if i < len(m.Parameters) {
+		return m.Parameters[i].Prior, expr.MustUnit(m.Parameters[i].Unit)
+	}
+	t := &m.Terms[i-len(m.Parameters)]
+	u := expr.MustUnit(t.Unit)
+	u.Offset = 0
+	return t.Prior, u
 }
 
 // bounds are those of a parameter in SI units; a coefficient ends at 0 and at its max, if it has one.

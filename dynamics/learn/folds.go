@@ -120,7 +120,7 @@ func (p *problem) toggled(m *model.Model, state, name string) (*model.Model, boo
 		has := slices.ContainsFunc(m.Terms, func(t model.Term) bool { return t.State == h.Of && t.Name == h.Name })
 		return has != (h.Of == state && h.Name == name)
 	})
-	prune(d)
+	p.prune(d)
 	for i := range d.Parameters {
 		if p := m.ParameterNamed(d.Parameters[i].Name); p != nil {
 			d.Parameters[i].Value = p.Value
@@ -153,7 +153,7 @@ func (p *problem) planFrom(m *model.Model, masks [][]bool) (*model.Plan, error) 
 			seen = append(seen, r.Only(masks[i]))
 		}
 	}
-	return learnPlan(m, seen), nil
+	return learnPlan(m, p.h.Plan, seen), nil
 }
 
 // parallel calls fn for 0 … n−1, as many at a time as there are processors, and gives the first error.

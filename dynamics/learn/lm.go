@@ -120,10 +120,10 @@ func (f *fitter) solve(ctx context.Context, theta []float64, iterations int) err
 	for i, p := range f.vary {
 		x[i] = b.theta[p]
 	}
-	f.ridge = f.startWeight(b.theta)
+	f.ridge = f.rowWeight(b.theta)
 	err := minimise(ctx, b, x, f.lo, f.hi, iterations)
 	if again := iterations / 3; err == nil && again > 1 { // the starting values weigh less at a lower cost
-		f.ridge = f.startWeight(b.at(x))
+		f.ridge = f.rowWeight(b.at(x))
 		err = minimise(ctx, b, x, f.lo, f.hi, again)
 	}
 	b.at(x)

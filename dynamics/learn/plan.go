@@ -4,12 +4,9 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
-
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
-	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/score"
 	"stirwatch/dynamics/system"
@@ -18,9 +15,22 @@ import (
 // Least rows that a controller and a working point are learned from.
 const planRows = 60
 
+// slopeAtFirst is how the power in contact rises with the speed where the runs do not say better, W/rpm.
+const slopeAtFirst = 8.0
+
+// freeRows are enough to tell what a free spin takes: the first seconds after a lift still rub.
+const freeRows = 20
+
+// idleRows are enough to tell what pressing takes while nothing is fed.
+const idleRows = 10
+
+// pressedFrom is the temperature in contact from which the power counts for the working point, °C.
+const pressedFrom = 300.0
+
 // learnPlan identifies the machine's controller and the power's working point from runs (columns of
-// m); nil where the runs do not show them.
-func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
+// m). What the runs do not show is as known beforehand; nil where that does not say it either, or the
+// runs show no working point.
+func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *model.Plan {
 	power, speed, path := m.InputIndex(model.SpindlePower), m.InputIndex(model.SpindleSpeed), m.InputIndex(model.PathVelocity)
 	if power < 0 || speed < 0 || m.Outputs[0].Unit != "°C" {
 		return nil
@@ -29,8 +39,9 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 	if s.Contact < 0 {
 		return nil
 	}
-	var speeds, slews, free []float64
-	type row struct{ n, v, p float64 }
+	feed := m.InputIndex(model.FeedVelocity)
+	var speeds, slews, free, idle []float64
+	type row struct{ n, p float64 }
 	var rows []row
 	contact := make([][]bool, len(all))
 	pathAt := func(r *runs.Run, i int) float64 {
@@ -42,6 +53,7 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 	for k, r := range all {
 		t := score.NewTrack(s, r)
 		contact[k] = make([]bool, len(r.Time))
+		unfed := 0.0 // s for which nothing is fed
 		for i := range r.Time {
 			n := math.Abs(r.U[speed][i])
 			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
@@ -54,9 +66,17 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 			if !contact[k][i] && n > freeFrom {
 				free = append(free, max(0, r.U[power][i])/n)
 			}
-			if contact[k][i] && r.Z[0][i] >= phase.FlowsFrom {
+			if feed < 0 || !(r.U[feed][i] < model.FeedsFrom) {
+				unfed = 0
+			} else if i > 0 {
+				unfed += r.Time[i] - r.Time[i-1]
+			}
+			if contact[k][i] && n > freeFrom && unfed > 2*model.FeedTime {
+				idle = append(idle, r.U[power][i]/n)
+			}
+			if contact[k][i] && r.Z[0][i] >= pressedFrom && unfed == 0 {
 				speeds = append(speeds, n)
-				rows = append(rows, row{n, pathAt(r, i), r.U[power][i]})
+				rows = append(rows, row{n, r.U[power][i]})
 			}
 		}
 	}
@@ -66,56 +86,37 @@ func learnPlan(m *model.Model, all []*runs.Run) *model.Plan {
 	slices.Sort(speeds)
 	slices.Sort(slews)
 	p := &model.Plan{Min: speeds[len(speeds)/200], Max: speeds[len(speeds)-1-len(speeds)/100], Slew: max(1, slews[len(slews)-1-len(slews)/100]), Rows: len(rows)}
-
-	p.RateGain, p.ErrorGain, _ = identifyController(all, speed, p)
-
-	// The working point: ridge regression on centred, scaled columns.
-	var mean, sd [3]float64
-	n := float64(len(rows))
-	cols := func(r row) [3]float64 { return [3]float64{r.n, r.v, r.p} }
-	for _, r := range rows {
-		for c, v := range cols(r) {
-			mean[c] += v / n
+	var seen bool
+	if p.RateGain, p.ErrorGain, seen = identifyController(all, speed, p); !seen {
+		if known.ErrorGain == 0 {
+			return nil
 		}
+		p.RateGain, p.ErrorGain = known.RateGain, known.ErrorGain
 	}
-	for _, r := range rows {
-		for c, v := range cols(r) {
-			sd[c] += (v - mean[c]) * (v - mean[c]) / n
-		}
+	if known.Max > 0 { // a run need not have come to its limits
+		p.Min, p.Max = min(p.Min, known.Min), max(p.Max, known.Max)
 	}
-	a, b := mat.NewSymDense(2, nil), mat.NewVecDense(2, nil)
-	for c := range sd {
-		sd[c] = math.Sqrt(max(sd[c], 1e-12))
-	}
-	for _, r := range rows {
-		x := cols(r)
-		for i := range 2 {
-			xi := (x[i] - mean[i]) / sd[i]
-			b.SetVec(i, b.AtVec(i)+xi*(x[2]-mean[2])/n)
-			for j := range i + 1 {
-				a.SetSym(i, j, a.At(i, j)+xi*(x[j]-mean[j])/sd[j]/n)
-			}
-		}
-	}
-	for i := range 2 {
-		a.SetSym(i, i, a.At(i, i)+0.05)
-	}
-	var chol mat.Cholesky
-	var w mat.VecDense
-	if !chol.Factorize(a) || chol.SolveVecTo(&w, b) != nil {
-		return nil
-	}
-	p.Power[0] = mean[2]
-	for i := range 2 {
-		p.Power[i+1] = w.AtVec(i) / sd[i]
-		p.Power[0] -= p.Power[i+1] * mean[i]
-	}
+	p.Slew = max(p.Slew, known.Slew)
 
-	if len(free) > 0 {
+	// The working point is the mean power at the mean speed and path. How it varies with them a run hardly
+	// tells: the controller turns the speed down where the power is high, and travel and power are both
+	// what the program asks for.
+	var speedMean, powerMean float64
+	for _, r := range rows {
+		speedMean, powerMean = speedMean+r.n/float64(len(rows)), powerMean+r.p/float64(len(rows))
+	}
+	p.Power[0], p.Power[1] = powerMean-slopeAtFirst*speedMean, slopeAtFirst
+
+	if len(idle) >= idleRows {
+		slices.Sort(idle)
+		p.Idle = max(0, idle[len(idle)/2])
+	}
+	p.Free = known.Free
+	if len(free) >= freeRows || p.Free == 0 && len(free) > 0 {
 		slices.Sort(free)
 		p.Free = free[len(free)/2]
 	}
-	tunePlan(p, s, m, all, mean[0])
+	tunePlan(p, s, m, all, speedMean)
 	return p
 }
 
@@ -127,7 +128,7 @@ const freeFrom = 100.0
 // power and speed stand together in a run does not tell that: there the controller turns the speed
 // down wherever the power is high.
 func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, usual float64) {
-	p.Smooth, p.Memory, p.Ripple = 25, 100, 6
+	p.Smooth, p.Memory, p.Ripple = 25, 1e4, 6
 	c := *m
 	c.Plan, c.Intervals = p, nil
 	planned := *s
@@ -164,10 +165,10 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 			at     *float64
 			values []float64
 		}{
-			{&p.Power[1], []float64{0, 3, 6, 8, 9, 10, 11, 12, 15, 20}},
+			{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15}},
 			{&p.Ripple, []float64{2, 4, 6, 9, 12, 20}},
 			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
-			{&p.Memory, []float64{25, 50, 100, 200, 400, 1e4}},
+			{&p.Memory, []float64{200, 400, 1e4}},
 		} {
 			now := *knob.at
 			set := func(v float64) {

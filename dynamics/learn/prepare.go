@@ -25,7 +25,11 @@ type problem struct {
 	runs    []*runs.Run       // active rows, columns of the draft
 	draft   *model.Model      // with all candidates that have data
 	without map[string]string // by [model.CandidateName] of the others: what input it lacks
+	planned []string          // symbols of the inputs that a plan needs, of those that have data
 }
+
+// ofPlans are the inputs that say how a build goes on.
+var ofPlans = []string{model.SpindlePower, model.SpindleSpeed, model.PathVelocity, model.FeedVelocity, model.ZVelocity}
 
 // tell reports that a stage begins.
 func (p *problem) tell(s Stage, text string) { p.report(Progress{Stage: s, Text: text}) }
@@ -93,6 +97,9 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 		if to-from < 2 {
 			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
 		}
+		if slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == model.Contact }) {
+			r = *r.WithContact()
+		}
 		a := p.possible(r.Rows(from, to))
 		for _, z := range a.Z[0] {
 			if num.Finite(z) {
@@ -111,6 +118,7 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	// default is taken as that.
 	without := map[string]string{} // by input: why not
 	var absent []string
+	o.Inputs = active[0].Inputs
 	for _, in := range h.Inputs {
 		k := slices.Index(o.Inputs, in.Is)
 		if k < 0 {
@@ -177,7 +185,14 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	if lacking != nil {
 		return nil, lacking
 	}
-	prune(p.draft)
+	if h.Plan != nil {
+		for _, in := range h.Inputs {
+			if slices.Contains(ofPlans, in.Is) && without[in.Symbol] == "" && slices.Contains(o.Inputs, in.Is) {
+				p.planned = append(p.planned, in.Symbol)
+			}
+		}
+	}
+	p.prune(p.draft)
 	for _, r := range active {
 		c, err := r.For(p.draft)
 		if err != nil {
@@ -280,9 +295,9 @@ func (p *problem) warmEnough(active []*runs.Run) error {
 	return nil
 }
 
-// prune takes out of m what no term needs: states without effect on an output, definitions,
-// parameters and inputs.
-func prune(m *model.Model) {
+// prune takes out of m what neither a term nor the plan needs: states without effect on an output,
+// definitions, parameters and inputs.
+func (p *problem) prune(m *model.Model) {
 	uses := map[string]bool{}
 	let := map[string]*expr.Node{}
 	for _, d := range m.Definitions {
@@ -308,6 +323,9 @@ func prune(m *model.Model) {
 	}
 	for _, o := range m.Outputs {
 		mark(o.State)
+	}
+	for _, symbol := range p.planned {
+		mark(symbol)
 	}
 	if m.DeadTime != "" {
 		mark(m.DeadTime)

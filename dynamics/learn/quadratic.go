@@ -61,7 +61,7 @@ func (d *quadratic) selection(weight, se []float64, proposed []bool) (stays []bo
 		}
 	}
 	for i := range n {
-		q.a[i*n+i] += f.ridge / (f.width[i] * f.width[i])
+		q.a[i*n+i] += f.ridge * f.pulls[i] / (f.width[i] * f.width[i])
 	}
 	stays = make([]bool, n)
 	for i := range stays {

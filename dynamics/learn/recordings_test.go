@@ -3,7 +3,6 @@ package learn
 import (
 	"math"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,67 +14,59 @@ import (
 )
 
 const (
+	light  = "20250707144618" // a light plunge, and a stop while pressed on the plate
 	first  = "20250707151600" // two hard starts, free spins, never steady
 	second = "20250708104310" // one build, twelve minutes near 475 °C
 )
 
-// What a model forecasts, RMSE in °C at 1, 5, 10, 30 and 60 s and of a simulation of the whole run. The
-// best regression of derivatives off the shelf does 3.9 / 15.8 / 26.9 / 52 / 64 on the first
-// pair, persistence 3.6 / 13.1 / 18.8 / 32.8 / 35.3.
-func TestForecastsOfTheRecordings(t *testing.T) {
+// What is forecast of a recording that was not learned from, by a model of the other two: RMSE in °C at 1,
+// 5, 10, 30 and 60 s with known inputs and by plan, and of a simulation of the whole run. The values of the
+// built-in hypotheses were chosen with all three recordings in view. A limit is what has been reached and a
+// tenth more.
+func TestForecastsOfARecordingNotSeen(t *testing.T) {
 	learnsMuch(t)
-	recorded := map[string]*runs.Run{first: recording(t, first), second: recording(t, second)}
-	rows := map[string][2]int{first: {5, 1030}, second: {2, 1098}}
-	models := map[string]*model.Model{}
-	learned := func(names ...string) *model.Model {
-		key := strings.Join(names, "+")
-		if models[key] == nil {
-			var in []runs.Run
-			for _, name := range names {
-				in = append(in, *recorded[name])
+	names := []string{light, first, second}
+	for k, c := range []struct {
+		from, to    int
+		known, plan []float64
+		open        float64
+	}{
+		{1360, 1524, []float64{1.2, 6, 10.2, 17, 19.2}, []float64{1.2, 6.9, 14, 34, 54}, 25},
+		{5, 1030, []float64{2.5, 10.1, 13.9, 17.3, 26.9}, []float64{2.5, 12.2, 17.3, 24.7, 29.9}, 30},
+		{2, 1098, []float64{0.9, 6.2, 10.8, 12.8, 13.8}, []float64{0.9, 7.7, 12.8, 14.9, 17.8}, 16},
+	} {
+		scored := names[k]
+		var others []runs.Run
+		for _, name := range names {
+			if name != scored {
+				others = append(others, *recording(t, name))
 			}
-			m, err := Learn(t.Context(), in, Options{Inputs: testInputs})
-			if err != nil {
-				t.Fatal(err)
-			}
-			models[key] = m
 		}
-		return models[key]
-	}
-	skillOf := func(m *model.Model, name string, way filter.Way) (rmse []float64, coverage []float64) {
-		r := recorded[name]
-		r.Inputs = testInputs
-		skill, err := score.Score(m, r, way, score.Horizons, rows[name][0], rows[name][1])
+		m, err := Learn(t.Context(), others, Options{Inputs: testInputs})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for k := range score.Horizons {
-			rmse, coverage = append(rmse, skill[k].RMSE), append(coverage, skill[k].Coverage)
-		}
-		t.Logf("%s, %s: RMSE %.2f, coverage %.2f", name, way, rmse, coverage)
-		return rmse, coverage
-	}
-	for _, c := range []struct {
-		learned []string
-		scored  string
-		most    []float64
-		open    float64
-	}{
-		{[]string{first}, second, []float64{1.05, 5, 8.8, 14.5, 17.5}, 20},
-		{[]string{first, second}, second, []float64{0.85, 4.6, 7.2, 9.5, 9.5}, 12.5},
-		{[]string{first, second}, first, []float64{2.15, 6.9, 9.6, 7.2, 6.5}, 18},
-	} {
-		m := learned(c.learned...)
-		t.Logf("learned from %s", c.learned)
-		known, _ := skillOf(m, c.scored, filter.Known)
-		for k, most := range c.most {
-			if known[k] > most {
-				t.Errorf("%s → %s, %g s: RMSE %.2f °C, at most %.2f", c.learned, c.scored, score.Horizons[k], known[k], most)
+		r := recording(t, scored)
+		r.Inputs = testInputs
+		for _, w := range []struct {
+			way  filter.Way
+			most []float64
+		}{{filter.Known, c.known}, {filter.Planned, c.plan}, {filter.Held, nil}} {
+			skill, err := score.Score(m, r, w.way, score.Horizons, c.from, c.to)
+			if err != nil {
+				t.Fatal(err)
 			}
+			var rmse, coverage []float64
+			for h := range score.Horizons {
+				rmse, coverage = append(rmse, skill[h].RMSE), append(coverage, skill[h].Coverage)
+				if w.most != nil && !(skill[h].RMSE <= w.most[h]) {
+					t.Errorf("%s, %s, %g s: RMSE %.2f °C, at most %.2f", scored, w.way, score.Horizons[h], skill[h].RMSE, w.most[h])
+				}
+			}
+			t.Logf("%s, %s: RMSE %.2f, coverage %.2f", scored, w.way, rmse, coverage)
 		}
-		r := recorded[c.scored]
 		var loop, n float64
-		if err := score.OpenLoop(m, r, rows[c.scored][0], rows[c.scored][1], func(row score.Row) {
+		if err := score.OpenLoop(m, r, c.from, c.to, func(row score.Row) {
 			if z := r.Z[0][row.Target]; z > 200 {
 				loop += (row.Forecast - z) * (row.Forecast - z)
 				n++
@@ -83,23 +74,35 @@ func TestForecastsOfTheRecordings(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if open := math.Sqrt(loop / n); open > c.open {
-			t.Errorf("%s → %s, open loop: RMSE %.2f °C, at most %.2f", c.learned, c.scored, open, c.open)
-		} else {
-			t.Logf("open loop above 200 °C: RMSE %.2f °C", open)
+		open := math.Sqrt(loop / n)
+		t.Logf("%s, open loop above 200 °C: RMSE %.2f °C", scored, open)
+		if open > c.open {
+			t.Errorf("%s, open loop: RMSE %.2f °C, at most %.2f", scored, open, c.open)
 		}
-		if len(c.learned) == 1 {
-			continue
-		}
-		// A forecast that knows the plan is closer to one that knows the inputs than to one that
-		// knows nothing.
-		held, _ := skillOf(m, c.scored, filter.Held)
-		planned, _ := skillOf(m, c.scored, filter.Planned)
-		for k := 2; k < len(score.Horizons); k++ {
-			if planned[k]-known[k] >= held[k]-planned[k] {
-				t.Errorf("%s, %g s: plan %.2f °C is not closer to known %.2f than to held %.2f", c.scored, score.Horizons[k], planned[k], known[k], held[k])
-			}
-		}
+	}
+}
+
+// The step of a layer is no lift: with one put into a steady build every 51 rows the plan forecasts it as before.
+func TestLayersAreNoLifts(t *testing.T) {
+	learnsMuch(t)
+	r := recording(t, second)
+	m, err := Learn(t.Context(), []runs.Run{*recording(t, first), *r}, Options{Inputs: testInputs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Inputs = testInputs
+	up := slices.Index(testInputs, model.ZVelocity)
+	r.U[up] = slices.Clone(r.U[up])
+	for i := 51; i+1 < 1050; i += 51 {
+		r.U[up][i], r.U[up][i+1] = 76, 44 // 2 mm in two seconds
+	}
+	skill, err := score.Score(m, r, filter.Planned, score.Horizons, 2, 1098)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("by plan, 60 s: RMSE %.2f, bias %.2f °C", skill[4].RMSE, skill[4].Bias)
+	if skill[4].RMSE > 12 {
+		t.Errorf("60 s: RMSE %.2f °C, at most 12", skill[4].RMSE)
 	}
 }
 

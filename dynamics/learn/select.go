@@ -68,7 +68,7 @@ func (p *problem) eliminate(ctx context.Context, all *weighing) (*solution, erro
 
 // drop takes term k out of s and fits the rest again.
 func (p *problem) drop(ctx context.Context, s *solution, k int, why string) (*solution, *fitter, error) {
-	s = s.without(k, why)
+	s = s.without(p, k, why)
 	f, err := p.fitter(s.m, p.runs, nil)
 	if err != nil {
 		return nil, nil, err

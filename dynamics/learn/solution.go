@@ -27,11 +27,11 @@ type weighing struct {
 }
 
 // without is s with term k dropped, and the reason; m and theta are those of the fit that follows.
-func (s *solution) without(k int, why string) *solution {
+func (s *solution) without(p *problem, k int, why string) *solution {
 	t := s.m.Terms[k]
 	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped)}
 	c.m.Terms = slices.Delete(c.m.Terms, k, k+1)
-	prune(c.m)
+	p.prune(c.m)
 	c.dropped[model.CandidateName(t.State, t.Name)] = why
 	return c
 }

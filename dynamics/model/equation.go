@@ -33,6 +33,9 @@ func Equation(m *Model) string {
 				value, stdErr, exp := scaled(t.Coefficient, t.StdErr)
 				fmt.Fprintf(&b, " %s (%s ± %s)e%d %s · (%s)", sign, value, stdErr, exp, t.Unit, pretty(t.Expression))
 			}
+			if !t.Fixed {
+				b.WriteString(priorWords(t.Prior, t.StdErr))
+			}
 			if t.Mode != "" && t.Mode != "always" {
 				fmt.Fprintf(&b, "   [%s]", t.Mode)
 			}
@@ -60,6 +63,9 @@ func Equation(m *Model) string {
 			value = fmt.Sprintf("%.4g %s, given", p.Value, p.Unit)
 		case p.Value <= p.Min || p.Value >= p.Max:
 			value = fmt.Sprintf("%.4g %s, at its bound", p.Value, p.Unit)
+		}
+		if !p.Fixed {
+			value += priorWords(p.Prior, p.StdErr)
 		}
 		if p.Text != "" {
 			value += ": " + p.Text
@@ -90,6 +96,14 @@ func Equation(m *Model) string {
 		b.WriteString("\n" + m.Evidence.Table())
 	}
 	return b.String()
+}
+
+// priorWords says of a number of which the runs tell less than was known beforehand where it comes from.
+func priorWords(p *Prior, stdErr float64) string {
+	if p == nil || stdErr <= p.SD {
+		return ""
+	}
+	return fmt.Sprintf(" (mostly what was known before: %.3g ± %.2g)", p.Value, p.SD)
 }
 
 // pretty writes an expression with the signs of print.

@@ -89,6 +89,7 @@ type HypothesisParameter struct {
 	Max   float64 `yaml:"max,omitempty"`
 	Unit  string  `yaml:"unit"`
 	Fixed bool    `yaml:"fixed,omitempty"`
+	SD    float64 `yaml:"sd,omitempty"` // how far from Value it may well be, where that is known; 0: not known
 	Text  string  `yaml:"text,omitempty"`
 }
 
@@ -118,6 +119,7 @@ type HypothesisTerm struct {
 	Expression string  `yaml:"expression"`
 	Unit       string  `yaml:"unit,omitempty"`
 	Start      float64 `yaml:"start,omitempty"`
+	SD         float64 `yaml:"sd,omitempty"` // how far from Start it may well be, where that is known; 0: not known
 	Max        float64 `yaml:"max,omitempty"`
 	Fixed      bool    `yaml:"fixed,omitempty"` // no coefficient: the expression is the whole term
 	Mode       string  `yaml:"mode,omitempty"`
@@ -245,6 +247,9 @@ func (h *Hypotheses) Check() error {
 	if h.Plan != nil && h.Plan.Controller != "spindle" {
 		bad("plan: controller %q is unknown; known is spindle", h.Plan.Controller)
 	}
+	if p := h.Plan; p != nil && (min(p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Free) < 0 || p.Min > p.Max) {
+		bad("plan: gains, limits and slew must not be negative, and min not above max")
+	}
 	if len(errs) == 0 {
 		if err := h.Draft(nil).Check(); err != nil {
 			errs = append(errs, err)
@@ -260,6 +265,13 @@ func sameExpr(a, b string) bool {
 	return errX == nil && errY == nil && x.String() == y.String()
 }
 
+func prior(value, sd float64) *Prior {
+	if sd == 0 {
+		return nil
+	}
+	return &Prior{value, sd}
+}
+
 // Draft is the model with every term that keep allows (nil: all), at its starting values.
 func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 	m := &Model{Format: Format, Version: Version, Process: h.Process, DeadTime: h.DeadTime}
@@ -270,7 +282,7 @@ func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 		m.Outputs = append(m.Outputs, Output{Name: o.Is, State: o.State, Unit: o.Unit, SD: o.SD, ScoreAbove: o.ScoreAbove})
 	}
 	for _, p := range h.Parameters {
-		q := Parameter{Name: p.Name, Value: p.Value, Unit: p.Unit, Min: p.Min, Max: p.Max, Fixed: p.Fixed, Text: p.Text}
+		q := Parameter{Name: p.Name, Value: p.Value, Unit: p.Unit, Min: p.Min, Max: p.Max, Fixed: p.Fixed, Text: p.Text, Prior: prior(p.Value, p.SD)}
 		if p.Fixed {
 			q.Min, q.Max = p.Value, p.Value
 		}
@@ -291,7 +303,7 @@ func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 		if t.Sign == "-" {
 			sign = -1
 		}
-		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed}
+		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed, Prior: prior(t.Start, t.SD)}
 		if t.Fixed {
 			q.Coefficient, q.Unit = 1, "1"
 			if d, err := m.coefficientDimension(&q, m.dimensions()); err == nil && d != unit.None {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -12,21 +13,27 @@ const (
 	PathVelocity = "path velocity"
 	FeedVelocity = "feed velocity"
 	ZVelocity    = "z velocity"
+
+	// Contact is an input that no channel measures: it is told from the spindle and the height, see
+	// phase.Contact.
+	Contact = "contact"
 )
 
 // ToolTemperature names the measurement of the built-in hypotheses.
 const ToolTemperature = "tool temperature"
 
 // roleUnits are the units in which models take inputs with these names.
-var roleUnits = map[string]string{SpindlePower: "W", SpindleSpeed: "rpm", PathVelocity: "mm/min", FeedVelocity: "mm/min", ZVelocity: "mm/min"}
+var roleUnits = map[string]string{SpindlePower: "W", SpindleSpeed: "rpm", PathVelocity: "mm/min", FeedVelocity: "mm/min", ZVelocity: "mm/min", Contact: "1"}
 
 // KnownInputs are the inputs of the built-in hypotheses, with the unit a column of Run.U must have;
 // their ranges are zero. [Options.Inputs] may name all of them or some.
 func KnownInputs() []Input {
 	h := DefaultHypotheses()
-	in := make([]Input, len(h.Inputs))
-	for i, s := range h.Inputs {
-		in[i] = Input{Name: s.Is, Unit: s.Unit, Symbol: s.Symbol}
+	var in []Input
+	for _, s := range h.Inputs {
+		if s.Is != Contact {
+			in = append(in, Input{Name: s.Is, Unit: s.Unit, Symbol: s.Symbol})
+		}
 	}
 	return in
 }
@@ -64,8 +71,27 @@ func (c Channels) With(other Channels) (Channels, error) {
 // Channels that the hypotheses can use.
 func (h *Hypotheses) Channels() Channels {
 	m := h.Draft(nil)
-	return Channels{m.Inputs, m.Outputs}
+	return m.Channels()
 }
 
-// Channels that the model needs.
-func (m *Model) Channels() Channels { return Channels{m.Inputs, m.Outputs} }
+// Channels that the model needs: what contact is told from, where it takes part, and not contact itself.
+func (m *Model) Channels() Channels {
+	c := Channels{Outputs: m.Outputs}
+	named := func(name string) bool {
+		return slices.ContainsFunc(c.Inputs, func(in Input) bool { return in.Name == name })
+	}
+	for _, in := range m.Inputs {
+		if in.Name != Contact {
+			c.Inputs = append(c.Inputs, in)
+		}
+	}
+	if m.InputIndex(Contact) >= 0 {
+		for _, name := range []string{SpindleSpeed, SpindlePower, ZVelocity} {
+			if !named(name) {
+				unknown := math.NaN()
+				c.Inputs = append(c.Inputs, Input{Name: name, Unit: roleUnits[name], Default: &unknown})
+			}
+		}
+	}
+	return c
+}

@@ -98,6 +98,13 @@ type Parameter struct {
 	Max    float64 `json:"max"`
 	Fixed  bool    `json:"fixed,omitempty"`
 	Text   string  `json:"text,omitempty"`
+	Prior  *Prior  `json:"prior,omitempty"` // nil where nothing is known beforehand
+}
+
+// Prior is what is known of a number before a run is seen, in its unit.
+type Prior struct {
+	Value float64 `json:"value"`
+	SD    float64 `json:"sd"`
 }
 
 // Above is the reading from which forecasts are judged.
@@ -127,6 +134,7 @@ type Term struct {
 	Unit        string  `json:"unit"` // of the coefficient
 	Max         float64 `json:"max,omitempty"`
 	Fixed       bool    `json:"fixed,omitempty"` // the coefficient is not learned: it is 1
+	Prior       *Prior  `json:"prior,omitempty"` // of the coefficient; nil where nothing is known beforehand
 }
 
 // Interval95 widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of

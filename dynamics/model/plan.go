@@ -26,6 +26,9 @@ type Plan struct {
 	Smooth float64    `json:"power_smooth_s"`
 	Memory float64    `json:"power_memory_s"`
 	Ripple float64    `json:"power_ripple_s"`
+	// Idle is the power in contact while nothing is fed, W per rpm; 0: the runs do not show it. The power
+	// goes there, and back, with FeedTime.
+	Idle float64 `json:"power_idle_W_per_rpm,omitempty"`
 	// Free is the power of a spindle that turns without contact, W per rpm. Contact ends when the
 	// tool moves up.
 	Free float64 `json:"power_free_W_per_rpm"`
@@ -35,6 +38,14 @@ type Plan struct {
 // HypothesisPlan asks for a [Plan].
 type HypothesisPlan struct {
 	Controller string `yaml:"controller"` // spindle: the only kind
+
+	// What holds where the runs do not show it; 0: nothing is known, and then there is no plan.
+	RateGain  float64 `yaml:"rate_gain,omitempty"`  // rpm/K
+	ErrorGain float64 `yaml:"error_gain,omitempty"` // rpm/(s K)
+	Min       float64 `yaml:"min,omitempty"`        // rpm
+	Max       float64 `yaml:"max,omitempty"`        // rpm
+	Slew      float64 `yaml:"slew,omitempty"`       // rpm/s
+	Free      float64 `yaml:"free,omitempty"`       // W per rpm
 }
 
 func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
@@ -42,10 +53,26 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 	if m.InputIndex(SpindleSpeed) < 0 || m.InputIndex(SpindlePower) < 0 {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
-	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Ripple, p.Free)...) || min(p.Smooth, p.Free) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Ripple, p.Free, p.Idle)...) || min(p.Smooth, p.Free, p.Idle) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
 		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and memory positive, %g to %g rpm a range", p.Min, p.Max))
 	}
 	return errs
+}
+
+// When the feed acts on the power.
+const (
+	FeedsFrom = 1.0 // mm/min from which material is fed
+	FeedTime  = 8.0 // s, time constant of the power after the feed starts or stops
+)
+
+// PowerAt is the power (W) in contact at a speed (rpm), a path velocity (mm/min) and a share of what is fed as
+// usual, 0 to 1.
+func (p *Plan) PowerAt(speed, path, fed float64) float64 {
+	work := p.WorkingPower(speed, path)
+	if p.Idle == 0 {
+		return work
+	}
+	return p.Idle*speed + fed*(work-p.Idle*speed)
 }
 
 // WorkingPower is the power (W) in contact at a speed (rpm) and a path velocity (mm/min).

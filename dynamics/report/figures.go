@@ -218,14 +218,11 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 
 // inputs gives the columns of the run as Model.Inputs.
 func (t *runReport) inputs(m *model.Model) [][]float64 {
-	if t.Inputs == nil {
-		return t.U
+	run, err := t.For(m)
+	if err != nil { // it was simulated before
+		panic(err)
 	}
-	var out [][]float64
-	for _, in := range m.Inputs {
-		out = append(out, t.U[slices.Index(t.Inputs, in.Name)])
-	}
-	return out
+	return run.U
 }
 
 // fan draws one forecast, in s from zero, beginning at the reading of its origin.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
 )
 
 // Run is one recording in the units of the model, all columns of one length.
@@ -71,6 +72,10 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 	c.U, c.Inputs = nil, nil
 	for _, in := range m.Inputs {
 		i := slices.Index(r.Inputs, in.Name)
+		if i < 0 && in.Name == model.Contact {
+			c.U = append(c.U, r.contact())
+			continue
+		}
 		if i < 0 && in.Default != nil {
 			c.U = append(c.U, slices.Repeat([]float64{*in.Default}, len(r.Time)))
 			continue
@@ -81,6 +86,37 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 		c.U = append(c.U, r.U[i])
 	}
 	return &c, nil
+}
+
+// contact tells from the columns of r whether the tool presses on the build, by row.
+func (r *Run) contact() []float64 {
+	column := func(name string) func(i int) float64 {
+		if k := slices.Index(r.Inputs, name); k >= 0 {
+			return func(i int) float64 { return r.U[k][i] }
+		}
+		return func(int) float64 { return math.NaN() }
+	}
+	speed, power, up := column(model.SpindleSpeed), column(model.SpindlePower), column(model.ZVelocity)
+	out := make([]float64, len(r.Time))
+	var c phase.Contact
+	for i := range out {
+		dt := 0.0
+		if i > 0 {
+			dt = r.Time[i] - r.Time[i-1]
+		}
+		out[i] = c.Step(dt, speed(i), power(i), up(i))
+	}
+	return out
+}
+
+// WithContact is r with the column of contact, where it has none and what tells it.
+func (r *Run) WithContact() *Run {
+	if slices.Contains(r.Inputs, model.Contact) {
+		return r
+	}
+	c := *r
+	c.U, c.Inputs = append(slices.Clone(r.U), r.contact()), append(slices.Clone(r.Inputs), model.Contact)
+	return &c
 }
 
 // Rows is a part of a run.

@@ -1,0 +1,97 @@
+package phase
+
+import "math"
+
+// ContactRule is what contact is told by. Torques are those of the spindle, N·m.
+type ContactRule struct {
+	FreeTorque float64 `json:"free_torque_Nm"` // of a spindle that turns without contact
+	Inertia    float64 `json:"inertia_kg_m2"`  // of what turns: what it takes to speed up is no rubbing
+	From       float64 `json:"from_Nm"`        // torque above the free one at which rubbing begins to count
+	Full       float64 `json:"full_Nm"`        // and at which it counts in full
+}
+
+// DefaultContactRule is that of a machine whose spindle takes 33.5 N·m without contact, and −37 N·m more while
+// it slows down by 50 rpm/s.
+var DefaultContactRule = ContactRule{FreeTorque: 33.5, Inertia: 7, From: 8, Full: 18}
+
+// How contact is lost and found.
+const (
+	tellsFrom  = 30.0 // rpm from which the torque tells
+	leavesFrom = 0.5  // mm of rise since it last rubbed from which contact begins to end
+	leftAt     = 1.5  // mm of rise at which it has ended
+	climbs     = 3.0  // mm/min upwards, well above a spiral
+	weak       = 0.5  // share of the usual torque below which a climbing tool leaves the build
+	usualFor   = 10.0 // s over which the torque of contact is averaged
+	turnsOver  = 2.0  // s over which the acceleration of the spindle is taken
+)
+
+// Contact follows whether the tool presses on the build: 0 not at all, 1 fully. What a turning spindle's
+// torque says holds at once; when the spindle stands nothing is known of it, and contact stays what it was
+// until the tool has risen. A tool that climbs without losing its torque lays the next layer. The zero
+// Contact is ready.
+type Contact struct {
+	Rule ContactRule // the zero rule is DefaultContactRule
+
+	On   float64 // contact
+	Rise float64 // mm since it last rubbed, at least 0
+
+	usual  float64 // N·m above the free torque while in contact
+	lagged float64 // rad/s, the speed some time ago
+	begun  bool
+	lifted bool
+}
+
+// Step takes an instant dt s after the last one: speed of the spindle (rpm), its power (W), and the vertical
+// velocity upwards (mm/min, NaN where nobody measures it). It gives On. Without speed or power contact stays
+// as it was.
+func (c *Contact) Step(dt, speed, power, up float64) float64 {
+	rule := c.Rule
+	if rule == (ContactRule{}) {
+		rule = DefaultContactRule
+	}
+	if !math.IsNaN(up) {
+		c.Rise = max(0, c.Rise+up*dt/60)
+	}
+	omega := math.Abs(speed) * math.Pi / 30
+	if math.IsNaN(omega) || math.IsNaN(power) {
+		c.leave()
+		return c.On
+	}
+	if !c.begun {
+		c.lagged, c.begun = omega, true
+	}
+	c.lagged -= math.Expm1(-dt/turnsOver) * (omega - c.lagged)
+	turning := (omega - c.lagged) / turnsOver // rad/s², whatever the time between samples
+	if omega < tellsFrom*math.Pi/30 {
+		c.leave()
+		return c.On
+	}
+	torque := power/omega - rule.FreeTorque - rule.Inertia*turning
+	rub := min(1, max(0, (torque-rule.From)/(rule.Full-rule.From)))
+	weakened := torque < weak*c.usual
+	switch {
+	case c.Rise > leavesFrom && weakened: // it climbs and lets go: what torque is left is the bar's, within the tool
+		c.lifted = true
+	case rub > 0 && (!weakened || c.Rise <= leavesFrom):
+		c.lifted = false
+	}
+	if c.lifted {
+		c.On = min(c.On, rub)
+		c.leave()
+		return c.On
+	}
+	c.On = rub
+	if rub == 1 && !(weakened && up > climbs) { // one that climbs may be letting go
+		c.Rise = 0
+		if c.usual == 0 {
+			c.usual = torque
+		}
+		c.usual -= math.Expm1(-dt/usualFor) * (torque - c.usual)
+	}
+	return c.On
+}
+
+// leave ends contact by the height alone.
+func (c *Contact) leave() {
+	c.On = min(c.On, 1-min(1, max(0, (c.Rise-leavesFrom)/(leftAt-leavesFrom))))
+}
