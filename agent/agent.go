@@ -196,7 +196,7 @@ func (a *Agent) Emit(samples []sensors.Sample, ack sensors.Acker) {
 func (a *Agent) Event(e sensors.Event) {
 	level := slog.LevelInfo
 	switch e.Kind {
-	case sensors.Disconnected, sensors.Gap, sensors.Silent, sensors.Rejected, sensors.ClockStep:
+	case sensors.Disconnected, sensors.Gap, sensors.Silent, sensors.Rejected, sensors.Doubted, sensors.ClockStep:
 		level = slog.LevelWarn
 	}
 	a.opt.Log.Log(context.Background(), level, string(e.Kind), "source", e.Source, "count", e.Count, "text", e.Text)

@@ -186,6 +186,12 @@ func (x *crosscheck) serial(s *Serial, path string) {
 	case s.Clock == Device && s.Time == nil:
 		x.at(path+".clock", complaint{message: "the device's clock cannot rule without its time stamp", allowed: "time: {key: …, unit: …} beside it, or clock: arrival"})
 	}
+	for _, f := range s.Fields {
+		if s.Format == "keyvalue" && strings.ContainsAny(string(f.Key), "=:,;\t\"#") {
+			x.at(path+".fields."+f.Channel, complaint{message: "no keyvalue line can have the key " + printable(string(f.Key)) + ": keys end before = or :, and pairs at a comma or semicolon", allowed: "letters, digits, blanks within"})
+		}
+	}
+	x.useless(path+".decimal", s.Format == "daq" && s.Decimal != "", "a daq frame has no text")
 	if s.Format == "json" || s.Format == "daq" {
 		x.useless(path+".separator", s.Separator != ",", "a "+s.Format+" message has no separator")
 	}

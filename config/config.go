@@ -125,6 +125,8 @@ type Serial struct {
 	Format string `yaml:"format" default:"csv" enum:"csv,keyvalue,json,daq"`
 	// Character between two values of a csv or keyvalue line.
 	Separator string `yaml:"separator" default:"," pattern:"^[ -~\\t]$" allowed:"one ASCII character"`
+	// Sign before the decimals of numbers in text; left out, the numbers tell, and what may mean two is refused.
+	Decimal string `yaml:"decimal" pattern:"^[.,]$" allowed:". or ,"`
 	// The time that rules its samples: arrival = when the bytes came in; device = the device's own stamp.
 	Clock string `yaml:"clock" default:"arrival" enum:"arrival,device"`
 	// Where the device's time stamp stands in a message.
@@ -162,8 +164,12 @@ type LogTime struct {
 	Key Key `yaml:"key" required:"true"`
 	// Column of the date, where it has one of its own.
 	Date Key `yaml:"date"`
-	// ns, us, ms and s count since 1970 (Unix time); rfc3339 is text such as 2025-07-08T10:43:15.30Z, or date and time of day apart.
-	Unit string `yaml:"unit" default:"rfc3339" enum:"ns,us,ms,s,rfc3339"`
+	// ns, us, ms, s, min and h count since 1970 (Unix time) or since epoch; rfc3339 is text such as 2025-07-08T10:43:15.30Z, 8.7.2025 10:43:15 or 7/8/2025 10:43:15 AM, or date and time of day apart.
+	Unit string `yaml:"unit" default:"rfc3339" enum:"ns,us,µs,ms,s,sec,second,seconds,min,minute,minutes,h,hour,hours,rfc3339"`
+	// Day (UTC) that the count began, where that is not 1970-01-01: 1904-01-01 for LabVIEW.
+	Epoch string `yaml:"epoch" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" allowed:"a date such as 1904-01-01"`
+	// Order of day, month and year in text such as 7/8/2025; left out, the dates of the file tell, or rows wait until one does.
+	Order string `yaml:"order" enum:"dmy,mdy,ymd"`
 }
 
 // MQTT is a set of topics on one broker.
@@ -202,6 +208,8 @@ type Topic struct {
 	Value Key `yaml:"value"`
 	// Unit in which the value is sent; left out, the channel's.
 	Unit *unit.Unit `yaml:"unit"`
+	// Sign before the decimals of numbers in quotes; left out, the numbers tell, and what may mean two is refused.
+	Decimal string `yaml:"decimal" pattern:"^[.,]$" allowed:". or ,"`
 	// JSON path of a text in the message that names the value's unit, instead of unit.
 	UnitKey Key `yaml:"unit_key"`
 	// Values by which the device says "no signal", as sent.
@@ -236,6 +244,10 @@ type RunLog struct {
 	Units string `yaml:"units" default:"auto" enum:"auto,inch,mm"`
 	// Character between two values; left out, the comma, semicolon or tab that the header has most of.
 	Separator string `yaml:"separator" pattern:"^[ -~\\t]$" allowed:"one ASCII character"`
+	// Sign before the decimals of a number; left out, the columns tell, and what may mean two numbers is refused.
+	Decimal string `yaml:"decimal" pattern:"^[.,]$" allowed:". or ,"`
+	// Sign between thousands, which settles the decimal sign too where it is . or ,
+	Thousands string `yaml:"thousands" pattern:"^[., ']$" allowed:"one of . , ' or a blank"`
 	// The time that rules its samples: device = the stamp in the row; arrival = when the row was read.
 	Clock string `yaml:"clock" default:"device" enum:"arrival,device"`
 	// Where the time stamp stands in a row; a MELD log's own is known.

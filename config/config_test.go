@@ -454,30 +454,6 @@ func TestDurationsAndSizesPrintAsTheyAreRead(t *testing.T) {
 	}
 }
 
-// Every spelling of a unit that the table knows must be in the schema, or editors would mark it.
-func TestAliasesAreThoseOfTheTable(t *testing.T) {
-	source, err := os.ReadFile("../sensors/unit/unit.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := make(map[string]bool)
-	for _, a := range aliases {
-		known[a] = true
-	}
-	n := 0
-	for _, list := range regexp.MustCompile(`(?m)^\t\{Unit\{.*\}, \[\]string\{(.*)\}\},$`).FindAllSubmatch(source, -1) {
-		for _, m := range regexp.MustCompile(`"([^"]*)"`).FindAllSubmatch(list[1], -1) {
-			n++
-			if name := string(m[1]); name != "" && !known[name] {
-				t.Errorf("the spelling %q is missing in aliases", name)
-			}
-		}
-	}
-	if n < 40 {
-		t.Errorf("only %d spellings found in the table", n)
-	}
-}
-
 // FuzzValues: whatever is read as a single value prints as a text that reads back as the same
 // value, and fits the pattern that editors check.
 func FuzzValues(f *testing.F) {

@@ -294,20 +294,11 @@ func single(k *kind, t reflect.Type, f *field) object {
 	return o
 }
 
-// aliases are the accepted spellings of units beside the table's symbols.
-var aliases = []string{
-	"none", "-", "percent", "pct", "um", "μm", "inch", "inches", "sec", "kelvin",
-	"degC", "C", "celsius", "deg_c", "degF", "F", "fahrenheit", "°", "1/s", "inch/min", "ipm", "inch/s", "m/s2", "m/s^2",
-	"1/min", "rev/min", "U/min", "°C/s", "degC/s", "C/s", "°C/min", "degC/min", "lb",
-	"Nm", "N*m", "N.m", "N m", "ft*lbf", "ftlbf", "ft.lbf", "ft-lbf", "lbf·ft", "lbf*ft", "ft·lb", "ft-lb", "in*lbf", "lbf·in",
-	"m3/s", "L/min", "lpm",
-}
-
 // spellings lists how units of a dimension may be written, of all dimensions where d is nil.
 func spellings(d *unit.Dimension) []string {
 	var s []string
-	for _, name := range append(unit.Symbols(), aliases...) {
-		if u := unit.MustParse(name); d == nil || u.Dim == *d {
+	for _, name := range unit.Spellings() {
+		if u := unit.MustParse(name); name != "" && (d == nil || u.Dim == *d) {
 			s = append(s, name)
 		}
 	}

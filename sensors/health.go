@@ -2,6 +2,7 @@ package sensors
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,27 @@ func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error)
 	}
 }
 
+// Doubts tells what is wrong in messages that count all the same, such as one value that is no number.
+type Doubts struct{ seen map[string]uint64 }
+
+// Tell counts a doubt and records the first, tenth, hundredth … of its kind as an event with the start of
+// the message. Kinds differ in the text of why before its first colon: what the doubt is about.
+func (d *Doubts) Tell(to Sink, source string, at int64, raw []byte, why error) {
+	text := why.Error()
+	about, _, _ := strings.Cut(text, ":")
+	if d.seen == nil {
+		d.seen = map[string]uint64{}
+	}
+	n := d.seen[about] + 1
+	d.seen[about] = n
+	for n%10 == 0 {
+		n /= 10
+	}
+	if n == 1 {
+		to.Event(Event{Time: at, Source: source, Kind: Doubted, Count: d.seen[about], Text: fmt.Sprintf("%s: %.80q", text, raw)})
+	}
+}
+
 // EventKind names what happened to a source.
 type EventKind string
 
@@ -90,6 +112,7 @@ const (
 	Silent       EventKind = "silent"   // connected, but nothing comes
 	Resumed      EventKind = "resumed"  // data again after silence
 	Detected     EventKind = "detected" // something was found out, e.g. a log's units
+	Doubted      EventKind = "doubted"  // something is wrong in what is read, or may mean two things
 	ClockStep    EventKind = "clock_step"
 )
 

@@ -131,7 +131,7 @@ type Command struct {
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
 	Source string `tag:"source" doc:"name as in agent.yaml, journal or clock"`
-	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected or clock_step; of the journal gap, removed or filling"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted or clock_step; of the journal gap, removed or filling"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
 }

@@ -95,6 +95,9 @@ func newSerial(c *config.Config, name string, s *config.Serial, reg *sensors.Reg
 	if err != nil {
 		return nil, err
 	}
+	if s.Decimal != "" {
+		o.Decimal = s.Decimal[0]
+	}
 	opt := serialport.Options{
 		Name: name, Port: c.Abs(s.Port), Baud: s.Baud, Settle: s.Settle, Silence: s.Silence, Clock: clock,
 	}
@@ -132,6 +135,9 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 		if err != nil {
 			return opt, fmt.Errorf("topic %s: %w", t.Topic, err)
 		}
+		if t.Decimal != "" {
+			o.Decimal = t.Decimal[0]
+		}
 		topic := mqtt.Topic{Filter: t.Topic, QoS: byte(t.QoS), Channel: t.Channel}
 		switch t.Payload {
 		case "frame":
@@ -149,7 +155,7 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 						return nil, err
 					}
 					one := o
-					one.Fields = []wire.Field{{Channel: id, Key: value, Map: m, Sentinels: t.Sentinel}}
+					one.Fields = []wire.Field{{Channel: id, Key: value, Map: m, Unit: own, Sentinels: t.Sentinel}}
 					return wire.NewJSON(one), nil
 				}
 				return wire.NewJSONValue(value, o.TimeKey, o.TimeUnit, string(t.UnitKey), id, own, t.Sentinel, o.DeviceClock), nil
@@ -163,7 +169,7 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 						return nil, err
 					}
 				}
-				return wire.NewNumber(id, m, t.Sentinel), nil
+				return wire.NewNumber(id, m, t.Sentinel, o.Decimal), nil
 			}
 		}
 		opt.Topics = append(opt.Topics, topic)
@@ -188,6 +194,9 @@ func runlogOptions(s *config.RunLog, reg *sensors.Registry) (runlog.Options, err
 		o.Separator = s.Separator[0]
 	}
 	var err error
+	if o.Decimal, err = runlog.DecimalSign(s.Decimal, s.Thousands); err != nil {
+		return o, err
+	}
 	if o.Location, err = zone(s.Zone); err != nil {
 		return o, err
 	}
@@ -202,6 +211,14 @@ func runlogOptions(s *config.RunLog, reg *sensors.Registry) (runlog.Options, err
 	}
 	if s.Time != nil {
 		o.Time = runlog.TimeColumn{Key: string(s.Time.Key), DateKey: string(s.Time.Date), Unit: wire.TimeUnit(s.Time.Unit)}
+		if s.Time.Epoch != "" {
+			if o.Time.Start, err = time.Parse(time.DateOnly, s.Time.Epoch); err != nil {
+				return o, fmt.Errorf("time.epoch: %w", err)
+			}
+		}
+		if o.Time.Order, err = wire.ParseDateOrder(s.Time.Order); err != nil {
+			return o, err
+		}
 	}
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -235,7 +252,8 @@ func wireOptions(fields []config.Field, t *config.TimeStamp, clock string, reg *
 	}
 	if len(fields) == 0 {
 		for id := range reg.Len() {
-			o.Fields = append(o.Fields, wire.Field{Channel: sensors.ChannelID(id), Key: reg.Channel(sensors.ChannelID(id)).Name, Map: unit.Identity})
+			c := reg.Channel(sensors.ChannelID(id))
+			o.Fields = append(o.Fields, wire.Field{Channel: sensors.ChannelID(id), Key: c.Name, Map: unit.Identity, Unit: c.Unit})
 		}
 	}
 	for i := range fields {
@@ -250,7 +268,7 @@ func wireOptions(fields []config.Field, t *config.TimeStamp, clock string, reg *
 				return o, fmt.Errorf("field %s: %w", f.Channel, err)
 			}
 		}
-		o.Fields = append(o.Fields, wire.Field{Channel: id, Key: string(f.Key), Map: m, Sentinels: f.Sentinel})
+		o.Fields = append(o.Fields, wire.Field{Channel: id, Key: string(f.Key), Map: m, Unit: reg.Channel(id).Unit, Sentinels: f.Sentinel})
 	}
 	return o, nil
 }

@@ -14,7 +14,8 @@ import (
 )
 
 func compareCommand() *cobra.Command {
-	var candidate, with, units string
+	var candidate, with string
+	var logs logFlags
 	var horizons, rows []string
 	var from journalRuns
 	c := &cobra.Command{
@@ -53,7 +54,7 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err != nil {
 				return fmt.Errorf("%s and %s cannot be compared: %w", candidate, with, err)
 			}
-			runs, err := from.read(cmd, args, units, want)
+			runs, err := from.read(cmd, args, logs, want)
 			if err != nil {
 				return err
 			}
@@ -68,7 +69,7 @@ Whatever is found, the exit code is 0: people decide.`,
 	c.Flags().StringVar(&with, "with", "model.json", "the model document in use")
 	c.Flags().StringSliceVar(&horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
 	rowsFlag(c, &rows)
-	unitsFlag(c, &units)
+	logs.add(c)
 	from.flags(c, 3)
 	return c
 }

@@ -9,7 +9,8 @@ import (
 )
 
 func forecastCommand() *cobra.Command {
-	var modelPath, out, inputs, units string
+	var modelPath, out, inputs string
+	var logs logFlags
 	var horizons, rows []string
 	var open bool
 	c := &cobra.Command{
@@ -25,7 +26,7 @@ segment that uses no temperature after the first.`,
   stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, units)
+			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -56,7 +57,7 @@ segment that uses no temperature after the first.`,
 			return fw.Flush()
 		},
 	}
-	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &units)
+	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &logs)
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
 	return c

@@ -59,9 +59,9 @@ func (f *journalRuns) args(c *cobra.Command, args []string) error {
 }
 
 // read gives the runs that the command line names, from run logs or from a journal, the oldest first.
-func (f *journalRuns) read(cmd *cobra.Command, args []string, units string, want model.Channels) ([]*recorded, error) {
+func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, want model.Channels) ([]*recorded, error) {
 	if !f.on {
-		return readRuns(cmd.ErrOrStderr(), args, units, want)
+		return readRuns(cmd.ErrOrStderr(), args, logs, want)
 	}
 	var path string
 	if len(args) == 1 {

@@ -131,14 +131,14 @@ func (r *handRecord) read(t testing.TB, flags ...string) (runs []*recorded, said
 	}
 	var from journalRuns
 	var out bytes.Buffer
-	var units string
+	var logs logFlags
 	c := &cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true, Args: from.args}
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		runs, err = from.read(cmd, args, "auto", h.Channels())
+		runs, err = from.read(cmd, args, logs, h.Channels())
 		return err
 	}
 	from.flags(c, 5)
-	unitsFlag(c, &units)
+	logs.add(c)
 	c.SetErr(&out)
 	c.SetArgs(append([]string{"--from-journal", "-c", r.conf}, flags...))
 	err = c.ExecuteContext(t.Context())

@@ -15,7 +15,8 @@ import (
 )
 
 func learnCommand() *cobra.Command {
-	var out, units, hypotheses, inUse, page, pictures string
+	var logs logFlags
+	var out, hypotheses, inUse, page, pictures string
 	var rows []string
 	var holdOut int
 	var from journalRuns
@@ -77,7 +78,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			case cmd.Flags().Changed("hold-out"):
 				return coded{errors.New("--hold-out needs --compare"), exitUsage}
 			}
-			runs, err := from.read(cmd, args, units, want)
+			runs, err := from.read(cmd, args, logs, want)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 	c.Flags().StringVar(&pictures, "pictures", "", "with --report: directory to write every figure into, as SVG and PNG")
 	c.Flags().StringVar(&inUse, "compare", "", "model in use, to compare with on runs left out")
 	c.Flags().IntVar(&holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
-	unitsFlag(c, &units)
+	logs.add(c)
 	rowsFlag(c, &rows)
 	from.flags(c, 5)
 	return c
@@ -133,6 +134,7 @@ func learnFromRuns(ctx context.Context, h *model.Hypotheses, given []*recorded, 
 				return nil, err
 			}
 			run = *r.Rows(from, to)
+			run.Chosen = true
 		}
 		columns := run.U
 		run.Inputs, run.U = inputs, nil

@@ -15,7 +15,8 @@ import (
 
 func playCommand() *cobra.Command {
 	var o play.Options
-	var rows, units string
+	var rows string
+	var logs logFlags
 	c := &cobra.Command{
 		Use:   "play RUN.csv --serial LINK --mqtt URL",
 		Short: "Play a recorded run as devices would send it, to try an installation without a machine",
@@ -42,7 +43,7 @@ the sources of agent.yaml at both.
 					return coded{fmt.Errorf("--rows %q: write A:B, rows counted from 1, for example 100:400", rows), exitUsage}
 				}
 			}
-			ro, err := unitsOption(units)
+			ro, err := logs.options()
 			if err != nil {
 				return err
 			}
@@ -79,6 +80,6 @@ the sources of agent.yaml at both.
 	f.StringVar(&rows, "rows", "", "A:B plays only these rows, counted from 1, both included")
 	f.BoolVar(&o.Loop, "loop", false, "begin again at the end, until Ctrl-C")
 	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads the serial port instead of dropping lines")
-	unitsFlag(c, &units)
+	logs.add(c)
 	return c
 }

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
@@ -23,36 +17,69 @@ import (
 	"stirwatch/sensors/wire"
 )
 
-// readRuns reads the channels named from run logs, and says what was found out about units and what was left out.
-func readRuns(w io.Writer, paths []string, units string, want model.Channels) ([]*recorded, error) {
-	o, err := unitsOption(units)
+// logFlags say how run logs are written where they do not tell it themselves.
+type logFlags struct{ units, decimal, thousands, dates string }
+
+func (f *logFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.units, "units", "auto", "units of MELD logs: auto (found out), inch or mm")
+	c.Flags().StringVar(&f.decimal, "decimal", "", "decimal sign of logs, . or ,; left out, their columns tell")
+	c.Flags().StringVar(&f.thousands, "thousands", "", "sign between thousands in logs, where that is . or ,")
+	c.Flags().StringVar(&f.dates, "dates", "", "order of day and month in logs, dmy, mdy or ymd; left out, their columns tell")
+}
+
+// options reads the flags.
+func (f *logFlags) options() (o runlog.Options, err error) {
+	switch f.units {
+	case "auto":
+	case "inch":
+		o.Units = runlog.Inch
+	case "mm":
+		o.Units = runlog.Millimetre
+	default:
+		return o, coded{fmt.Errorf("--units %s: use auto, inch or mm", f.units), exitUsage}
+	}
+	if o.Decimal, err = runlog.DecimalSign(f.decimal, f.thousands); err != nil {
+		return o, coded{fmt.Errorf("--decimal, --thousands: %w", err), exitUsage}
+	}
+	if f.dates != "" {
+		if o.Time.Order, err = wire.ParseDateOrder(f.dates); err != nil {
+			return o, coded{fmt.Errorf("--dates: %w", err), exitUsage}
+		}
+	}
+	return o, nil
+}
+
+// readRuns reads the channels named from run logs, MELD's or CSVs whose columns say what they are, and says
+// what was found out about them and what was left out.
+func readRuns(w io.Writer, paths []string, flags logFlags, want model.Channels) ([]*recorded, error) {
+	o, err := flags.options()
 	if err != nil {
 		return nil, err
 	}
+	o.Named, o.ParseUnit = quantities(want), expr.ParseUnit
 	var runs []*recorded
 	for _, p := range paths {
-		how, is, err := namedColumns(p, want)
-		if err != nil {
-			return nil, err
-		}
-		if !is {
-			how = o
-		}
-		log, err := runlog.Read(p, how)
-		if errors.Is(err, runlog.ErrFormat) && !is {
-			return nil, fmt.Errorf("%w; or name the columns as what they are, with units: %s", err, strings.Join(columnNames(want), ", "))
-		}
+		log, err := runlog.Read(p, o)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range log.Detected {
 			fmt.Fprintf(w, "%s: %s\n", log.Name, d)
 		}
-		if how.Units != runlog.Auto {
-			doubtUnits(w, p, how.Units)
+		if o.Units != runlog.Auto && log.Format == runlog.MELD {
+			doubtUnits(w, p, o.Units)
+		}
+		for _, n := range log.Notes {
+			fmt.Fprintf(w, "%s: %s\n", log.Name, n)
 		}
 		if log.Skips > 0 {
 			fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
+		}
+		for _, b := range log.Bad {
+			fmt.Fprintf(w, "%s: %s\n", log.Name, b)
+			if 3*b.Count > len(log.Time) {
+				return nil, fmt.Errorf("%s: %s: of %d rows too many to learn or judge anything from", p, b, len(log.Time))
+			}
 		}
 		r, err := channelsOf(log, want)
 		if err != nil {
@@ -68,6 +95,18 @@ func readRuns(w io.Writer, paths []string, units string, want model.Channels) ([
 	return runs, nil
 }
 
+// quantities are the columns that a CSV may have which says what they are.
+func quantities(want model.Channels) []runlog.Named {
+	named := []runlog.Named{{Name: string(sensors.SetPoint), Unit: "°C"}}
+	for _, in := range want.Inputs {
+		named = append(named, runlog.Named{Name: in.Name, Unit: in.Unit})
+	}
+	for _, out := range want.Outputs {
+		named = append(named, runlog.Named{Name: out.Name, Unit: out.Unit, Must: true})
+	}
+	return named
+}
+
 // doubtUnits says where a log itself tells of other units than those given.
 func doubtUnits(w io.Writer, path string, given runlog.Mode) {
 	log, err := runlog.Read(path, runlog.Options{})
@@ -79,101 +118,6 @@ func doubtUnits(w io.Writer, path string, given runlog.Mode) {
 			fmt.Fprintf(w, "%s: --units %s is believed, but the log says otherwise: %s\n", log.Name, given, d)
 		}
 	}
-}
-
-// columnNames are the columns of a CSV that says what it holds.
-func columnNames(want model.Channels) []string {
-	names := []string{"time [s]"}
-	for _, in := range want.Inputs {
-		names = append(names, fmt.Sprintf("%s [%s]", in.Name, in.Unit))
-	}
-	for _, out := range want.Outputs {
-		names = append(names, fmt.Sprintf("%s [%s]", out.Name, out.Unit))
-	}
-	return names
-}
-
-// columnName splits "heater power [W]".
-var columnName = regexp.MustCompile(`^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))?$`)
-
-// namedColumns reads the header of a CSV whose columns bear the names of the channels wanted, with their
-// units in brackets, such as "time [s], heater power [W], plate temperature [°C]"; false where it has no
-// column for an output, as a MELD log.
-func namedColumns(path string, want model.Channels) (o runlog.Options, is bool, err error) {
-	if i, err := os.Stat(path); err != nil || !i.Mode().IsRegular() {
-		return o, false, err // what can be read but once is not read here
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return o, false, err
-	}
-	defer f.Close()
-	const longest = 64 << 10
-	head, line := bufio.NewReaderSize(io.LimitReader(f, longest), longest), ""
-	for strings.TrimSpace(line) == "" {
-		if line, err = head.ReadString('\n'); err == io.EOF {
-			break
-		} else if err != nil {
-			return o, false, fmt.Errorf("read %s: %w", path, err)
-		}
-		line = strings.TrimPrefix(line, "\ufeff")
-	}
-	line = strings.TrimRight(line, "\r\n")
-	o = runlog.Options{Format: runlog.CSV, Separator: ','}
-	for _, sep := range []byte{';', '\t'} {
-		if strings.Count(line, string(sep)) > strings.Count(line, string(o.Separator)) {
-			o.Separator = sep
-		}
-	}
-	r := csv.NewReader(strings.NewReader(line))
-	r.Comma, r.LazyQuotes = rune(o.Separator), true
-	header, err := r.Read()
-	if err != nil {
-		return o, false, nil // not ours to complain about
-	}
-	wanted := map[string]string{string(sensors.SetPoint): string(sensors.SetPoint)} // by name in lower case
-	for _, in := range want.Inputs {
-		wanted[strings.ToLower(in.Name)] = in.Name
-	}
-	for _, out := range want.Outputs {
-		wanted[strings.ToLower(out.Name)] = out.Name
-	}
-	for i, key := range header {
-		parts := columnName.FindStringSubmatch(strings.TrimSpace(key))
-		name, unitName := strings.ToLower(parts[1]), parts[2]+parts[3]
-		number := strconv.Itoa(i + 1)
-		switch {
-		case name == "time":
-			o.Time = runlog.TimeColumn{Key: number, Unit: wire.TimeUnit(unitName)}
-		case wanted[name] != "":
-			name = wanted[name]
-			u, err := expr.ParseUnit(unitName)
-			if unitName == "" || err != nil {
-				return o, false, coded{fmt.Errorf("%s: column %q has no unit that is known: write it in brackets, such as %q", path, key, name+" [°C]"), exitUsage}
-			}
-			o.Fields = append(o.Fields, runlog.Field{Key: number, Channel: name, Unit: u})
-			o.Channels = append(o.Channels, sensors.Channel{Name: name, Role: sensors.Role(name), Unit: u})
-			is = is || slices.ContainsFunc(want.Outputs, func(out model.Output) bool { return out.Name == name })
-		}
-	}
-	if is && o.Time.Key == "" {
-		return o, false, coded{fmt.Errorf("%s: no column is the time: name one \"time [s]\" (or ms, us, ns; without a unit it holds dates)", path), exitUsage}
-	}
-	return o, is, nil
-}
-
-// unitsOption reads the flag --units.
-func unitsOption(units string) (o runlog.Options, err error) {
-	switch units {
-	case "auto":
-	case "inch":
-		o.Units = runlog.Inch
-	case "mm":
-		o.Units = runlog.Millimetre
-	default:
-		err = coded{fmt.Errorf("--units %s: use auto, inch or mm", units), exitUsage}
-	}
-	return o, err
 }
 
 // toRun takes the columns that the built-in hypotheses know.
@@ -217,6 +161,7 @@ func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
 		return v, nil
 	}
 	for _, in := range want.Inputs {
+		unknown(r, log, in.Name)
 		u, err := column(in.Name, in.Unit, true)
 		if err != nil {
 			return nil, err
@@ -227,6 +172,11 @@ func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
 		z, err := column(out.Name, out.Unit, false)
 		if err != nil {
 			return nil, err
+		}
+		for k := range z {
+			if r.blind != nil && r.blind[k] {
+				z[k] = math.NaN()
+			}
 		}
 		r.Z = append(r.Z, z)
 	}
@@ -241,4 +191,27 @@ func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
 		}
 	}
 	return r, nil
+}
+
+// unknownAfter is how long an input that holds no number is taken to be as it was before, s.
+const unknownAfter = 5.0
+
+// unknown marks the rows in which the log has had text for an input for so long that nobody knows what acted.
+func unknown(r *recorded, log *runlog.Log, name string) {
+	i, ok := log.Find(sensors.Role(name))
+	if !ok {
+		return
+	}
+	last := math.Inf(-1)
+	for k, s := range log.Status[i] {
+		switch {
+		case s.Reason != sensors.NotANumber:
+			last = r.Time[k]
+		case r.Time[k]-last > unknownAfter:
+			if r.blind == nil {
+				r.blind = make([]bool, len(r.Time))
+			}
+			r.blind[k] = true
+		}
+	}
 }

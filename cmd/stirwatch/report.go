@@ -12,7 +12,8 @@ import (
 )
 
 func reportCommand() *cobra.Command {
-	var modelPath, out, pictures, units string
+	var modelPath, out, pictures string
+	var logs logFlags
 	var rows []string
 	c := &cobra.Command{
 		Use:   "report -m MODEL.json RUN.csv...",
@@ -37,7 +38,7 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 			if err := writable(out); err != nil {
 				return err
 			}
-			runs, err := readRuns(cmd.ErrOrStderr(), args, units, m.Channels())
+			runs, err := readRuns(cmd.ErrOrStderr(), args, logs, m.Channels())
 			if err != nil {
 				return err
 			}
@@ -51,7 +52,7 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 	c.Flags().StringVarP(&out, "output", "o", "report.html", "page to write, - for standard output")
 	c.Flags().StringVar(&pictures, "pictures", "", "directory to write every figure into, as SVG and PNG")
 	rowsFlag(c, &rows)
-	unitsFlag(c, &units)
+	logs.add(c)
 	return c
 }
 

@@ -19,7 +19,8 @@ import (
 // in the file.
 type recorded struct {
 	runs.Run
-	line []int
+	line  []int
+	blind []bool // rows whose readings are not used, since an input is unknown; nil: none
 }
 
 // row is the 0-based data row of the file at index i.
@@ -60,10 +61,6 @@ func (r *recorded) brings(m *model.Model) error {
 
 func rowsFlag(c *cobra.Command, rows *[]string) {
 	c.Flags().StringArrayVar(rows, "rows", nil, "LOG=A:B sets the segment of a run by 0-based data rows, end exclusive, instead of finding it; repeatable")
-}
-
-func unitsFlag(c *cobra.Command, units *string) {
-	c.Flags().StringVar(units, "units", "auto", "units of MELD logs: auto (found out), inch or mm")
 }
 
 // parseRows reads LOG=A:B settings.

@@ -14,7 +14,8 @@ import (
 )
 
 func scoreCommand() *cobra.Command {
-	var modelPath, inputs, units string
+	var modelPath, inputs string
+	var logs logFlags
 	var horizons, rows []string
 	c := &cobra.Command{
 		Use:   "score -m MODEL.json RUN.csv...",
@@ -27,7 +28,7 @@ A run that the model was learned from is marked: its figures prove nothing.`,
   stirwatch score -m model.json --inputs held wednesday.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, units)
+			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -47,19 +48,19 @@ A run that the model was learned from is marked: its figures prove nothing.`,
 			return nil
 		},
 	}
-	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &units)
+	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &logs)
 	return c
 }
 
-func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]string, units *string) {
+func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]string, logs *logFlags) {
 	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
 	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured), held (frozen) or plan (feed, path and stops)")
 	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
 	rowsFlag(c, rows)
-	unitsFlag(c, units)
+	logs.add(c)
 }
 
-func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, units string) (m *model.Model, way filter.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
+func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, logs logFlags) (m *model.Model, way filter.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
 	fail := func(err error) (*model.Model, filter.Way, []float64, []*recorded, map[string][2]int, error) {
 		return nil, 0, nil, nil, nil, err
 	}
@@ -75,7 +76,7 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	if segments, err = parseRows(rows); err != nil {
 		return fail(err)
 	}
-	if runs, err = readRuns(cmd.ErrOrStderr(), paths, units, m.Channels()); err != nil {
+	if runs, err = readRuns(cmd.ErrOrStderr(), paths, logs, m.Channels()); err != nil {
 		return fail(err)
 	}
 	for _, r := range runs {

@@ -239,7 +239,7 @@ func (p *problem) errors(h *fold, m *model.Model) (sum, count []float64, err err
 		}
 		t := score.NewTrack(system.Compile(m), run)
 		err = score.ForecastTrack(t, filter.Known, score.Horizons, 0, len(run.Time), evidenceLap, false, func(row score.Row) {
-			z := run.Z[0][row.Target]
+			z := row.Measured
 			if !num.Finite(z) || !h.score[i][row.Target] {
 				return
 			}

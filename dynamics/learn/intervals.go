@@ -53,7 +53,7 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 				return err
 			}
 			err = score.ForecastTrack(score.NewTrack(system.Compile(m), run), w, score.Horizons, 0, len(run.Time), 1, true, func(row score.Row) {
-				z := run.Z[0][row.Target]
+				z := row.Measured
 				half := row.Upper - row.Forecast
 				if !h.score[k][row.Target] || !num.Finite(z, row.Forecast, half) || half <= 0 {
 					return

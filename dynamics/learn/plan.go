@@ -141,10 +141,9 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 	horizons := []float64{5, 10, 30, 60}
 	cost := func() (total float64) {
 		for _, f := range filtered {
-			z := f.t.Run.Z[0]
 			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
 			f.forecasts(horizons, func(row score.Row) {
-				if z := z[row.Target]; num.Finite(z, row.Forecast) {
+				if z := row.Measured; num.Finite(z, row.Forecast) {
 					k := slices.Index(horizons, row.Horizon)
 					e := min(planRunaway, math.Abs(row.Forecast-z))
 					sum[k] += e * e

@@ -94,6 +94,9 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 		if err != nil {
 			return nil, err
 		}
+		if why := runs.LeftOut(&r, speed, from, to); why != "" {
+			p.warn("run %s: %d of %d rows are learned from, %d to %d (from 0); of the others %s", r.Name, to-from, len(r.Time), from, to-1, why)
+		}
 		if to-from < 2 {
 			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
 		}

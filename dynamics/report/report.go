@@ -127,7 +127,7 @@ func (r *Report) try(run *Run) (*runReport, error) {
 	var squares, n float64
 	if err := score.OpenLoop(m, &t.Run.Run, run.From, run.To, func(row score.Row) {
 		t.open = append(t.open, row)
-		if z := run.Z[0][row.Target]; z > r.above() && finite(row.Forecast) {
+		if z := row.Measured; z > r.above() && finite(row.Forecast) {
 			squares += (row.Forecast - z) * (row.Forecast - z)
 			n++
 		}
@@ -152,7 +152,7 @@ func (r *Report) try(run *Run) (*runReport, error) {
 			if slices.Contains(t.wide, row.Origin) || slices.Contains(t.close, row.Origin) {
 				t.fans[way][row.Origin] = append(t.fans[way][row.Origin], row)
 			}
-			if z := run.Z[0][row.Target]; row.Horizon == residualHorizon && finite(row.Forecast, z) {
+			if z := row.Measured; row.Horizon == residualHorizon && finite(row.Forecast, z) {
 				t.errors[way] = append(t.errors[way], phaseError{t.phase[row.Origin], row.Forecast - z})
 			}
 		})

@@ -20,6 +20,9 @@ type Run struct {
 	U      [][]float64 // one column per input; NaN is missing
 	Z      [][]float64 // one column per output, as Model.Outputs; NaN is missing
 
+	// Chosen tells that a person has chosen the rows: all of them are active.
+	Chosen bool
+
 	// Inputs names the columns of U; nil: they are as Model.Inputs.
 	Inputs []string
 

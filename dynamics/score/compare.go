@@ -169,16 +169,16 @@ func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []floa
 			}
 		}
 		err = ForecastTrack(t, way, horizons, s.From, s.To, 1, true, func(r Row) {
-			if !num.Finite(z[r.Target]) {
+			if !num.Finite(r.Measured) {
 				return
 			}
 			k, i := slices.Index(horizons, r.Horizon), r.Origin-s.From
-			e := r.Forecast - z[r.Target]
+			e := r.Forecast - r.Measured
 			if !num.Finite(e) {
-				e = 5 * (z[r.Origin] - z[r.Target])
+				e = 5 * (z[r.Origin] - r.Measured)
 			}
 			square[which][k][i], target[k][i] = e*e, r.Target
-			if z[r.Target] >= r.Lower && z[r.Target] <= r.Upper {
+			if r.Measured >= r.Lower && r.Measured <= r.Upper {
 				inside[which][k][i] = 1
 			}
 		})

@@ -14,11 +14,13 @@ import (
 	"stirwatch/dynamics/system"
 )
 
-// Row is one forecast: from row Origin for row Target of the run, Horizon seconds apart. An
+// Row is one forecast: from row Origin for row Target of the run, Horizon seconds apart, or for the
+// instant so far ahead between Target and the row before it, where the log has no row then. An
 // open-loop simulation has Horizon 0 and Origin equal to Target.
 type Row struct {
 	Origin, Target int
 	Horizon        float64 // s, as asked for
+	Measured       float64 // °C, at that time: of the target row, or between it and the one before
 	Forecast       float64 // °C
 	Lower, Upper   float64 // °C, 95 % interval
 
@@ -27,7 +29,9 @@ type Row struct {
 
 // ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast at each of
 // horizons (s, rising) from every row above Output.ScoreAbove whose target row is in the range. No
-// temperature after the origin is used. Horizons count rows of the log's median spacing.
+// temperature after the origin is used. Horizons count rows of the log's median spacing where it divides
+// them (to 2 %); else the forecast is for the time asked for, and is compared with the readings on both
+// sides of it.
 func ForecastRun(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
 	run, err := checkRange(m, run, from, to)
 	if err != nil {
@@ -114,7 +118,7 @@ func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 			}
 		}
 		at, half := (x[o]-off)/scale, num.Sigma95*math.Sqrt(p[o*s.NX+o])/scale
-		fn(Row{Origin: i, Target: i, Forecast: at, Lower: at - half, Upper: at + half})
+		fn(Row{Origin: i, Target: i, Measured: run.Z[0][i], Forecast: at, Lower: at - half, Upper: at + half})
 	}
 	return nil
 }

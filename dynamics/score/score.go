@@ -75,7 +75,7 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 	}
 	all, steady := make([]tally, len(horizons)), make([]tally, len(horizons))
 	err = ForecastTrack(t, way, horizons, from, to, 1, true, func(r Row) {
-		if !num.Finite(z[r.Target]) {
+		if !num.Finite(r.Measured) {
 			return
 		}
 		k := 0
@@ -86,9 +86,9 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 		if run.SetPoint != nil && run.SetPoint[r.Origin] > 0 {
 			set = run.SetPoint[r.Origin]
 		}
-		all[k].add(&r, z[r.Target], z[r.Origin], set)
+		all[k].add(&r, r.Measured, z[r.Origin], set)
 		if same[r.Origin] >= r.Target {
-			steady[k].add(&r, z[r.Target], z[r.Origin], set)
+			steady[k].add(&r, r.Measured, z[r.Origin], set)
 		}
 	})
 	if err != nil {

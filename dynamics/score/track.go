@@ -81,9 +81,30 @@ func (t *Track) between(dst []float64, from, to float64, hint *int, last int) {
 	system.Between(dst, t.half, func(d []float64, time float64) { t.at(d, time, hint, last) }, from, to)
 }
 
-// target is the row that lies horizon seconds after row i in a log of even spacing.
-func (t *Track) target(i int, horizon float64) int {
-	return i + int(math.Round(horizon/t.step))
+// target is where a forecast from row i by horizon seconds is for: a row of a log of even spacing, or, where
+// no row is then, the instant asked for, which lies before row and behind the one before it. ahead is the
+// time from row i, s; the row is the first beyond the log's end where there is none.
+func (t *Track) target(i int, horizon float64) (row int, ahead float64) {
+	time := t.Run.Time
+	if n := math.Round(horizon / t.step); math.Abs(n*t.step-horizon) <= 0.02*horizon {
+		if row = i + int(n); row < len(time) {
+			ahead = time[row] - time[i]
+		}
+		return row, ahead
+	}
+	for row = i + 1; row < len(time) && time[row]-time[i] < horizon; row++ {
+	}
+	return row, horizon
+}
+
+// measured is the reading at a time before row, from the rows on both sides of it.
+func (t *Track) measured(row int, time float64) float64 {
+	z, at := t.Run.Z[0], t.Run.Time
+	if row == 0 || time > at[row]-1e-6 {
+		return z[row]
+	}
+	w := (time - at[row-1]) / (at[row] - at[row-1])
+	return (1-w)*z[row-1] + w*z[row]
 }
 
 // ForecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
@@ -109,12 +130,13 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Way, horizons []float64, i, to int, intervals bool, fn func(Row)) {
 	run := t.Run
 	n := 0
-	for n < len(horizons) && t.target(i, horizons[n]) < to {
-		n++
-	}
 	fc.Horizon = fc.Horizon[:0]
-	for _, h := range horizons[:n] {
-		fc.Horizon = append(fc.Horizon, run.Time[t.target(i, h)]-run.Time[i])
+	for ; n < len(horizons); n++ {
+		row, ahead := t.target(i, horizons[n])
+		if row >= to {
+			break
+		}
+		fc.Horizon = append(fc.Horizon, ahead)
 	}
 	hint, last := i, to-1
 	if way != filter.Known {
@@ -130,7 +152,8 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 		e.AheadMean(fc, sc)
 	}
 	for k := range n {
-		fn(Row{Origin: i, Target: t.target(i, horizons[k]), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], NIS: fc.NIS})
+		row, ahead := t.target(i, horizons[k])
+		fn(Row{Origin: i, Target: row, Measured: t.measured(row, run.Time[i]+ahead), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], NIS: fc.NIS})
 	}
 }
 

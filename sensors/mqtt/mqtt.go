@@ -465,6 +465,11 @@ func (s *Source) receive(l *link, p *publish, size int) {
 			s.skew = at - device
 		}
 	}
+	if rt.doubter != nil {
+		if why := rt.doubter.Doubt(); why != nil {
+			rt.doubts.Tell(s.sink, s.o.Name, at, p.payload, fmt.Errorf("%w (topic %.200q)", why, p.topic))
+		}
+	}
 	if p.retain {
 		s.retained(s.samples[n:], at, device)
 	}

@@ -50,6 +50,8 @@ type route struct {
 	sub     *subscription // nil if no filter matches
 	decoder wire.Decoder
 	stamped wire.Stamped // decoder, if its messages carry a time
+	doubter wire.Doubter // decoder, if it takes what is good of a message
+	doubts  sensors.Doubts
 	err     error
 }
 
@@ -148,6 +150,7 @@ func (r *router) resolve(topic string) *route {
 		}
 		rt.decoder, rt.err = s.Decoder(id)
 		rt.stamped, _ = rt.decoder.(wire.Stamped)
+		rt.doubter, _ = rt.decoder.(wire.Doubter)
 		return rt
 	}
 	return &route{err: errors.New("no subscription is for this topic")}

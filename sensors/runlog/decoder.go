@@ -11,41 +11,53 @@ import (
 
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
+	"stirwatch/sensors/wire"
 )
 
 // column is one column of interest with what it takes to read it.
 type column struct {
 	Column
-	index      int      // field of the line
-	inch, mm   unit.Map // from the file's unit to the channel's, by mode
+	index      int       // field of the line, -1 where the newest header lacks it
+	inch, mm   unit.Map  // from the file's unit to the channel's, by mode
+	named      unit.Unit // of a column that says its unit: that of the first header
+	again      unit.Map  // from the unit in the newest header to named
 	byMode     bool
 	sentinels  []float64
 	unwired    float64
 	hasUnwired bool
 	wired      bool // has shown something else than its unwired value
+	bad        BadCells
 }
 
 // row is one line of the log, in the file's own units. Its slices are used again for the next.
 type row struct {
-	line   int
-	time   int64
-	value  []float64
-	status []sensors.Status
+	line    int
+	time    int64
+	stamped bool // time is the log's own
+	value   []float64
+	status  []sensors.Status
 
 	rpm, torque, power float64 // NaN where the log has no such column
 	pos                [4]float64
 }
 
-// decoder reads a log line by line: the first one is the header.
+// decoder reads a log line by line. It finds the header, follows a later one, and decides from what
+// it has seen how numbers and dates are written.
 type decoder struct {
 	opt    Options
 	stamps *stamps
+	survey bool // only look how numbers and dates are written
+	whole  bool // the file was surveyed
 
+	before  preamble
 	header  []string
-	raw     []byte // the header as it stands
+	raw     []byte   // the header as it stands
+	keys    []string // the names of the columns that are read
+	refused string   // why the rows of the newest header cannot be read
 	sep     byte
-	comma   bool // decimal comma
 	meld    bool
+	named   bool // the columns say what they are
+	started bool // a row has followed the header
 	cols    []column
 	ignored []string
 	clock   int // field of the time stamp
@@ -55,6 +67,11 @@ type decoder struct {
 	power   int
 	pos     [4]int
 
+	signs    []signs           // of each field
+	untold   []int             // fields that have not told enough
+	byName   map[string]*signs // of the fields of headers before
+	grouped  []bool            // of each field: how its numbers are read was told
+	comma    bool              // a decimal comma was told
 	fields   [][]byte
 	unquoted []byte
 	row      row
@@ -65,11 +82,26 @@ type decoder struct {
 	held     []byte // a line that went back in time, until the next one tells why
 	heldLine int
 	heldTime int64
+	open     []openLine // lines whose date is not settled
+	openSize int
+	noStamp  bool // told that the stamps cannot be used
 
-	onRow  func(*row)
-	onSkip func(s Skip, raw []byte)
-	onStep func(line int, from, to int64) // the log's clock was set back for good
+	onHeader func() error // the columns are known
+	onRow    func(*row)
+	onSkip   func(s Skip, raw []byte)
+	onStep   func(line int, from, to int64) // the log's clock was set back for good
+	onNote   func(n note)                   // something was found out about the file, or is doubted
 }
+
+// openLine is a line that waits for the order of the dates to be known.
+type openLine struct {
+	n     int
+	text  []byte
+	whole bool
+}
+
+// maxOpen bounds what waits, bytes.
+const maxOpen = 16 << 20
 
 // blank tells whether there is no header yet.
 func (d *decoder) blank() bool { return d.header == nil }
@@ -80,7 +112,7 @@ func (d *decoder) byModeAny() bool {
 }
 
 // line takes the next line, n counted from 1; whole is false for a last line without an end.
-// It fails only on a header it cannot use.
+// It fails only on a header it cannot use, or dates that cannot be told.
 func (d *decoder) line(b []byte, n int, whole bool) error {
 	switch {
 	case b == nil:
@@ -89,35 +121,91 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 	case len(bytes.TrimSpace(b)) == 0:
 		return nil
 	case d.header == nil:
-		return d.readHeader(b)
+		return d.findHeader(b, n)
 	case bytes.Equal(b, d.raw):
 		d.skip(n, "the header again", b)
 		return nil
 	}
-	if !d.split(b) {
+	if d.survey && len(d.untold) == 0 && (d.stamps == nil || d.stamps.scale != 0 || d.stamps.orders.Settled()) && startsNumber(b) {
+		return nil // a row, and nothing is left to find out
+	}
+	text, comment := uncommented(b)
+	if !d.split(text) {
 		d.skip(n, "a quoted field has no end", b)
+		return nil
+	}
+	if d.isHeader() {
+		return d.follow(text, n)
+	}
+	if comment && len(d.fields) != len(d.header) {
+		return nil
+	}
+	if d.refused != "" {
+		d.skip(n, d.refused, b)
 		return nil
 	}
 	if extra := len(d.fields) - len(d.header); extra != 0 && !(extra == 1 && len(d.fields[len(d.header)]) == 0) {
 		d.skip(n, fmt.Sprintf("%d fields, the header has %d", len(d.fields), len(d.header)), b)
 		return nil
 	}
+	if !d.started && d.isUnits() {
+		return nil
+	}
+	d.started = true
+	d.weigh()
+	if d.survey {
+		return nil
+	}
+	return d.data(b, n, whole)
+}
+
+// data takes the line that was split, b, as a row, once its date can be read.
+func (d *decoder) data(b []byte, n int, whole bool) error {
+	at, err := d.stamp()
+	if len(d.open) > 0 && d.stamps.orders.Settled() {
+		open := d.open
+		d.open, d.openSize = nil, 0
+		d.note(open[0].n, fmt.Sprintf("dates are read with the %s, as line %d tells", orderName(d.stamps.orders), n))
+		for _, l := range open {
+			d.split(l.text)
+			if err := d.data(l.text, l.n, l.whole); err != nil {
+				return err
+			}
+		}
+		d.split(b)
+		at, err = d.stamp()
+	}
+	switch {
+	case errors.Is(err, errOrder) && !d.opt.untimed:
+		why := fmt.Sprintf("%v, and no other date tells: say it (order, or --dates: dmy or mdy)", err)
+		if d.whole {
+			return fmt.Errorf("%w: line %d: %s", ErrFormat, n, why)
+		}
+		if len(d.open) == 0 {
+			d.doubt(n, why+"; rows wait until one does")
+		}
+		d.open = append(d.open, openLine{n, bytes.Clone(b), whole})
+		if d.openSize += len(b) + 64; d.openSize > maxOpen {
+			return fmt.Errorf("%w: line %d: %s", ErrFormat, d.open[0].n, why)
+		}
+		return nil
+	case err != nil && !d.opt.untimed:
+		d.skip(n, err.Error(), b)
+		return nil
+	case err != nil && !d.noStamp:
+		d.noStamp = true
+		d.doubt(n, fmt.Sprintf("%v: rows are stamped with the time of reading", err))
+	}
+	d.row.stamped, d.row.time = err == nil && d.clock >= 0, at
 	decimals := countDecimals(d.fields[len(d.header)-1])
 	if !whole && d.rows > 0 && decimals != d.decimals {
 		d.skip(n, "torn: the file ends in the middle of the line", b)
 		return nil
 	}
-	at := d.last + 1 // where no column says
-	if d.clock >= 0 {
-		var date []byte
-		if d.date >= 0 {
-			date = d.fields[d.date]
-		}
-		var err error
-		if at, err = d.stamps.parse(date, d.fields[d.clock]); err != nil {
-			d.skip(n, err.Error(), b)
-			return nil
-		}
+	if d.opt.untimed { // the time of reading rules: the order of the stamps is no matter
+		d.decimals = decimals
+		d.take(n, at)
+		return nil
 	}
 	switch {
 	case d.rows == 0 || at > d.last:
@@ -146,6 +234,28 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 	return nil
 }
 
+// stamp reads the time of the line that was split.
+func (d *decoder) stamp() (int64, error) {
+	if d.clock < 0 {
+		return d.last + 1, nil
+	}
+	var date []byte
+	if d.date >= 0 {
+		date = d.fields[d.date]
+	}
+	return d.stamps.parse(date, d.fields[d.clock], d.sign(d.clock, d.fields[d.clock]))
+}
+
+func orderName(o wire.DateOrder) string {
+	switch o {
+	case wire.DayFirst:
+		return "day first"
+	case wire.MonthFirst:
+		return "month first"
+	}
+	return "year first"
+}
+
 // end gives up the line held, as no other can follow from it.
 func (d *decoder) end() {
 	if d.held != nil {
@@ -154,9 +264,35 @@ func (d *decoder) end() {
 	}
 }
 
+// finish ends the log: lines whose date was never settled are given up.
+func (d *decoder) finish() {
+	for _, l := range d.open {
+		d.skip(l.n, "day or month first? No date of the file tells: say it (order, or --dates: dmy or mdy)", l.text)
+	}
+	d.open, d.openSize = nil, 0
+	d.end()
+}
+
 func (d *decoder) skip(line int, why string, raw []byte) {
-	if d.onSkip != nil {
+	if d.onSkip != nil && !d.survey {
 		d.onSkip(Skip{Line: line, Why: why}, raw)
+	}
+}
+
+// note is something that was found out about a file, or is doubted.
+type note struct {
+	line  int
+	text  string
+	doubt bool
+}
+
+func (d *decoder) note(line int, text string) { d.tell(note{line: line, text: text}) }
+
+func (d *decoder) doubt(line int, text string) { d.tell(note{line: line, text: text, doubt: true}) }
+
+func (d *decoder) tell(n note) {
+	if d.onNote != nil && !d.survey {
+		d.onNote(n)
 	}
 }
 
@@ -166,11 +302,16 @@ func (d *decoder) take(line int, at int64) {
 	r.line, r.time = line, at
 	for i := range d.cols {
 		c := &d.cols[i]
-		v, status := d.number(d.fields[c.index])
+		if c.index < 0 {
+			r.value[i], r.status[i] = math.NaN(), sensors.Status{}
+			continue
+		}
+		cell := d.fields[c.index]
+		v, status := d.number(cell, c.index)
 		switch {
 		case !status.IsGood():
 			if status.Signal == sensors.Failure {
-				d.badCells++
+				d.badCell(c, line, cell)
 			}
 		case c.hasUnwired && !c.wired && v == c.unwired:
 			status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Unwired}
@@ -178,6 +319,8 @@ func (d *decoder) take(line int, at int64) {
 			c.wired = true
 			if slices.Contains(c.sentinels, v) {
 				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
+			} else if c.again != unit.Identity {
+				v = c.again.Apply(v)
 			}
 		}
 		r.value[i], r.status[i] = v, status
@@ -191,29 +334,126 @@ func (d *decoder) take(line int, at int64) {
 	d.onRow(r)
 }
 
+// badCell counts a field that holds no number.
+func (d *decoder) badCell(c *column, line int, cell []byte) {
+	d.badCells++
+	c.bad.Count++
+	if c.bad.Count == 1 {
+		c.bad.Column, c.bad.Line, c.bad.Text = c.Key, line, fmt.Sprintf("%.40q", cell)
+		if d.sign(c.index, cell) == 0 {
+			c.bad.Text = wire.TwoWays(cell)
+		}
+	}
+	if n := c.bad.Count; !d.whole && (n == 1 || n == 10 || n%100 == 0) {
+		d.doubt(line, c.bad.String())
+	}
+}
+
 func (d *decoder) field(i int) float64 {
 	if i < 0 {
 		return math.NaN()
 	}
-	v, _ := d.number(d.fields[i])
+	v, _ := d.number(d.fields[i], i)
 	return v
 }
 
-// number reads one field: good, missing (empty) or a failure (no finite number).
-func (d *decoder) number(b []byte) (float64, sensors.Status) {
+// number reads one field: good, missing (empty) or a failure (no finite number, or one that may be two).
+func (d *decoder) number(b []byte, field int) (float64, sensors.Status) {
 	if len(b) == 0 {
 		return math.NaN(), sensors.Status{}
 	}
-	v, err := strconv.ParseFloat(view(b), 64)
-	if err != nil && d.comma {
-		if i := bytes.IndexByte(b, ','); i >= 0 {
-			v, err = strconv.ParseFloat(string(b[:i])+"."+string(b[i+1:]), 64)
+	point, plain := false, true
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9', c == '-', c == '+', c|0x20 == 'e':
+		case c == '.':
+			point = true
+		default:
+			plain = false
 		}
 	}
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+	sign := byte('.')
+	if point || !plain {
+		sign = d.sign(field, b)
+	}
+	var v float64
+	ok := false
+	switch {
+	case plain && sign == '.':
+		var err error
+		v, err = strconv.ParseFloat(view(b), 64)
+		ok = err == nil
+	case sign != 0:
+		if v, ok = wire.ParseNumber(b, sign); ok && !d.grouped[field] {
+			d.tellSigns(b, field, v)
+		}
+	}
+	if !ok {
 		return math.NaN(), sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
 	}
 	return v, sensors.OK
+}
+
+// tellSigns says how numbers with their thousands parted, or with a decimal comma, are read.
+func (d *decoder) tellSigns(b []byte, field int, v float64) {
+	if _, simple := plain(b, 1e9, ','); simple && d.comma {
+		return
+	} else if !simple {
+		d.grouped[field] = true
+	}
+	d.comma = true
+	d.note(d.row.line, fmt.Sprintf("%s: %q is read as %s", d.header[field], b, strconv.FormatFloat(v, 'f', -1, 64)))
+}
+
+// weigh takes what the fields of a row tell of the decimal sign.
+func (d *decoder) weigh() {
+	// Where rows cannot be read twice one cell that tells is enough; else the most of them are right.
+	enough := 1
+	if d.survey {
+		enough = 50
+	}
+	for k := len(d.untold) - 1; k >= 0; k-- {
+		i := d.untold[k]
+		if b := d.fields[i]; bytes.IndexByte(b, '.') >= 0 || bytes.IndexByte(b, ',') >= 0 {
+			d.signs[i].note(wire.Analyse(b).Decimal)
+		}
+		if s := d.signs[i]; max(s.point-s.comma, s.comma-s.point) >= enough || i == d.date || i == d.clock && d.stamps.scale == 0 {
+			d.untold = slices.Delete(d.untold, k, k+1)
+		}
+	}
+	if d.clock >= 0 && !d.stamps.orders.Settled() {
+		var date []byte
+		if d.date >= 0 {
+			date = d.fields[d.date]
+		}
+		d.stamps.narrow(date, d.fields[d.clock])
+	}
+}
+
+// sign is the decimal sign of a cell by what its column, else the file, else the cell itself tells; 0
+// where it may be either.
+func (d *decoder) sign(field int, cell []byte) byte {
+	if d.opt.Decimal != 0 {
+		return d.opt.Decimal
+	}
+	if sign := d.signs[field].decimal(); sign != 0 {
+		return sign
+	}
+	var all signs
+	for i := range d.signs {
+		all.note(d.signs[i].decimal())
+	}
+	switch a := wire.Analyse(cell); {
+	case all.point > 0 && all.comma == 0:
+		return '.'
+	case all.comma > 0 && all.point == 0:
+		return ','
+	case a.Decimal != 0:
+		return a.Decimal
+	case a.Either == 0, a.Either == '.' && d.sep == ',': // a comma between columns and a decimal comma do not go together
+		return '.'
+	}
+	return 0
 }
 
 func countDecimals(b []byte) int {
@@ -264,64 +504,6 @@ func (d *decoder) split(b []byte) bool {
 	}
 }
 
-// ErrFormat is wrapped by errors about a header that cannot be used.
-var ErrFormat = errors.New("not a log that can be read")
-
-func (d *decoder) readHeader(b []byte) error {
-	d.sep = d.opt.Separator
-	if d.sep == 0 {
-		best := 0
-		for _, sep := range []byte{',', ';', '\t'} {
-			if n := bytes.Count(b, []byte{sep}); n > best {
-				d.sep, best = sep, n
-			}
-		}
-		if best == 0 {
-			return fmt.Errorf("%w: the first line %.60q has no comma, semicolon or tab", ErrFormat, b)
-		}
-	}
-	if !d.split(b) {
-		return fmt.Errorf("%w: a quoted name in the header %.60q has no end", ErrFormat, b)
-	}
-	d.comma = d.sep != ','
-	header := make([]string, len(d.fields))
-	for i, f := range d.fields {
-		header[i] = string(f)
-	}
-	d.meld = isMELD(header)
-	format := d.opt.Format
-	if format == "" {
-		switch {
-		case d.meld && d.opt.Time.Key == "":
-			format = MELD
-		case len(d.opt.Fields) > 0 || len(d.ownNames(header)) > 0:
-			format = CSV
-		}
-	}
-	d.clock, d.date, d.rpm, d.torque, d.power, d.pos = -1, -1, -1, -1, -1, [4]int{-1, -1, -1, -1}
-	var err error
-	switch format {
-	case MELD:
-		if !d.meld {
-			return fmt.Errorf("%w: not a MELD log: its header has %s; wanted are Date, Time and columns such as SpinVel, SpinTrq, ToolTemp", ErrFormat, strings.Join(header, ", "))
-		}
-		err = d.meldHeader(header)
-	case CSV:
-		d.meld = false
-		err = d.csvHeader(header)
-	default:
-		return fmt.Errorf("%w: neither a MELD log nor described by a column map; its header has %s: say which column is which channel (fields) and where the time stands (time)",
-			ErrFormat, strings.Join(header, ", "))
-	}
-	if err != nil {
-		return err
-	}
-	d.header, d.raw = header, append([]byte{}, b...)
-	d.row.value = make([]float64, len(d.cols))
-	d.row.status = make([]sensors.Status, len(d.cols))
-	return nil
-}
-
 // find is the field of a column by name, or by number from 1.
 func find(header []string, key string) (int, error) {
 	i := slices.Index(header, key)
@@ -338,8 +520,12 @@ func find(header []string, key string) (int, error) {
 }
 
 func (d *decoder) meldHeader(header []string) error {
+	if !isMELD(header) {
+		return fmt.Errorf("%w: not a MELD log: its header has %s; wanted are Date, Time and columns such as SpinVel, SpinTrq, ToolTemp", ErrFormat, strings.Join(header, ", "))
+	}
+	d.meld = true
 	var err error
-	if d.stamps, err = newStamps(TimeColumn{Key: meldTime, DateKey: meldDate}, d.opt.Location); err != nil {
+	if d.stamps, err = newStamps(TimeColumn{Key: meldTime, DateKey: meldDate, Order: d.opt.Time.Order}, d.opt.Location); err != nil {
 		return err
 	}
 	for key, at := range map[string]*int{meldTime: &d.clock, meldDate: &d.date, meldSpeed: &d.rpm, meldTorque: &d.torque, meldPower: &d.power,
@@ -353,6 +539,9 @@ func (d *decoder) meldHeader(header []string) error {
 	if len(d.opt.Fields) > 0 {
 		for _, f := range d.opt.Fields {
 			i, err := find(header, f.Key)
+			if err != nil && d.opt.lenient && !slices.Contains(header, f.Key) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -415,6 +604,7 @@ func (d *decoder) csvHeader(header []string) error {
 		if d.stamps, err = newStamps(d.opt.Time, d.opt.Location); err != nil {
 			return err
 		}
+		d.stamps.elapsed = d.opt.elapsed
 		if d.clock, err = find(header, d.opt.Time.Key); err != nil {
 			return err
 		}
@@ -429,6 +619,9 @@ func (d *decoder) csvHeader(header []string) error {
 	used := map[int]bool{d.clock: true, d.date: true}
 	for _, f := range fields {
 		i, err := find(header, f.Key)
+		if err != nil && d.opt.lenient && !slices.Contains(header, f.Key) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -534,7 +727,7 @@ func (d *decoder) add(m *meldColumn, i int) error {
 	if err != nil {
 		return fmt.Errorf("column %q and channel %q: %w", m.key, c.Name, err)
 	}
-	c.byMode = c.inch != c.mm
+	c.byMode, c.again = c.inch != c.mm, unit.Identity
 	d.cols = append(d.cols, c)
 	return nil
 }

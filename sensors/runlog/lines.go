@@ -9,16 +9,19 @@ import (
 // maxLine bounds one line of a log, in bytes.
 const maxLine = 64 << 10
 
-// lines cuts a stream of bytes into lines. It takes UTF-8 with or without byte order mark and
-// UTF-16 with one, ends lines at LF or CRLF, and drops what is longer than maxLine.
+// lines cuts a stream of bytes into lines. It takes UTF-8 and UTF-16, with or without byte order mark,
+// and reads a line that is not UTF-8 as Windows-1252, which Latin-1 is part of. Lines end at LF, CRLF or
+// CR; NULs before them are skipped, and what is longer than maxLine is dropped.
 type lines struct {
-	n       int // lines seen, the one being gathered not counted
+	n       int  // lines seen, the one being gathered not counted
+	cr      bool // the last byte seen ended a line, and an LF after it says nothing more
 	buf     []byte
 	tooLong bool
 	raw     []byte // bytes not yet decoded: the start of a file, half a UTF-16 unit
 	enc     encoding
 	high    rune   // first half of a surrogate pair
 	text    []byte // decoded UTF-16
+	latin   []byte // a line decoded from Windows-1252
 }
 
 type encoding byte
@@ -33,11 +36,23 @@ const (
 // feed takes the next bytes and calls each for every line completed, without its end; nil stands
 // for a line that was too long. It stops at the first error and returns it.
 func (l *lines) feed(p []byte, each func(line []byte) error) error {
-	if p = l.decode(p, false); len(p) == 0 {
-		return nil
-	}
-	for {
+	p = l.decode(p, false)
+	for len(p) > 0 {
+		if l.cr && p[0] == '\n' {
+			p = p[1:]
+		}
+		l.cr = false
+		if len(l.buf) == 0 {
+			p = bytes.TrimLeft(p, "\x00") // the hole of a file that was truncated under its writer
+		}
 		i := bytes.IndexByte(p, '\n')
+		upTo := p
+		if i >= 0 {
+			upTo = p[:i]
+		}
+		if j := bytes.IndexByte(upTo, '\r'); j >= 0 {
+			i, l.cr = j, true
+		}
 		if i < 0 {
 			if len(l.buf)+len(p) > maxLine {
 				l.buf, l.tooLong = l.buf[:0], true
@@ -54,8 +69,8 @@ func (l *lines) feed(p []byte, each func(line []byte) error) error {
 		}
 		if l.tooLong || len(line) > maxLine {
 			line = nil
-		} else if line = bytes.TrimSuffix(line, []byte("\r")); line == nil {
-			line = []byte{}
+		} else {
+			line = l.readable(line)
 		}
 		l.n++
 		err := each(line)
@@ -64,16 +79,43 @@ func (l *lines) feed(p []byte, each func(line []byte) error) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // rest ends the stream: what follows the last line end, nil if nothing does.
 func (l *lines) rest() []byte {
 	l.buf = append(l.buf, l.decode(nil, true)...)
-	if len(l.buf) == 0 || l.tooLong {
-		return nil
+	if line := l.readable(l.buf); len(line) > 0 && !l.tooLong {
+		l.n++
+		return line
 	}
-	l.n++
-	return l.buf
+	return nil
+}
+
+// readable is a line as UTF-8, without the end mark of old text files; never nil.
+func (l *lines) readable(line []byte) []byte {
+	line = bytes.TrimRight(line, "\x00\x1a")
+	if utf8.Valid(line) {
+		if line == nil {
+			line = []byte{}
+		}
+		return line
+	}
+	l.latin = l.latin[:0]
+	for _, c := range line {
+		if c >= 0x80 && c < 0xa0 {
+			l.latin = utf8.AppendRune(l.latin, windows1252[c-0x80])
+		} else {
+			l.latin = utf8.AppendRune(l.latin, rune(c))
+		}
+	}
+	return l.latin
+}
+
+// windows1252 has the characters 0x80 to 0x9f (Unicode mapping table CP1252, 1998).
+var windows1252 = [32]rune{
+	'€', '\ufffd', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\ufffd', 'Ž', '\ufffd',
+	'\ufffd', '\u2018', '\u2019', '\u201c', '\u201d', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\ufffd', 'ž', 'Ÿ',
 }
 
 // decode turns the next bytes of the file into UTF-8 text.
@@ -88,8 +130,12 @@ func (l *lines) decode(p []byte, end bool) []byte {
 			l.enc, p = utf16BE, p[2:]
 		case bytes.HasPrefix(p, []byte{0xef, 0xbb, 0xbf}):
 			l.enc, p = utf8Text, p[3:]
-		case len(p) < 3 && !end:
+		case len(p) < 4 && !end:
 			return nil
+		case len(p) >= 4 && p[0] != 0 && p[1] == 0 && p[2] != 0 && p[3] == 0:
+			l.enc = utf16LE
+		case len(p) >= 4 && p[0] == 0 && p[1] != 0 && p[2] == 0 && p[3] != 0:
+			l.enc = utf16BE
 		default:
 			l.enc = utf8Text
 		}

@@ -29,16 +29,21 @@ const (
 
 // Options say how to read a log. The zero Options read a MELD log.
 type Options struct {
-	Format    Format            // "": recognised by the header
-	Units     Mode              // of a MELD log; Auto: found out
-	Location  *time.Location    // zone of stamps that name none; nil: the local one
-	Channels  []sensors.Channel // channels the columns go to, by name or else by role; columns without one keep the defaults
-	Fields    []Field           // which columns to read; none: all known ones of a MELD log, those named as a channel of a CSV
-	Time      TimeColumn        // of a CSV; MELD logs have Date and Time
-	Separator byte              // 0: comma, semicolon or tab, whichever the header has most of
+	Format    Format                          // "": recognised by the header
+	Units     Mode                            // of a MELD log; Auto: found out
+	Location  *time.Location                  // zone of stamps that name none; nil: the local one
+	Channels  []sensors.Channel               // channels the columns go to, by name or else by role; columns without one keep the defaults
+	Fields    []Field                         // which columns to read; none: all known ones of a MELD log, those named as a channel of a CSV
+	Time      TimeColumn                      // of a CSV; MELD logs have Date and Time
+	Separator byte                            // 0: comma, semicolon or tab, as the header or a line "sep=;" says
+	Decimal   byte                            // '.' or ',': sign of decimals; 0: the columns tell
+	Named     []Named                         // quantities of a CSV whose columns say what they are; needs no Fields and no Time
+	ParseUnit func(string) (unit.Unit, error) // of columns that say their unit; nil: [unit.Parse]
 
-	untimed      bool // a CSV may be without a time column
+	untimed      bool // the time of reading rules: a CSV may be without a time column, or with a useless one
+	elapsed      bool // a time without a date may be one elapsed
 	onlyChannels bool // leave out MELD columns that have no channel in Channels
+	lenient      bool // a column that the header lacks is no error
 }
 
 // Field maps one column to a channel.
@@ -61,6 +66,22 @@ type Column struct {
 type Skip struct {
 	Line int // counted from 1, the header included
 	Why  string
+}
+
+// BadCells are the fields of a column that hold no number.
+type BadCells struct {
+	Column string // as the header has it
+	Count  int
+	Line   int    // of the first
+	Text   string // the first, quoted, and what may be done about it
+}
+
+// String is e.g. `heater power [W]: 120 values are no number, the first in line 302: "---"`.
+func (b BadCells) String() string {
+	if b.Count == 1 {
+		return fmt.Sprintf("%s: 1 value is no number, in line %d: %s", b.Column, b.Line, b.Text)
+	}
+	return fmt.Sprintf("%s: %d values are no number, the first in line %d: %s", b.Column, b.Count, b.Line, b.Text)
 }
 
 // Step is a place where the log's clock was set back for good.
@@ -87,6 +108,8 @@ type Log struct {
 	Skipped  []Skip      // the first 1000
 	Skips    int         // lines skipped in all
 	BadCells int         // fields that hold no number; the rest of their rows is kept
+	Bad      []BadCells  // the same by column
+	Notes    []string    // what else was found out: headers inside the file, how numbers and dates are read
 	Steps    []Step
 }
 
@@ -132,8 +155,22 @@ func Read(path string, opt Options) (*Log, error) {
 
 // Parse is [Read] for any stream; the log has no name.
 func Parse(r io.Reader, opt Options) (*Log, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	opt.elapsed = true
+	// How numbers and dates are written is told by the whole file: it is read twice.
+	look := &decoder{opt: opt, survey: true, onRow: func(*row) {}}
+	if _, err := look.all(text); err != nil {
+		return nil, err
+	}
+	look.keepSigns()
 	log := &Log{}
-	d := &decoder{opt: opt}
+	d := &decoder{opt: opt, whole: true, byName: look.byName}
+	if look.stamps != nil {
+		d.opt.Time.Order = look.stamps.orders
+	}
 	units := newDetector(opt.Units)
 	d.onRow = func(r *row) {
 		if log.Value == nil {
@@ -158,46 +195,31 @@ func Parse(r io.Reader, opt Options) (*Log, error) {
 	d.onStep = func(_ int, from, to int64) {
 		log.Steps = append(log.Steps, Step{Row: d.rows, From: from, To: to})
 	}
-
-	var l lines
-	hash := sha256.New()
-	each := func(line []byte) error { return d.line(line, l.n, true) }
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := r.Read(buf)
-		hash.Write(buf[:n])
-		if ferr := l.feed(buf[:n], each); ferr != nil {
-			return nil, ferr
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
+	d.onNote = func(n note) { log.Notes = append(log.Notes, fmt.Sprintf("line %d: %s", n.line, n.text)) }
+	lines, err := d.all(text)
+	if err != nil {
+		return nil, err
 	}
-	if rest := l.rest(); rest != nil {
-		if err := d.line(rest, l.n, false); err != nil {
-			return nil, err
-		}
-	}
-	d.end()
 
 	switch {
 	case d.blank():
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
 	case len(log.Time) == 0 && len(log.Skipped) > 0:
-		return nil, fmt.Errorf("%w: not one row in %d lines; line %d: %s", ErrFormat, l.n, log.Skipped[0].Line, log.Skipped[0].Why)
+		return nil, fmt.Errorf("%w: not one row in %d lines; line %d: %s", ErrFormat, lines, log.Skipped[0].Line, log.Skipped[0].Why)
 	case len(log.Time) == 0:
 		return nil, fmt.Errorf("%w: a header but no row", ErrFormat)
 	}
-	log.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	hash := sha256.Sum256(text)
+	log.SHA256 = hex.EncodeToString(hash[:])
 	log.Format, log.Ignored, log.BadCells = CSV, d.ignored, int(d.badCells)
 	if d.meld {
 		log.Format = MELD
 	}
 	for i := range d.cols {
 		log.Columns = append(log.Columns, d.cols[i].Column)
+		if d.cols[i].bad.Count > 0 {
+			log.Bad = append(log.Bad, d.cols[i].bad)
+		}
 	}
 	if d.meld && d.byModeAny() {
 		stretches, err := units.end()
@@ -208,6 +230,25 @@ func Parse(r io.Reader, opt Options) (*Log, error) {
 	}
 	log.convert(d.cols)
 	return log, nil
+}
+
+// all takes a whole file and returns the number of its lines.
+func (d *decoder) all(text []byte) (int, error) {
+	var l lines
+	each := func(line []byte) error { return d.line(line, l.n, true) }
+	if err := l.feed(text, each); err != nil {
+		return l.n, err
+	}
+	if rest := l.rest(); rest != nil {
+		if err := d.line(rest, l.n, false); err != nil {
+			return l.n, err
+		}
+	}
+	if d.blank() {
+		return l.n, d.noHeader()
+	}
+	d.finish()
+	return l.n, nil
 }
 
 // convert brings the values from the file's units to the channels', and takes back "unwired"

@@ -404,7 +404,7 @@ func TestStamps(t *testing.T) {
 		{TimeColumn{DateKey: "d"}, "2025-07-08", "10:43:15.30", "2025-07-08 10:43:15.3"},
 		{TimeColumn{DateKey: "d"}, "2025-07-08", "10:43:15", "2025-07-08 10:43:15"},
 		{TimeColumn{DateKey: "d"}, "08.07.2025", "10:43:15.123456789", "2025-07-08 10:43:15.123456789"},
-		{TimeColumn{DateKey: "d"}, "7/8/2025", "1:43:15 PM", "2025-07-08 13:43:15"},
+		{TimeColumn{DateKey: "d", Order: wire.MonthFirst}, "7/8/2025", "1:43:15 PM", "2025-07-08 13:43:15"},
 		{TimeColumn{}, "", "2025-07-08T10:43:15.30+02:00", "2025-07-08 08:43:15.3"},
 		{TimeColumn{}, "", "2025-07-08 10:43:15.30", "2025-07-08 10:43:15.3"},
 		{TimeColumn{Unit: wire.Seconds}, "", "1751971395.300000001", "2025-07-08 10:43:15.300000001"},
@@ -413,7 +413,14 @@ func TestStamps(t *testing.T) {
 		{TimeColumn{DateKey: "d"}, "2025-04-31", "10:43:15", ""},
 		{TimeColumn{DateKey: "d"}, "2025-07-08", "10:61:15", ""},
 		{TimeColumn{DateKey: "d"}, "2025-07-08", "", ""},
-		{TimeColumn{Unit: wire.Seconds}, "", "1e9", ""},
+		{TimeColumn{Unit: wire.Seconds}, "", "1e9", "2001-09-09 01:46:40"},
+		{TimeColumn{Unit: "sec"}, "", "1.751971395300000e+09", "2025-07-08 10:43:15.3"},
+		{TimeColumn{Unit: "Minutes"}, "", "0.5", "1970-01-01 00:00:30"},
+		{TimeColumn{Unit: "h"}, "", "1.25", "1970-01-01 01:15:00"},
+		{TimeColumn{Unit: "s since 1904"}, "", "3834787395.3", "2025-07-08 02:43:15.3"},
+		{TimeColumn{Unit: "s", Start: time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)}, "", "3834787395.3", "2025-07-08 02:43:15.3"},
+		{TimeColumn{}, "", "7/8/2025 10:43:15", ""},
+		{TimeColumn{}, "", "10:43:15", ""},
 		{TimeColumn{Unit: wire.Seconds}, "", "99999999999999999999", ""},
 		{TimeColumn{Unit: wire.Seconds}, "", "", ""},
 	} {
@@ -421,7 +428,7 @@ func TestStamps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := s.parse([]byte(c.date), []byte(c.clock))
+		got, err := s.parse([]byte(c.date), []byte(c.clock), '.')
 		if c.want == "" {
 			if err == nil {
 				t.Errorf("%q %q gave %d", c.date, c.clock, got)

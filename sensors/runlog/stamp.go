@@ -13,68 +13,145 @@ import (
 
 // TimeColumn says where a log's time stamps stand and how they are written.
 type TimeColumn struct {
-	Key     string        // column of the time of day, or of the whole stamp
-	DateKey string        // column of the date where that is a separate one; else ""
-	Unit    wire.TimeUnit // ns, us, ms, s since 1970; an uptime; "" or rfc3339: text
-	Start   time.Time     // when the device's clock stood at zero; needed by the uptime units
+	Key     string         // column of the time of day, or of the whole stamp
+	DateKey string         // column of the date where that is a separate one; else ""
+	Unit    wire.TimeUnit  // a count since 1970 or since Start, in ns, us, ms, s, min or h; an uptime; "" or rfc3339: text
+	Start   time.Time      // when the count was zero; needed by the uptime units
+	Order   wire.DateOrder // of day and month in text such as 7/8/2025; 0: the column tells, or it is refused
 }
+
+// countUnits are the units of counted time, ns, in the spellings that people use.
+var countUnits = func() map[string]int64 {
+	units := map[string]int64{}
+	for names, ns := range map[string]int64{
+		"ns nanosecond nanoseconds": 1, "us µs μs microsecond microseconds": 1e3, "ms msec millisecond milliseconds": 1e6,
+		"s sec secs second seconds": 1e9, "min mins minute minutes": 60e9, "h hr hrs hour hours": 3600e9,
+	} {
+		for _, name := range strings.Fields(names) {
+			units[name] = ns
+		}
+	}
+	return units
+}()
 
 // stamps turns time columns into ns since the Unix epoch.
 type stamps struct {
 	TimeColumn
-	loc   *time.Location
-	scale int64 // ns per count, 0: text
-	base  int64 // ns
+	loc     *time.Location
+	scale   int64 // ns per count, 0: text
+	base    int64 // ns
+	elapsed bool  // a time without a date is one elapsed, or of day; else it is refused
+
+	orders   wire.DateOrder // that every date so far may be in
+	midnight time.Duration  // passed by a time of day without a date
+	clock    time.Duration  // the last of those
 
 	hour   [13]byte // date and hour of hourNS, so that time zones are asked once an hour
 	hourNS int64
 }
 
 func newStamps(c TimeColumn, loc *time.Location) (*stamps, error) {
-	s := &stamps{TimeColumn: c, loc: loc}
+	s := &stamps{TimeColumn: c, loc: loc, orders: c.Order}
 	if loc == nil {
 		s.loc = time.Local
 	}
-	switch c.Unit {
-	case wire.NoTime, wire.RFC3339:
-	case wire.Nanoseconds:
-		s.scale = 1
-	case wire.Microseconds, wire.UptimeMicros:
-		s.scale = 1e3
-	case wire.Milliseconds, wire.UptimeMillis:
-		s.scale = 1e6
-	case wire.Seconds, wire.UptimeSeconds:
-		s.scale = 1e9
-	default:
-		return nil, fmt.Errorf("time unit %q: use ns, us, ms, s, rfc3339 or an uptime unit", c.Unit)
+	if c.Order == 0 {
+		s.orders = wire.YearFirst | wire.DayFirst | wire.MonthFirst
 	}
-	if strings.HasPrefix(string(c.Unit), "uptime") {
-		if c.Start.IsZero() {
-			return nil, fmt.Errorf("time unit %q counts from the device's own start: say when that was (start)", c.Unit)
+	unit, uptime := strings.CutPrefix(string(c.Unit), "uptime ")
+	unit, since, _ := strings.Cut(unit, " since ")
+	if c.Unit != wire.NoTime && c.Unit != wire.RFC3339 {
+		if s.scale = countUnits[strings.ToLower(unit)]; s.scale == 0 {
+			return nil, fmt.Errorf("time unit %q: use ns, us, ms, s, min, h, rfc3339 or an uptime unit", c.Unit)
 		}
+	}
+	switch {
+	case since != "":
+		d, ok := wire.ParseDate([]byte(since))
+		if len(since) == 4 { // a year
+			d, ok = wire.ParseDate([]byte(since + "-01-01"))
+		}
+		if s.base, _ = d.At(wire.YearFirst|wire.DayFirst, time.UTC); !ok || d.Orders == 0 {
+			return nil, fmt.Errorf("time unit %q: name a date such as 1904-01-01 behind \"since\"", c.Unit)
+		}
+	case !c.Start.IsZero():
 		s.base = c.Start.UnixNano()
+	case uptime:
+		return nil, fmt.Errorf("time unit %q counts from the device's own start: say when that was (start)", c.Unit)
 	}
 	return s, nil
 }
 
-var errStamp = errors.New("no time stamp")
+var (
+	errStamp = errors.New("no time stamp")
+	// errOrder is about a date whose day and month may change places, as long as no other date of the
+	// column tells.
+	errOrder = errors.New("day or month first?")
+)
 
-// parse reads one stamp; date is empty unless it has a column of its own.
-func (s *stamps) parse(date, clock []byte) (int64, error) {
+// narrow takes what a stamp tells of the order of all dates.
+func (s *stamps) narrow(date, clock []byte) {
+	if s.scale != 0 || s.orders.Settled() {
+		return
+	}
+	if d, ok := s.take(date, clock); ok && d.Orders&s.orders != 0 {
+		s.orders &= d.Orders
+	}
+}
+
+// take reads the text of a stamp.
+func (s *stamps) take(date, clock []byte) (wire.Date, bool) {
+	if len(date) > 0 {
+		if len(clock) == 0 {
+			return wire.Date{}, false
+		}
+		clock = append(append(append(make([]byte, 0, 48), date...), ' '), clock...)
+	}
+	return wire.ParseDate(clock)
+}
+
+// parse reads one stamp; date is empty unless it has a column of its own. decimal is the sign that a
+// count is written with, 0 where that is not known.
+func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 	if s.scale != 0 {
-		n, ok := decimal(clock, s.scale)
-		if !ok || s.base > 0 && n > math.MaxInt64-s.base {
+		n, ok := count(clock, s.scale, decimal)
+		if !ok && decimal == 0 && wire.Analyse(clock).Either != 0 {
+			return 0, fmt.Errorf("%w: %s", errStamp, wire.TwoWays(clock))
+		}
+		if !ok || s.base > 0 && n > math.MaxInt64-s.base || s.base < 0 && n < math.MinInt64-s.base {
 			return 0, fmt.Errorf("%w: %.40q is not a count of %s", errStamp, clock, s.Unit)
 		}
 		return s.base + n, nil
 	}
-	if s.DateKey == "" {
-		return s.text(clock)
+	if len(date) > 0 {
+		if ns, ok := s.fast(date, clock); ok {
+			return ns, nil
+		}
 	}
-	if ns, ok := s.fast(date, clock); ok {
+	d, ok := s.take(date, clock)
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("%w: %.40q is none of the known forms, e.g. \"2025-07-08 10:43:15.30\"; a count needs its unit, e.g. s", errStamp, clock)
+	case d.Orders != 0:
+		orders := d.Orders & s.orders
+		if orders == 0 {
+			orders = d.Orders // one date of another order costs nothing if it can mean but one day
+		}
+		ns, ok := d.At(orders, s.loc)
+		if !ok && !orders.Settled() {
+			return 0, fmt.Errorf("%w: %.40q", errOrder, clock)
+		} else if !ok {
+			return 0, fmt.Errorf("%w: %.40q is out of all time", errStamp, clock)
+		}
 		return ns, nil
+	case !s.elapsed:
+		return 0, fmt.Errorf("%w: %.40q is a time without its date: name the column of the date (time: date), or let clock: arrival rule", errStamp, clock)
 	}
-	return s.text(append(append(append(make([]byte, 0, 48), date...), ' '), clock...))
+	if d.Clock < s.clock-12*time.Hour {
+		s.midnight += 24 * time.Hour
+	}
+	s.clock = d.Clock
+	return int64(s.midnight + d.Clock), nil
 }
 
 // fast reads "2025-07-08" and "10:43:15.30" without allocating.
@@ -128,25 +205,27 @@ func digits(b []byte) (int, bool) {
 	return n, len(b) > 0
 }
 
-// Layouts of whole stamps; a zone in the text rules over the log's time zone.
-var layouts = []string{
-	time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00",
-	"2006/01/02 15:04:05", "02.01.2006 15:04:05", "1/2/2006 15:04:05", "1/2/2006 3:04:05 PM", "2006-01-02 3:04:05 PM",
-}
-
-func (s *stamps) text(b []byte) (int64, error) {
-	t := string(b)
-	for _, layout := range layouts {
-		if at, err := time.ParseInLocation(layout, t, s.loc); err == nil && at.Year() >= 1700 && at.Year() <= 2200 {
-			return at.UnixNano(), nil
+// count reads a count of scale ns in any way of writing a number: plain ones exactly, digits below a
+// nanosecond dropped, others as a float64 has them.
+func count(b []byte, scale int64, sign byte) (int64, bool) {
+	if sign == 0 {
+		if wire.Analyse(b).Either != 0 {
+			return 0, false
 		}
+		sign = wire.Analyse(b).Decimal
 	}
-	return 0, fmt.Errorf("%w: %.40q is none of the known forms, e.g. \"2025-07-08 10:43:15.30\"", errStamp, t)
+	if n, ok := plain(b, scale, sign); ok {
+		return n, true
+	}
+	v, ok := wire.ParseNumber(b, sign)
+	if v *= float64(scale); !ok || math.Abs(v) > 9e18 {
+		return 0, false
+	}
+	return int64(math.Round(v)), true
 }
 
-// decimal reads a decimal count exactly and returns it times scale (a power of ten), digits
-// below 1 dropped.
-func decimal(b []byte, scale int64) (int64, bool) {
+// plain reads digits with at most one decimal sign exactly and returns them times scale.
+func plain(b []byte, scale int64, sign byte) (int64, bool) {
 	neg := false
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		neg, b = b[0] == '-', b[1:]
@@ -155,11 +234,11 @@ func decimal(b []byte, scale int64) (int64, bool) {
 	seen, point := false, false
 	for _, c := range b {
 		switch {
-		case (c == '.' || c == ',') && !point:
+		case c == sign && !point:
 			point = true
 		case c < '0' || c > '9':
 			return 0, false
-		case point && scale == 1: // below a nanosecond
+		case point && scale%10 != 0: // below a nanosecond
 			seen = true
 		default:
 			if n > (math.MaxInt64-9)/10 {

@@ -92,7 +92,7 @@ func NewTail(opt TailOptions) (*Tail, error) {
 	for i := range opt.Registry.Len() {
 		opt.Channels = append(opt.Channels, *opt.Registry.Channel(sensors.ChannelID(i)))
 	}
-	opt.onlyChannels, opt.untimed = true, !opt.DeviceClock
+	opt.onlyChannels, opt.untimed, opt.elapsed = true, !opt.DeviceClock, !opt.DeviceClock
 	opt.Name = cmp.Or(opt.Name, opt.Path)
 	opt.Interval = cmp.Or(opt.Interval, 200*time.Millisecond)
 	opt.Silence = cmp.Or(opt.Silence, 30*time.Second)
@@ -124,7 +124,9 @@ func (t *Tail) Run(ctx context.Context, to sensors.Sink) error {
 			if t.cur == nil {
 				return fmt.Errorf("run log %s: %w", t.opt.Path, fs.ErrNotExist)
 			}
-			t.finish(to)
+			if err := t.finish(to); err != nil {
+				return fmt.Errorf("run log %s: %w", t.opt.Path, err)
+			}
 			return nil
 		}
 		select {
@@ -166,11 +168,16 @@ func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 		if rewritten {
 			t.event(to, sensors.Gap, 0, t.cur.path+" was truncated or overwritten: reading it from the beginning")
 			t.health.Gaps.Add(1)
-			path := t.cur.path
-			t.finish(to)
+			path, known := t.cur.path, t.cur.dec
+			if err := t.finish(to); err != nil {
+				t.event(to, sensors.Doubted, 0, err.Error())
+			}
 			t.leave()
 			if err := t.open(path, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
+			}
+			if t.cur != nil { // a writer that goes on where it was writes no other header
+				t.cur.dec.before.known = known.latest()
 			}
 			continue
 		}
@@ -186,7 +193,9 @@ func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 		if err := t.drain(ctx, to); err != nil {
 			return err
 		}
-		t.finish(to)
+		if err := t.finish(to); err != nil {
+			t.event(to, sensors.Doubted, 0, err.Error())
+		}
 		if info, err := t.cur.file.Stat(); err == nil {
 			t.done = append(t.done, finished{info, info.Size()})
 			if len(t.done) > 256 {
@@ -277,7 +286,7 @@ func (t *Tail) open(path string, to sensors.Sink) error {
 		return err
 	}
 	f := &follower{path: path, file: file, info: info, tail: t, to: to}
-	f.dec = &decoder{opt: t.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step}
+	f.dec = &decoder{opt: t.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step, onNote: f.note, onHeader: f.begin}
 	f.units = newDetector(t.opt.Units)
 	t.cur = f
 	t.health.Connects.Add(1)
@@ -298,7 +307,7 @@ func (t *Tail) drain(ctx context.Context, to sensors.Sink) error {
 			}
 			t.health.Bytes.Add(uint64(n))
 			f.arrival = t.opt.Clock()
-			ferr := f.text.feed(t.buf[:n], f.line)
+			ferr := f.text.feed(t.buf[:n], f.whole)
 			t.flush(to)
 			if ferr != nil {
 				return fmt.Errorf("%s: %w", f.path, ferr)
@@ -314,14 +323,19 @@ func (t *Tail) drain(ctx context.Context, to sensors.Sink) error {
 	return nil
 }
 
-// finish takes the last line of a file that will not grow any more, and the rows held back.
-func (t *Tail) finish(to sensors.Sink) {
+// finish takes the last line of a file that will not grow any more, and the rows held back. It fails if no
+// header was found that can be used.
+func (t *Tail) finish(to sensors.Sink) error {
 	f := t.cur
 	f.arrival = t.opt.Clock()
-	if rest := f.text.rest(); rest != nil && !f.dec.blank() {
-		_ = f.dec.line(rest, f.text.n, false) // fails on headers alone
+	var err error
+	if rest := f.text.rest(); rest != nil {
+		err = f.line(rest, false)
 	}
-	f.dec.end()
+	if err == nil && f.dec.blank() {
+		err = f.dec.noHeader()
+	}
+	f.dec.finish()
 	if len(f.held) > 0 {
 		if f.units.mode == Auto {
 			f.lose(len(f.held), "the file ended before its units could be told")
@@ -330,6 +344,10 @@ func (t *Tail) finish(to sensors.Sink) {
 		}
 	}
 	t.flush(to)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	return nil
 }
 
 func (t *Tail) flush(to sensors.Sink) {
@@ -358,6 +376,7 @@ type follower struct {
 	detect  bool                // some column depends on the mode
 	held    []heldRow           // rows whose mode is not settled, the newest last
 	told    int                 // stretches of units announced
+	ahead   bool                // told that a stamp is in the future
 }
 
 type heldRow struct {
@@ -388,16 +407,9 @@ func (f *follower) rewritten() (bool, error) {
 	return !bytes.Equal(now, f.head), nil
 }
 
-func (f *follower) line(b []byte) error {
-	fresh := f.dec.blank()
-	if err := f.dec.line(b, f.text.n, true); err != nil {
-		return err
-	}
-	if fresh && !f.dec.blank() {
-		return f.begin()
-	}
-	return nil
-}
+func (f *follower) whole(b []byte) error { return f.line(b, true) }
+
+func (f *follower) line(b []byte, whole bool) error { return f.dec.line(b, f.text.n, whole) }
 
 // begin finds each column's channel once the header is known.
 func (f *follower) begin() error {
@@ -416,6 +428,15 @@ func (f *follower) begin() error {
 	return nil
 }
 
+// note tells what was found out about the file, or is doubted.
+func (f *follower) note(n note) {
+	kind := sensors.Detected
+	if n.doubt {
+		kind = sensors.Doubted
+	}
+	f.tail.event(f.to, kind, 0, fmt.Sprintf("%s line %d: %s", filepath.Base(f.path), n.line, n.text))
+}
+
 func (f *follower) skip(s Skip, raw []byte) {
 	f.tail.health.Reject(f.to, f.tail.opt.Name, f.tail.opt.Clock(), raw, fmt.Errorf("%s line %d: %s", filepath.Base(f.path), s.Line, s.Why))
 }
@@ -429,7 +450,9 @@ func (f *follower) row(r *row) {
 	t := f.tail
 	t.health.Messages.Add(1)
 	t.health.LastData.Store(f.arrival)
-	t.health.SkewNS.Store(f.arrival - r.time)
+	if r.stamped {
+		t.health.SkewNS.Store(f.arrival - r.time)
+	}
 	t.since = f.arrival
 	if t.silent {
 		t.silent = false
@@ -451,6 +474,10 @@ func (f *follower) row(r *row) {
 		// Rows read together still need stamps of their own.
 		t.stamp = max(t.stamp+1, f.arrival)
 		stamp = t.stamp
+	} else if ahead := time.Duration(stamp - f.arrival); ahead > sensors.MaxAhead && !f.ahead {
+		f.ahead = true
+		f.note(note{r.line, fmt.Sprintf("stamped %s, %.3g days ahead of this computer's clock: is the zone, the unit or the epoch of the time another, or a clock wrong?",
+			time.Unix(0, stamp).UTC().Format(time.RFC3339Nano), ahead.Hours()/24), true})
 	}
 	var h *heldRow
 	if !settled {

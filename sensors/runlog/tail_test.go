@@ -379,7 +379,7 @@ func TestTailRefusesWhatItCannotUse(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "x.csv")
-	write(t, path, "a,b,c\n")
+	write(t, path, "a,b,c\n1,2,3\n4,5,6\n")
 	for want, p := range map[string]string{"header has a, b, c": path, "is not a file": filepath.Dir(path)} {
 		tail, err := NewTail(TailOptions{Registry: reg, Path: p})
 		if err != nil {
@@ -406,7 +406,7 @@ func TestTailRowDoesNotAllocate(t *testing.T) {
 	defer tail.leave()
 	f := tail.cur
 	feed := func(s []byte) {
-		if err := f.text.feed(s, f.line); err != nil {
+		if err := f.text.feed(s, f.whole); err != nil {
 			t.Fatal(err)
 		}
 		tail.flush(sink)
@@ -421,7 +421,7 @@ func TestTailRowDoesNotAllocate(t *testing.T) {
 	for range 100 {
 		next()
 	}
-	each := f.line
+	each := f.whole
 	if n := testing.AllocsPerRun(1000, func() {
 		if err := f.text.feed(rows[i], each); err != nil {
 			t.Fatal(err)
@@ -450,11 +450,11 @@ func FuzzTail(f *testing.F) {
 		}
 		rec := &record{}
 		fo := &follower{path: "x", tail: tail, to: rec, units: newDetector(Auto)}
-		fo.dec = &decoder{opt: tail.opt.Options, onRow: fo.row, onSkip: fo.skip, onStep: fo.step}
+		fo.dec = &decoder{opt: tail.opt.Options, onRow: fo.row, onSkip: fo.skip, onStep: fo.step, onNote: fo.note, onHeader: fo.begin}
 		tail.cur = fo
 		for rest := b; len(rest) > 0; {
 			n := min(len(rest), int(cut)+1)
-			if fo.text.feed(rest[:n], fo.line) != nil {
+			if fo.text.feed(rest[:n], fo.whole) != nil {
 				return
 			}
 			rest = rest[n:]
@@ -476,13 +476,13 @@ func BenchmarkTailRow(b *testing.B) {
 	}
 	sink := discard{}
 	f := &follower{path: "x", tail: tail, to: sink, units: newDetector(Millimetre)}
-	f.dec = &decoder{opt: tail.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step}
+	f.dec = &decoder{opt: tail.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step, onNote: f.note, onHeader: f.begin}
 	text := []byte(load(b, "20250708104310.csv"))
 	head := text[:slices.Index(text, '\n')+1]
-	if err := f.text.feed(head, f.line); err != nil {
+	if err := f.text.feed(head, f.whole); err != nil {
 		b.Fatal(err)
 	}
-	each := f.line
+	each := f.whole
 	rows := 0
 	b.ReportAllocs()
 	for b.Loop() {

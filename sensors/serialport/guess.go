@@ -2,6 +2,7 @@ package serialport
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"stirwatch/sensors/unit"
 	"stirwatch/sensors/wire"
 )
 
@@ -22,6 +24,8 @@ type Guess struct {
 	TimeKey   string // "" if no time stamp was recognised
 	TimeUnit  wire.TimeUnit
 	Fields    []GuessedField
+
+	spoiled int // values without a number in most messages: the separator may be another
 }
 
 // GuessedField is one value of a message.
@@ -50,7 +54,7 @@ func GuessFormat(b []byte) Guess {
 	}
 	best := guessJSON(lines)
 	for _, g := range []Guess{guessKeyValue(lines), guessCSV(lines, ','), guessCSV(lines, ';'), guessCSV(lines, '\t'), guessCSV(lines, ' ')} {
-		if g.Messages > best.Messages || g.Messages == best.Messages && len(g.Fields) > len(best.Fields) {
+		if cmp.Or(g.Messages-best.Messages, best.spoiled-g.spoiled, len(g.Fields)-len(best.Fields)) > 0 {
 			best = g
 		}
 	}
@@ -70,7 +74,7 @@ func wholeLines(b []byte) [][]byte {
 		parts = parts[:len(parts)-1]
 	}
 	for _, p := range parts {
-		if p = bytes.TrimSpace(p); len(p) > 0 {
+		if p = wire.Plain(p); len(p) > 0 {
 			lines = append(lines, p)
 		}
 	}
@@ -120,14 +124,18 @@ type column struct {
 	first  float64
 	latest float64
 	seen   int
+	bad    int  // texts that are no numbers
 	rising bool // strictly, from message to message
+	unit   string
 }
 
 func (c *column) add(text string) bool {
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil {
+	v, in, ok := wire.Number([]byte(text))
+	if !ok {
+		c.bad++
 		return false
 	}
+	c.unit = in
 	if c.seen == 0 {
 		c.first, c.rising = v, true
 	}
@@ -174,7 +182,11 @@ func (g *Guess) settle(keys []string, columns map[string]*column, name func(key 
 			g.TimeKey, g.TimeUnit = k, u
 			continue
 		}
-		g.Fields = append(g.Fields, GuessedField{Key: k, Name: channelName(name(k)), Example: c.last})
+		f := GuessedField{Key: k, Name: channelName(name(k)), Example: c.last}
+		if u, err := unit.Parse(c.unit); err == nil && c.unit != "" {
+			f.Unit = u.Symbol
+		}
+		g.Fields = append(g.Fields, f)
 	}
 }
 
@@ -215,7 +227,7 @@ func flatten(path string, v any, columns map[string]*column) {
 	case json.Number:
 		note(columns, path, v.String())
 	case string:
-		if _, err := strconv.ParseFloat(v, 64); err == nil {
+		if _, _, ok := wire.Number([]byte(v)); ok {
 			note(columns, path, v)
 		}
 	}
@@ -242,14 +254,14 @@ func guessKeyValue(lines [][]byte) Guess {
 			continue
 		}
 		hit := false
-		for _, pair := range strings.FieldsFunc(string(line), func(r rune) bool { return strings.ContainsRune(" \t,;", r) }) {
-			if i := strings.IndexAny(pair, "=:"); i > 0 && note(columns, pair[:i], pair[i+1:]) {
+		wire.Pairs(line, func(key, value string) {
+			if key != "" && note(columns, key, value) {
 				hit = true
-				if !slices.Contains(keys, pair[:i]) {
-					keys = append(keys, pair[:i])
+				if !slices.Contains(keys, key) {
+					keys = append(keys, key)
 				}
 			}
-		}
+		})
 		if hit {
 			g.Messages++
 		}
@@ -307,6 +319,11 @@ func guessCSV(lines [][]byte, separator byte) Guess {
 			g.Messages++
 		case !slices.Contains(cells, ""):
 			copy(names, cells)
+		}
+	}
+	for _, c := range columns {
+		if c.bad > c.seen {
+			g.spoiled++
 		}
 	}
 	g.Why = fmt.Sprintf("lines of %d columns separated by %q", width, separator)

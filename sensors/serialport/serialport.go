@@ -77,6 +77,7 @@ type Source struct {
 	skipping  bool  // in an overlong message
 	lastBytes int64
 	silent    bool
+	doubts    sensors.Doubts
 
 	noise struct { // since the last good message
 		bytes, odd, damaged int
@@ -259,6 +260,9 @@ func (s *Source) decode(now int64, message []byte, to sensors.Sink) {
 		s.health.LastData.Store(now)
 		if d, ok := s.o.Decoder.(wire.Stamped); ok && d.DeviceTime() != 0 {
 			s.health.SkewNS.Store(s.arrival - d.DeviceTime())
+		}
+		if d, ok := s.o.Decoder.(wire.Doubter); ok && d.Doubt() != nil {
+			s.doubts.Tell(to, s.o.Name, now, message, d.Doubt())
 		}
 		s.noise.bytes, s.noise.odd, s.noise.damaged = 0, 0, 0
 		return

@@ -95,51 +95,51 @@ var table = []struct {
 	also []string
 }{
 	{Unit{"1", None, 1, 0}, []string{"", "none", "-"}},
-	{Unit{"%", None, 0.01, 0}, []string{"percent", "pct"}},
+	{Unit{"%", None, 0.01, 0}, []string{"percent", "pct", "％"}},
 	{Unit{"m", Length, 1, 0}, nil},
 	{Unit{"mm", Length, 1e-3, 0}, nil},
-	{Unit{"µm", Length, 1e-6, 0}, []string{"um", "μm"}},
+	{Unit{"µm", Length, 1e-6, 0}, []string{"um", "micron"}},
 	{Unit{"cm", Length, 1e-2, 0}, nil},
 	{Unit{"in", Length, inch, 0}, []string{"inch", "inches"}},
 	{Unit{"ft", Length, foot, 0}, nil},
 	{Unit{"kg", Mass, 1, 0}, nil},
-	{Unit{"s", Time, 1, 0}, []string{"sec"}},
-	{Unit{"ms", Time, 1e-3, 0}, nil},
-	{Unit{"min", Time, 60, 0}, nil},
-	{Unit{"h", Time, 3600, 0}, nil},
+	{Unit{"s", Time, 1, 0}, []string{"sec", "secs", "second", "seconds"}},
+	{Unit{"ms", Time, 1e-3, 0}, []string{"msec"}},
+	{Unit{"min", Time, 60, 0}, []string{"minute", "minutes"}},
+	{Unit{"h", Time, 3600, 0}, []string{"hr", "hour", "hours"}},
 	{Unit{"A", Current, 1, 0}, nil},
 	{Unit{"mA", Current, 1e-3, 0}, nil},
 	{Unit{"V", Voltage, 1, 0}, nil},
 	{Unit{"mV", Voltage, 1e-3, 0}, nil},
-	{Unit{"K", Temperature, 1, 0}, []string{"kelvin"}},
-	{Unit{"°C", Temperature, 1, 273.15}, []string{"degC", "C", "celsius", "deg_c"}},
-	{Unit{"°F", Temperature, 5.0 / 9, 459.67 * 5 / 9}, []string{"degF", "F", "fahrenheit"}},
+	{Unit{"K", Temperature, 1, 0}, []string{"kelvin", "Kelvin", "°K", "degK", "deg K"}},
+	{Unit{"°C", Temperature, 1, 273.15}, []string{"degC", "C", "celsius", "Celsius", "deg_c", "deg C", "deg. C", "° C", "Grad C", "grad C"}},
+	{Unit{"°F", Temperature, 5.0 / 9, 459.67 * 5 / 9}, []string{"degF", "F", "fahrenheit", "Fahrenheit", "deg_f", "deg F", "deg. F", "° F"}},
 	{Unit{"rad", Angle, 1, 0}, nil},
 	{Unit{"deg", Angle, math.Pi / 180, 0}, []string{"°"}},
 	{Unit{"rev", Angle, 2 * math.Pi, 0}, nil},
-	{Unit{"Hz", Frequency, 1, 0}, []string{"1/s"}},
+	{Unit{"Hz", Frequency, 1, 0}, []string{"1/s", "s^-1"}},
 	{Unit{"kHz", Frequency, 1e3, 0}, nil},
 	{Unit{"m/s", Speed, 1, 0}, nil},
 	{Unit{"mm/s", Speed, 1e-3, 0}, nil},
 	{Unit{"mm/min", Speed, 1e-3 * perMinute, 0}, nil},
 	{Unit{"m/min", Speed, perMinute, 0}, nil},
-	{Unit{"in/min", Speed, inch * perMinute, 0}, []string{"inch/min", "ipm"}},
+	{Unit{"in/min", Speed, inch * perMinute, 0}, []string{"inch/min", "ipm", "IPM"}},
 	{Unit{"in/s", Speed, inch, 0}, []string{"inch/s"}},
-	{Unit{"m/s²", Accel, 1, 0}, []string{"m/s2", "m/s^2"}},
+	{Unit{"m/s²", Accel, 1, 0}, []string{"m/s2", "m·s^-2"}},
 	{Unit{"g", Accel, gravity, 0}, nil},
 	{Unit{"rad/s", AngularRate, 1, 0}, nil},
-	{Unit{"rpm", AngularRate, 2 * math.Pi * perMinute, 0}, []string{"1/min", "rev/min", "U/min"}},
+	{Unit{"rpm", AngularRate, 2 * math.Pi * perMinute, 0}, []string{"1/min", "rev/min", "U/min", "RPM", "Rpm", "r/min", "r.p.m.", "min^-1", "min-1", "/min"}},
 	{Unit{"K/s", Heating, 1, 0}, []string{"°C/s", "degC/s", "C/s"}},
 	{Unit{"K/min", Heating, perMinute, 0}, []string{"°C/min", "degC/min"}},
 	{Unit{"rpm/s", AngularRate.Over(Time), 2 * math.Pi * perMinute, 0}, nil},
 	{Unit{"N", Force, 1, 0}, nil},
 	{Unit{"kN", Force, 1e3, 0}, nil},
 	{Unit{"lbf", Force, poundF, 0}, []string{"lb"}},
-	{Unit{"N·m", Torque, 1, 0}, []string{"Nm", "N*m", "N.m", "N m"}},
-	{Unit{"ft·lbf", Torque, foot * poundF, 0}, []string{"ft*lbf", "ftlbf", "ft.lbf", "ft-lbf", "lbf·ft", "lbf*ft", "ft·lb", "ft-lb"}},
-	{Unit{"in·lbf", Torque, inch * poundF, 0}, []string{"in*lbf", "lbf·in"}},
-	{Unit{"W", Power, 1, 0}, nil},
-	{Unit{"kW", Power, 1e3, 0}, nil},
+	{Unit{"N·m", Torque, 1, 0}, []string{"Nm", "N.m", "N m", "N-m"}},
+	{Unit{"ft·lbf", Torque, foot * poundF, 0}, []string{"ftlbf", "ft.lbf", "ft-lbf", "ft lbf", "lbf·ft", "lbf-ft", "lbf ft", "ft·lb", "ft-lb", "ft lb", "lb·ft"}},
+	{Unit{"in·lbf", Torque, inch * poundF, 0}, []string{"in-lbf", "in lbf", "lbf·in", "lbf-in"}},
+	{Unit{"W", Power, 1, 0}, []string{"watt", "Watt", "watts"}},
+	{Unit{"kW", Power, 1e3, 0}, []string{"KW"}},
 	{Unit{"hp", Power, 550 * foot * poundF, 0}, nil},
 	{Unit{"Pa", Pressure, 1, 0}, nil},
 	{Unit{"kPa", Pressure, 1e3, 0}, nil},
@@ -147,13 +147,19 @@ var table = []struct {
 	{Unit{"bar", Pressure, 1e5, 0}, nil},
 	{Unit{"psi", Pressure, poundF / (inch * inch), 0}, nil},
 	{Unit{"m³/s", Flow, 1, 0}, []string{"m3/s"}},
-	{Unit{"l/min", Flow, 1e-3 * perMinute, 0}, []string{"L/min", "lpm"}},
+	{Unit{"l/min", Flow, 1e-3 * perMinute, 0}, []string{"L/min", "lpm", "LPM"}},
 }
+
+// spelling makes signs equal that people and their software take for one another. "¡æ" is ℃ of
+// GBK read as Latin-1.
+var spelling = strings.NewReplacer("℃", "°C", "℉", "°F", "º", "°", "˚", "°", "¡æ", "°C", "\u00a0", " ", "\u202f", " ",
+	"μ", "µ", "⋅", "·", "∙", "·", "•", "·", "*", "·", "×", "·", "⁻¹", "^-1", "⁻²", "^-2", "−", "-", "²", "^2", "³", "^3")
 
 var byName = func() map[string]Unit {
 	m := make(map[string]Unit)
 	for _, e := range table {
 		for _, n := range append([]string{e.Symbol}, e.also...) {
+			n = spelling.Replace(n)
 			if _, twice := m[n]; twice {
 				panic("unit: " + n + " stands twice in the table")
 			}
@@ -169,7 +175,7 @@ var ErrUnknown = errors.New("unknown unit")
 // Parse finds a unit by its symbol or an accepted spelling, e.g. "°C", "degC", "ft*lbf".
 // "m" followed by a metric word is not guessed: only the table counts.
 func Parse(s string) (Unit, error) {
-	if u, ok := byName[strings.TrimSpace(s)]; ok {
+	if u, ok := byName[spelling.Replace(strings.TrimSpace(s))]; ok {
 		return u, nil
 	}
 	return Unit{}, fmt.Errorf("%w %q (known: %s)", ErrUnknown, s, strings.Join(Symbols(), ", "))
@@ -191,6 +197,17 @@ func Symbols() []string {
 		s[i] = e.Symbol
 	}
 	return s
+}
+
+// Spellings lists every name that [Parse] knows, in the order of the table. It knows them too in signs
+// that are taken for one another, such as ℃ and N⋅m.
+func Spellings() []string {
+	var s []string
+	for _, e := range table {
+		s = append(append(s, e.Symbol), e.also...)
+	}
+	// As they were written before signs were made equal.
+	return append(s, "μm", "m/s^2", "N*m", "ft*lbf", "lbf*ft", "in*lbf")
 }
 
 // Of lists the symbols of one dimension, for messages such as "one of °C, K, °F".

@@ -107,3 +107,30 @@ func FuzzParseQuantity(f *testing.F) {
 		}
 	})
 }
+
+// Units come in the signs of many programs and code pages; what they mean is one.
+func TestSpellings(t *testing.T) {
+	for symbol, spellings := range map[string][]string{
+		"°C":  {"℃", "ºC", "˚C", "deg C", "degC", "deg. C", "° C", "C", "Celsius", "¡æ", "°\u00a0C"},
+		"°F":  {"℉", "ºF", "degF", "deg F", "F"},
+		"K":   {"°K", "kelvin", "deg K"},
+		"rpm": {"RPM", "1/min", "min⁻¹", "min^-1", "min-1", "U/min", "r/min"},
+		"N·m": {"Nm", "N*m", "N m", "N⋅m", "N∙m", "N-m", "N\u00a0m"},
+		"µm":  {"μm", "um"},
+		"%":   {"pct", "percent"},
+		"min": {"minutes"}, "s": {"sec", "seconds"}, "h": {"hours"},
+		"m/s²": {"m/s^2", "m/s2", "m·s⁻²"}, "m³/s": {"m^3/s", "m3/s"},
+	} {
+		want := MustParse(symbol)
+		for _, s := range spellings {
+			if u, err := Parse(s); err != nil || u != want {
+				t.Errorf("%q: %v, %v, want %s", s, u, err, symbol)
+			}
+		}
+	}
+	for _, s := range []string{"m s", "M", "°", "mW"} {
+		if u, err := Parse(s); err == nil && u.Dim != Angle {
+			t.Errorf("%q is %s", s, u)
+		}
+	}
+}

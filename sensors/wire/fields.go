@@ -18,11 +18,16 @@ type table struct {
 	stamper
 	fields  []Field
 	timeKey string
-	found   []span // one for each field, then one for the time if there is one
+	strict  bool // a message without a good number is refused
+	signs   signs
+	units   []unitOf // by field
+	plain   []byte   // a message without escape sequences
+	found   []span   // one for each field, then one for the time if there is one
 }
 
 func newTable(o Options) table {
-	t := table{stamper: newStamper(o.TimeUnit, o.DeviceClock), fields: ownAll(o.Fields), timeKey: o.TimeKey}
+	t := table{stamper: newStamper(o.TimeUnit, o.DeviceClock), fields: ownAll(o.Fields), timeKey: o.TimeKey, signs: signs{given: o.Decimal}}
+	t.units = make([]unitOf, len(t.fields))
 	n := len(t.fields)
 	if t.timeKey != "" {
 		n++
@@ -48,31 +53,243 @@ func (t *table) build(dst []sensors.Sample, arrival int64, msg []byte) ([]sensor
 	if err != nil {
 		return dst, err
 	}
-	n, any := len(dst), false
-	for i := range t.fields {
-		v, present, err := t.found[i].number(msg)
-		if err != nil {
-			return dst[:n], fmt.Errorf("key %q: %w", t.fields[i].Key, err)
-		}
-		any = any || t.found[i].kind != 0
-		if present {
-			dst = append(dst, t.fields[i].sample(at, arrival, v))
+	for i := range t.fields { // one number may tell how another is written
+		if s := &t.found[i]; s.kind == '"' {
+			t.signs.note(s.bytes(msg))
 		}
 	}
-	if !any && len(t.fields) > 0 {
+	n, any, bad, strict := len(dst), false, 0, t.strict
+	for i := range t.fields {
+		f, s := &t.fields[i], &t.found[i]
+		any = any || s.kind != 0
+		var v float64
+		var present bool
+		var err error
+		m := f.Map
+		switch s.kind {
+		case '"':
+			v, m, err = t.textNumber(i, s, msg)
+			present = true
+		case 'w':
+			v, m, present = s.value, unit.Identity, true
+		default:
+			v, present, err = s.number(msg)
+		}
+		switch {
+		case err != nil:
+			bad++
+			strict = strict || s.kind == '{' || s.kind == '['
+			t.doubt = fmt.Errorf("key %q: %w", f.Key, err)
+			dst = append(dst, f.failed(at, arrival))
+		case present:
+			dst = append(dst, f.convert(at, arrival, v, m))
+		}
+	}
+	switch {
+	case bad > 0 && bad == len(dst)-n && strict: // a line without a good number may be anything
+		err := t.doubt
+		t.doubt = nil
+		return dst[:n], err
+	case !any && len(t.fields) > 0:
 		return dst[:n], fmt.Errorf("none of the configured keys (%q, …) is in the message", t.fields[0].Key)
 	}
 	return dst, nil
 }
 
+// textNumber reads the number of a field that is text, with its unit if one stands behind it.
+func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
+	f, b := &t.fields[i], bytes.TrimSpace(s.bytes(msg))
+	behind := msg[s.unitFrom:s.unitTo]
+	if v, ok := parseFloat(b); ok && len(behind) == 0 && !t.signs.doubtful(b) {
+		return v, f.Map, nil
+	}
+	n := numberLength(b)
+	if n < len(b) && len(behind) == 0 {
+		behind = bytes.TrimSpace(b[n:])
+	}
+	if m, err = t.units[i].from(behind, f); err != nil && n < len(b) {
+		return 0, m, fmt.Errorf("%.40q is %w: %w", b, errNotNumber, err)
+	} else if err != nil {
+		m = f.Map // a word behind a blank is no unit
+	}
+	v, err = t.signs.parse(b[:n])
+	return v, m, err
+}
+
+// numberLength is the length of the number at the start of b; all of b if it does not start with one.
+func numberLength(b []byte) int {
+	n := 0
+	for n < len(b) {
+		c := b[n]
+		k := 1
+		switch {
+		case c >= '0' && c <= '9', n == 0 && (c == '-' || c == '+'):
+		case c == 'e' || c == 'E':
+			if k = 2; n+1 < len(b) && (b[n+1] == '-' || b[n+1] == '+') {
+				k = 3
+			}
+			if n+k > len(b) || b[n+k-1] < '0' || b[n+k-1] > '9' {
+				return n
+			}
+		case c == '.' || c == ',':
+		default:
+			if k = cutBetween(b[n:]); k == 0 || n+k >= len(b) || b[n+k] < '0' || b[n+k] > '9' || n == 0 {
+				if n == 0 {
+					return len(b)
+				}
+				return n
+			}
+		}
+		n += k
+	}
+	return n
+}
+
+// unitOf remembers what a unit behind a number means: devices do not change it often.
+type unitOf struct {
+	text []byte
+	m    unit.Map
+	err  error
+}
+
+// from is the conversion from the unit named to the field's channel; without a name, the field's own.
+func (u *unitOf) from(text []byte, f *Field) (unit.Map, error) {
+	if len(text) == 0 {
+		return f.Map, nil
+	}
+	if u.text != nil && bytes.Equal(u.text, text) {
+		return u.m, u.err
+	}
+	u.text = append(u.text[:0], text...)
+	u.m = f.Map
+	if u.err = errNoUnit; f.Unit == (unit.Unit{}) {
+		return u.m, u.err
+	}
+	named, err := unit.Parse(string(text))
+	if f.Unit.Dim == unit.Mass { // the table's g is an acceleration, and its lb a force
+		if kg, ok := masses[string(text)]; ok {
+			named, err = unit.Unit{Symbol: string(text), Dim: unit.Mass, Scale: kg}, nil
+		}
+	}
+	if u.err = err; err == nil {
+		u.m, u.err = unit.Between(named, f.Unit)
+	}
+	return u.m, u.err
+}
+
+var errNoUnit = errors.New("a unit behind the number is not known for it")
+
+// masses in kg.
+var masses = map[string]float64{"g": 1e-3, "mg": 1e-6, "t": 1e3, "lb": 0.45359237, "lbs": 0.45359237, "oz": 0.45359237 / 16}
+
+// signs is what the numbers of a device have told of their decimal sign.
+type signs struct {
+	given        byte
+	point, comma bool
+}
+
+// note takes what one number tells.
+func (s *signs) note(b []byte) {
+	if s.given != 0 || bytes.IndexByte(b, ',') < 0 && (s.point || bytes.IndexByte(b, '.') < 0) {
+		return
+	}
+	switch Analyse(b[:numberLength(b)]).Decimal {
+	case '.':
+		s.point = true
+	case ',':
+		s.comma = true
+	}
+}
+
+// doubtful tells whether a number with a decimal point may have its thousands parted by it.
+func (s *signs) doubtful(b []byte) bool {
+	return (s.comma || s.given == ',') && Analyse(b).Either != 0
+}
+
+// parse reads a number; one that may be two is read as the others of the device are.
+func (s *signs) parse(b []byte) (float64, error) {
+	a := Analyse(b)
+	sign := s.given
+	switch {
+	case sign != 0:
+	case a.Decimal != 0:
+		sign = a.Decimal
+	case s.comma && !s.point:
+		sign = ','
+	case s.point && !s.comma, a.Either != ',' && !s.comma:
+		sign = '.'
+	case a.Either != 0:
+		return 0, errors.New(TwoWays(b))
+	}
+	v, ok := ParseNumber(b, sign)
+	if !ok {
+		return 0, fmt.Errorf("%.40q is %w", b, errNotNumber)
+	}
+	return v, nil
+}
+
+// Number reads a number in text as decoders do, with the unit behind it if there is one.
+func Number(b []byte) (v float64, in string, ok bool) {
+	b = bytes.TrimSpace(b)
+	if v, ok = parseFloat(b); ok {
+		return v, "", true
+	}
+	n := numberLength(b)
+	var s signs
+	v, err := s.parse(b[:n])
+	in = string(bytes.TrimSpace(b[n:]))
+	if _, known := unit.Parse(in); err != nil || in != "" && known != nil && masses[in] == 0 {
+		return 0, "", false
+	}
+	return v, in, true
+}
+
+// clean is a message without a byte order mark, without blanks and control characters around it (STX and
+// ETX, the NUL that ends strings in C), and without the escape sequences by which terminals show colours
+// (ECMA-48, 5.4). Where there are any, the result lives in the decoder.
+func (t *table) clean(msg []byte) []byte {
+	if bytes.IndexByte(msg, 0x1b) >= 0 {
+		t.plain = t.plain[:0]
+		for i := 0; i < len(msg); i++ {
+			if msg[i] != 0x1b {
+				t.plain = append(t.plain, msg[i])
+				continue
+			}
+			if i++; i < len(msg) && msg[i] == '[' {
+				for i++; i < len(msg) && (msg[i] < '@' || msg[i] > '~'); i++ {
+				}
+			}
+		}
+		msg = t.plain
+	}
+	return trim(msg)
+}
+
+// Plain is a text message as its decoder sees it: without what stands around it, and without colours.
+func Plain(msg []byte) []byte { return (&table{}).clean(msg) }
+
+// trim takes away a byte order mark, and blanks and control characters around a message.
+func trim(msg []byte) []byte {
+	msg = bytes.TrimPrefix(msg, []byte("\ufeff"))
+	for len(msg) > 0 && (msg[0] <= ' ' || msg[0] == 0x7f) {
+		msg = msg[1:]
+	}
+	for len(msg) > 0 && (msg[len(msg)-1] <= ' ' || msg[len(msg)-1] == 0x7f) {
+		msg = msg[:len(msg)-1]
+	}
+	return msg
+}
+
 // span is a value in the message: kind is 0 for nothing and otherwise how it is written, in the
 // manner of JSON: '0' for a number, '"' (a text, without its quotes), 't', 'f', 'n' (present but
-// empty), '{' or '['; 'v' means that value holds what was read.
+// empty), '{' or '['; 'v' means that value holds what was read, 'w' that it is in the channel's unit already, 'x' a word for what is no number (NaN, inf).
 type span struct {
 	from, to int
 	value    float64
 	kind     byte
 	literal  bool
+
+	unitFrom, unitTo int32 // of a unit behind a text, if one stands apart
 }
 
 func (s span) bytes(msg []byte) []byte { return msg[s.from:s.to] }
@@ -90,6 +307,8 @@ func (s span) number(msg []byte) (v float64, present bool, err error) {
 		return 0, true, nil
 	case 'v':
 		return s.value, true, nil
+	case 'x':
+		return math.NaN(), true, nil
 	case '0':
 		v, _ = parseFloat(b) // the grammar was checked: only overflow is left, and gives ±Inf
 		return v, true, nil
@@ -103,19 +322,28 @@ func (s span) number(msg []byte) (v float64, present bool, err error) {
 	}
 }
 
-// at reads a stamp that was found in a document.
+// at reads a stamp that was found in a document. Where the arrival rules, one that cannot be used is a
+// doubt and costs nothing.
 func (s *stamper) at(stamp span, key string, arrival int64, msg []byte) (int64, error) {
+	s.doubt = nil
+	var at int64
+	var err error
 	switch stamp.kind {
 	case 0, 'n':
 		return s.none(key, arrival)
 	case '0', '"':
-		at, err := s.read(stamp.bytes(msg), arrival)
+		at, err = s.read(stamp.bytes(msg), arrival)
 		if err != nil {
 			err = fmt.Errorf("key %q: %w", key, err)
 		}
-		return at, err
+	default:
+		err = fmt.Errorf("key %q: %.40s is not a time stamp", key, msg[stamp.from:stamp.to])
 	}
-	return 0, fmt.Errorf("key %q: %.40s is not a time stamp", key, msg[stamp.from:stamp.to])
+	if err != nil && !s.rules {
+		s.doubt = fmt.Errorf("%w; the time of arrival is taken", err)
+		return arrival, nil
+	}
+	return at, err
 }
 
 // own copies what a decoder keeps of a field and settles its defaults.
@@ -135,9 +363,14 @@ func ownAll(fields []Field) []Field {
 	return fields
 }
 
-// sample judges and converts one raw value. A sentinel stays as the device wrote it, since it
-// measures nothing that a unit could apply to.
+// sample judges and converts one raw value.
 func (f *Field) sample(at, arrival int64, raw float64) sensors.Sample {
+	return f.convert(at, arrival, raw, f.Map)
+}
+
+// convert is sample with the unit that the message names. A sentinel stays as the device wrote it, since it
+// measures nothing that a unit could apply to.
+func (f *Field) convert(at, arrival int64, raw float64, m unit.Map) sensors.Sample {
 	s := sensors.Sample{Time: at, Arrival: arrival, Channel: f.Channel, Status: sensors.OK}
 	for _, mark := range f.Sentinels {
 		if raw == mark || raw != raw && mark != mark {
@@ -145,11 +378,16 @@ func (f *Field) sample(at, arrival int64, raw float64) sensors.Sample {
 			return s
 		}
 	}
-	s.Value = f.Map.Apply(raw)
+	s.Value = m.Apply(raw)
 	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
 		s.Status = sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
 	}
 	return s
+}
+
+// failed is the sample of a value that is no number.
+func (f *Field) failed(at, arrival int64) sensors.Sample {
+	return sensors.Sample{Time: at, Arrival: arrival, Channel: f.Channel, Value: math.NaN(), Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}}
 }
 
 // text views b as a string without copying; the string must not outlive the call that b is for.

@@ -37,6 +37,7 @@ type jsonFrame struct {
 }
 
 func (d *jsonFrame) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
+	msg = trim(msg)
 	if err := d.doc.scan(msg); err != nil {
 		return dst, err
 	}
@@ -78,6 +79,7 @@ type jsonValue struct {
 }
 
 func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
+	msg = trim(msg)
 	if err := d.doc.scan(msg); err != nil {
 		return dst, err
 	}
@@ -85,15 +87,22 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 	if found[0].kind == 0 {
 		return dst, fmt.Errorf("no value at %q", d.field.Key)
 	}
-	v, present, err := found[0].number(msg)
-	if err != nil {
-		return dst, fmt.Errorf("key %q: %w", d.field.Key, err)
+	v, present, wrong := found[0].number(msg)
+	if b := found[0].bytes(msg); wrong != nil && found[0].kind == '"' {
+		var s signs
+		if number, err := s.parse(bytes.TrimSpace(b)); err == nil {
+			v, present, wrong = number, true, nil
+		}
 	}
 	var stamp span
 	if d.timeSlot > 0 {
 		stamp = found[d.timeSlot]
 	}
 	at, err := d.at(stamp, d.timeKey, arrival, msg)
+	if err == nil && wrong != nil {
+		d.doubt = fmt.Errorf("key %q: %w", d.field.Key, wrong)
+		return append(dst, d.field.failed(at, arrival)), nil
+	}
 	if err != nil || !present {
 		return dst, err
 	}
@@ -213,7 +222,7 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 	switch {
 	case kind == '"':
 		i, err = quoted(b, i)
-	case kind == '-' || kind-'0' <= 9:
+	case kind == '-' && noNumber(b[i:]) == 0 || kind-'0' <= 9:
 		kind = '0'
 		i, err = numeral(b, i)
 	case kind == '{':
@@ -224,8 +233,11 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 		i, err = word(b, i, "true")
 	case kind == 'f':
 		i, err = word(b, i, "false")
-	case kind == 'n':
-		i, err = word(b, i, "null")
+	case kind == 'n' && startsWith(b, i, "null"):
+		i += len("null")
+	case noNumber(b[i:]) > 0:
+		i += noNumber(b[i:])
+		kind = 'x'
 	default:
 		err = syntax("a value is expected", b, i)
 	}
@@ -375,6 +387,25 @@ func digits(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// noNumber is the length of a word that stands for no number where RFC 8259 has none, as libraries of
+// several languages write it; 0 if b starts with none.
+func noNumber(b []byte) int {
+	n := 0
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		n = 1
+	}
+	for _, w := range [...]string{"infinity", "nan", "inf"} {
+		if len(b) >= n+len(w) && bytes.EqualFold(b[n:n+len(w)], []byte(w)) {
+			return n + len(w)
+		}
+	}
+	return 0
+}
+
+func startsWith(b []byte, i int, w string) bool {
+	return len(b)-i >= len(w) && string(b[i:i+len(w)]) == w
 }
 
 func word(b []byte, i int, w string) (int, error) {

@@ -86,7 +86,7 @@ func allocatesNothing(t *testing.T, d Decoder, msg string) {
 }
 
 func TestNumber(t *testing.T) {
-	d := NewNumber(3, unit.Identity, []float64{-2})
+	d := NewNumber(3, unit.Identity, []float64{-2}, 0)
 	accept(t, d, " 474.3\r\n", "3=474.3")
 	accept(t, d, "-2.00", "3=-2(failure: sentinel)")
 	accept(t, d, "nan", "3=NaN(failure: not_a_number)")
@@ -96,9 +96,9 @@ func TestNumber(t *testing.T) {
 	refuse(t, d, "0x10", `"x10" follows the number 0`)
 	refuse(t, d, "on", "not a number")
 	kelvin, _ := unit.Between(unit.MustParse("°C"), unit.MustParse("K"))
-	accept(t, NewNumber(0, kelvin, []float64{-2}), "100", "0=373.15")
-	accept(t, NewNumber(0, kelvin, []float64{-2}), "-2", "0=-2(failure: sentinel)")
-	accept(t, NewNumber(0, unit.Map{}, nil), "5", "0=5")
+	accept(t, NewNumber(0, kelvin, []float64{-2}, 0), "100", "0=373.15")
+	accept(t, NewNumber(0, kelvin, []float64{-2}, 0), "-2", "0=-2(failure: sentinel)")
+	accept(t, NewNumber(0, unit.Map{}, nil, 0), "5", "0=5")
 	allocatesNothing(t, d, "474.3")
 }
 
@@ -113,7 +113,8 @@ func TestJSONPaths(t *testing.T) {
 	accept(t, d, `{"a":1,"a":2}`, "0=2")
 	accept(t, d, `{"a":true,"s":"12.5","x":[0,false]}`, "0=1 3=0 5=12.5")
 	accept(t, d, `{"a":null}`, "")
-	refuse(t, d, `{"a":1,"s":"off"}`, `key "s": "off" is not a number`)
+	accept(t, d, `{"a":1,"s":"off"}`, "0=1 5=NaN(failure: not_a_number)")
+	accept(t, d, `{"a":1,"s":[1]}`, "0=1 5=NaN(failure: not_a_number)")
 	refuse(t, d, `{"a":[1]}`, `key "a": [1] is not a number`)
 	refuse(t, d, `{"b":1}`, "none of the configured keys")
 	refuse(t, d, `{"a":1`, "not JSON")
@@ -122,9 +123,15 @@ func TestJSONPaths(t *testing.T) {
 	refuse(t, d, "", "a value is missing")
 }
 
+// JSON has no word for what is no number, but libraries write one: it is taken, and nothing else beside the grammar.
 func TestJSONTakesExactlyTheGrammar(t *testing.T) {
+	for _, s := range []string{`NaN`, `nan`, `[Infinity,-Infinity,-inf,null]`, `{"a":NAN}`} {
+		if err := newDocument(nil).scan([]byte(s)); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
 	for _, s := range []string{`{}`, `[]`, `01`, `-`, `-0`, `1.`, `.5`, `1e`, `1E+2`, `"\x"`, `"\u00g0"`, `"\ud83d\ude00"`,
-		`tru`, `true`, `nul`, `[1,]`, `{"a":1,}`, `{"a"}`, `{a:1}`, "\"\x01\"", ` [ 1 , { "a" : [ ] } ] `, `+1`, `NaN`, "\"\\", "{\"a\":\t1}"} {
+		`tru`, `true`, `nul`, `[1,]`, `{"a":1,}`, `{"a"}`, `{a:1}`, "\"\x01\"", ` [ 1 , { "a" : [ ] } ] `, `+1`, `Na`, `nanny`, `none`, "\"\\", "{\"a\":\t1}"} {
 		if got, want := newDocument(nil).scan([]byte(s)) == nil, json.Valid([]byte(s)); got != want {
 			t.Errorf("%s: accepted %v, encoding/json says %v", s, got, want)
 		}
@@ -180,7 +187,25 @@ func TestJSONTime(t *testing.T) {
 	refuse(t, d, `{"t":"soon","v":1}`, "not a time stamp")
 	refuse(t, d, `{"t":{},"v":1}`, "not a time stamp")
 	refuse(t, d, `{"v":1}`, "no time stamp")
-	refuse(t, NewJSON(Options{Fields: fields("v"), TimeKey: "t", TimeUnit: RFC3339}), `{"t":"9999-12-31T00:00:00Z","v":1}`, "not between the years")
+	// Where the arrival rules, a stamp that cannot be used costs nothing, and is told.
+	d = NewJSON(Options{Fields: fields("v"), TimeKey: "t", TimeUnit: RFC3339})
+	for stamp, want := range map[string]string{
+		`"9999-12-31T00:00:00Z"`: "not between the years", `"1970-01-01T00:00:03"`: "needs a date and a zone", `"soon"`: "not a time stamp",
+		`12345`: "not a time stamp", `{}`: "not a time stamp", `"7/8/2025 10:43:15 UTC"`: "day or month first", `"10:43:15Z"`: "needs a date",
+	} {
+		if got := accept(t, d, `{"t":`+stamp+`,"v":1}`, "0=1"); got[0].Time != now {
+			t.Errorf("%s: stamped %d", stamp, got[0].Time)
+		}
+		if err := d.(Doubter).Doubt(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: doubt %v, want %q", stamp, err, want)
+		}
+	}
+	for _, stamp := range []string{"2025-10-09T08:53:20Z", "2025-10-09 10:53:20+0200", "2025-10-09T10:53:20 +02", "2025-10-09 08:53:20 UTC", "9.10.2025 08:53:20 GMT", "2025-10-08 24:00:00-0853"} {
+		accept(t, d, `{"t":"`+stamp+`","v":1}`, "0=1")
+		if at := d.(Stamped).DeviceTime(); at/1e9 != 1760000000 && stamp != "2025-10-08 24:00:00-0853" || d.(Doubter).Doubt() != nil {
+			t.Errorf("%s: %d, doubt %v", stamp, at, d.(Doubter).Doubt())
+		}
+	}
 }
 
 func TestJSONValue(t *testing.T) {
@@ -267,7 +292,7 @@ func BenchmarkJSON20Channels(b *testing.B) {
 func BenchmarkJSONValue(b *testing.B) { benchmark(b, newValue(), []byte(valueDoc)) }
 
 func BenchmarkNumber(b *testing.B) {
-	benchmark(b, NewNumber(0, unit.Identity, []float64{-2}), []byte("474.3"))
+	benchmark(b, NewNumber(0, unit.Identity, []float64{-2}, 0), []byte("474.3"))
 }
 
 // checkSamples is what holds for every decoder and every message.
@@ -296,7 +321,7 @@ func FuzzNumber(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		checkSamples(t, NewNumber(0, unit.Identity, []float64{-2}), msg)
+		checkSamples(t, NewNumber(0, unit.Identity, []float64{-2}, 0), msg)
 	})
 }
 

@@ -10,15 +10,27 @@ import (
 
 // NewNumber reads payloads that are one number and nothing else, e.g. "474.3". Arrival time
 // rules: such a message has no other.
-func NewNumber(ch sensors.ChannelID, m unit.Map, sentinels []float64) Decoder {
-	return &number{own(Field{Channel: ch, Map: m, Sentinels: sentinels})}
+// decimal is its decimal sign; 0: the number tells, and one that may be two is refused.
+func NewNumber(ch sensors.ChannelID, m unit.Map, sentinels []float64, decimal byte) Decoder {
+	return &number{own(Field{Channel: ch, Map: m, Sentinels: sentinels}), signs{given: decimal}}
 }
 
-type number struct{ field Field }
+type number struct {
+	field Field
+	signs signs // as given: a message has no neighbours that tell
+}
 
 func (d *number) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
-	b := bytes.TrimSpace(msg)
-	if v, ok := parseFloat(b); ok {
+	b := trim(msg)
+	v, ok := parseFloat(b)
+	if (!ok && bytes.IndexByte(b, ',') >= 0 || d.signs.doubtful(b)) && numberLength(b) == len(b) {
+		var err error
+		if v, err = d.signs.parse(b); err != nil {
+			return dst, err
+		}
+		ok = true
+	}
+	if ok {
 		return append(dst, d.field.sample(arrival, arrival, v)), nil
 	}
 	if len(b) == 0 {

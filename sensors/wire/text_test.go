@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"strings"
 	"testing"
 
 	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
 )
 
 func TestCSVByNumber(t *testing.T) {
@@ -14,7 +16,8 @@ func TestCSVByNumber(t *testing.T) {
 	accept(t, d, "# comment", "")
 	accept(t, d, "", "")
 	refuse(t, d, "1,2", `ends before column "3"`)
-	refuse(t, d, "1,x,3", `"x" is not a number`)
+	accept(t, d, "1,x,3", "0=NaN(failure: not_a_number) 1=3 2=1") // one costs itself only
+	refuse(t, d, "x,y,z", `"x" is not a number`)
 	refuse(t, d, `1,"2,3`, "quote is not closed")
 	refuse(t, d, `1,"2"x,3`, "after its closing quote")
 	accept(t, NewCSV(Options{Fields: fields("1", "2")}, ' ', nil), "\t1.5   2  ", "0=1.5 1=2")
@@ -74,6 +77,76 @@ func TestKeyValue(t *testing.T) {
 	refuse(t, d, `T1="1`, "quote is not closed")
 	refuse(t, d, "hello", "none of the configured keys")
 	accept(t, NewKeyValue(Options{Fields: fields("T"), TimeKey: "t", TimeUnit: RFC3339}), "t:2025-07-08T10:43:15Z T:20.1", "0=20.1")
+}
+
+// What devices wrap around a line, how they write numbers, and the units they put behind them.
+func TestLinesAsDevicesSendThem(t *testing.T) {
+	u := unit.MustParse
+	two := []Field{{Channel: 0, Key: "T1", Unit: u("°C")}, {Channel: 1, Key: "F", Unit: u("N")}}
+	csv := []Field{{Channel: 0, Key: "1", Unit: u("°C")}, {Channel: 1, Key: "2", Unit: u("N")}}
+	talk := []Field{{Channel: 0, Key: "Thermocouple Temp", Unit: u("°C")}, {Channel: 1, Key: "Cold Junction Temp", Unit: u("°C")}}
+	weight := []Field{{Channel: 0, Key: "3", Unit: u("kg")}}
+	kv := func(f []Field) Decoder { return NewKeyValue(Options{Fields: f}) }
+	for _, c := range []struct {
+		d         Decoder
+		msg, want string // want: samples, or "!" and the words of the refusal
+	}{
+		{kv(two), "T1=474,3;F=12,1", "0=474.3 1=12.1"},
+		{kv(two), "T1=474,3,F=12,1", "0=474.3 1=12.1"},
+		{kv(two), "T1=474.3,F=12.1", "0=474.3 1=12.1"},
+		{kv(two), "T1 = 474,3 C  F = 12,1 N", "0=474.3 1=12.1"},
+		{kv(two), "T1=474.3C F=0.0121kN", "0=474.3 1=12.1"},
+		{kv(two), "T1=373.15K F=12.1 N", "0=100 1=12.1"},
+		{kv(two), "T1=373.15 K;F=12.1", "0=100 1=12.1"},
+		{kv(two), "T1=474.3bar F=12.1", "0=NaN(failure: not_a_number) 1=12.1"},
+		{kv(two), "T1=474.3 ok F=12.1", "0=474.3 1=12.1"}, // a word
+		{kv(two), "T1=1,234 F=12.1", "0=1234 1=12.1"},     // the point is the other's
+		{kv(two), "T1=1,234 F=12,1", "0=1.234 1=12.1"},
+		{kv(two), "T1=1,234 F=12", "0=NaN(failure: not_a_number) 1=12"},
+		{kv(two), "T1=1,234", `!"1,234" may be 1234 or 1.234`},
+		{NewKeyValue(Options{Fields: two, Decimal: ','}), "T1=1,234 F=1.234", "0=1.234 1=1234"},
+		{kv(two), "T1=474,3x F=1", "0=NaN(failure: not_a_number) 1=1"},
+		{kv(two), "\x1b[0;32mI (4711) tc: T1=471.9 F=12.1\x1b[0m", "0=471.9 1=12.1"},
+		{kv(two), "\xef\xbb\xbfT1=471.9 F=12.1\x00", "0=471.9 1=12.1"},
+		{kv(talk), "Thermocouple Temp: 471.88", "0=471.88"},
+		{kv(talk), "Cold Junction Temp: 31.42 °C", "1=31.42"},
+		{kv(talk), "Temp: 3", "!none of the configured keys"},
+		{kv(talk), "x=1 Thermocouple Temp=471,88; Cold Junction Temp = 31,42", "0=471.88 1=31.42"},
+		{NewCSV(Options{Fields: csv}, ';', nil), "474,3;12,1", "0=474.3 1=12.1"},
+		{NewCSV(Options{Fields: csv}, ';', nil), "1.474,3;12,1", "0=1474.3 1=12.1"},
+		{NewCSV(Options{Fields: csv}, ';', nil), "1.474;12,1", "0=1474 1=12.1"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,12.1\x00", "0=471.9 1=12.1"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,ovf", "0=471.9 1=NaN(failure: not_a_number)"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9 C, 12.1 N", "0=471.9 1=12.1"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9e,1.21e1", "0=NaN(failure: not_a_number) 1=12.1"},
+		{NewCSV(Options{Fields: weight}, 0, nil), "\x02ST,GS,+00081.72  kg\x03", "0=81.72"},
+		{NewCSV(Options{Fields: weight}, 0, nil), "ST,GS,+00081720  g", "0=81.72"},
+		{NewCSV(Options{Fields: weight}, 0, nil), "ST,GS,+00081.72  pcs", "!unknown unit"},
+		{NewNumber(0, unit.Identity, nil, 0), "41,3", "0=41.3"},
+		{NewNumber(0, unit.Identity, nil, 0), "1.234,5", "0=1234.5"},
+		{NewNumber(0, unit.Identity, nil, 0), "+41.7\x00", "0=41.7"},
+		{NewNumber(0, unit.Identity, nil, 0), "\xef\xbb\xbf41.2", "0=41.2"},
+		{NewNumber(0, unit.Identity, nil, 0), "1,234", `!"1,234" may be 1234 or 1.234`},
+		{NewNumber(0, unit.Identity, nil, ','), "1,234", "0=1.234"},
+		{NewNumber(0, unit.Identity, nil, ','), "1.234", "0=1234"},
+		{NewNumber(0, unit.Identity, nil, 0), "ON", "!not a number"},
+		{NewJSON(Options{Fields: two}), "{\"T1\":NaN,\"F\":2}\x00", "0=NaN(failure: not_a_number) 1=2"},
+		{NewJSON(Options{Fields: two}), "\xef\xbb\xbf{\"T1\":\"474,3 C\",\"F\":-Infinity}", "0=474.3 1=NaN(failure: not_a_number)"},
+		{NewJSON(Options{Fields: two}), `{"T1":"open","F":2}`, "0=NaN(failure: not_a_number) 1=2"},
+		{NewJSON(Options{Fields: two}), `{"T1":"open"}`, "0=NaN(failure: not_a_number)"},
+		{NewJSONValue("v", "", NoTime, "", 0, u("°C"), nil, false), `{"v":"open"}`, "0=NaN(failure: not_a_number)"},
+		{NewJSONValue("v", "", NoTime, "", 0, u("°C"), nil, false), `{"v":"41,3"}`, "0=41.3"},
+	} {
+		if words, refused := strings.CutPrefix(c.want, "!"); refused {
+			refuse(t, c.d, c.msg, words)
+			continue
+		}
+		got := accept(t, c.d, c.msg, c.want)
+		doubt, ok := c.d.(Doubter)
+		if bad := strings.Contains(c.want, "NaN") && !strings.Contains(c.msg, "NaN") && !strings.Contains(c.msg, "Inf"); ok && bad != (doubt.Doubt() != nil) {
+			t.Errorf("%q: %v, doubt %v", c.msg, got, doubt.Doubt())
+		}
+	}
 }
 
 const csvLine = "123456,474.3,12.1,-0.25,1500.125,0.001,99.9,7"

@@ -35,6 +35,7 @@ type stamper struct {
 	rules bool
 
 	device int64 // last stamp, 0 if the last message had none
+	doubt  error // about the last message
 
 	tied          bool
 	restarted     bool  // the last uptime was tied anew, not for the first time
@@ -56,6 +57,9 @@ func newStamper(u TimeUnit, rules bool) stamper {
 // DeviceTime implements [Stamped].
 func (s *stamper) DeviceTime() int64 { return s.device }
 
+// Doubt implements [Doubter].
+func (s *stamper) Doubt() error { return s.doubt }
+
 // none is the time of a message without a stamp; it fails if the device's stamp was to rule.
 func (s *stamper) none(key string, arrival int64) (int64, error) {
 	s.device = 0
@@ -75,12 +79,16 @@ func (s *stamper) read(b []byte, arrival int64) (int64, error) {
 	)
 	switch s.unit {
 	case RFC3339:
-		// time.Parse keeps its argument only in the error, which is not passed on.
-		at, err := time.Parse(time.RFC3339Nano, text(b))
-		if err == nil && (at.Year() < 1970 || at.Year() > 2200) {
-			return 0, s.absurd(b)
+		var d Date
+		if d, ok = ParseDate(b); ok && (d.Orders == 0 || !d.Zoned) {
+			return 0, fmt.Errorf("%.40q needs a date and a zone, such as 2025-07-08T10:43:15Z, to be a time stamp", b)
 		}
-		t, ok = at.UnixNano(), err == nil
+		var within bool
+		if t, within = d.At(d.Orders, time.UTC); ok && !within && d.Orders.Settled() {
+			return 0, s.absurd(b)
+		} else if ok && !within {
+			return 0, fmt.Errorf("%.40q: day or month first? Write 2025-07-08T10:43:15Z", b)
+		}
 	case Nanoseconds:
 		t, ok = decimal(b, 1)
 	case Microseconds, UptimeMicros:

@@ -12,6 +12,7 @@ type Field struct {
 	Channel   sensors.ChannelID
 	Key       string    // column name or 1-based number, key, or JSON path, as the format says
 	Map       unit.Map  // from the message's unit to the channel's
+	Unit      unit.Unit // the channel's: a unit behind a number in text is converted to it; zero: such a number is refused
 	Sentinels []float64 // values by which the device says "no signal"; compared before conversion
 }
 
@@ -41,6 +42,7 @@ type Options struct {
 	TimeKey     string // where the time stamp stands, as Field.Key; "" means there is none
 	TimeUnit    TimeUnit
 	DeviceClock bool // the device's stamp rules (Sample.Time); otherwise the arrival time does
+	Decimal     byte // '.' or ',': decimal sign of numbers in text; 0: the numbers tell, and what may be two is refused
 }
 
 // Decoder reads one message (a line without its end, a JSON document, a frame without its
@@ -49,6 +51,13 @@ type Options struct {
 // keeps nothing of msg, does not allocate on the good path, and serves one goroutine.
 type Decoder interface {
 	Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error)
+}
+
+// Doubter is a decoder that takes what is good of a message and says what is not.
+type Doubter interface {
+	// Doubt is what was wrong with the last decoded message although it counts: a value that is no
+	// number (its sample is a failure), or a time stamp that cannot be used where the arrival rules.
+	Doubt() error
 }
 
 // Stamped is a decoder whose messages carry the device's own time.

@@ -1,0 +1,323 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"time"
+)
+
+// DateOrder is a set of orders in which year, month and day may stand.
+type DateOrder uint8
+
+const (
+	YearFirst  DateOrder = 1 << iota // 2025-07-08, 20250708
+	DayFirst                         // 8.7.2025, 8/7/2025, 8 Jul 2025
+	MonthFirst                       // 7/8/2025, Jul 8, 2025
+)
+
+// Settled tells whether o is one order.
+func (o DateOrder) Settled() bool { return bits.OnesCount8(uint8(o)) == 1 }
+
+// ParseDateOrder reads "ymd", "dmy" or "mdy"; "" is any of them.
+func ParseDateOrder(s string) (DateOrder, error) {
+	switch s {
+	case "":
+		return YearFirst | DayFirst | MonthFirst, nil
+	case "ymd":
+		return YearFirst, nil
+	case "dmy":
+		return DayFirst, nil
+	case "mdy":
+		return MonthFirst, nil
+	}
+	return 0, fmt.Errorf("order of dates %q: use dmy (25/11/2025), mdy (11/25/2025) or ymd (2025/11/25)", s)
+}
+
+// Date is a stamp in text, taken apart. In "7/8/2025" day and month may stand in either order.
+type Date struct {
+	Orders DateOrder     // in which it is a day of the calendar; 0: it has no date
+	Clock  time.Duration // time of day, at most 24 h; without a date any time elapsed
+	Zoned  bool          // it names its zone
+	Offset time.Duration // of that zone, east of UTC
+	number [3]int        // of the date, as they stand
+}
+
+// ParseDate reads a date, a time of day, or both, with or without a zone: "2025-07-08T10:43:15.30Z",
+// "2025-07-08 10:43:15,3 +0200", "31.10.25 10:43", "7/8/2025 1:43:15 PM UTC", "8 Jul 2025 24:00:00",
+// "20250708T104315", "26:10:05". Points stand in dates whose day comes first. A zone is Z, UTC, GMT, or
+// an offset; names such as CET mean too many things.
+func ParseDate(b []byte) (Date, bool) {
+	p := dateParser{rest: bytes.TrimSpace(b)}
+	ok := p.date() && p.clock() && p.zone() && len(p.rest) == 0
+	return p.Date, ok
+}
+
+// At is the instant in ns since the Unix epoch, with the date read in one order; loc is the zone where
+// the text names none. It is false in an order that does not fit, and outside the years 1700 to 2200.
+func (d *Date) At(order DateOrder, loc *time.Location) (int64, bool) {
+	if d.Orders&order == 0 || !(d.Orders & order).Settled() {
+		return 0, false
+	}
+	y, m, day := d.in(d.Orders & order)
+	if y < 1700 || y > 2200 {
+		return 0, false
+	}
+	offset := d.Offset
+	if d.Zoned {
+		loc = time.UTC
+	}
+	c := d.Clock
+	t := time.Date(y, time.Month(m), day, int(c/time.Hour), int(c/time.Minute%60), int(c/time.Second%60), int(c%time.Second), loc)
+	return t.UnixNano() - int64(offset), true
+}
+
+// in gives year, month and day in one order.
+func (d *Date) in(order DateOrder) (y, m, day int) {
+	n := d.number
+	switch order {
+	case YearFirst:
+		y, m, day = n[0], n[1], n[2]
+	case DayFirst:
+		day, m, y = n[0], n[1], n[2]
+	default:
+		m, day, y = n[0], n[1], n[2]
+	}
+	switch { // two digits: as in POSIX strptime
+	case y < 69:
+		y += 2000
+	case y < 100:
+		y += 1900
+	}
+	return y, m, day
+}
+
+type dateParser struct {
+	Date
+	rest []byte
+}
+
+// digits takes a run of digits and its length.
+func (p *dateParser) digits() (n, length int) {
+	for length < len(p.rest) && p.rest[length] >= '0' && p.rest[length] <= '9' {
+		if n < 1e9 {
+			n = 10*n + int(p.rest[length]-'0')
+		}
+		length++
+	}
+	p.rest = p.rest[length:]
+	return n, length
+}
+
+func (p *dateParser) peek() byte {
+	if len(p.rest) == 0 {
+		return 0
+	}
+	return p.rest[0]
+}
+
+// skip takes any run of the bytes named and tells whether there was one.
+func (p *dateParser) skip(any string) bool {
+	n := len(p.rest)
+	p.rest = bytes.TrimLeft(p.rest, any)
+	return len(p.rest) < n
+}
+
+// word takes the letters that come next, as they stand.
+func (p *dateParser) word() []byte {
+	n := 0
+	for n < len(p.rest) && (p.rest[n]|0x20 >= 'a' && p.rest[n]|0x20 <= 'z') {
+		n++
+	}
+	w := p.rest[:n]
+	p.rest = p.rest[n:]
+	return w
+}
+
+var months = [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"}
+
+// month finds a month by its name or the first three letters of it.
+func month(w []byte) (int, bool) {
+	for i, m := range months {
+		if len(w) >= 3 && len(w) <= len(m) && bytes.EqualFold(w, []byte(m[:len(w)])) {
+			return i + 1, true
+		}
+	}
+	return 0, false
+}
+
+// date takes the date, if there is one.
+func (p *dateParser) date() bool {
+	all := p.rest
+	if w := p.word(); len(w) > 0 { // Jul 8, 2025
+		m, ok := month(w)
+		p.skip(". ")
+		day, n := p.digits()
+		p.skip(", ")
+		y, ny := p.digits()
+		return ok && n > 0 && n <= 2 && ny == 4 && p.fits([3]int{m, day, y}, MonthFirst)
+	}
+	a, na := p.digits()
+	switch c := p.peek(); {
+	case na == 0:
+		return false
+	case na == 8 && (c == 0 || c == 'T' || c == ' ' || c == '_' || c == '-'):
+		return p.fits([3]int{a / 1e4, a / 100 % 100, a % 100}, YearFirst)
+	case c == ':':
+		p.rest = all
+		return true
+	case c == ' ' || c == '-' || c == '/' || c == '.':
+		p.rest = p.rest[1:]
+		if w := p.word(); len(w) > 0 { // 8 Jul 2025, 8-Jul-25; "2 days 03:00:00" has none
+			m, ok := month(w)
+			p.skip(string(c) + ". ")
+			y, ny := p.digits()
+			return ok && na <= 2 && (ny == 2 || ny == 4) && p.fits([3]int{a, m, y}, DayFirst)
+		}
+		b, nb := p.digits()
+		if c == ' ' || p.peek() != c || nb == 0 || nb > 2 {
+			return false
+		}
+		p.rest = p.rest[1:]
+		y, ny := p.digits()
+		n := [3]int{a, b, y}
+		switch {
+		case na == 4 && ny > 0 && ny <= 2:
+			return p.fits(n, YearFirst)
+		case na > 2 || ny != 4 && ny != 2:
+			return false
+		case c == '.':
+			return p.fits(n, DayFirst)
+		case ny == 2 && na == 2 && nb == 2:
+			return p.fits(n, YearFirst|DayFirst|MonthFirst)
+		}
+		return p.fits(n, DayFirst|MonthFirst)
+	}
+	return false
+}
+
+// fits keeps the orders in which the numbers are a day of the calendar.
+func (p *dateParser) fits(n [3]int, orders DateOrder) bool {
+	p.number = n
+	for o := YearFirst; o <= MonthFirst; o <<= 1 {
+		if orders&o == 0 {
+			continue
+		}
+		y, m, d := p.in(o)
+		if m >= 1 && m <= 12 && d >= 1 && d <= time.Date(y, time.Month(m)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
+			p.Orders |= o
+		}
+	}
+	if p.Orders == 0 {
+		return false
+	}
+	switch {
+	case len(p.rest) == 0:
+		return true
+	case p.peek() == 'T' || p.peek() == '_' || p.peek() == '-' && len(p.rest) > 1 && p.rest[1] >= '0' && p.rest[1] <= '9':
+		p.rest = p.rest[1:]
+		return true
+	}
+	return p.skip(" \t,")
+}
+
+// clock takes the time of day, or the time elapsed where there was no date.
+func (p *dateParser) clock() bool {
+	if len(p.rest) == 0 {
+		return p.Orders != 0 // a date alone is its midnight
+	}
+	h, nh := p.digits()
+	var m, s, nm, ns int
+	switch {
+	case nh == 6 && p.peek() != ':': // 104315
+		h, m, s, nm, ns = h/1e4, h/100%100, h%100, 2, 2
+	case nh == 0 || p.peek() != ':':
+		return false
+	default:
+		p.rest = p.rest[1:]
+		if m, nm = p.digits(); p.peek() == ':' {
+			p.rest = p.rest[1:]
+			if s, ns = p.digits(); ns != 2 {
+				return false
+			}
+		}
+	}
+	if nm != 2 || m > 59 || s > 60 || p.Orders == 0 && (ns == 0 || h > 2e6) || p.Orders != 0 && (nh > 2 && nh != 6 || h > 24) {
+		return false
+	}
+	c := time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second
+	if f := p.peek(); ns > 0 && (f == '.' || f == ',' || f == ':') { // some write milliseconds behind a colon
+		p.rest = p.rest[1:]
+		digits := p.rest
+		_, n := p.digits()
+		if n == 0 || f == ':' && n != 3 {
+			return false
+		}
+		place := time.Second
+		for _, d := range digits[:n] {
+			place /= 10
+			c += place * time.Duration(d-'0')
+		}
+	}
+	p.skip(" \t")
+	if w := p.peek() | 0x20; w == 'a' || w == 'p' {
+		half := p.word()
+		if p.skip("."); len(half) == 1 { // a.m.
+			half = append(half[:1:1], p.word()...)
+			p.skip(".")
+		}
+		if !bytes.EqualFold(half, []byte("am")) && !bytes.EqualFold(half, []byte("pm")) || h < 1 || h > 12 || p.Orders == 0 && nh > 2 {
+			return false
+		}
+		if h == 12 {
+			c -= 12 * time.Hour
+		}
+		if half[0]|0x20 == 'p' {
+			c += 12 * time.Hour
+		}
+	}
+	p.Clock = c
+	return p.Orders == 0 || c <= 24*time.Hour
+}
+
+// zone takes what says the zone, if anything does.
+func (p *dateParser) zone() bool {
+	p.skip(" \t")
+	if len(p.rest) == 0 {
+		return true
+	}
+	p.Zoned = true
+	if w := p.word(); len(w) > 0 {
+		if !bytes.EqualFold(w, []byte("z")) && !bytes.EqualFold(w, []byte("utc")) && !bytes.EqualFold(w, []byte("gmt")) {
+			return false
+		}
+		if len(p.rest) == 0 {
+			return true
+		}
+	}
+	sign := time.Duration(1)
+	switch {
+	case p.peek() == '-':
+		sign = -1
+	case bytes.HasPrefix(p.rest, []byte("\u2212")):
+		sign, p.rest = -1, p.rest[2:]
+	case p.peek() != '+':
+		return false
+	}
+	p.rest = p.rest[1:]
+	h, n := p.digits()
+	m := 0
+	switch {
+	case n == 4:
+		h, m = h/100, h%100
+	case n == 0 || n > 2:
+		return false
+	case p.peek() == ':':
+		p.rest = p.rest[1:]
+		if m, n = p.digits(); n != 2 {
+			return false
+		}
+	}
+	p.Offset = sign * (time.Duration(h)*time.Hour + time.Duration(m)*time.Minute)
+	return h <= 15 && m <= 59
+}

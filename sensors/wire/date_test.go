@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"testing"
+	"time"
+)
+
+func TestDates(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const any = YearFirst | DayFirst | MonthFirst
+	for _, c := range []struct {
+		text, want string // want: RFC 3339 in UTC, or the orders it may be in
+		orders     DateOrder
+	}{
+		{"2025-07-08T10:43:15.30Z", "2025-07-08T10:43:15.3Z", YearFirst},
+		{"2025-07-08 10:43:15", "2025-07-08T08:43:15Z", YearFirst},
+		{"2025-12-08 10:43:15,25", "2025-12-08T09:43:15.25Z", YearFirst},
+		{"2025-07-08 10:43:15+0200", "2025-07-08T08:43:15Z", YearFirst},
+		{"2025-07-08 10:43:15 +02", "2025-07-08T08:43:15Z", YearFirst},
+		{"2025-07-08T10:43:15-03:30", "2025-07-08T14:13:15Z", YearFirst},
+		{"2025-07-08 10:43:15 UTC", "2025-07-08T10:43:15Z", YearFirst},
+		{"2025-07-08 10:43:15 gmt", "2025-07-08T10:43:15Z", YearFirst},
+		{"2025-07-08 10:43 UTC+2", "2025-07-08T08:43:00Z", YearFirst},
+		{"2025/07/08 10:43:15:250 Z", "2025-07-08T10:43:15.25Z", YearFirst},
+		{"2025-07-08 24:00:00Z", "2025-07-09T00:00:00Z", YearFirst},
+		{"2025-06-30 23:59:60Z", "2025-07-01T00:00:00Z", YearFirst},
+		{"2025-7-8 1:43:15 PM Z", "2025-07-08T13:43:15Z", YearFirst},
+		{"20250708T104315Z", "2025-07-08T10:43:15Z", YearFirst},
+		{"20250708 10:43:15Z", "2025-07-08T10:43:15Z", YearFirst},
+		{"2025-07-08", "2025-07-07T22:00:00Z", YearFirst},
+		{"31.10.25 10:43:15", "2025-10-31T09:43:15Z", DayFirst},
+		{"8.7.2025 10:43:15 Z", "2025-07-08T10:43:15Z", DayFirst},
+		{"1.2.99 00:00:00Z", "1999-02-01T00:00:00Z", DayFirst},
+		{"8 Jul 2025 10:43:15Z", "2025-07-08T10:43:15Z", DayFirst},
+		{"08-JUL-25 10:43:15Z", "2025-07-08T10:43:15Z", DayFirst},
+		{"July 8, 2025 12:43:15 a.m. Z", "2025-07-08T00:43:15Z", MonthFirst},
+		{"25/11/2025 10:43:15Z", "2025-11-25T10:43:15Z", DayFirst},
+		{"11/25/2025 12:43:15 PM Z", "2025-11-25T12:43:15Z", MonthFirst},
+		{"7/8/2025 10:43:15", "", DayFirst | MonthFirst},
+		{"31/12/25 10:43:15", "", DayFirst | YearFirst},
+		{"07-08-25 10:43:15", "", any},
+		{"29.2.2024", "2024-02-28T23:00:00Z", DayFirst},
+	} {
+		d, ok := ParseDate([]byte(c.text))
+		if !ok || d.Orders != c.orders {
+			t.Errorf("%q: %v, orders %b, want %b", c.text, ok, d.Orders, c.orders)
+			continue
+		}
+		at, ok := d.At(any, berlin)
+		if got := time.Unix(0, at).UTC().Format(time.RFC3339Nano); c.want == "" && ok || c.want != "" && got != c.want {
+			t.Errorf("%q: %s, want %s", c.text, got, c.want)
+		}
+	}
+	d, _ := ParseDate([]byte("7/8/2025 10:43:15Z"))
+	day, _ := d.At(DayFirst, nil)
+	month, _ := d.At(MonthFirst, nil)
+	if time.Unix(0, day).UTC().Month() != 8 || time.Unix(0, month).UTC().Month() != 7 {
+		t.Errorf("day first %d, month first %d", day, month)
+	}
+	for text, want := range map[string]time.Duration{"00:00:01": time.Second, "26:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "11:00:00 PM": 23 * time.Hour} {
+		if d, ok := ParseDate([]byte(text)); !ok || d.Orders != 0 || d.Clock != want {
+			t.Errorf("%q: %v %v", text, d, ok)
+		}
+	}
+	for _, text := range []string{"", "x", "2025", "10:43", "31.4.2025", "29.2.2025", "32/13/2025", "2025-07-08 25:00:00", "2025-07-08 24:00:01", "2025-07-08 10:60:00",
+		"2025-07-08 10:43:15 CET", "2025-07-08 10:43:15 +2500", "7.8/2025", "2025-07-08x", "8 Foo 2025", "474.3", "1.2.3", "2025-07-08 13:00:00 PM", "1751971395", "10:43:15 x"} {
+		if d, ok := ParseDate([]byte(text)); ok {
+			t.Errorf("%q is %+v", text, d)
+		}
+	}
+	text := []byte("2025-07-08 10:43:15.30 +0200")
+	if n := testing.AllocsPerRun(100, func() {
+		d, _ := ParseDate(text)
+		d.At(YearFirst, time.UTC)
+	}); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}
+
+func FuzzDate(f *testing.F) {
+	for _, s := range []string{"2025-07-08T10:43:15.30Z", "31.10.25 10:43", "Jul 8, 2025 1:43:15 p.m. +2", "26:10:05", "20250708T104315-0330"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, ok := ParseDate(b)
+		for o := YearFirst; ok && o <= MonthFirst; o <<= 1 {
+			at, fits := d.At(o, time.UTC)
+			if y := time.Unix(0, at).UTC().Year(); fits && (d.Orders&o == 0 || y < 1699 || y > 2201) {
+				t.Fatalf("%q in order %b of %b is of the year %d", b, o, d.Orders, y)
+			}
+		}
+	})
+}
