@@ -167,7 +167,7 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 			{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15}},
 			{&p.Ripple, []float64{2, 4, 6, 9, 12, 20}},
 			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
-			{&p.Memory, []float64{200, 400, 1e4}},
+			{&p.Memory, []float64{1000, 1e4}},
 		} {
 			now := *knob.at
 			set := func(v float64) {
