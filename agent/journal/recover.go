@@ -43,8 +43,12 @@ func (j *Journal) attach() error {
 			return fmt.Errorf("journal %s: %w", j.path, err)
 		}
 	}
-	if _, err := os.Stat(j.path); errors.Is(err, fs.ErrNotExist) && j.old == nil {
-		os.Rename(j.path+newFile, j.path) // there hardly ever is one
+	if j.old == nil { // what a kill has left, which is hardly ever there
+		if _, err := os.Stat(j.path); errors.Is(err, fs.ErrNotExist) {
+			os.Rename(j.path+newFile, j.path)
+		} else {
+			removeNew(j.path)
+		}
 	}
 	st, err := j.openOrReplace()
 	if isFull(err) && os.Remove(j.path+".reserve") == nil {
@@ -116,13 +120,8 @@ func (j *Journal) openOrReplace() (*store, error) {
 	if j.old == nil {
 		return openStore(j.path, j.opts.Archive)
 	}
+	removeNew(j.path)
 	path := j.path + newFile
-	clean := func() {
-		for _, companion := range []string{"", "-wal", "-shm", ".reserve"} {
-			os.Remove(path + companion)
-		}
-	}
-	clean()
 	st, err := openStore(path, j.opts.Archive)
 	if err != nil {
 		return nil, err
@@ -132,7 +131,7 @@ func (j *Journal) openOrReplace() (*store, error) {
 		st.emptyLog()
 	}
 	if err = errors.Join(err, st.close()); err != nil {
-		clean()
+		removeNew(j.path)
 		return nil, explain(path, err)
 	}
 	os.Remove(path + ".reserve")
@@ -153,6 +152,13 @@ func (j *Journal) openOrReplace() (*store, error) {
 		st.unsent = unsent
 	}
 	return st, err
+}
+
+// removeNew removes a new file that is not complete.
+func removeNew(path string) {
+	for _, companion := range []string{"", "-wal", "-shm", ".reserve"} {
+		os.Remove(path + newFile + companion)
+	}
 }
 
 // unfit tells why the file can be used no longer, "" if it can.
