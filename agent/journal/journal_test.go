@@ -3,6 +3,7 @@ package journal
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
@@ -33,7 +34,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv("JOURNAL_TEST_CHILD"); path != "" {
-		childThatIsKilled(path)
+		from, _ := strconv.ParseInt(os.Getenv("JOURNAL_TEST_FROM"), 10, 64)
+		childThatIsKilled(path, from)
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -327,17 +329,19 @@ func TestOneWriter(t *testing.T) {
 	testOpen(t, path, Options{})
 }
 
-// childThatIsKilled appends forever and prints what was acknowledged.
-func childThatIsKilled(path string) {
+// childThatIsKilled appends forever, from a stamp on, and prints what was acknowledged. Its wall clock is
+// set again and again.
+func childThatIsKilled(path string, from int64) {
 	celsius, _ := unit.Parse("°C")
 	reg, _ := sensors.NewRegistry([]sensors.Channel{{Name: "tool", Unit: celsius}})
-	j, err := Open(path, Options{Machine: "m", Registry: reg, Commit: 10 * time.Millisecond})
+	clock := func() int64 { return time.Now().UnixNano() + (rand.Int64N(3)-1)*int64(400*24*time.Hour) }
+	j, err := Open(path, Options{Machine: "m", Registry: reg, Commit: 10 * time.Millisecond, Keep: 30 * 24 * time.Hour, Recover: true, Clock: clock})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 	out := bufio.NewWriter(os.Stdout)
-	for i := int64(1); ; i++ {
+	for i := from; ; i++ {
 		j.AppendSamples([]sensors.Sample{good(i, float64(i))}, ackFunc(func() {
 			fmt.Fprintln(out, i)
 			out.Flush()
@@ -348,11 +352,19 @@ func childThatIsKilled(path string) {
 	}
 }
 
+// TestKilledProcessKeepsWhatItAcknowledged kills a process that records at any moment, deletes its file
+// under it and sets its clock; nothing that it has acknowledged is missing. JOURNAL_KILLS=200 does it so
+// many times.
 func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
+	kills, _ := strconv.Atoi(cmp.Or(os.Getenv("JOURNAL_KILLS"), "4"))
+	rng := rand.New(rand.NewPCG(27, uint64(kills)))
 	path := filepath.Join(t.TempDir(), "j.db")
-	for round := range 3 {
+	const apart = 1_000_000 // stamps of one process from those of the next
+	var acked []int64       // the last of each process
+	for round := range kills {
+		from := int64(round*apart + 1)
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "JOURNAL_TEST_CHILD="+path)
+		cmd.Env = append(os.Environ(), "JOURNAL_TEST_CHILD="+path, fmt.Sprintf("JOURNAL_TEST_FROM=%d", from))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -360,32 +372,50 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		acked := int64(0)
+		deleteAt := from + rng.Int64N(600)
+		killAt := deleteAt + 200 + rng.Int64N(600)
+		last := from - 1
 		in := bufio.NewScanner(out)
 		for in.Scan() {
-			if acked, err = strconv.ParseInt(in.Text(), 10, 64); err != nil {
+			if last, err = strconv.ParseInt(in.Text(), 10, 64); err != nil {
 				t.Fatalf("child says %q", in.Text())
 			}
-			if acked == int64(1000*(round+1)) {
+			if last == deleteAt && round%2 == 1 {
+				os.Remove(path)
+			}
+			if last == killAt {
+				eventually(t, "a file to record into", func() bool { _, err := os.Stat(path); return err == nil })
 				cmd.Process.Signal(syscall.SIGKILL) // and read on: it may have acknowledged more
 			}
 		}
 		cmd.Wait()
+		if last < killAt {
+			t.Fatalf("round %d ended at %d", round, last-from)
+		}
+		acked = append(acked, last)
+		if kills > 10 && round%10 != 9 && round != kills-1 {
+			continue
+		}
 		r, err := OpenReader(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		seen := make(map[int64]bool)
 		if err := Rows(t.Context(), r, Query{}, func(x *record.Sample) error {
+			if seen[x.Time] {
+				t.Errorf("sample %d is there twice", x.Time)
+			}
 			seen[x.Time] = x.Value == float64(x.Time)
 			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}
 		r.Close()
-		for i := int64(1); i <= acked; i++ {
-			if !seen[i] {
-				t.Fatalf("round %d: sample %d of %d acknowledged ones is missing or wrong", round, i, acked)
+		for k, last := range acked {
+			for i := int64(k*apart + 1); i <= last; i++ {
+				if !seen[i] {
+					t.Fatalf("after round %d: sample %d of %d that process %d acknowledged is missing or wrong", round, i-int64(k*apart), last-int64(k*apart), k)
+				}
 			}
 		}
 	}

@@ -13,16 +13,20 @@ import (
 	"time"
 )
 
-// A journal outlives its file. One that is deleted under the agent, or found to be damaged, is put out of
-// the way; a new one takes over what can be read and was not yet sent. One that cannot be opened at all
-// is tried again each second, with the recording stopped meanwhile.
+// A journal outlives its file. In the place of one that is deleted under the agent, or found to be damaged,
+// comes a new one, which takes over what can be read and was not yet sent. It is made beside the old one and
+// takes its place when it is complete, so that a kill on the way costs nothing. A file that cannot be
+// opened at all is tried again each second, with the recording stopped meanwhile.
 
 const damaged = "the file is damaged"
 
-// predecessor is a file that was put out of the way and has not been taken over yet.
+// newFile ends the name of a file that is being made; one that is found with no other beside it is used.
+const newFile = ".new"
+
+// predecessor is a file that a new one takes over from.
 type predecessor struct {
 	db    *sql.DB
-	aside string // where it is now; empty if it was deleted
+	aside string // where it will be moved; empty if it was deleted
 	why   string
 	next  int64 // id after its newest batch; 0: not known
 }
@@ -39,14 +43,23 @@ func (j *Journal) attach() error {
 			return fmt.Errorf("journal %s: %w", j.path, err)
 		}
 	}
-	st, err := openStore(j.path, j.opts.Archive)
+	if j.old == nil { // what a kill has left, which is hardly ever there
+		if _, err := os.Stat(j.path); errors.Is(err, fs.ErrNotExist) {
+			os.Rename(j.path+newFile, j.path)
+		} else {
+			removeNew(j.path)
+		}
+	}
+	st, err := j.openOrReplace()
 	if isFull(err) && os.Remove(j.path+".reserve") == nil {
-		st, err = openStore(j.path, j.opts.Archive)
+		st, err = j.openOrReplace()
 	}
 	if isDamaged(err) && j.opts.Recover && j.old == nil {
 		j.log.Error("the journal is damaged", "path", j.path, "err", err)
-		if j.old, err = setAside(j.path, damaged); err == nil {
-			st, err = openStore(j.path, j.opts.Archive)
+		var db *sql.DB
+		if db, err = open(j.path, 1, "query_only(true)"); err == nil {
+			j.old = &predecessor{db: db, aside: asideName(j.path), why: damaged}
+			st, err = j.openOrReplace()
 		}
 	}
 	unlock := func() {
@@ -62,11 +75,6 @@ func (j *Journal) attach() error {
 		st.close()
 		unlock()
 		return explain(j.path, err)
-	}
-	if j.old != nil {
-		if err := j.takeOver(st); err != nil {
-			return fail(err)
-		}
 	}
 	db, err := open(j.path, 4, "query_only(true)")
 	if err != nil {
@@ -92,6 +100,7 @@ func (j *Journal) attach() error {
 	j.mu.Unlock()
 	j.tally.Unlock()
 	if j.old != nil {
+		j.log.Error("a new journal is begun", "path", j.path, "reason", j.old.why, "lines_taken_over", st.unsent.lines, "aside", j.old.aside)
 		j.old.db.Close()
 		j.old = nil
 	}
@@ -106,14 +115,50 @@ func isAt(f *os.File, path string) bool {
 	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// setAside moves a damaged file out of the way and opens it there for what can be read.
-func setAside(path, why string) (*predecessor, error) {
-	aside, err := MoveAside(path)
-	if err != nil {
-		return nil, fmt.Errorf("journal %s is damaged and cannot be moved aside: %w", path, err)
+// openOrReplace opens the file at the path; where there is a predecessor, a new file that takes over from it.
+func (j *Journal) openOrReplace() (*store, error) {
+	if j.old == nil {
+		return openStore(j.path, j.opts.Archive)
 	}
-	db, err := open(aside, 1, "query_only(true)")
-	return &predecessor{db: db, aside: aside, why: why}, err
+	removeNew(j.path)
+	path := j.path + newFile
+	st, err := openStore(path, j.opts.Archive)
+	if err != nil {
+		return nil, err
+	}
+	unsent, err := j.takeOver(st)
+	if err == nil {
+		st.emptyLog()
+	}
+	if err = errors.Join(err, st.close()); err != nil {
+		removeNew(j.path)
+		return nil, explain(path, err)
+	}
+	os.Remove(path + ".reserve")
+	aside := j.old.aside
+	if aside == "" {
+		aside = asideName(j.path)
+	}
+	switch err := moveTo(j.path, aside); {
+	case err == nil && j.old.aside == "":
+		j.log.Warn("what lay in its place was moved aside", "path", j.path, "to", aside)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("journal %s cannot be moved aside: %w", j.path, err)
+	}
+	if err := os.Rename(path, j.path); err != nil {
+		return nil, err
+	}
+	if st, err = openStore(j.path, true); err == nil { // the backlog is counted already
+		st.unsent = unsent
+	}
+	return st, err
+}
+
+// removeNew removes a new file that is not complete.
+func removeNew(path string) {
+	for _, companion := range []string{"", "-wal", "-shm", ".reserve"} {
+		os.Remove(path + newFile + companion)
+	}
 }
 
 // unfit tells why the file can be used no longer, "" if it can.
@@ -146,16 +191,10 @@ func (j *Journal) renew(why string) error {
 	if read != nil {
 		read.Close()
 	}
-	deleted := j.st.gone()
-	aside, err := MoveAside(j.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("journal %s cannot be moved aside: %w", j.path, err)
+	j.old = &predecessor{db: j.st.db, why: why, next: j.st.next}
+	if !j.st.gone() {
+		j.old.aside = asideName(j.path)
 	}
-	if deleted && aside != "" {
-		j.log.Warn("what lay in its place was moved aside, too", "to", aside)
-		aside = ""
-	}
-	j.old = &predecessor{db: j.st.db, aside: aside, why: why, next: j.st.next}
 	j.st.closeStatements()
 	j.st = nil
 	return j.attach()
@@ -163,7 +202,7 @@ func (j *Journal) renew(why string) error {
 
 // takeOver copies from the predecessor what is not sent and can be read, and the small tables. What the
 // new file does not hold is recorded as a gap.
-func (j *Journal) takeOver(st *store) error {
+func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	old := j.old
 	from := &Reader{path: j.path}
 	from.db.Store(old.db)
@@ -182,7 +221,7 @@ func (j *Journal) takeOver(st *store) error {
 	st.next = max(st.next, next)
 	st.sent = st.next - 1
 	if err := st.saveSent(st.sent); err != nil {
-		return err
+		return unsent, err
 	}
 	var whole gap // all that was there
 	if old.aside == "" || !j.opts.Archive {
@@ -191,10 +230,10 @@ func (j *Journal) takeOver(st *store) error {
 	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed"} {
 		copyTable(st.db, old.db, table)
 	}
-	damage := &DamageError{}
+	damage, lost := &DamageError{}, 0
 	if !j.opts.Archive {
 		if err := st.appendAll(from, sent, next-1, damage, j.opts.Clock()); err != nil {
-			return err
+			return unsent, err
 		}
 	}
 	text := fmt.Sprintf("%s; %d lines that were not yet sent were taken over", old.why, st.unsent.lines)
@@ -207,22 +246,21 @@ func (j *Journal) takeOver(st *store) error {
 			lines *= max(1, st.unsent.lines/st.unsent.batches)
 		}
 		text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of about %d lines", damage.Batches, lines)
-		j.lost.Add(uint64(lines))
+		lost = lines
 		whole.lines = max(whole.lines, st.unsent.lines+lines)
 	}
 	missing := gap{whole.from, whole.to, whole.lines - st.unsent.lines}
 	if old.aside == "" && j.opts.Archive {
-		j.lost.Add(uint64(max(missing.lines, 0)))
+		lost = max(missing.lines, 0)
 	}
 	if missing.lines > 0 {
 		if err := st.addGap(missing, text, j.opts.Clock()); err != nil {
-			return err
+			return unsent, err
 		}
 	}
-	j.log.Error("a new journal is begun", "path", j.path, "reason", old.why, "lines_taken_over", st.unsent.lines, "lines_missing", missing.lines, "aside", old.aside)
 	missing.lines = max(missing.lines, 0)
-	j.replaced = append(j.replaced, replacement{missing, text})
-	return nil
+	j.replaced = []replacement{{missing, text, lost}}
+	return st.unsent, nil
 }
 
 // appendAll copies the batches of another file with after < id ≤ upTo, as many as can be read.
@@ -266,11 +304,14 @@ func (s *store) appendAll(from *Reader, after, upTo int64, damage *DamageError, 
 type replacement struct {
 	missing gap
 	text    string
+	lost    int // lines of it that nobody has
 }
 
 // tellReplaced records that the file is a new one.
 func (j *Journal) tellReplaced() {
 	for _, r := range j.replaced {
+		j.lost.Add(uint64(r.lost))
+		j.log.Error("the record has a gap", "path", j.path, "lines", r.missing.lines, "reason", r.text)
 		j.gapEvent(r.missing, r.text)
 	}
 	j.replaced = nil
@@ -385,7 +426,7 @@ func (j *Journal) rememberGap() {
 	const why = "recording had stopped when the agent was ended"
 	if j.st != nil && j.st.addGap(g, why, j.opts.Clock()) == nil {
 		j.gapFile.save(gap{})
-		j.replaced = append(j.replaced, replacement{g, why})
+		j.replaced = append(j.replaced, replacement{g, why, 0})
 		return
 	}
 	j.mu.Lock()

@@ -498,3 +498,38 @@ func TestResend(t *testing.T) {
 		t.Errorf("%+v, %v", rest, err)
 	}
 }
+
+// A kill while a new file takes over costs nothing: what is not complete is made again, what is complete is used.
+func TestKillWhileTakingOver(t *testing.T) {
+	t.Parallel()
+	const n, each, sent = 60, 40, 10
+	path := filled(t, n, each, sent)
+	damageMiddle(t, path, 0.6, 1)
+	if err := os.WriteFile(path+newFile, []byte("half of it"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	j := testOpen(t, path, Options{Recover: true})
+	appendDurably(t, j, good(1e9, 1))
+	eventually(t, "damage is noticed", func() bool {
+		j.Unsent(nil, j.SentID(), 1e9, 1e9)
+		gaps, err := j.Gaps()
+		return err == nil && len(gaps) == 1
+	})
+	whole, damage := stamps(t, j.Reader)
+	if damage != nil || len(whole) < (n-sent)*each/2 || !whole[1e9] {
+		t.Errorf("%d samples, %v", len(whole), damage)
+	}
+	j.Close()
+	for _, name := range []string{"", "-wal", "-shm", ".reserve"} {
+		if _, err := os.Stat(path + newFile + name); err == nil {
+			t.Errorf("%s is left", newFile+name)
+		}
+	}
+	if err := os.Rename(path, path+newFile); err != nil { // between two steps
+		t.Fatal(err)
+	}
+	j = testOpen(t, path, Options{})
+	if got, damage := stamps(t, j.Reader); len(got) != len(whole) || damage != nil {
+		t.Errorf("%d samples of %d, %v", len(got), len(whole), damage)
+	}
+}

@@ -238,22 +238,28 @@ func isFull(err error) bool {
 }
 
 // MoveAside renames a file that cannot be used as a journal, with the companions SQLite keeps
-// beside it, and returns the new name. Companions go also where there is no file.
+// beside it, and returns the new name. It is for an operator who asks for it.
 func MoveAside(path string) (string, error) {
-	aside := path + time.Now().UTC().Format(".20060102T150405.000Z")
-	gone := os.Rename(path, aside)
-	if gone != nil && !errors.Is(gone, os.ErrNotExist) {
-		return "", gone
+	aside := asideName(path)
+	return aside, moveTo(path, aside)
+}
+
+func asideName(path string) string {
+	return path + time.Now().UTC().Format(".20060102T150405.000Z")
+}
+
+// moveTo renames a journal and its companions. Companions go also where there is no file: they belong to none.
+func moveTo(path, aside string) error {
+	err := os.Rename(path, aside)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	for _, companion := range []string{"-wal", "-shm"} {
 		if err := os.Rename(path+companion, aside+companion); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", err
+			return err
 		}
 	}
-	if gone != nil {
-		return "", gone
-	}
-	return aside, nil
+	return err
 }
 
 // append stores b in one transaction, with the sent mark if that has moved, and gives b its id.
