@@ -266,7 +266,7 @@ func generic(t *testing.T, path string) TailOptions {
 // A logger whose file is copied and truncated goes on without a header, at the start or behind a hole.
 func TestTailOfATruncatedLog(t *testing.T) {
 	line := func(i int) string { return fmt.Sprintf("2026-11-20 08:%02d:%02d,%d,40.5\n", i/60, i%60, 100+i) }
-	for _, hole := range []int64{0, 1 << 20} {
+	for _, hole := range []int64{0, 1 << 20, 1 << 36} {
 		path := filepath.Join(t.TempDir(), "live.csv")
 		synctest.Test(t, func(t *testing.T) {
 			write(t, path, "stamp,T1,T2\n")
