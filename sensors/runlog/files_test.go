@@ -411,3 +411,18 @@ func FuzzNamed(f *testing.F) {
 		}
 	})
 }
+
+// A MELD log too may have lines before its header, and another header inside.
+func TestMELDLogAsPeopleExportIt(t *testing.T) {
+	row := func(sec int) string {
+		return fmt.Sprintf("2025-07-08,10:43:%02d.30,450,20,1300,1,1,%d.5,0.0\n", sec, 20+sec)
+	}
+	text := "Machine,7\n# exported\n" + header + row(1) + "Date,Time,ToolTemp,SpinVel,SpinTrq,SpinPwr,O2\n2025-07-08,10:43:02.30,22.5,450,20,1300,7\n"
+	log := parse(t, text, Options{Units: Millimetre})
+	tool, _ := log.Find(sensors.ToolTemperature)
+	torque, _ := log.Find(sensors.SpindleTorque)
+	if !slices.Equal(log.Value[tool], []float64{21.5, 22.5}) || !slices.Equal(log.Value[torque], []float64{20, 20}) || log.Skips != 0 ||
+		len(log.Notes) != 1 || !strings.Contains(log.Notes[0], "tool_temperature is column 3 now") {
+		t.Errorf("tool %v, torque %v, skipped %v, notes %q", log.Value[tool], log.Value[torque], log.Skipped, log.Notes)
+	}
+}
