@@ -51,9 +51,7 @@ the sources of agent.yaml at both.
 			if err != nil {
 				return err
 			}
-			for _, d := range log.Detected {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", log.Name, d)
-			}
+			tellLog(cmd.ErrOrStderr(), log)
 			p := progress{w: cmd.ErrOrStderr()}
 			o.Progress = func(at play.Progress) {
 				p.say("%s: row %d of %d, %s", log.Name, at.Row, at.Rows, time.Unix(0, at.Time).UTC().Format("2006-01-02 15:04:05"))

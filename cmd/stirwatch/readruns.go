@@ -63,20 +63,11 @@ func readRuns(w io.Writer, paths []string, flags logFlags, want model.Channels) 
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range log.Detected {
-			fmt.Fprintf(w, "%s: %s\n", log.Name, d)
-		}
 		if o.Units != runlog.Auto && log.Format == runlog.MELD {
 			doubtUnits(w, p, o.Units)
 		}
-		for _, n := range log.Notes {
-			fmt.Fprintf(w, "%s: %s\n", log.Name, n)
-		}
-		if log.Skips > 0 {
-			fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
-		}
+		tellLog(w, log)
 		for _, b := range log.Bad {
-			fmt.Fprintf(w, "%s: %s\n", log.Name, b)
 			if 3*b.Count > len(log.Time) {
 				return nil, fmt.Errorf("%s: %s: of %d rows too many to learn or judge anything from", p, b, len(log.Time))
 			}
@@ -105,6 +96,22 @@ func quantities(want model.Channels) []runlog.Named {
 		named = append(named, runlog.Named{Name: out.Name, Unit: out.Unit, Must: true})
 	}
 	return named
+}
+
+// tellLog says what was found out about a log, and what was left out.
+func tellLog(w io.Writer, log *runlog.Log) {
+	for _, d := range log.Detected {
+		fmt.Fprintf(w, "%s: %s\n", log.Name, d)
+	}
+	for _, n := range log.Notes {
+		fmt.Fprintf(w, "%s: %s\n", log.Name, n)
+	}
+	if log.Skips > 0 {
+		fmt.Fprintf(w, "%s: %d lines left out, the first is line %d: %s\n", log.Name, log.Skips, log.Skipped[0].Line, log.Skipped[0].Why)
+	}
+	for _, b := range log.Bad {
+		fmt.Fprintf(w, "%s: %s\n", log.Name, b)
+	}
 }
 
 // doubtUnits says where a log itself tells of other units than those given.

@@ -59,6 +59,7 @@ func replay(cmd *cobra.Command, conf *config.Config, path string, speed float64)
 		cell.journal.Close()
 		return err
 	}
+	tellLog(cmd.ErrOrStderr(), log)
 	rows, total := rowsOf(log, cell.registry), len(log.Time)
 	p, n := progress{w: cmd.ErrOrStderr()}, 0
 	began := time.Now()

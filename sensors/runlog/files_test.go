@@ -266,7 +266,7 @@ func generic(t *testing.T, path string) TailOptions {
 // A logger whose file is copied and truncated goes on without a header, at the start or behind a hole.
 func TestTailOfATruncatedLog(t *testing.T) {
 	line := func(i int) string { return fmt.Sprintf("2026-11-20 08:%02d:%02d,%d,40.5\n", i/60, i%60, 100+i) }
-	for _, hole := range []int64{0, 1 << 20} {
+	for _, hole := range []int64{0, 1 << 20, 1 << 36} {
 		path := filepath.Join(t.TempDir(), "live.csv")
 		synctest.Test(t, func(t *testing.T) {
 			write(t, path, "stamp,T1,T2\n")
@@ -410,4 +410,19 @@ func FuzzNamed(f *testing.F) {
 			t.Fatalf("%d bad cells, %d counted", bad, log.BadCells)
 		}
 	})
+}
+
+// A MELD log too may have lines before its header, and another header inside.
+func TestMELDLogAsPeopleExportIt(t *testing.T) {
+	row := func(sec int) string {
+		return fmt.Sprintf("2025-07-08,10:43:%02d.30,450,20,1300,1,1,%d.5,0.0\n", sec, 20+sec)
+	}
+	text := "Machine,7\n# exported\n" + header + row(1) + "Date,Time,ToolTemp,SpinVel,SpinTrq,SpinPwr,O2\n2025-07-08,10:43:02.30,22.5,450,20,1300,7\n"
+	log := parse(t, text, Options{Units: Millimetre})
+	tool, _ := log.Find(sensors.ToolTemperature)
+	torque, _ := log.Find(sensors.SpindleTorque)
+	if !slices.Equal(log.Value[tool], []float64{21.5, 22.5}) || !slices.Equal(log.Value[torque], []float64{20, 20}) || log.Skips != 0 ||
+		len(log.Notes) != 1 || !strings.Contains(log.Notes[0], "tool_temperature is column 3 now") {
+		t.Errorf("tool %v, torque %v, skipped %v, notes %q", log.Value[tool], log.Value[torque], log.Skipped, log.Notes)
+	}
 }

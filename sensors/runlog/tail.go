@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -302,6 +303,9 @@ func (t *Tail) drain(ctx context.Context, to sensors.Sink) error {
 		n, err := f.file.ReadAt(t.buf, f.offset)
 		if n > 0 {
 			f.offset += int64(n)
+			if n == len(t.buf) && t.buf[0] == 0 && t.buf[n-1] == 0 && len(bytes.TrimLeft(t.buf, "\x00")) == 0 {
+				f.leap()
+			}
 			if len(f.head) < headSize {
 				f.head = append(f.head, t.buf[:min(n, headSize-len(f.head))]...)
 			}
@@ -321,6 +325,17 @@ func (t *Tail) drain(ctx context.Context, to sensors.Sink) error {
 		}
 	}
 	return nil
+}
+
+// leap goes to the end of a hole, which may be of gigabytes: a writer whose file was truncated goes on where it was.
+func (f *follower) leap() {
+	const seekData = 3 // SEEK_DATA of Linux, lseek(2); elsewhere the hole is read
+	if runtime.GOOS != "linux" {
+		return
+	}
+	if at, err := f.file.Seek(f.offset, seekData); err == nil && at > f.offset {
+		f.offset = at
+	}
 }
 
 // finish takes the last line of a file that will not grow any more, and the rows held back. It fails if no

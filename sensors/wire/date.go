@@ -45,7 +45,7 @@ type Date struct {
 
 // ParseDate reads a date, a time of day, or both, with or without a zone: "2025-07-08T10:43:15.30Z",
 // "2025-07-08 10:43:15,3 +0200", "31.10.25 10:43", "7/8/2025 1:43:15 PM UTC", "8 Jul 2025 24:00:00",
-// "20250708T104315", "26:10:05". Points stand in dates whose day comes first. A zone is Z, UTC, GMT, or
+// "20250708T104315", "26:10:05", "1 day, 2:10:05". Points stand in dates whose day comes first. A zone is Z, UTC, GMT, or
 // an offset; names such as CET mean too many things.
 func ParseDate(b []byte) (Date, bool) {
 	p := dateParser{rest: bytes.TrimSpace(b)}
@@ -95,6 +95,7 @@ func (d *Date) in(order DateOrder) (y, m, day int) {
 type dateParser struct {
 	Date
 	rest []byte
+	days time.Duration // elapsed, beside the hours
 }
 
 // digits takes a run of digits and its length.
@@ -168,7 +169,11 @@ func (p *dateParser) date() bool {
 		return true
 	case c == ' ' || c == '-' || c == '/' || c == '.':
 		p.rest = p.rest[1:]
-		if w := p.word(); len(w) > 0 { // 8 Jul 2025, 8-Jul-25; "2 days 03:00:00" has none
+		if w := p.word(); len(w) > 0 { // 8 Jul 2025, 8-Jul-25; 2 days, 3:00:00
+			if c == ' ' && na <= 4 && (bytes.EqualFold(w, []byte("day")) || bytes.EqualFold(w, []byte("days"))) {
+				p.days = time.Duration(a) * 24 * time.Hour
+				return p.skip(", ")
+			}
 			m, ok := month(w)
 			p.skip(string(c) + ". ")
 			y, ny := p.digits()
@@ -276,7 +281,7 @@ func (p *dateParser) clock() bool {
 			c += 12 * time.Hour
 		}
 	}
-	p.Clock = c
+	p.Clock = p.days + c
 	return p.Orders == 0 || c <= 24*time.Hour
 }
 

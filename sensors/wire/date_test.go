@@ -60,7 +60,8 @@ func TestDates(t *testing.T) {
 	if time.Unix(0, day).UTC().Month() != 8 || time.Unix(0, month).UTC().Month() != 7 {
 		t.Errorf("day first %d, month first %d", day, month)
 	}
-	for text, want := range map[string]time.Duration{"00:00:01": time.Second, "26:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "11:00:00 PM": 23 * time.Hour} {
+	for text, want := range map[string]time.Duration{"00:00:01": time.Second, "26:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "0:00:02": 2 * time.Second,
+		"1 day, 2:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "0 days 00:00:01.000000": time.Second, "11:00:00 PM": 23 * time.Hour} {
 		if d, ok := ParseDate([]byte(text)); !ok || d.Orders != 0 || d.Clock != want {
 			t.Errorf("%q: %v %v", text, d, ok)
 		}

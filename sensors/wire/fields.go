@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf8"
 	"unsafe"
 
 	"stirwatch/sensors"
@@ -165,7 +166,15 @@ func (u *unitOf) from(text []byte, f *Field) (unit.Map, error) {
 	if u.err = errNoUnit; f.Unit == (unit.Unit{}) {
 		return u.m, u.err
 	}
-	named, err := unit.Parse(string(text))
+	name := string(text)
+	if !utf8.ValidString(name) { // ° as Latin-1 has it
+		r := make([]rune, len(text))
+		for i, c := range text {
+			r[i] = rune(c)
+		}
+		name = string(r)
+	}
+	named, err := unit.Parse(name)
 	if f.Unit.Dim == unit.Mass { // the table's g is an acceleration, and its lb a force
 		if kg, ok := masses[string(text)]; ok {
 			named, err = unit.Unit{Symbol: string(text), Dim: unit.Mass, Scale: kg}, nil

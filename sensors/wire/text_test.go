@@ -98,6 +98,8 @@ func TestLinesAsDevicesSendThem(t *testing.T) {
 		{kv(two), "T1=474.3C F=0.0121kN", "0=474.3 1=12.1"},
 		{kv(two), "T1=373.15K F=12.1 N", "0=100 1=12.1"},
 		{kv(two), "T1=373.15 K;F=12.1", "0=100 1=12.1"},
+		{kv(two), "T1=474.3\xb0C F=12.1", "0=474.3 1=12.1"},
+		{kv(two), "T1=474.3 ºC F=12.1", "0=474.3 1=12.1"},
 		{kv(two), "T1=474.3bar F=12.1", "0=NaN(failure: not_a_number) 1=12.1"},
 		{kv(two), "T1=474.3 ok F=12.1", "0=474.3 1=12.1"}, // a word
 		{kv(two), "T1=1,234 F=12.1", "0=1234 1=12.1"},     // the point is the other's
