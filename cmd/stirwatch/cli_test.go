@@ -396,6 +396,9 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 		{"score -m MODEL --units inch --rows a=2:80 a.csv", 0, "a ends at row 50: of --rows 2:80 what lies beyond is left out"},
 		{"score -m MODEL --units inch --rows b=2:8 a.csv", 2, "--rows b: no such run is given"},
 		{"score -m MODEL --units inch /dev/stdin", 1, "stdin"},
+		{"score -m MODEL --decimal ; a.csv", 2, `decimal sign ";": use . or ,`},
+		{"score -m MODEL --decimal . --thousands . a.csv", 2, "cannot stand before decimals and between thousands"},
+		{"score -m MODEL --dates us a.csv", 2, `order of dates "us": use dmy`},
 		{"score -m MODEL --units mm a.csv", 0, "a: --units mm is believed, but the log says otherwise: rows 1–50: inch"},
 		{"learn -o no-such-folder/m.json a.csv", 1, "no-such-folder/m.json cannot be written"},
 		{"learn -o m.json --report . a.csv", 1, ". is a directory"},
@@ -462,6 +465,29 @@ func TestLearnAnotherProcess(t *testing.T) {
 	write(t, filepath.Join(dir, "product.csv"), "\n"+heated(4, "time [s];heater power [kW];plate temperature [°F];fan speed [rpm]"))
 	if code, _, stderr = command(t, dir, "learn", "--hypotheses", "product.yaml", "product.csv", "-o", "product.json"); code != 0 {
 		t.Errorf("a product of units: exit code %d: %s", code, stderr)
+	}
+	// What is no number, or may be two, is told by column, and is no value.
+	text1 := heated(5, "time [s];heater power [kW];plate temperature [°F];fan speed [rpm]")
+	lines := strings.Split(text1, "\n")
+	for i := 100; i < 120; i++ {
+		f := strings.Split(lines[i], ";")
+		f[1] = "---"
+		lines[i] = strings.Join(f, ";")
+	}
+	write(t, filepath.Join(dir, "cells.csv"), strings.Join(lines, "\n"))
+	if code, _, stderr = command(t, dir, "learn", "--hypotheses", hypotheses, "cells.csv"); code != 0 || !strings.Contains(stderr, `cells: heater power [kW]: 20 values are no number, the first in line 101: "---"`) {
+		t.Errorf("cells without a number: exit code %d: %s", code, stderr)
+	}
+	for i := 100; i < len(lines); i++ {
+		f := strings.Split(lines[i], ";")
+		if len(f) > 1 {
+			f[1] = "---"
+			lines[i] = strings.Join(f, ";")
+		}
+	}
+	write(t, filepath.Join(dir, "cells.csv"), strings.Join(lines, "\n"))
+	if code, _, stderr = command(t, dir, "learn", "--hypotheses", hypotheses, "cells.csv"); code == 0 || !strings.Contains(stderr, "too many to learn or judge anything from") {
+		t.Errorf("a column of text: exit code %d: %s", code, stderr)
 	}
 	write(t, filepath.Join(dir, "bare.csv"), heated(3, "time [s];heater power;plate temperature;fan speed"))
 	if code, _, stderr = command(t, dir, "learn", "--hypotheses", hypotheses, "bare.csv"); code == 0 || !strings.Contains(stderr, `column "heater power" has no unit`) {
