@@ -362,36 +362,33 @@ func (d *decoder) number(b []byte, field int) (float64, sensors.Status) {
 	if len(b) == 0 {
 		return math.NaN(), sensors.Status{}
 	}
-	point, plain := false, true
-	for _, c := range b {
-		switch {
-		case c >= '0' && c <= '9', c == '-', c == '+', c|0x20 == 'e':
-		case c == '.':
-			point = true
-		default:
-			plain = false
+	known := d.signs[field]
+	if known.point > known.comma && d.opt.Decimal != ',' || bytes.IndexByte(b, '.') < 0 {
+		if v, ok := usual(b); ok {
+			return v, sensors.OK
 		}
 	}
-	sign := byte('.')
-	if point || !plain {
-		sign = d.sign(field, b)
+	sign := d.sign(field, b)
+	if sign == 0 {
+		return math.NaN(), sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
 	}
-	var v float64
-	ok := false
-	switch {
-	case plain && sign == '.':
-		var err error
-		v, err = strconv.ParseFloat(view(b), 64)
-		ok = err == nil
-	case sign != 0:
-		if v, ok = wire.ParseNumber(b, sign); ok && !d.grouped[field] {
-			d.tellSigns(b, field, v)
-		}
-	}
+	v, ok := wire.ParseNumber(b, sign)
 	if !ok {
 		return math.NaN(), sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
 	}
+	if _, simple := plain(b, 1e9, '.'); !simple && !d.grouped[field] {
+		d.tellSigns(b, field, v)
+	}
 	return v, sensors.OK
+}
+
+// usual reads digits with at most a decimal point and an exponent.
+func usual(b []byte) (float64, bool) {
+	if len(b) > 2 && (b[1]|0x20 == 'x' || b[2]|0x20 == 'x' || bytes.IndexByte(b, '_') >= 0) { // hexadecimal and underscores are Go's
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(view(b), 64)
+	return v, err == nil && v-v == 0 // neither infinite nor NaN
 }
 
 // tellSigns says how numbers with their thousands parted, or with a decimal comma, are read.
@@ -410,7 +407,7 @@ func (d *decoder) weigh() {
 	// Where rows cannot be read twice one cell that tells is enough; else the most of them are right.
 	enough := 1
 	if d.survey {
-		enough = 50
+		enough = 10
 	}
 	for k := len(d.untold) - 1; k >= 0; k-- {
 		i := d.untold[k]

@@ -140,12 +140,11 @@ func (l *Log) Find(role sensors.Role) (int, bool) {
 // ([ErrFormat]), no row is left, or the units cannot be told ([ErrUnits]; Options.Units says
 // them). Lines that cannot be read are in Skipped.
 func Read(path string, opt Options) (*Log, error) {
-	f, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	log, err := Parse(f, opt)
+	log, err := readText(text, opt)
 	if err != nil {
 		return nil, fmt.Errorf("run log %s: %w", path, err)
 	}
@@ -159,6 +158,10 @@ func Parse(r io.Reader, opt Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readText(text, opt)
+}
+
+func readText(text []byte, opt Options) (*Log, error) {
 	opt.elapsed = true
 	// How numbers and dates are written is told by the whole file: it is read twice.
 	look := &decoder{opt: opt, survey: true, onRow: func(*row) {}}

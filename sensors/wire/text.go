@@ -111,6 +111,9 @@ func (d *csv) read(dst []sensors.Sample, arrival int64, line []byte) ([]sensors.
 	if dst, err = d.build(dst, arrival, line); err != nil {
 		return dst, err
 	}
+	if d.separator == ',' && slices.ContainsFunc(d.found[:len(d.fields)], func(s span) bool { return bytes.IndexByte(s.bytes(line), ';') >= 0 }) {
+		return dst[:n], fmt.Errorf("a column holds a semicolon: do semicolons part the columns, and are the commas decimal ones? (separator: \";\")")
+	}
 	for i := n; i < len(dst) && verdict != sensors.OK; i++ {
 		dst[i].Status = verdict
 	}

@@ -118,6 +118,7 @@ func TestLinesAsDevicesSendThem(t *testing.T) {
 		{NewCSV(Options{Fields: csv}, ';', nil), "1.474,3;12,1", "0=1474.3 1=12.1"},
 		{NewCSV(Options{Fields: csv}, ';', nil), "1.474;12,1", "0=1474 1=12.1"},
 		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,12.1\x00", "0=471.9 1=12.1"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "474,3;12,1", "!do semicolons part the columns"},
 		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,ovf", "0=471.9 1=NaN(failure: not_a_number)"},
 		{NewCSV(Options{Fields: csv}, 0, nil), "471.9 C, 12.1 N", "0=471.9 1=12.1"},
 		{NewCSV(Options{Fields: csv}, 0, nil), "471.9e,1.21e1", "0=NaN(failure: not_a_number) 1=12.1"},
