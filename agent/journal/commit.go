@@ -149,6 +149,7 @@ func (j *Journal) run() {
 			j.commit(j.now(), true)
 			j.saveCursor()
 			if j.st != nil {
+				j.markRuns()
 				j.marked -= markEvery // a stop is measured from here
 				if err := j.keepMark(j.now()); err != nil {
 					j.fail(err)
@@ -325,6 +326,7 @@ func (j *Journal) resume() {
 		j.fail(err)
 		return
 	}
+	j.markRuns()
 	j.mu.Lock()
 	j.suspended, j.lastErr = false, ""
 	late := gap{j.gap.from, j.gap.to, j.gap.lines - g.lines} // lost while the gap was being written
@@ -378,6 +380,7 @@ func (j *Journal) tidy(now time.Duration) {
 			j.fail(err)
 		}
 	}
+	j.markRuns()
 	do(j.keepMark(now))
 	do(j.resend())
 	if j.opts.Keep > 0 {

@@ -77,7 +77,8 @@ type Journal struct {
 	suspended bool // recording has stopped: lines are counted, not kept
 	closed    bool
 	writer    *sql.DB // of st, for the few rows that people cause; nil: not open
-	broken    string  // why the file can be used no longer
+	marks     []runMark
+	broken    string // why the file can be used no longer
 	unsent    backlogCount
 	sent      int64 // last acknowledged batch
 	sentAt    time.Duration

@@ -16,33 +16,80 @@ type Run struct {
 	Start, End int64 // ns since the Unix epoch; End 0: still going on
 }
 
-// BeginRun starts a named run; a run that is still going on ends there.
+// runMark is the begin of a run or, without a name, the end of the one that is going on.
+type runMark struct {
+	name, note string
+	at         int64 // ns since the Unix epoch
+}
+
+// BeginRun starts a named run; a run that is still going on ends there. While the file cannot be written the
+// mark waits for it; the id is then 0.
 func (j *Journal) BeginRun(name, note string, at int64) (id int64, err error) {
 	if name == "" {
 		return 0, errors.New("a run needs a name")
 	}
-	tx, err := j.db().Begin()
-	if err != nil {
-		return 0, explain(j.path, err)
-	}
-	defer tx.Rollback()
-	if _, err := tx.Exec("UPDATE runs SET end_ns=? WHERE end_ns=0", at); err != nil {
-		return 0, explain(j.path, err)
-	}
-	res, err := tx.Exec("INSERT INTO runs (name, note, start_ns, end_ns) VALUES (?,?,?,0)", name, note, at)
-	if err != nil {
-		return 0, explain(j.path, err)
-	}
-	if id, err = res.LastInsertId(); err != nil {
-		return 0, err
-	}
-	return id, tx.Commit()
+	return j.markRun(runMark{name, note, at})
 }
 
 // EndRun ends the run that is going on, if there is one.
 func (j *Journal) EndRun(at int64) error {
-	_, err := j.db().Exec("UPDATE runs SET end_ns=? WHERE end_ns=0", at)
+	_, err := j.markRun(runMark{at: at})
 	return err
+}
+
+func (j *Journal) markRun(m runMark) (id int64, err error) {
+	j.mu.Lock()
+	db := j.writer
+	if db == nil || j.suspended || len(j.marks) > 0 {
+		j.marks = append(j.marks, m)
+		db = nil
+	}
+	j.mu.Unlock()
+	if db == nil {
+		return 0, nil
+	}
+	if id, err = m.write(db); err != nil {
+		err = explain(j.path, err)
+	}
+	return id, err
+}
+
+// markRuns writes the marks that wait.
+func (j *Journal) markRuns() {
+	j.mu.Lock()
+	marks := j.marks
+	j.mu.Unlock()
+	for i, m := range marks {
+		if _, err := m.write(j.st.db); err != nil {
+			j.fail(err)
+			marks = marks[:i]
+			break
+		}
+	}
+	j.mu.Lock()
+	j.marks = j.marks[len(marks):]
+	j.mu.Unlock()
+}
+
+func (m runMark) write(db *sql.DB) (id int64, err error) {
+	tx, err := db.Begin()
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("UPDATE runs SET end_ns=? WHERE end_ns=0", m.at); err != nil {
+		return 0, err
+	}
+	if m.name != "" {
+		res, err := tx.Exec("INSERT INTO runs (name, note, start_ns, end_ns) VALUES (?,?,?,0)", m.name, m.note, m.at)
+		if err != nil {
+			return 0, err
+		}
+		if id, err = res.LastInsertId(); err != nil {
+			return 0, err
+		}
+	}
+	return id, tx.Commit()
 }
 
 // Runs lists all runs, oldest first.
