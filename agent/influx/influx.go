@@ -211,6 +211,7 @@ func (u *Uploader) Run(ctx context.Context) {
 		}
 		failures = 0
 		if more {
+			u.set(func(s *State) { s.Phase, s.Err = Sending, "" })
 			continue
 		}
 		u.set(func(s *State) { s.Phase, s.Err = Idle, "" })
@@ -231,7 +232,11 @@ func (u *Uploader) step(ctx context.Context) (more bool, err error) {
 	if len(u.batches) == 0 {
 		return false, nil
 	}
-	u.set(func(s *State) { s.Phase = Sending })
+	u.set(func(s *State) {
+		if s.Err == "" { // a failure stands until something has been sent
+			s.Phase = Sending
+		}
+	})
 	d := delivery{u: u, ctx: ctx}
 	if err := d.batches(u.batches); err != nil {
 		return false, err

@@ -552,17 +552,17 @@ func TestBacklogIsCountedOffOnce(t *testing.T) {
 		return j
 	}
 	check := func(t *testing.T, j *Journal) {
-		b, err := j.Backlog()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var left backlogCount
-		for _, u := range unsent(t, j) {
-			left.batches, left.lines, left.bytes = left.batches+1, left.lines+u.Lines, left.bytes+int64(len(u.Deflate))
-		}
-		if b.Batches != left.batches || b.Lines != left.lines || b.Bytes != left.bytes {
-			t.Errorf("backlog %+v, left are %+v", b, left)
-		}
+		eventually(t, "the backlog is counted as what is left", func() bool { // the gap's own record may be on its way
+			b, err := j.Backlog()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var left backlogCount
+			for _, u := range unsent(t, j) {
+				left.batches, left.lines, left.bytes = left.batches+1, left.lines+u.Lines, left.bytes+int64(len(u.Deflate))
+			}
+			return b.Batches == left.batches && b.Lines == left.lines && b.Bytes == left.bytes
+		})
 		lost := 0
 		gaps, err := j.Gaps()
 		if err != nil {

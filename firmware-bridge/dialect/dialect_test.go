@@ -630,6 +630,7 @@ func TestWireStories(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					a, b, f := wireStory(t, c, seed)
 					commands, writes, faults = commands+a, writes+b, faults+f
+					time.Sleep(10 * time.Second) // what the device was about to say
 				})
 				if t.Failed() {
 					t.FailNow()

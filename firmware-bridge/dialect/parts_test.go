@@ -403,6 +403,7 @@ func TestADeviceThatTalksByItself(t *testing.T) {
 			if log := kit.log(); len(log) > 0 && log[len(log)-1].value != 0 {
 				t.Errorf("the end is %+v", log[len(log)-1])
 			}
+			time.Sleep(time.Second) // what the device was about to say
 		})
 	}
 }
