@@ -26,18 +26,12 @@ func newAdvisor(o control.Options, reg *sensors.Registry) (*advisor, error) {
 		return nil, err
 	}
 	a := &advisor{recommender: r}
-	for _, s := range []struct {
-		to   *signal
-		role sensors.Role
-		unit string
-	}{
-		{&a.setPoint, sensors.SetPoint, "°C"},
-		{&a.tool, sensors.ToolTemperature, "°C"},
-		{&a.spindle, sensors.SpindleSpeed, "rpm"},
-	} {
-		if *s.to, err = signalFor(reg, s.role, s.unit); err != nil {
-			return nil, err
-		}
+	err = findSignals(reg,
+		wanted{&a.setPoint, sensors.SetPoint, "°C"},
+		wanted{&a.tool, sensors.ToolTemperature, "°C"},
+		wanted{&a.spindle, sensors.SpindleSpeed, "rpm"})
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
 }

@@ -39,6 +39,23 @@ func signalFor(reg *sensors.Registry, role sensors.Role, unitName string) (signa
 	return s, nil
 }
 
+// wanted is a signal to be found, by role and in a unit.
+type wanted struct {
+	to   *signal
+	role sensors.Role
+	unit string
+}
+
+// findSignals is [signalFor] for several.
+func findSignals(reg *sensors.Registry, all ...wanted) (err error) {
+	for _, w := range all {
+		if *w.to, err = signalFor(reg, w.role, w.unit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // value is the present good value, NaN if there is none.
 func (s *signal) value(f *sensors.Frame) float64 {
 	if !s.known || !f.Status[s.id].IsGood() {

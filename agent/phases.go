@@ -18,26 +18,17 @@ type phases struct {
 }
 
 func newPhases(reg *sensors.Registry) (p phases, err error) {
-	for _, s := range []struct {
-		to   *signal
-		role sensors.Role
-		unit string
-	}{
-		{&p.speed, sensors.SpindleSpeed, "rpm"},
-		{&p.power, sensors.SpindlePower, "W"},
-		{&p.up, sensors.ZVelocity, "mm/min"},
-		{&p.path, sensors.PathVelocity, "mm/min"},
-		{&p.tool, sensors.ToolTemperature, "°C"},
-	} {
-		if *s.to, err = signalFor(reg, s.role, s.unit); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
+	err = findSignals(reg,
+		wanted{&p.speed, sensors.SpindleSpeed, "rpm"},
+		wanted{&p.power, sensors.SpindlePower, "W"},
+		wanted{&p.up, sensors.ZVelocity, "mm/min"},
+		wanted{&p.path, sensors.PathVelocity, "mm/min"},
+		wanted{&p.tool, sensors.ToolTemperature, "°C"})
+	return p, err
 }
 
-// step takes the frame dt after the last one, and gives contact: NaN where neither speed nor power is
-// measured.
+// step takes the frame dt after the last one, and gives contact: NaN where no channel is the speed or
+// none the power.
 func (p *phases) step(dt time.Duration, f *sensors.Frame) (contact float64) {
 	speed := p.speed.value(f)
 	contact = math.NaN()

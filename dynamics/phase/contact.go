@@ -4,10 +4,10 @@ import "math"
 
 // ContactRule is what contact is told by. Torques are those of the spindle, N·m.
 type ContactRule struct {
-	FreeTorque float64 `json:"free_torque_Nm"` // of a spindle that turns without contact
-	Inertia    float64 `json:"inertia_kg_m2"`  // of what turns: what it takes to speed up is no rubbing
-	From       float64 `json:"from_Nm"`        // torque above the free one at which rubbing begins to count
-	Full       float64 `json:"full_Nm"`        // and at which it counts in full
+	FreeTorque float64 // of a spindle that turns without contact
+	Inertia    float64 // of what turns: what it takes to speed up is no rubbing
+	From       float64 // torque above the free one at which rubbing begins to count
+	Full       float64 // and at which it counts in full
 }
 
 // DefaultContactRule is that of a machine whose spindle takes 33.5 N·m without contact, and −37 N·m more while
