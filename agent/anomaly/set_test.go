@@ -13,8 +13,11 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s is defined twice", d.Code)
 		}
 		if d.Text == "" || d.Limit <= 0 || d.On < 0 || d.Off <= 0 || d.Priority < High || d.Priority > Low ||
-			!slices.Contains([]Kind{AboutSource, AboutChannel, AboutModel}, d.About) {
+			!slices.Contains([]Kind{AboutSource, AboutChannel, AboutModel, AboutAgent}, d.About) {
 			t.Errorf("%+v", d)
+		}
+		if d.Cause == "" || d.Response == "" {
+			t.Errorf("%s does not tell what usually causes it, or what to do", d.Code)
 		}
 		for _, cause := range d.DependsOn {
 			if !slices.Contains(before, cause) {
