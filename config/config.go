@@ -43,6 +43,8 @@ type Config struct {
 	Journal Journal `yaml:"journal"`
 	// The InfluxDB that the journal is uploaded to; without this section the journal alone is the store.
 	InfluxDB *InfluxDB `yaml:"influxdb"`
+	// The agent's own address, for the command line.
+	API API `yaml:"api"`
 	// What the agent says about itself on standard error.
 	Log Log `yaml:"log"`
 
@@ -547,6 +549,12 @@ type InfluxDB struct {
 	Timeout time.Duration `yaml:"timeout" default:"10 s" min:"100 ms" max:"10 min"`
 	// Certificates, for https.
 	TLS *TLS `yaml:"tls"`
+}
+
+// API is where the agent answers other programs of this computer.
+type API struct {
+	// Socket that `stirwatch` commands reach a running agent by; who may open this file may command what the agent may.
+	Socket Path `yaml:"socket" default:"stirwatch-data/agent.sock"`
 }
 
 // Log is what the agent says about itself.

@@ -70,6 +70,7 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	if conf.Bridge != nil {
 		g.Go(func() error { revertBeside(ctx, cell, log); return nil })
 	}
+	g.Go(func() error { answer(ctx, cell, log); return nil })
 	if beside != nil {
 		g.Go(func() error { defer cancel(); return beside(ctx, cell) })
 	}
