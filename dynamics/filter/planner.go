@@ -21,7 +21,7 @@ const (
 type Planner struct {
 	p            *model.Plan
 	power, Speed int // places in the inputs
-	path, up     int // −1 where the model has none
+	up           int // −1 where the model has none
 	contact      int // the same
 	feed         int // the same
 	u            []float64
@@ -38,7 +38,7 @@ type Planner struct {
 
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
-	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), path: m.InputIndex(model.PathVelocity), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), u: make([]float64, len(m.Inputs)), average: math.NaN(), fedNow: 1}
+	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), u: make([]float64, len(m.Inputs)), average: math.NaN(), fedNow: 1}
 }
 
 // Forget forgets how far the power was from its working point.
@@ -52,7 +52,7 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 		return
 	}
 	q.fedNow = q.follow(q.fedNow, u, dt)
-	offset := u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), q.pathOf(u), q.fedNow)
+	offset := u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), q.fedNow)
 	smooth := q.p.Smooth
 	if reading < phase.FlowsFrom {
 		smooth /= 4
@@ -83,13 +83,6 @@ func (q *Planner) follow(fed float64, u []float64, dt float64) float64 {
 		to = 1
 	}
 	return fed - math.Expm1(-dt/model.FeedTime)*(to-fed)
-}
-
-func (q *Planner) pathOf(u []float64) float64 {
-	if q.path < 0 {
-		return 0
-	}
-	return math.Abs(u[q.path])
 }
 
 // climb takes dt seconds of the planned vertical velocity.
@@ -145,7 +138,7 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 		q.u[q.power] = p.Free * speed
 	case num.Finite(q.offset):
 		offset := q.offset*math.Exp(-q.since/p.Memory) + q.ripple*math.Exp(-q.since/p.Ripple)
-		q.u[q.power] = max(0, p.PowerAt(speed, q.pathOf(q.u), q.fed)+offset)
+		q.u[q.power] = max(0, p.PowerAt(speed, q.fed)+offset)
 	}
 	return q.u
 }

@@ -10,10 +10,10 @@ import (
 func planOf() (*Planner, []float64) {
 	m := &model.Model{
 		Inputs: []model.Input{{Name: model.SpindlePower, Unit: "W"}, {Name: model.SpindleSpeed, Unit: "rpm"}, {Name: model.PathVelocity, Unit: "mm/min"}, {Name: model.ZVelocity, Unit: "mm/min"}, {Name: model.Contact, Unit: "1"}},
-		Plan: &model.Plan{RateGain: 0.4, ErrorGain: 0.4, Min: 300, Max: 450, Slew: 50, Power: [3]float64{3000, 10, 1},
+		Plan: &model.Plan{RateGain: 0.4, ErrorGain: 0.4, Min: 300, Max: 450, Slew: 50, Power: [2]float64{3000, 10},
 			Smooth: 20, Memory: 100, Ripple: 5, Free: 4, Rows: 100},
 	}
-	return NewPlanner(m), []float64{3000 + 10*400 + 500 + 600, 400, 500, 0, 1} // 600 W more than usual
+	return NewPlanner(m), []float64{3000 + 10*400 + 600, 400, 500, 0, 1} // 600 W more than usual
 }
 
 // The controller turns the speed, within its limits; the power follows and returns to what is usual.
@@ -29,7 +29,7 @@ func TestPlanFollowsTheController(t *testing.T) {
 	if q.u[q.Speed] != 450 {
 		t.Errorf("speed %g rpm, want its limit", q.u[q.Speed])
 	}
-	want := 3000 + 10*450 + 500 + 600*math.Exp(-0.3)
+	want := 3000 + 10*450 + 600*math.Exp(-0.3)
 	if math.Abs(q.u[q.power]-want) > 20 {
 		t.Errorf("power %g W, want %g", q.u[q.power], want)
 	}
@@ -114,7 +114,7 @@ func TestPlanKnowsTheFeed(t *testing.T) {
 	for range 40 {
 		q.Step(1, 475, u, 475)
 	}
-	if got, want := q.u[q.power], q.p.WorkingPower(q.u[q.Speed], 500)+600*math.Exp(-0.8); math.Abs(got-want) > 100 {
+	if got, want := q.u[q.power], q.p.WorkingPower(q.u[q.Speed])+600*math.Exp(-0.8); math.Abs(got-want) > 100 {
 		t.Errorf("%g W 40 s after it went on, want %g", got, want)
 	}
 }

@@ -31,7 +31,7 @@ const pressedFrom = 300.0
 // m). What the runs do not show is as known beforehand; nil where that does not say it either, or the
 // runs show no working point.
 func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *model.Plan {
-	power, speed, path := m.InputIndex(model.SpindlePower), m.InputIndex(model.SpindleSpeed), m.InputIndex(model.PathVelocity)
+	power, speed := m.InputIndex(model.SpindlePower), m.InputIndex(model.SpindleSpeed)
 	if power < 0 || speed < 0 || m.Outputs[0].Unit != "°C" {
 		return nil
 	}
@@ -44,12 +44,6 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	type row struct{ n, p float64 }
 	var rows []row
 	contact := make([][]bool, len(all))
-	pathAt := func(r *runs.Run, i int) float64 {
-		if path < 0 {
-			return 0
-		}
-		return math.Abs(r.U[path][i])
-	}
 	for k, r := range all {
 		t := score.NewTrack(s, r)
 		contact[k] = make([]bool, len(r.Time))
@@ -57,7 +51,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 		for i := range r.Time {
 			n := math.Abs(r.U[speed][i])
 			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
-			if !controlled(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i], pathAt(r, i)) {
+			if !controlled(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i]) {
 				continue
 			}
 			if i > 0 && controlled(r, i-1) {
@@ -98,9 +92,8 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	}
 	p.Slew = max(p.Slew, known.Slew)
 
-	// The working point is the mean power at the mean speed and path. How it varies with them a run hardly
-	// tells: the controller turns the speed down where the power is high, and travel and power are both
-	// what the program asks for.
+	// The working point is the mean power at the mean speed. How it varies with the speed a run hardly
+	// tells: the controller turns the speed down where the power is high.
 	var speedMean, powerMean float64
 	for _, r := range rows {
 		speedMean, powerMean = speedMean+r.n/float64(len(rows)), powerMean+r.p/float64(len(rows))

@@ -18,11 +18,11 @@ type Plan struct {
 	Max       float64 `json:"max_rpm"`
 	Slew      float64 `json:"slew_rpm_per_s"`
 
-	// The working point: the power in contact is Power[0] + Power[1]·speed + Power[2]·path (W, rpm,
-	// mm/min) and an offset. The offset is how far the power has been from there, averaged over Smooth;
-	// ahead it decays with the time constant Memory, and what the present power differs from that average,
-	// which is mostly noise, with the shorter Ripple. All three in s.
-	Power  [3]float64 `json:"power_W"`
+	// The working point: the power in contact is Power[0] + Power[1]·speed (W, rpm) and an offset. The
+	// offset is how far the power has been from there, averaged over Smooth; ahead it decays with the time
+	// constant Memory, and what the present power differs from that average, which is mostly noise, with
+	// the shorter Ripple. All three in s.
+	Power  [2]float64 `json:"power_W"`
 	Smooth float64    `json:"power_smooth_s"`
 	Memory float64    `json:"power_memory_s"`
 	Ripple float64    `json:"power_ripple_s"`
@@ -65,17 +65,16 @@ const (
 	FeedTime  = 8.0 // s, time constant of the power after the feed starts or stops
 )
 
-// PowerAt is the power (W) in contact at a speed (rpm), a path velocity (mm/min) and a share of what is fed as
-// usual, 0 to 1.
-func (p *Plan) PowerAt(speed, path, fed float64) float64 {
-	work := p.WorkingPower(speed, path)
+// PowerAt is the power (W) in contact at a speed (rpm) and a share of what is fed as usual, 0 to 1.
+func (p *Plan) PowerAt(speed, fed float64) float64 {
+	work := p.WorkingPower(speed)
 	if p.Idle == 0 {
 		return work
 	}
 	return p.Idle*speed + fed*(work-p.Idle*speed)
 }
 
-// WorkingPower is the power (W) in contact at a speed (rpm) and a path velocity (mm/min).
-func (p *Plan) WorkingPower(speed, path float64) float64 {
-	return p.Power[0] + p.Power[1]*speed + p.Power[2]*path
+// WorkingPower is the power (W) in contact at a speed (rpm) while material is fed as usual.
+func (p *Plan) WorkingPower(speed float64) float64 {
+	return p.Power[0] + p.Power[1]*speed
 }
