@@ -134,10 +134,11 @@ var (
 )
 
 const (
-	defaultLease = 30 * time.Second
-	defaultGrace = 100 * time.Millisecond
-	maxLease     = 24 * time.Hour
-	maxText      = 1000 // bytes of who and why
+	defaultLease    = 30 * time.Second
+	defaultPatience = 5 * time.Second
+	defaultGrace    = 100 * time.Millisecond
+	maxLease        = 24 * time.Hour
+	maxText         = 1000 // bytes of who and why
 )
 
 // New checks the options and makes a bridge that does nothing until [Bridge.Run]. It fails where
@@ -151,7 +152,7 @@ func New(o Options) (*Bridge, error) {
 		def time.Duration
 	}{
 		{&o.Step, time.Second}, {&o.Check, 2 * time.Second}, {&o.Timeout, time.Second},
-		{&o.Retry, 250 * time.Millisecond}, {&o.Patience, 5 * time.Second}, {&o.Grace, defaultGrace},
+		{&o.Retry, 250 * time.Millisecond}, {&o.Patience, defaultPatience}, {&o.Grace, defaultGrace},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.def
@@ -471,48 +472,6 @@ func (b *Bridge) State(target string) (State, bool) {
 // Lost counts records that could not be handed on because the recorder did not keep up.
 func (b *Bridge) Lost() uint64 { return b.clerk.lost.Load() }
 
-// Get reads the value of a target or a reading from the controller, between the pilot's requests.
-func (b *Bridge) Get(ctx context.Context, name string) (q unit.Quantity, err error) {
-	if g := b.target(name); g != nil {
-		q.Unit = g.Unit
-	} else if i := slices.IndexFunc(b.o.Readings, func(r Reading) bool { return r.Name == name }); i >= 0 {
-		q.Unit = b.o.Readings[i].Unit
-	} else {
-		return q, fmt.Errorf("neither a target nor a reading has the name %s", name)
-	}
-	err = b.speak(ctx, func(ctx context.Context, d Dialect) error {
-		q.Value, err = d.Get(ctx, name)
-		return err
-	})
-	return q, err
-}
-
-// Probe asks the controller who it is and how it does, as far as the dialect knows a question.
-func (b *Bridge) Probe(ctx context.Context) (answer string, err error) {
-	err = b.speak(ctx, func(ctx context.Context, d Dialect) error {
-		answer, err = d.Probe(ctx)
-		return err
-	})
-	return answer, err
-}
-
-// Open connects and waits, however long, for a controller that starts when its port is opened. Any
-// other failure is returned at once.
-func (b *Bridge) Open(ctx context.Context) error {
-	for {
-		err := b.speak(ctx, func(ctx context.Context, d Dialect) error { return d.Open(ctx) })
-		if !errors.Is(err, ErrStarting) && !errors.Is(err, errBusy) || ctx.Err() != nil {
-			return err
-		}
-		pause := time.NewTimer(b.o.Retry)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-		}
-	}
-}
-
 // Safe waits until no target is on its way to its safe state. Where ctx ends before that, or that is
 // given up, the error tells what is still open.
 func (b *Bridge) Safe(ctx context.Context) error {
@@ -562,120 +521,5 @@ func (b *Bridge) Abandoned() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// Close ends the connection of a bridge that is not run. [Bridge.Run] closes it by itself.
-func (b *Bridge) Close() error {
-	b.mu.Lock()
-	d := b.session.dialect
-	b.mu.Unlock()
-	return d.Close()
-}
-
-// speak lends the wire for one request, which the watchdog may interrupt.
-func (b *Bridge) speak(ctx context.Context, request func(context.Context, Dialect) error) error {
-	b.mu.Lock()
-	s := b.session
-	b.mu.Unlock()
-	turn, cancel := context.WithTimeout(ctx, b.o.Timeout)
-	defer cancel()
-	select {
-	case <-s.free:
-	case <-turn.Done():
-		return fmt.Errorf("the controller is busy with another request: %w", turn.Err())
-	}
-	ctx, cancel = context.WithTimeout(ctx, b.o.Timeout)
-	defer cancel()
-	defer func() { s.free <- struct{}{} }()
-	b.mu.Lock()
-	if b.urgent || b.session != s {
-		b.mu.Unlock()
-		return errBusy
-	}
-	b.inFlight = cancel
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		b.inFlight = nil
-		b.mu.Unlock()
-	}()
-	return request(ctx, s.dialect)
-}
-
-var errBusy = errors.New("the watchdog has the wire")
-
-// Lease is a command in force.
-type Lease struct {
-	b             *Bridge
-	g             *gate
-	who, why      string
-	asked, given  float64
-	reached, done chan struct{}
-	isReached     bool
-	err           error
-}
-
-// Given is the value in force after limits and resolution.
-func (l *Lease) Given() unit.Quantity { return unit.Quantity{Value: l.given, Unit: l.g.Unit} }
-
-// Renew lets the lease run for d from now, at most the target's longest. It fails where the lease
-// has ended.
-func (l *Lease) Renew(d time.Duration) error {
-	l.b.mu.Lock()
-	defer l.b.mu.Unlock()
-	now := time.Now()
-	switch {
-	case l.g.lease != l:
-		return fmt.Errorf("the lease on %s cannot be renewed: %w", l.g.Name, l.err)
-	case d <= 0:
-		return fmt.Errorf("the lease on %s cannot be renewed for %v; a time above 0 is wanted", l.g.Name, d)
-	case !now.Before(l.g.expires): // the watchdog has not seen it yet; late is late
-		return fmt.Errorf("the lease on %s cannot be renewed: %w", l.g.Name, ErrExpired)
-	}
-	l.g.expires = now.Add(min(d, l.g.Lease))
-	signal(l.b.kickWatchdog)
-	return nil
-}
-
-// Release gives the lease back: the target reverts now.
-func (l *Lease) Release(why string) {
-	l.b.mu.Lock()
-	defer l.b.mu.Unlock()
-	if l.g.lease == l {
-		l.b.clerk.tell(l.g.record(Released, short(why)))
-		l.end(ErrReleased)
-		l.b.revertLocked(l.g, l.who, "the lease was given back")
-	}
-}
-
-// Reached is closed when the value was acknowledged and read back within tolerance.
-func (l *Lease) Reached() <-chan struct{} { return l.reached }
-
-// Done is closed when the lease has ended; Err tells why. The target is then on its way to its
-// safe state, unless the reason is [ErrReplaced].
-func (l *Lease) Done() <-chan struct{} { return l.done }
-
-// Err is why the lease ended, nil while it holds.
-func (l *Lease) Err() error {
-	l.b.mu.Lock()
-	defer l.b.mu.Unlock()
-	return l.err
-}
-
-// reach and end are called with the bridge locked.
-func (l *Lease) reach() bool {
-	if l.isReached {
-		return false
-	}
-	l.isReached = true
-	close(l.reached)
-	return true
-}
-
-func (l *Lease) end(why error) {
-	if l.err == nil {
-		l.err = why
-		close(l.done)
 	}
 }

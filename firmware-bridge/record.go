@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +32,23 @@ type Record struct {
 	Asked, Given, ReadBack float64
 	Who, Why               string // of the command
 	Note                   string // what the bridge has to say
+}
+
+// String is the record on one line, for people.
+func (r Record) String() string {
+	text := fmt.Sprintf("%s  %-9s", r.At.Format("15:04:05.000"), r.Verdict)
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{{"asked", r.Asked}, {"given", r.Given}, {"reads back", r.ReadBack}} {
+		if !math.IsNaN(v.value) {
+			text += fmt.Sprintf("  %s %g %s", v.name, v.value, r.Unit)
+		}
+	}
+	if r.Note != "" {
+		text += fmt.Sprintf("  (%s)", r.Note)
+	}
+	return text
 }
 
 // Recorder keeps records. Record is called from one goroutine of its own, in order; while it
