@@ -50,7 +50,7 @@ func (a *advisor) advise(dt time.Duration, f *sensors.Frame, e *estimator) {
 		s.Bad = toolReasons[f.Status[a.tool.id].Signal]
 	}
 	if e != nil {
-		s.Estimate, s.Forecast = &e.estimate, &e.forecast
+		s.Estimate, s.Forecast, s.Output = &e.estimate, &e.forecast, e.tool
 	}
 	a.recommender.Advise(&a.advice, s)
 }

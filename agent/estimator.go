@@ -85,8 +85,9 @@ type estimator struct {
 	u, z     []float64
 	estimate filter.Estimate
 	forecast filter.Forecast
-	why      filter.Attribution // of the change in whyAhead seconds
-	blame    filter.Attribution // of the last innovation, until it is recorded
+	tool     int                  // place of the tool temperature among the outputs, −1 where it is none
+	why      []filter.Attribution // by output: of the change in whyAhead seconds
+	blame    []filter.Attribution // by output: of the last innovation, until it is recorded
 	blamed   bool
 	tags     []string      // of the forecast's horizons
 	told     []innovation  // by output: the last one, until it is recorded
@@ -110,7 +111,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		model: m, filter: filter.New(m),
 		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
 		told: make([]innovation, len(m.Outputs)),
-		aim:  math.NaN(), pressed: m.InputIndex(model.Contact),
+		aim:  math.NaN(), pressed: m.InputIndex(model.Contact), tool: m.OutputIndex(model.ToolTemperature),
 	}
 	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }}
 	need := func(name, unitName string, must bool) (signal, error) {
@@ -137,7 +138,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 	// In another spindle mode than tool temperature the set-point is a torque or a force: then the
 	// inputs are held.
 	if id, ok := reg.Find(sensors.SetPoint); ok && reg.Channel(id).Unit.Dim == unit.Temperature {
-		s, err := signalFor(reg, sensors.SetPoint, m.Outputs[0].Unit)
+		s, err := signalFor(reg, sensors.SetPoint, m.Outputs[m.LeadingIndex()].Unit)
 		if err != nil {
 			return nil, err
 		}
@@ -174,8 +175,8 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	}
 	e.filter.Step(&e.estimate, dt.Seconds(), e.u, e.z)
 	if fresh {
-		e.filter.AttributeInnovation(&e.blame)
-		e.blamed = !math.IsNaN(e.blame.Total)
+		e.blame = e.filter.AttributeInnovation(e.blame)
+		e.blamed = true
 	}
 	for i, v := range e.estimate.Innov {
 		if !math.IsNaN(v) {
@@ -184,12 +185,12 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	}
 	e.aim = e.setPoint.value(f)
 	// Between two measurements a forecast tells little new, and costs ten times what the rest does.
-	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Mean) == 0 {
+	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Outputs) == 0 {
 		e.filter.Ahead(&e.forecast, e.scenario)
 		e.old = 0
 	}
-	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why.Term) == 0 { // people read it: once a second will do
-		e.filter.Attribute(&e.why, whyAhead, e.scenario)
+	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why) == 0 { // people read it: once a second will do
+		e.why = e.filter.Attribute(e.why, whyAhead, e.scenario)
 		e.whyOld = 0
 	}
 }
@@ -208,21 +209,33 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 		journal.Write(j, record.Innovation{Time: t, Output: e.model.Outputs[i].Name,
 			Innovation: in.value, InnovationSD: in.sd, Ratio: in.ratio, Rejected: in.rejected})
 	}
-	state := e.model.Outputs[0].Name
-	for i, h := range e.forecast.Horizon {
-		if math.IsNaN(e.forecast.Mean[i]) {
-			continue // nothing measured yet
+	for o := range e.forecast.Outputs {
+		x, output := &e.forecast.Outputs[o], e.model.Outputs[o].Name
+		for i, h := range e.forecast.Horizon {
+			if math.IsNaN(x.Mean[i]) {
+				continue // nothing measured yet
+			}
+			journal.Write(j, record.Forecast{Time: t + int64(h*1e9), State: output, Horizon: e.tags[i],
+				Value: x.Mean[i], SD: x.SD[i], Lower: x.Lower[i], Upper: x.Upper[i], Made: t})
 		}
-		journal.Write(j, record.Forecast{Time: t + int64(h*1e9), State: state, Horizon: e.tags[i],
-			Value: e.forecast.Mean[i], SD: e.forecast.SD[i], Lower: e.forecast.Lower[i], Upper: e.forecast.Upper[i], Made: t})
 	}
-	if !math.IsNaN(e.why.Total) {
-		journal.Write(j, record.Attribution{Time: t, Of: "forecast", Horizon: whyTag, Total: e.why.Total, Parts: record.Parts{Name: e.why.Term, Value: e.why.Part}})
+	for o := range e.why {
+		recordAttribution(j, record.Attribution{Time: t, Of: "forecast", Horizon: whyTag, Output: e.model.Outputs[o].Name}, &e.why[o])
 	}
-	if e.blamed {
-		e.blamed = false
-		journal.Write(j, record.Attribution{Time: t, Of: "innovation", Total: e.blame.Total, Parts: record.Parts{Name: e.blame.Term, Value: e.blame.Part}})
+	for o := range e.blame {
+		if e.blamed {
+			recordAttribution(j, record.Attribution{Time: t, Of: "innovation", Output: e.model.Outputs[o].Name}, &e.blame[o])
+		}
 	}
+	e.blamed = false
+}
+
+func recordAttribution(j *journal.Journal, row record.Attribution, a *filter.Attribution) {
+	if math.IsNaN(a.Total) {
+		return
+	}
+	row.Total, row.Parts = a.Total, record.Parts{Name: a.Term, Value: a.Part}
+	journal.Write(j, row)
 }
 
 var whyTag = strconv.Itoa(whyAhead) + "s"

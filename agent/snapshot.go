@@ -21,9 +21,11 @@ type Snapshot struct {
 	Phase     phase.Phase
 	Running   bool            // a run is going on
 	Estimate  filter.Estimate // empty without a model
+	Outputs   []string        // names of the model's outputs
+	Leading   int             // the place of the leading one
 	Forecast  filter.Forecast
-	Why       filter.Attribution // of the change in the next 30 s
-	Anomalies []anomaly.Anomaly  // those that stand
+	Why       []filter.Attribution // by output: of the change in the next 30 s
+	Anomalies []anomaly.Anomaly    // those that stand
 	Advice    control.Recommendation
 }
 
@@ -31,6 +33,13 @@ func (s *Snapshot) init(channels int, e *estimator) {
 	s.Value = make([]float64, channels)
 	s.Age = make([]time.Duration, channels)
 	s.Status = make([]sensors.Status, channels)
+	if e == nil {
+		return
+	}
+	for i := range e.model.Outputs {
+		s.Outputs = append(s.Outputs, e.model.Outputs[i].Name)
+	}
+	s.Leading = e.filter.Leading()
 }
 
 // fill copies what the tick holds.
@@ -43,7 +52,7 @@ func (s *Snapshot) fill(a *Agent) {
 	if a.estimator != nil {
 		a.estimator.estimate.CopyTo(&s.Estimate)
 		a.estimator.forecast.CopyTo(&s.Forecast)
-		a.estimator.why.CopyTo(&s.Why)
+		s.Why = filter.CopyAttributions(s.Why, a.estimator.why)
 	}
 	s.Anomalies = a.watch.set.Standing(s.Anomalies[:0])
 	if a.advisor != nil {
@@ -62,7 +71,8 @@ func (s *Snapshot) CopyTo(dst *Snapshot) {
 	dst.Estimate, dst.Forecast, dst.Why = own.Estimate, own.Forecast, own.Why
 	s.Estimate.CopyTo(&dst.Estimate)
 	s.Forecast.CopyTo(&dst.Forecast)
-	s.Why.CopyTo(&dst.Why)
+	dst.Why = filter.CopyAttributions(dst.Why, s.Why)
+	dst.Outputs = append(own.Outputs[:0], s.Outputs...)
 }
 
 // Snapshot copies the state of the last tick into dst, reusing its slices. Safe for concurrent use.

@@ -65,7 +65,7 @@ func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model) *
 	}
 	w.unseen = make([]float64, len(m.Outputs))
 	w.outside = w.set.Add(anomaly.OutsideTraining, about(anomaly.None))
-	w.blind = w.set.Add(anomaly.ModelBlind, about(w.measured(m.Outputs[0].Name)))
+	w.blind = w.set.Add(anomaly.ModelBlind, about(w.measured(m.Outputs[m.LeadingIndex()].Name)))
 	return w
 }
 
@@ -103,7 +103,7 @@ func (w *watch) learnOrigins() {
 		for i := range sensorCodes {
 			w.set.Feeds(w.channel[ch]+i, source)
 		}
-		if w.model != nil && ch == w.measured(w.model.Outputs[0].Name) {
+		if w.model != nil && ch == w.measured(w.model.Outputs[w.model.LeadingIndex()].Name) {
 			w.set.Feeds(w.blind, source)
 		}
 	}

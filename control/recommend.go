@@ -50,6 +50,7 @@ type Situation struct {
 
 	Estimate *filter.Estimate // nil where there is no model
 	Forecast *filter.Forecast
+	Output   int // place of the temperature among the outputs of the forecast, −1 where it is none
 }
 
 // The rules in numbers.
@@ -138,7 +139,7 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 		*dst = r.last // the cause is gone, but not for long enough
 		return
 	}
-	mean, far := last(s.Forecast)
+	mean, far := s.last()
 	stuck, hot := r.stuck(&s, mean, dt), r.tooHot(&s, dt) // both, so that neither's times stand still
 	switch {
 	case stuck:
@@ -164,8 +165,10 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 	switch {
 	case s.Bad != "":
 		return s.Bad, ""
-	case s.Estimate == nil || s.Forecast == nil || len(s.Forecast.Mean) == 0:
+	case s.Estimate == nil || s.Forecast == nil || len(s.Forecast.Horizon) == 0:
 		return "there is no model", ""
+	case s.Output < 0:
+		return "the model does not forecast the tool temperature", ""
 	case s.Estimate.Blind:
 		return "the estimate is blind: no measurement for too long", ""
 	case len(s.Estimate.Outside) > 0:
@@ -177,16 +180,19 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 	case known(r.o.SetPointMin) && s.SetPoint < r.o.SetPointMin:
 		return "the set-point is below the lowest that may be advised", ""
 	}
-	if mean, _ := last(s.Forecast); math.IsNaN(mean) {
+	if mean, _ := s.last(); math.IsNaN(mean) {
 		return "there is no forecast", ""
 	}
 	return "", ""
 }
 
+// expected is the forecast of the temperature.
+func (s *Situation) expected() *filter.Expected { return &s.Forecast.Outputs[s.Output] }
+
 // last is the forecast at the longest horizon.
-func last(f *filter.Forecast) (mean, horizon float64) {
-	n := len(f.Mean) - 1
-	return f.Mean[n], f.Horizon[n]
+func (s *Situation) last() (mean, horizon float64) {
+	n := len(s.Forecast.Horizon) - 1
+	return s.expected().Mean[n], s.Forecast.Horizon[n]
 }
 
 func (r *Recommender) none(dst *Recommendation, why, name string) {
@@ -247,7 +253,7 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
 	}
 	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean}
-	top, _ := peak(s.Forecast)
+	top, _ := s.peak()
 	if math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint {
 		dst.SetPoint = math.NaN() // none within the limits can be reached either, or it would make matters worse
 	}
@@ -267,7 +273,7 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 	if !known(r.o.Ceiling) {
 		return false
 	}
-	top, _ := peak(s.Forecast)
+	top, _ := s.peak()
 	switch {
 	case r.tooHigh(top):
 		r.clear = 0
@@ -294,11 +300,11 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 func (r *Recommender) tooHigh(top float64) bool { return known(r.o.Ceiling) && top > r.o.Ceiling }
 
 // peak is the highest upper end of the forecast, °C, and when it is expected, s.
-func peak(f *filter.Forecast) (top, when float64) {
+func (s *Situation) peak() (top, when float64) {
 	top = math.Inf(-1)
-	for i, upper := range f.Upper {
+	for i, upper := range s.expected().Upper {
 		if upper > top {
-			top, when = upper, f.Horizon[i]
+			top, when = upper, s.Forecast.Horizon[i]
 		}
 	}
 	return top, when
@@ -321,7 +327,7 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 	if s.SetPoint <= r.target { // as low as it may be
 		*dst = Recommendation{Kind: Unreachable, SetPoint: math.NaN(), Predicted: mean}
 		if r.changed("lowest", s.SetPoint, 0, 0) {
-			top, when := peak(s.Forecast)
+			top, when := s.peak()
 			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C, and the set-point of %g °C is the lowest allowed",
 				when, top, r.o.Ceiling, s.SetPoint)
 		}
@@ -330,7 +336,7 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 	}
 	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
 	if r.changed("lower", r.target, s.SetPoint, 0) {
-		top, when := peak(s.Forecast)
+		top, when := s.peak()
 		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C",
 			s.SetPoint, r.target, when, top, r.o.Ceiling)
 	}
@@ -339,8 +345,8 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 
 func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far float64) {
 	*dst = Recommendation{Kind: Hold, SetPoint: s.SetPoint, Predicted: mean}
-	n := len(s.Forecast.Mean) - 1
-	if lower, upper := s.Forecast.Lower[n], s.Forecast.Upper[n]; r.changed("hold", s.SetPoint, mean, upper-lower) {
+	n := len(s.Forecast.Horizon) - 1
+	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed("hold", s.SetPoint, mean, upper-lower) {
 		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s, between %.0f and %.0f", s.SetPoint, mean, far, lower, upper)
 	}
 	dst.Reason = r.last.Reason

@@ -119,7 +119,8 @@ func (h *History) of(run journal.Run, err error) error {
 
 // hot tells if a run has readings that are scored.
 func hot(r *runs.Run, channels model.Channels) error {
-	out, top := channels.Outputs[0], math.Inf(-1)
+	lead, top := channels.LeadingIndex(), math.Inf(-1)
+	out := channels.Outputs[lead]
 	if out.ScoreAbove == 0 {
 		return nil
 	}
@@ -127,7 +128,7 @@ func hot(r *runs.Run, channels model.Channels) error {
 	if err != nil {
 		return err
 	}
-	for _, z := range r.Z[0][from:to] {
+	for _, z := range r.Z[channels.LeadingIndex()][from:to] {
 		if z > top {
 			top = z
 		}
@@ -140,8 +141,8 @@ func hot(r *runs.Run, channels model.Channels) error {
 
 // active is the part of a run that is learned from, as rows from ≤ i < to.
 func active(r *runs.Run, channels model.Channels) (from, to int, err error) {
-	if from, to, err = runs.ActiveRows(&model.Model{Inputs: channels.Inputs, Outputs: channels.Outputs}, r); err != nil {
-		err = Unusable{fmt.Errorf("there is no time when the spindle turns and the %s is live", channels.Outputs[0].Name)}
+	if from, to, err = runs.ActiveRows(&model.Model{Inputs: channels.Inputs, Outputs: channels.Outputs, Leading: channels.Leading}, r); err != nil {
+		err = Unusable{fmt.Errorf("there is no time when the spindle turns and the %s is live", channels.Outputs[channels.LeadingIndex()].Name)}
 	}
 	return from, to, err
 }
@@ -162,13 +163,13 @@ func (h *History) Rows(ctx context.Context, run journal.Run, channels model.Chan
 		return nil, err
 	}
 	live := 0
-	for _, z := range r.Z[0][from:to] {
+	for _, z := range r.Z[channels.LeadingIndex()][from:to] {
 		if z == z {
 			live++
 		}
 	}
 	if live < fewestRows {
-		return nil, Unusable{fmt.Errorf("it has %d usable rows of %s, at least %d are needed", live, channels.Outputs[0].Name, fewestRows)}
+		return nil, Unusable{fmt.Errorf("it has %d usable rows of %s, at least %d are needed", live, channels.Outputs[channels.LeadingIndex()].Name, fewestRows)}
 	}
 	return r, nil
 }

@@ -62,7 +62,7 @@ func (h *History) assemble(ctx context.Context, run journal.Run, begin, end int6
 	if err := h.read(ctx, run, begin, end, all); err != nil {
 		return nil, err
 	}
-	z := outputs[0]
+	z := outputs[channels.LeadingIndex()]
 	at := z.rows()
 	if len(at) < 2 {
 		return nil, Unusable{fmt.Errorf("the record has %d samples of channel %q, its %s", len(z.Time), z.Channel, z.As)}
@@ -76,9 +76,12 @@ func (h *History) assemble(ctx context.Context, run journal.Run, begin, end int6
 	for i, in := range channels.Inputs {
 		r.Inputs, r.U = append(r.Inputs, in.Name), append(r.U, inputs[i].hold(at))
 	}
-	r.Z = append(r.Z, first)
-	for _, s := range outputs[1:] {
-		r.Z = append(r.Z, s.hold(at))
+	for i, s := range outputs {
+		column := first
+		if s != z {
+			column = s.once(at)
+		}
+		r.Outputs, r.Z = append(r.Outputs, channels.Outputs[i].Name), append(r.Z, column)
 	}
 	if set != nil && len(set.Time) > 0 {
 		r.SetPoint = set.hold(at)
@@ -93,7 +96,7 @@ type gridRow struct {
 	v float64
 }
 
-// rows makes the grid from the output's own samples, so that no reading is moved in time or made
+// rows makes the grid from the leading output's own samples, so that no reading is moved in time or made
 // up between two others. Where they come faster than about once a second, the one nearest to each whole
 // second stays: learning and its forecasts are made for steps of a second, the lag of the sensor
 // is several, and more rows would cost much and say nothing new, their errors being those of their
@@ -153,6 +156,21 @@ func (s *Series) hold(at []gridRow) []float64 {
 		}
 		if k >= 0 && (s.maxAge == 0 || row.t-s.Time[k] <= s.maxAge) {
 			v[i] = s.Value[k]
+		}
+	}
+	return v
+}
+
+// once gives each row the newest sample since the row before, so that no reading counts twice; missing
+// where there is none.
+func (s *Series) once(at []gridRow) []float64 {
+	v, k := make([]float64, len(at)), 0
+	for i, row := range at {
+		v[i] = math.NaN()
+		for ; k < len(s.Time) && s.Time[k] <= row.t; k++ {
+			if i > 0 || row.t-s.Time[k] <= int64(longestGap) {
+				v[i] = s.Value[k]
+			}
 		}
 	}
 	return v

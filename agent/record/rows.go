@@ -63,7 +63,7 @@ type Innovation struct {
 	Rejected     bool    `field:"rejected" doc:"the measurement was not used"`
 }
 
-// Forecast is what the model expects of its first output at one instant to come.
+// Forecast is what the model expects of one of its outputs at one instant to come.
 type Forecast struct {
 	Time    int64   `stamp:"the instant that is forecast, so that a forecast lies over what is measured then"`
 	State   string  `tag:"state" doc:"name of the model's output"`
@@ -78,6 +78,7 @@ type Forecast struct {
 // Attribution splits a forecast or an innovation over the terms of the equation.
 type Attribution struct {
 	Time    int64   `stamp:"the tick"`
+	Output  string  `tag:"output" doc:"name of the model's output"`
 	Of      string  `tag:"of" doc:"forecast: the change to come; innovation: what the last measurement changed in the rate of change"`
 	Horizon string  `tag:"horizon,optional" doc:"of a forecast, how far ahead: 30s"`
 	Total   float64 `field:"total" unit:"the output's; of an innovation, that per s" doc:"sum of the parts"`

@@ -91,10 +91,19 @@ func temperatureWords(c *Shown, s *agent.Snapshot) string {
 	if s.Status[id].IsGood() {
 		w = fmt.Sprintf("tool %.1f %s", s.Value[id], c.Registry.Channel(id).Unit)
 	}
-	if n := len(s.Forecast.Mean); n > 0 && !math.IsNaN(s.Forecast.Mean[n-1]) {
-		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], s.Forecast.Mean[n-1], s.Forecast.Lower[n-1], s.Forecast.Upper[n-1])
+	n := len(s.Forecast.Horizon)
+	if x := leading(s); x != nil && n > 0 && !math.IsNaN(x.Mean[n-1]) {
+		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], x.Mean[n-1], x.Lower[n-1], x.Upper[n-1])
 	}
 	return w
+}
+
+// leading is the forecast of the leading output, nil without a model.
+func leading(s *agent.Snapshot) *filter.Expected {
+	if len(s.Forecast.Outputs) == 0 {
+		return nil
+	}
+	return &s.Forecast.Outputs[s.Leading]
 }
 
 // whyWords splits the change of the next 30 s over the terms of the equation, the largest first, or is
@@ -234,8 +243,10 @@ func (s *view) View() string {
 }
 
 func (s *view) why() string {
-	if w := whyWords(&s.snap.Why, "°C"); w != "" {
-		return w
+	if len(s.snap.Why) > 0 {
+		if w := whyWords(&s.snap.Why[s.snap.Leading], "°C"); w != "" {
+			return w
+		}
 	}
 	return "no forecast"
 }
@@ -294,13 +305,14 @@ func (s *view) chart(width, rows int) string {
 	}
 	now := at(0)
 	f := &s.snap.Forecast
-	for c := now + 1; c < width && len(f.Mean) > 1; c++ {
+	x := leading(&s.snap)
+	for c := now + 1; c < width && x != nil && len(f.Horizon) > 1; c++ {
 		h := float64(c-now) / float64(width-1-now) * futureSpan.Seconds()
 		for k := 1; k < len(f.Horizon); k++ {
 			if h <= f.Horizon[k] {
 				w := max(0, (h-f.Horizon[k-1])/(f.Horizon[k]-f.Horizon[k-1]))
 				between := func(v []float64) float64 { return v[k-1] + w*(v[k]-v[k-1]) }
-				mean[c], upper[c], lower[c] = between(f.Mean), between(f.Upper), between(f.Lower)
+				mean[c], upper[c], lower[c] = between(x.Mean), between(x.Upper), between(x.Lower)
 				break
 			}
 		}

@@ -158,7 +158,9 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 				return err
 			}
 			fmt.Fprintf(w, "%s (%s), inputs %s\n", r.Name, mark, way)
-			fmt.Fprintln(w, found.Table(marks == nil))
+			for _, output := range found {
+				fmt.Fprintln(w, output.Table(marks == nil))
+			}
 		}
 	}
 	if len(fair) == 0 {
@@ -173,9 +175,13 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	}
 	if len(fair) > 1 {
 		fmt.Fprintf(w, "%s together, inputs %s\n", strings.Join(names, ", "), way)
-		fmt.Fprintln(w, found.Table(true))
+		for _, output := range found {
+			fmt.Fprintln(w, output.Table(true))
+		}
 	}
-	fmt.Fprintln(w, found.Summary(c.names[0], c.names[1], names))
+	for _, output := range found {
+		fmt.Fprintln(w, output.Summary(c.names[0], c.names[1], names))
+	}
 	return nil
 }
 

@@ -16,11 +16,13 @@ func forecastCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "forecast -m MODEL.json RUN.csv...",
 		Short: "Forecast from every row of recorded runs, as CSV",
-		Long: `Forecast starts from every row above 200 °C of the active segment and writes
-log,t_index,horizon,forecast,lower,upper: the file's name without extension, the 0-based data row
-of the origin (no temperature after it is used), the horizon in seconds, the forecast and its
-95 % interval in °C. With --open-loop, rows of horizon 0 hold one simulation over each active
-segment that uses no temperature after the first.`,
+		Long: `Forecast starts from every row of the active segment that the model judges (of the built-in one, those
+above 200 °C) and writes log,t_index,time_s,horizon,output,forecast,lower,upper,measured: the file's name
+without extension; the 0-based data row of the origin (no reading after it is used) and its time in s, as the log
+counts it or, where it says the day, since its first row; the horizon in seconds of time; the name of the output,
+the first of the model first; the forecast, its 95 % interval, and what was measured then, in the
+output's unit. With --open-loop, rows of horizon 0 hold one simulation over each active segment that uses no
+reading after the first.`,
 		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
   stirwatch forecast -m model.json --inputs held --horizons 10s,60s build.csv
   stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
@@ -42,8 +44,9 @@ segment that uses no temperature after the first.`,
 					return err
 				}
 				write := func(row score.Row) {
+					at := r.at(row.Origin)
 					row.Origin, row.Target = r.row(row.Origin), r.row(row.Target)
-					fw.Write(r.Name, row)
+					fw.Write(r.Name, m.Outputs[row.Output].Name, at, row)
 				}
 				if err := score.ForecastRun(m, &r.Run, way, hs, from, to, write); err != nil {
 					return err

@@ -137,6 +137,9 @@ func toRun(log *runlog.Log) (*recorded, error) {
 func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
 	r := &recorded{Run: runs.Run{Name: log.Name, SHA256: log.SHA256}, line: log.Line}
 	r.Began = time.Unix(0, log.Time[0])
+	if r.Began.Year() <= 1970 { // it counts seconds itself
+		r.zero = float64(log.Time[0]) / 1e9
+	}
 	for _, t := range log.Time {
 		r.Time = append(r.Time, float64(t-log.Time[0])/1e9)
 	}
@@ -185,7 +188,7 @@ func channelsOf(log *runlog.Log, want model.Channels) (*recorded, error) {
 				z[k] = math.NaN()
 			}
 		}
-		r.Z = append(r.Z, z)
+		r.Outputs, r.Z = append(r.Outputs, out.Name), append(r.Z, z)
 	}
 	if i, ok := log.Find(sensors.SetPoint); ok {
 		// The set-point is a temperature only in the spindle's tool-temperature mode; in the two

@@ -20,11 +20,15 @@ import (
 type recorded struct {
 	runs.Run
 	line  []int
+	zero  float64 // what the log itself says when Time is 0, s: 0 where it says the day
 	blind []bool // rows whose readings are not used, since an input is unknown; nil: none
 }
 
 // row is the 0-based data row of the file at index i.
 func (r *recorded) row(i int) int { return r.line[i] - 2 }
+
+// at is the time of index i in s: as the log counts it or, where it says the day, since its first row.
+func (r *recorded) at(i int) float64 { return r.zero + r.Time[i] }
 
 // segment is the part of the run to learn from or to score, as indices: that of segments, else
 // the longest stretch in which the process is active.

@@ -3,99 +3,111 @@ package filter
 import (
 	"math"
 
-	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/system"
 )
 
-// Attribution splits a change over the terms of the equation. The parts add up to the total.
+// Attribution splits a change of one output over the terms of the state that it is about
+// ([model.Model.Observed]). The parts add up to the total.
 type Attribution struct {
-	Term  []string  // names of the terms of the first state, then "thermocouple lag"
-	Part  []float64 // in the unit of the first output (per s for rates)
+	Term  []string  // names of the terms, then "thermocouple lag" where the output is of a sensor
+	Part  []float64 // in the unit of the output (per s for rates)
 	Total float64
 }
 
-// CopyTo makes dst say the same, in slices of its own.
-func (a *Attribution) CopyTo(dst *Attribution) {
-	own := *dst
-	*dst = *a
-	dst.Term, dst.Part = append(own.Term[:0], a.Term...), append(own.Part[:0], a.Part...)
+// CopyAttributions makes dst say the same as those of src, in slices of its own, and gives it.
+func CopyAttributions(dst, src []Attribution) []Attribution {
+	dst = resize(dst, len(src))
+	for o := range src {
+		from, to := &src[o], &dst[o]
+		to.Term, to.Part, to.Total = append(to.Term[:0], from.Term...), append(to.Part[:0], from.Part...), from.Total
+	}
+	return dst
 }
 
 // lagPart names what a reading does because it follows its state late.
 const lagPart = "thermocouple lag"
 
-func (e *Estimator) attribution(dst *Attribution) {
-	dst.Term, dst.Part = dst.Term[:0], dst.Part[:0]
-	for i := range e.m.Terms {
-		if t := &e.m.Terms[i]; t.State == e.m.States[model.StateTool].Symbol {
-			dst.Term, dst.Part = append(dst.Term, t.Name), append(dst.Part, 0)
+// attributions makes ready one for each output.
+func (e *Estimator) attributions(dst []Attribution) []Attribution {
+	dst = resize(dst, len(e.s.Out))
+	for o := range dst {
+		d := &dst[o]
+		d.Term, d.Part, d.Total = d.Term[:0], d.Part[:0], math.NaN()
+		for i := range e.m.Terms {
+			if e.s.Of[i] == e.s.Observed[o] {
+				d.Term, d.Part = append(d.Term, e.m.Terms[i].Name), append(d.Part, 0)
+			}
+		}
+		if e.s.Out[o] != e.s.Observed[o] {
+			d.Term, d.Part = append(d.Term, lagPart), append(d.Part, 0)
 		}
 	}
-	if e.s.Out[0] != model.StateTool {
-		dst.Term, dst.Part = append(dst.Term, lagPart), append(dst.Part, 0)
+	return dst
+}
+
+// addTerms adds to the parts what each term does at the rates that were last worked out, so many times over.
+func (e *Estimator) addTerms(dst []Attribution, times float64) {
+	for o := range dst {
+		k, of := 0, e.s.Observed[o]
+		for i, state := range e.s.Of {
+			if state == of {
+				dst[o].Part[k] += times * e.r.Term(i) / e.s.Scale[of]
+				k++
+			}
+		}
 	}
 }
 
-// Attribute splits the change that the reading is expected to make in horizon seconds under a scenario,
-// as [Estimator.Ahead] has it, over the terms of the first state: why is it rising? What the reading does
-// beyond the state, it does because it follows late. It does not allocate once dst has been used.
-func (e *Estimator) Attribute(dst *Attribution, horizon float64, sc Scenario) {
-	e.attribution(dst)
-	dst.Total = math.NaN()
+// Attribute splits the change that each output is expected to make in horizon seconds under a scenario,
+// as [Estimator.Ahead] has it, over the terms of the state that it is about: why is it rising? What a reading does
+// beyond that state, it does because it follows late. It gives dst, by output; once dst has been used it does
+// not allocate.
+func (e *Estimator) Attribute(dst []Attribution, horizon float64, sc Scenario) []Attribution {
+	dst = e.attributions(dst)
 	if !e.started || !(horizon > 0) {
-		return
+		return dst
 	}
 	drives, _ := e.under(sc)
-	s := e.s
-	o := s.Out[0]
-	scale := s.Scale[o]
 	copy(e.fx, e.x)
 	n := system.Steps(horizon)
 	h := horizon / float64(n)
-	gather := func() { // the first state moves by Heun's rule, half of it by each stage
-		k := 0
-		for i := range e.m.Terms {
-			if e.m.Terms[i].State == e.m.States[model.StateTool].Symbol {
-				dst.Part[k] += h / 2 * e.r.Term(i) / scale
-				k++
-			}
-		}
-	}
+	gather := func() { e.addTerms(dst, h/2) } // the states move by Heun's rule, half of it by each stage
 	for j := range n {
-		drives(e.last, float64(j)*h, float64(j+1)*h, (e.fx[o]-s.Offset[o])/scale)
+		drives(e.last, float64(j)*h, float64(j+1)*h, e.read(e.fx))
 		e.r.Act(e.last)
 		e.r.StepStages(e.fx, h, gather)
 	}
-	dst.Total = (e.fx[o] - e.x[o]) / scale
-	if o != model.StateTool {
-		state := (e.fx[model.StateTool] - e.x[model.StateTool]) / scale
-		dst.Part[len(dst.Part)-1] = dst.Total - state
+	for o := range dst {
+		shown, of := e.s.Out[o], e.s.Observed[o]
+		dst[o].Total = (e.fx[shown] - e.x[shown]) / e.s.Scale[shown]
+		if shown != of {
+			dst[o].Part[len(dst[o].Part)-1] = dst[o].Total - (e.fx[of]-e.x[of])/e.s.Scale[of]
+		}
 	}
+	return dst
 }
 
-// AttributeInnovation splits what the measurements of the last Step changed in the rate of the first state over its
-// terms, per s: which term the filter holds responsible for the innovation. The part of the
-// thermocouple's lag is 0.
-func (e *Estimator) AttributeInnovation(dst *Attribution) {
-	e.attribution(dst)
-	dst.Total = math.NaN()
+// AttributeInnovation splits what the measurements of the last Step changed in the rate of the state that each output
+// is about over its terms, per s: which term the filter holds responsible for the innovation. The part
+// of a thermocouple's lag is 0.
+func (e *Estimator) AttributeInnovation(dst []Attribution) []Attribution {
+	dst = e.attributions(dst)
 	if !e.started || !e.judged {
-		return
+		return dst
 	}
 	e.past.at(e.last, 0)
 	e.r.Act(e.last)
-	scale := e.s.Scale[model.StateTool]
-	dst.Total = 0
 	for side, x := range [2][]float64{e.before, e.x} {
 		e.r.Rates(e.gain, x)
 		sign := float64(2*side - 1)
-		dst.Total += sign * e.gain[model.StateTool] / scale
-		k := 0
-		for i := range e.m.Terms {
-			if e.m.Terms[i].State == e.m.States[model.StateTool].Symbol {
-				dst.Part[k] += sign * e.r.Term(i) / scale
-				k++
+		e.addTerms(dst, sign)
+		for o := range dst {
+			of := e.s.Observed[o]
+			if side == 0 {
+				dst[o].Total = 0
 			}
+			dst[o].Total += sign * e.gain[of] / e.s.Scale[of]
 		}
 	}
+	return dst
 }

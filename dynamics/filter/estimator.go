@@ -29,7 +29,7 @@ type Estimator struct {
 	s *system.System
 
 	x, p    []float64 // SI
-	started bool      // the first output has been seen
+	started bool      // the leading output has been seen
 	r       *system.Stepper
 	gain    []float64 // of an update
 	fx, fp  []float64 // of a forecast
@@ -45,15 +45,17 @@ type Estimator struct {
 	refused  []float64 // by output: s of rejected measurements in a row
 	first    []float64 // by output: the newest reading before the start (SI), NaN if none
 
-	nis    float64 // smoothed normalised innovation squared of the first output: 1 is as expected
-	nisAge float64 // s since it was last renewed
+	nis    []float64 // by output: smoothed normalised innovation squared, 1 is as expected
+	nisAge []float64 // by output: s since it was last renewed
 
 	before []float64 // states before the measurements of the last Step
 	judged bool      // and whether there were any
 
-	plan                     *Planner // nil without a plan
-	planNow                  float64  // s ahead that the planner has come
-	scenario                 Scenario // that a forecast is made for
+	plan                     *Planner             // nil without a plan
+	planNow                  float64              // s ahead that the planner has come
+	scenario                 Scenario             // that a forecast is made for
+	readings                 []float64            // by output, in its unit: as forecast so far
+	intervals                [][]model.Interval95 // by output
 	byHold, byInputs, byPlan Drives
 }
 
@@ -76,6 +78,10 @@ func ForSystem(s *system.System) *Estimator {
 	}
 	outputs := len(s.Out)
 	e.unseen, e.refused, e.first = make([]float64, outputs), make([]float64, outputs), make([]float64, outputs)
+	e.nis, e.nisAge, e.readings = make([]float64, outputs), make([]float64, outputs), make([]float64, outputs)
+	for o := range outputs {
+		e.intervals = append(e.intervals, s.Model.IntervalsOf(o))
+	}
 	e.past.init(e.dead, s.Drives())
 	e.byHold, e.byInputs, e.byPlan = e.holdDrives, e.inputDrives, e.planDrives
 	if s.Model.Plan != nil {
@@ -102,8 +108,8 @@ func (e *Estimator) forget() {
 	e.started = false
 	for o := range e.unseen {
 		e.unseen[o], e.refused[o], e.first[o] = math.Inf(1), 0, math.NaN()
+		e.nis[o], e.nisAge[o] = 1, 0
 	}
-	e.nis, e.nisAge = 1, 0
 }
 
 // Step takes over inputs u (as Model.Inputs), lets dt seconds pass, fuses measurements z (as
@@ -111,13 +117,13 @@ func (e *Estimator) forget() {
 // measurement should come once: one that repeats an old reading counts as new evidence.
 //
 // Every output starts the states that its measurement says something about ([system.System.Begins]); the
-// filter runs from the first measurement of the first output on. An output without a measurement for 30 s
+// filter runs from the first measurement of the leading output on ([model.Model.OutputOrder]). An output without a measurement for 30 s
 // starts its states anew with the next. After 3 s of rejected measurements in a row the filter believes
 // them.
 //
 // An input that is missing is held for 5 s; after that its default holds. Where it has none, or without a
-// measurement of the first output for 30 s, the estimate is blind. Step does not allocate once dst has been used. u and z are not kept;
-// wrong lengths panic.
+// measurement of the leading output for 30 s, the estimate is blind. Step does not allocate once dst has been
+// used. u and z are not kept; wrong lengths panic.
 func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	if len(u) != len(e.u) || len(z) != len(e.m.Outputs) {
 		panic("dynamics: step: inputs or measurements do not match the model")
@@ -131,8 +137,8 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	}
 	for o := range e.unseen {
 		e.unseen[o] += dt
+		e.nisAge[o] += dt
 	}
-	e.nisAge += dt
 	blind := false
 	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
 	for i, v := range u {
@@ -159,7 +165,7 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	e.judged = e.started
 	e.fuse(dst, dt, z)
 	if e.plan != nil {
-		e.plan.Observe(dt, e.Reading(), e.u, e.s.Contact >= 0 && e.now[e.s.Contact] > 0.5)
+		e.plan.Observe(dt, e.Reading(e.s.Leading), e.u, e.s.Contact >= 0 && e.now[e.s.Contact] > 0.5)
 	}
 
 	n := e.s.NX
@@ -173,10 +179,9 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	for i := range e.m.Outputs {
 		if out := &e.m.Outputs[i]; e.started && outside(dst.X[e.s.Out[i]], out.Min, out.Max) {
 			dst.Outside = append(dst.Outside, out.Name)
-			break
 		}
 	}
-	dst.Blind = blind || !e.started || e.unseen[0] > blindAfter
+	dst.Blind = blind || !e.started || e.unseen[e.s.Leading] > blindAfter
 }
 
 func outside(v, lo, hi float64) bool {
@@ -203,7 +208,7 @@ func (e *Estimator) predict(dt float64) {
 }
 
 // fuse takes in the measurements one by one (scalar updates, as the innovations of uncorrelated
-// sensors allow).
+// sensors allow), in the order of [system.System.Order].
 func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 	n := len(z)
 	dst.Innov, dst.InnovSD, dst.Ratio = num.Resize(dst.Innov, n), num.Resize(dst.InnovSD, n), num.Resize(dst.Ratio, n)
@@ -212,7 +217,8 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 	}
 	dst.Rejected = dst.Rejected[:n]
 	nx := e.s.NX
-	for i, v := range z {
+	for _, i := range e.s.Order {
+		v := z[i]
 		dst.Innov[i], dst.InnovSD[i], dst.Ratio[i], dst.Rejected[i] = math.NaN(), math.NaN(), math.NaN(), false
 		if !num.Finite(v) || math.Abs(v) > model.MaxInput {
 			continue
@@ -222,7 +228,7 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		reading := v*scale + e.s.Offset[o]
 		begins := e.unseen[i] > blindAfter // after so long the reading knows better
 		switch {
-		case !e.started && i > 0:
+		case !e.started && i != e.s.Leading:
 			e.first[i], e.unseen[i] = reading, 0
 			continue
 		case !e.started:
@@ -236,8 +242,8 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 		innov := reading - e.x[o]
 		dst.Innov[i], dst.InnovSD[i] = innov/scale, math.Sqrt(s)/scale
 		dst.Ratio[i] = innov * innov / (s * GateSigma * GateSigma)
-		if i == 0 && !begins && (dst.Ratio[i] <= 1 || e.refused[i] > 0) { // one spike by itself says nothing
-			e.smoothNIS(innov * innov / s)
+		if !begins && (dst.Ratio[i] <= 1 || e.refused[i] > 0) { // one spike by itself says nothing
+			e.smoothNIS(i, innov*innov/s)
 		}
 		if dst.Ratio[i] <= 1 {
 			e.accept(i)
@@ -273,18 +279,18 @@ const (
 	maxNIS   = 100.0
 )
 
-// smoothNIS takes in a normalised innovation squared: the square of an innovation over its variance, 1
+// smoothNIS takes in a normalised innovation squared of output i: the square of an innovation over its variance, 1
 // on average (Bar-Shalom, Li and Kirubarajan, Estimation with Applications, 2001, sec. 5.4). What the
 // filter expects is right on the whole, too wide while nothing happens and too narrow in a hard start: the
 // smoothed value tells which of these it is.
-func (e *Estimator) smoothNIS(ratio float64) {
+func (e *Estimator) smoothNIS(i int, ratio float64) {
 	memory := nisFalls
-	if ratio > e.nis {
+	if ratio > e.nis[i] {
 		memory = nisRises
 	}
-	e.nis -= math.Expm1(-e.nisAge/memory) * (min(ratio, maxNIS) - e.nis)
-	e.nis = max(e.nis, 1/maxNIS)
-	e.nisAge = 0
+	e.nis[i] -= math.Expm1(-e.nisAge[i]/memory) * (min(ratio, maxNIS) - e.nis[i])
+	e.nis[i] = max(e.nis[i], 1/maxNIS)
+	e.nisAge[i] = 0
 }
 
 // acceptRejected takes the reading (SI) of output i for true although the gate rejected it: the covariance
@@ -308,37 +314,37 @@ func (e *Estimator) acceptRejected(i int, reading float64) {
 	}
 }
 
-// begin sets all states: by the first reading (SI) of the first output, and by what others have shown
+// begin sets all states: by the first reading (SI) of the leading output, and by what others have shown
 // shortly before.
 func (e *Estimator) begin(reading float64) {
-	e.first[0] = reading
-	for o := 1; o < len(e.first); o++ {
+	for o := range e.first {
 		if e.unseen[o] > blindAfter {
 			e.first[o] = math.NaN()
 		}
+		e.nis[o], e.nisAge[o] = 1, 0
 	}
+	e.first[e.s.Leading] = reading
 	e.r.Begin(e.x, e.first)
 	clear(e.p)
 	for i, v := range e.s.StartVar {
 		e.p[i*e.s.NX+i] = v
 	}
 	e.started = true
-	e.nis, e.nisAge = 1, 0
 }
 
 // restart sets the states that output i starts by a reading (SI) after a long time without one, and leaves
 // the others as they are.
 func (e *Estimator) restart(i int, reading float64) {
-	if i > 0 {
+	e.nis[i], e.nisAge[i] = 1, 0
+	if i != e.s.Leading {
 		e.r.BeginOther(e.x, i, reading)
 	} else {
 		copy(e.fx, e.x)
-		e.first[0] = reading
+		e.first[i] = reading
 		e.r.Begin(e.fx, e.first)
-		for _, state := range e.s.Begins[0] {
+		for _, state := range e.s.Begins[i] {
 			e.x[state] = e.fx[state]
 		}
-		e.nis, e.nisAge = 1, 0
 	}
 	Restart(e.p, e.s.NX, e.s.Begins[i], e.s.StartVar)
 }
@@ -353,10 +359,16 @@ func Restart(p []float64, nx int, states []int, variance []float64) {
 	}
 }
 
-// Reading is the first output as it is estimated, in its unit.
-func (e *Estimator) Reading() float64 {
-	o := e.s.Out[0]
-	return (e.x[o] - e.s.Offset[o]) / e.s.Scale[o]
+// Reading is output o as it is estimated, in its unit.
+func (e *Estimator) Reading(o int) float64 { return e.shown(e.x, o) }
+
+// Leading is the place of the output that leads, see [model.Model.OutputOrder].
+func (e *Estimator) Leading() int { return e.s.Leading }
+
+// shown is output o of states x, in its unit.
+func (e *Estimator) shown(x []float64, o int) float64 {
+	i := e.s.Out[o]
+	return (x[i] - e.s.Offset[i]) / e.s.Scale[i]
 }
 
 // Inputs are the last good ones, as Model.Inputs: not to be kept or changed.

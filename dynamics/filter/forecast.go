@@ -31,8 +31,9 @@ func ParseWay(s string) (Way, error) {
 }
 
 // Drives gives into d the mean of what acts on the states (as [System.Drives]) between two instants, s
-// ahead. reading is the first output as it is forecast so far, in its unit: a controller acts on it.
-type Drives func(d []float64, from, to, reading float64)
+// ahead. readings are the outputs (as Model.Outputs, in their units) as they are forecast so far: a controller acts on
+// them.
+type Drives func(d []float64, from, to float64, readings []float64)
 
 // Scenario says what will be: what is asked of a forecast. Whoever wants one, for the tick, for advice,
 // for a "what if" or to score, says so in a scenario.
@@ -47,7 +48,7 @@ type Scenario struct {
 	// power are the controller's.
 	Inputs func(u []float64, ahead float64)
 
-	// SetPoint is what the machine's own controller will aim at ahead s from now, in the unit of the first
+	// SetPoint is what the machine's own controller will aim at ahead s from now, in the unit of the leading
 	// output; 0 is off, NaN unknown. Only Planned asks for it.
 	SetPoint func(ahead float64) float64
 
@@ -56,23 +57,39 @@ type Scenario struct {
 	Drives Drives
 }
 
-// Forecast is what an Estimator expects at each of Horizon (s, rising), in the unit of the first
-// output. The interval of 95 % need not be symmetric; SD is a quarter of its width, nearly.
+// Forecast is what an Estimator expects of every output at each of Horizon (s, rising).
 type Forecast struct {
-	Horizon      []float64
+	Horizon []float64
+	Outputs []Expected // as Model.Outputs
+	Way     Way        // on what it rests
+}
+
+// Expected is what is expected of one output, in its unit, by horizon. The interval of 95 % need not be
+// symmetric; SD is a quarter of its width, nearly.
+type Expected struct {
 	Mean, SD     []float64
 	Lower, Upper []float64
-	Way          Way     // on what it rests
-	NIS          float64 // smoothed normalised innovation squared of the filter that made it
+	NIS          float64 // smoothed normalised innovation squared of the output when the forecast was made
 }
 
 // CopyTo makes dst say the same, in slices of its own.
 func (f *Forecast) CopyTo(dst *Forecast) {
-	own := *dst
-	*dst = *f
-	dst.Horizon = append(own.Horizon[:0], f.Horizon...)
-	dst.Mean, dst.SD = append(own.Mean[:0], f.Mean...), append(own.SD[:0], f.SD...)
-	dst.Lower, dst.Upper = append(own.Lower[:0], f.Lower...), append(own.Upper[:0], f.Upper...)
+	dst.Way, dst.Horizon = f.Way, append(dst.Horizon[:0], f.Horizon...)
+	dst.Outputs = resize(dst.Outputs, len(f.Outputs))
+	for o := range f.Outputs {
+		from, to := &f.Outputs[o], &dst.Outputs[o]
+		to.Mean, to.SD = append(to.Mean[:0], from.Mean...), append(to.SD[:0], from.SD...)
+		to.Lower, to.Upper = append(to.Lower[:0], from.Lower...), append(to.Upper[:0], from.Upper...)
+		to.NIS = from.NIS
+	}
+}
+
+// resize is s with n elements, which keep what they hold.
+func resize[T any](s []T, n int) []T {
+	for cap(s) < n {
+		s = append(s[:cap(s)], *new(T))
+	}
+	return s[:n]
 }
 
 // Ahead fills dst with what is expected at dst.Horizon under a scenario, with its 95 % interval. Before
@@ -96,7 +113,7 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	e.scenario = sc
 	if sc.Way == Planned {
 		if e.plan != nil && e.started && sc.SetPoint != nil && num.Finite(sc.SetPoint(0)) {
-			e.plan.Start(e.u, e.Reading())
+			e.plan.Start(e.u, e.Reading(e.s.Leading))
 			e.planNow = 0
 			return e.byPlan, Planned
 		}
@@ -110,7 +127,7 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 }
 
 // holdDrives are the drives with inputs as they are now.
-func (e *Estimator) holdDrives(d []float64, from, to, _ float64) {
+func (e *Estimator) holdDrives(d []float64, from, to float64, _ []float64) {
 	if from < e.past.delay {
 		system.Between(d, e.half, e.past.at, from, to)
 	} else {
@@ -119,7 +136,7 @@ func (e *Estimator) holdDrives(d []float64, from, to, _ float64) {
 }
 
 // inputDrives are those with the inputs that the scenario tells.
-func (e *Estimator) inputDrives(d []float64, from, to, _ float64) {
+func (e *Estimator) inputDrives(d []float64, from, to float64, _ []float64) {
 	ahead := (from + to) / 2
 	if ahead <= e.dead {
 		system.Between(d, e.half, e.past.at, from, to)
@@ -133,7 +150,7 @@ func (e *Estimator) inputDrives(d []float64, from, to, _ float64) {
 const momentary = 2.0
 
 // planDrives are those by the plan.
-func (e *Estimator) planDrives(d []float64, from, to, reading float64) {
+func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64) {
 	ahead := (from + to) / 2
 	if ahead <= e.dead {
 		e.past.at(d, ahead)
@@ -144,7 +161,7 @@ func (e *Estimator) planDrives(d []float64, from, to, reading float64) {
 	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > momentary {
 		u[e.plan.up] = 0
 	}
-	e.r.Drive(d, e.plan.Step(at-e.planNow, reading, u, e.scenario.SetPoint(at)))
+	e.r.Drive(d, e.plan.Step(at-e.planNow, readings[e.s.Leading], u, e.scenario.SetPoint(at)))
 	e.planNow = at
 }
 
@@ -167,24 +184,23 @@ const farAfter = 10.0
 
 // forecast runs ahead under the drives that at gives; without intervals those are NaN.
 func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) {
-	dst.Way, dst.NIS = way, e.nis
 	n := len(dst.Horizon)
-	dst.Mean, dst.SD = num.Resize(dst.Mean, n), num.Resize(dst.SD, n)
-	dst.Lower, dst.Upper = num.Resize(dst.Lower, n), num.Resize(dst.Upper, n)
+	dst.Way, dst.Outputs = way, resize(dst.Outputs, len(e.s.Out))
 	nan := math.NaN()
-	for i := range n {
-		dst.Mean[i], dst.SD[i], dst.Lower[i], dst.Upper[i] = nan, nan, nan, nan
+	for o := range dst.Outputs {
+		x := &dst.Outputs[o]
+		x.NIS = e.nis[o]
+		x.Mean, x.SD = num.Resize(x.Mean, n), num.Resize(x.SD, n)
+		x.Lower, x.Upper = num.Resize(x.Lower, n), num.Resize(x.Upper, n)
+		for i := range n {
+			x.Mean[i], x.SD[i], x.Lower[i], x.Upper[i] = nan, nan, nan, nan
+		}
 	}
 	if !e.started {
 		return
 	}
-	s := e.s
 	copy(e.fx, e.x)
 	copy(e.fp, e.p)
-	out := &e.m.Outputs[0]
-	o, nx := s.Out[0], s.NX
-	scale, off := s.Scale[o], s.Offset[o]
-	r := out.SD * scale
 	now, leapt := 0.0, 0.0 // s ahead of the state, and of its covariance where that is further
 	for i, horizon := range dst.Horizon {
 		if horizon > now {
@@ -192,7 +208,7 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 			h := (horizon - now) / float64(k)
 			for j := range k {
 				from := now + float64(j)*h
-				at(e.last, from, from+h, (e.fx[o]-off)/scale)
+				at(e.last, from, from+h, e.read(e.fx))
 				e.r.Act(e.last)
 				switch {
 				case !intervals || from < leapt-h/2:
@@ -206,19 +222,36 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 			}
 			now = horizon
 		}
-		if !num.Finite(e.fx[o]) {
-			return
-		}
-		dst.Mean[i] = (e.fx[o] - off) / scale
-		if intervals {
-			k := intervalFactors(e.m.Intervals, horizon, way)
-			half := num.Sigma95 * math.Sqrt((e.fp[o*nx+o]+r*r)*math.Pow(e.nis, k.NIS)) / scale
-			floor := min(dst.Mean[i], out.Min) - belowRange
-			dst.Lower[i] = max(dst.Mean[i]-k.Lower*half, floor)
-			dst.Upper[i] = dst.Mean[i] + k.Upper*half
-			dst.SD[i] = (dst.Upper[i] - dst.Lower[i]) / (2 * num.Sigma95)
+		for o := range dst.Outputs {
+			x := &dst.Outputs[o]
+			if x.Mean[i] = e.shown(e.fx, o); !num.Finite(x.Mean[i]) {
+				x.Mean[i] = nan
+			} else if intervals {
+				e.interval(x, o, i, horizon, way)
+			}
 		}
 	}
+}
+
+// read gives the outputs of states x, each in its unit, until it is asked again.
+func (e *Estimator) read(x []float64) []float64 {
+	for o := range e.readings {
+		e.readings[o] = e.shown(x, o)
+	}
+	return e.readings
+}
+
+// interval sets that of output o at horizon i from the covariance there.
+func (e *Estimator) interval(x *Expected, o, i int, horizon float64, way Way) {
+	out, state := &e.m.Outputs[o], e.s.Out[o]
+	scale := e.s.Scale[state]
+	r := out.SD * scale
+	k := intervalFactors(e.intervals[o], horizon, way)
+	half := num.Sigma95 * math.Sqrt((e.fp[state*e.s.NX+state]+r*r)*math.Pow(x.NIS, k.NIS)) / scale
+	floor := min(x.Mean[i], out.Min) - belowRange
+	x.Lower[i] = max(x.Mean[i]-k.Lower*half, floor)
+	x.Upper[i] = x.Mean[i] + k.Upper*half
+	x.SD[i] = (x.Upper[i] - x.Lower[i]) / (2 * num.Sigma95)
 }
 
 // intervalFactors interpolates the factors at a horizon over the logarithm of time; 1 where none is known.

@@ -226,7 +226,7 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 }
 
 // errors are the squared errors of forecasts by m of the rows that h holds out, by horizon, and
-// their number.
+// their number: of all outputs, each weighed by its noise against that of the leading one.
 func (p *problem) errors(h *fold, m *model.Model) (sum, count []float64, err error) {
 	sum, count = make([]float64, len(score.Horizons)), make([]float64, len(score.Horizons))
 	for i, r := range p.runs {
@@ -243,7 +243,7 @@ func (p *problem) errors(h *fold, m *model.Model) (sum, count []float64, err err
 			if !num.Finite(z) || !h.score[i][row.Target] {
 				return
 			}
-			e := row.Forecast - z
+			e := (row.Forecast - z) * m.Outputs[0].SD / m.Outputs[row.Output].SD
 			if !num.Finite(e) || math.Abs(e) > runaway {
 				e = runaway
 			}

@@ -165,7 +165,7 @@ func (p *problem) workingPoint(m *model.Model) (usual, low, high []float64, ok b
 // temperatures that the model expects; false where these leave the training range.
 func planned(m *model.Model, usual, moved []float64, hold float64) (*runs.Run, bool) {
 	rows := int(warmUpTime + hold + afterTime)
-	r := &runs.Run{Name: "planned", U: make([][]float64, len(usual)), Z: [][]float64{make([]float64, rows)}}
+	r := &runs.Run{Name: "planned", U: make([][]float64, len(usual)), Z: num.Zeros(len(m.Outputs), rows)}
 	for i := range rows {
 		r.Time = append(r.Time, float64(i))
 		u := usual
@@ -176,15 +176,17 @@ func planned(m *model.Model, usual, moved []float64, hold float64) (*runs.Run, b
 			r.U[j] = append(r.U[j], v)
 		}
 	}
-	out := &m.Outputs[0]
-	for i := range r.Z[0] {
-		r.Z[0][i] = (out.Min + 3*out.Max) / 4
+	for o, z := range r.Z {
+		for i := range z {
+			z[i] = (m.Outputs[o].Min + 3*m.Outputs[o].Max) / 4
+		}
 	}
 	inside := true
-	margin := model.RangeMargin * (out.Max - out.Min)
 	err := score.OpenLoop(m, r, 0, rows, func(row score.Row) {
+		out := &m.Outputs[row.Output]
+		margin := model.RangeMargin * (out.Max - out.Min)
 		inside = inside && row.Forecast > out.Min-margin && row.Forecast < out.Max+margin
-		r.Z[0][row.Target] = row.Forecast
+		r.Z[row.Output][row.Target] = row.Forecast
 	})
 	return r, err == nil && inside
 }

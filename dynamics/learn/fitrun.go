@@ -14,7 +14,8 @@ import (
 type fitRun struct {
 	course system.Course
 	z      [][]float64 // readings by output, SI; NaN is missing
-	scale  []float64   // by output: of its unit
+	noise  []float64   // by output: standard deviation of a reading, SI
+	scale  []float64   // by output: what a kelvin of the leading one counts as much as, SI
 	warm   float64     // reading below which forecasts count less, SI
 	u      [][]float64
 	step   float64
@@ -35,7 +36,8 @@ func newFitRun(m *model.Model, run *runs.Run, mask []bool) *fitRun {
 	f := &fitRun{course: system.Course{T: run.Time}, step: num.MedianStep(run.Time), mask: mask}
 	for o, readings := range run.Z {
 		u := expr.MustUnit(m.Outputs[o].Unit)
-		f.scale = append(f.scale, u.Scale)
+		f.noise = append(f.noise, m.Outputs[o].SD*u.Scale)
+		f.scale = append(f.scale, f.noise[o]/m.Outputs[0].SD) // outputs weigh by their noise
 		z := make([]float64, len(readings))
 		for i, v := range readings {
 			z[i] = u.SI(v)

@@ -85,13 +85,16 @@ func newFitter(s *system.System, runs []*fitRun) *fitter {
 // farStart is how many standard deviations a hidden node may begin from what the model says.
 const farStart = 3.0
 
-// hiddenStates are the states of the same kind as the first output that nobody measures and nothing disturbs:
-// nodes with a past.
+// hiddenStates are the states that nobody measures and nothing disturbs and that began, nobody knows how: nodes
+// with a past, of the kind of an output, and what has no rate, which is what differs from run to run.
 func hiddenStates(s *system.System) (out []int) {
-	kind := expr.MustUnit(s.Model.Outputs[0].Unit).Dim
 	for i := range s.Model.States {
 		x := &s.Model.States[i]
-		if x.StartSD > 0 && x.Noise == 0 && x.NoiseShare == 0 && expr.MustUnit(x.Unit).Dim == kind && !slices.Contains(s.Out, i) {
+		if x.StartSD == 0 || x.Noise != 0 || x.NoiseShare != 0 || slices.Contains(s.Out, i) {
+			continue
+		}
+		kind := expr.MustUnit(x.Unit).Dim
+		if !slices.Contains(s.Of, i) || slices.ContainsFunc(s.Model.Outputs, func(o model.Output) bool { return expr.MustUnit(o.Unit).Dim == kind }) {
 			out = append(out, i)
 		}
 	}
@@ -169,8 +172,7 @@ func (f *fitter) filtered(r *fitRun, theta []float64) {
 				seen[o] = true
 			}
 			innov := z - x[out]
-			sd := s.Model.Outputs[o].SD * r.scale[o]
-			sv := p[out*nx+out] + sd*sd
+			sv := p[out*nx+out] + r.noise[o]*r.noise[o]
 			if innov*innov > sv*filter.GateSigma*filter.GateSigma {
 				// As the filter would after some seconds: believe the reading, but not at once.
 				sv = innov * innov / (filter.GateSigma * filter.GateSigma)

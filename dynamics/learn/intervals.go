@@ -21,7 +21,7 @@ type miss struct {
 	nis   float64
 }
 
-// calibrate finds by how much the intervals of each way and horizon must be widened, and how far they
+// calibrate finds by how much the intervals of each output, way and horizon must be widened, and how far they
 // must follow the smoothed normalised innovation squared (NIS), so that they hold 95 % of the rows held
 // out and are as narrow as can be.
 func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) ([]model.Interval95, error) {
@@ -37,9 +37,10 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 	if err != nil {
 		return nil, err
 	}
-	misses := make([][][]miss, len(folds)*len(ways)) // by fold and way, and horizon
+	outputs := len(m.Outputs)
+	misses := make([][][]miss, len(folds)*len(ways)) // by fold and way, and output and horizon
 	err = parallel(ctx, len(misses), func(i int) error {
-		misses[i] = make([][]miss, len(score.Horizons))
+		misses[i] = make([][]miss, outputs*len(score.Horizons))
 		h, m, w := folds[i/len(ways)], models[i/len(ways)], ways[i%len(ways)]
 		if w == filter.Planned && m.Plan == nil {
 			return nil
@@ -58,7 +59,7 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 				if !h.score[k][row.Target] || !num.Finite(z, row.Forecast, half) || half <= 0 {
 					return
 				}
-				at := slices.Index(score.Horizons, row.Horizon)
+				at := row.Output*len(score.Horizons) + slices.Index(score.Horizons, row.Horizon)
 				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.NIS})
 			})
 			if err := errors.Join(err, ctx.Err()); err != nil {
@@ -73,7 +74,8 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 	step := num.MedianStep(p.runs[0].Time)
 	last := score.Horizons[len(score.Horizons)-1]
 	var out []model.Interval95
-	for k, at := range score.Horizons {
+	for k := range outputs * len(score.Horizons) {
+		at := score.Horizons[k%len(score.Horizons)]
 		sides := func(w filter.Way) model.SideScale {
 			var all []miss
 			for i := range misses {
@@ -90,7 +92,8 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 			}
 			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(last)))
 		}
-		out = append(out, model.Interval95{Horizon: at, Known: sides(filter.Known), Held: sides(filter.Held), Plan: sides(filter.Planned)})
+		out = append(out, model.Interval95{Output: m.Outputs[k/len(score.Horizons)].Name, Horizon: at,
+			Known: sides(filter.Known), Held: sides(filter.Held), Plan: sides(filter.Planned)})
 	}
 	return out, nil
 }

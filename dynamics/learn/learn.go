@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
@@ -71,6 +72,12 @@ func Learn(ctx context.Context, given []runs.Run, o Options) (*model.Model, erro
 		if m.Evidence, err = p.weigh(ctx, b); err != nil {
 			return nil, err
 		}
+	}
+	if h := o.Hypotheses; h != nil { // the order of the file is how people want it
+		at := func(out model.Output) int {
+			return slices.IndexFunc(h.Outputs, func(x model.HypothesisOutput) bool { return x.Is == out.Name })
+		}
+		slices.SortFunc(m.Outputs, func(a, b model.Output) int { return at(a) - at(b) })
 	}
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("what was learned makes no model: %w", err)

@@ -136,7 +136,7 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 		for _, f := range filtered {
 			sum, n := make([]float64, len(horizons)), make([]float64, len(horizons))
 			f.forecasts(horizons, func(row score.Row) {
-				if z := row.Measured; num.Finite(z, row.Forecast) {
+				if z := row.Measured; row.Output == 0 && num.Finite(z, row.Forecast) {
 					k := slices.Index(horizons, row.Horizon)
 					e := min(planRunaway, math.Abs(row.Forecast-z))
 					sum[k] += e * e
@@ -202,7 +202,7 @@ func recordFilter(t *score.Track) *filteredRun {
 	}
 	stride, n := max(1, warm/planOrigins), 0
 	score.RunFilter(e, t.Run, 0, len(t.Run.Time), func(i int, _ *filter.Estimate) {
-		f.u, f.reading = append(f.u, slices.Clone(e.Inputs())), append(f.reading, e.Reading())
+		f.u, f.reading = append(f.u, slices.Clone(e.Inputs())), append(f.reading, e.Reading(0))
 		f.contact = append(f.contact, e.Contact() > 0.5)
 		var x []float64
 		if t.Run.Z[0][i] > t.S.Model.Outputs[0].Above() {

@@ -50,7 +50,21 @@ func (p *problem) report(at Progress) {
 	p.o.Progress(at)
 }
 
-// prepare cuts the runs to their active rows, leaves out readings that cannot be, and finds the candidates
+// inOrder puts the readings of r into the order of the outputs of h.
+func inOrder(r *runs.Run, h *model.Hypotheses) error {
+	var z [][]float64
+	for _, out := range h.Outputs {
+		k := slices.Index(r.Outputs, out.Is)
+		if k < 0 {
+			return fmt.Errorf("run %s has no %s, which the hypotheses need", r.Name, out.Is)
+		}
+		z = append(z, r.Z[k])
+	}
+	r.Z, r.Outputs = z, nil
+	return nil
+}
+
+// prepare puts the outputs into their order, so that the first is the leading one, cuts the runs to their active rows, leaves out readings that cannot be, and finds the candidates
 // that the runs have data for.
 func prepare(given []runs.Run, o Options) (*problem, error) {
 	h := o.Hypotheses
@@ -63,6 +77,11 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	if len(given) == 0 {
 		return nil, errors.New("no runs to learn from")
 	}
+	var outputs []string // as the hypotheses have them
+	for _, out := range h.Outputs {
+		outputs = append(outputs, out.Is)
+	}
+	h = h.Ordered()
 	for _, name := range o.Inputs {
 		if !slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == name }) {
 			return nil, fmt.Errorf("input %q is unknown to the hypotheses", name)
@@ -75,6 +94,9 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	for i := range given {
 		r := given[i]
 		r.Inputs = o.Inputs
+		if r.Outputs == nil {
+			r.Outputs = outputs
+		}
 		for _, q := range given[:i] {
 			switch q.Source().Same(r.Source()) {
 			case model.SameContent:
@@ -83,18 +105,21 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 				p.warn("runs %s and %s are of the same time: if they are one build, it counts twice", q.Name, r.Name)
 			}
 		}
-		if err := r.Check(len(o.Inputs), len(h.Outputs)); err != nil {
+		if err := r.Check(len(o.Inputs), len(r.Outputs)); err != nil {
+			return nil, err
+		}
+		if err := inOrder(&r, h); err != nil {
 			return nil, err
 		}
 		var speed []float64
 		if k := slices.Index(o.Inputs, model.SpindleSpeed); k >= 0 {
 			speed = r.U[k]
 		}
-		from, to, err := runs.Active(&r, speed)
+		from, to, err := runs.Active(&r, speed, 0)
 		if err != nil {
 			return nil, err
 		}
-		if why := runs.LeftOut(&r, speed, from, to); why != "" {
+		if why := runs.LeftOut(&r, speed, 0, from, to); why != "" {
 			p.warn("run %s: %d of %d rows are learned from, %d to %d (from 0); of the others %s", r.Name, to-from, len(r.Time), from, to-1, why)
 		}
 		if to-from < 2 {
@@ -293,7 +318,7 @@ func (p *problem) warmEnough(active []*runs.Run) error {
 		top = max(top, hi)
 	}
 	if above := p.h.Outputs[0].ScoreAbove; above != 0 && top <= above {
-		return fmt.Errorf("the tool never exceeds %g °C (highest reading %.0f): nothing can be learned from a process that never gets hot", above, top)
+		return fmt.Errorf("the %s never exceeds %g %s (highest reading %.0f): nothing can be learned from a process that never gets hot", p.h.Outputs[0].Is, above, p.h.Outputs[0].Unit, top)
 	}
 	return nil
 }

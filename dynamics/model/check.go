@@ -139,7 +139,7 @@ func (m *Model) Check() error {
 			var dim unit.Dimension
 			dim, err = n.Dimension(func(name string) (unit.Dimension, bool) {
 				if name == StartSymbol && len(m.Outputs) > 0 {
-					u, err := expr.ParseUnit(m.Outputs[0].Unit)
+					u, err := expr.ParseUnit(m.Outputs[m.LeadingIndex()].Unit)
 					return u.Dim, err == nil
 				}
 				if p := m.ParameterNamed(name); p != nil {
@@ -196,9 +196,15 @@ func (m *Model) Check() error {
 	if len(m.Outputs) == 0 {
 		bad("no outputs: at least one measurement is needed")
 	}
+	if m.Leading != "" && m.OutputIndex(m.Leading) < 0 {
+		bad("leading %q is no output", m.Leading)
+	}
+	named := map[string]bool{}
 	for _, out := range m.Outputs {
 		i := m.StateIndex(out.State)
 		switch {
+		case out.Name == "" || named[out.Name]:
+			bad("output %q: it has no name, or the name is there twice", out.Name)
 		case i < 0:
 			bad("output %q shows %q, which is no state", out.Name, out.State)
 		case out.Unit != m.States[i].Unit:
@@ -208,20 +214,24 @@ func (m *Model) Check() error {
 		case !num.Finite(out.Min, out.Max) || out.Min > out.Max:
 			bad("output %q: training range %g to %g is not a range", out.Name, out.Min, out.Max)
 		}
+		named[out.Name] = true
 	}
 	if m.Plan != nil {
 		errs = append(errs, m.Plan.check(m, of)...)
 	}
-	last := 0.0
+	last := map[string]float64{} // by output
 	for _, s := range m.Intervals {
-		ok := num.Finite(s.Horizon) && s.Horizon > last
+		if s.Output != "" && m.OutputIndex(s.Output) < 0 {
+			bad("intervals of %q, which is no output", s.Output)
+		}
+		ok := num.Finite(s.Horizon) && s.Horizon > last[s.Output]
 		for _, k := range []SideScale{s.Known, s.Held, s.Plan} {
 			ok = ok && num.Finite(k.Lower, k.Upper) && min(k.Lower, k.Upper) > 0 && k.NIS >= 0 && k.NIS <= 1
 		}
 		if !ok {
 			bad("intervals at %g s: horizons must rise, factors be positive and nis lie from 0 to 1", s.Horizon)
 		}
-		last = s.Horizon
+		last[s.Output] = s.Horizon
 	}
 	return errors.Join(errs...)
 }

@@ -12,7 +12,8 @@ type Evidence struct {
 	Resamples int       `json:"resamples"` // of the bootstrap
 	Horizons  []float64 `json:"horizons_s"`
 	// Base is the RMSE by horizon of the model itself, with known inputs, over rows that were held out
-	// in turn (halves of each run; whole runs from four on), in the unit of the output.
+	// in turn (halves of each run; whole runs from four on), in the unit of the leading output; errors of others are
+	// weighed by its noise against theirs.
 	Base       []float64     `json:"base_rmse"`
 	Candidates []Candidate   `json:"candidates"`
 	Doubtful   []Combination `json:"doubtful,omitempty"`    // what the data can hardly tell, worst first

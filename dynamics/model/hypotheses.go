@@ -57,6 +57,16 @@ func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 	return &c
 }
 
+// Ordered gives the hypotheses with the outputs in the order of [Model.OutputOrder].
+func (h *Hypotheses) Ordered() *Hypotheses {
+	c := *h
+	c.Outputs = nil
+	for _, o := range h.Draft(nil).OutputOrder() {
+		c.Outputs = append(c.Outputs, h.Outputs[o])
+	}
+	return &c
+}
+
 // HypothesisInput is a measured quantity that terms may use.
 type HypothesisInput struct {
 	Symbol string `yaml:"symbol"`
@@ -296,9 +306,6 @@ func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 	}
 	for i := range h.Terms {
 		t := &h.Terms[i]
-		if keep != nil && !keep(t) {
-			continue
-		}
 		sign := 1
 		if t.Sign == "-" {
 			sign = -1
@@ -311,6 +318,18 @@ func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 			}
 		}
 		m.Terms = append(m.Terms, q)
+	}
+	if len(m.Outputs) > 0 {
+		m.Leading = m.leads() // by all terms, so that it is the same whichever are kept
+	}
+	if keep != nil {
+		all := m.Terms
+		m.Terms = nil
+		for i := range all {
+			if keep(&h.Terms[i]) {
+				m.Terms = append(m.Terms, all[i])
+			}
+		}
 	}
 	return m
 }

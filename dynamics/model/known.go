@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Names of inputs that the built-in hypotheses use; they are the role words of the channels.
@@ -42,20 +43,25 @@ func KnownInputs() []Input {
 type Channels struct {
 	Inputs  []Input
 	Outputs []Output
+	Leading string // name of the output that leads, see [Model.LeadingIndex]
 }
 
-// With gives the channels that c or other needs. It fails unless both forecast the same outputs, and take
-// what both need in the same units.
+// With gives the channels that c or other needs. It fails unless they have an output in common, and take what both
+// need in the same units.
 func (c Channels) With(other Channels) (Channels, error) {
-	if len(c.Outputs) != len(other.Outputs) {
-		return c, fmt.Errorf("one forecasts %d outputs, the other %d", len(c.Outputs), len(other.Outputs))
-	}
-	for i, out := range c.Outputs {
-		if o := other.Outputs[i]; o.Name != out.Name || o.Unit != out.Unit {
-			return c, fmt.Errorf("one forecasts the %s in %s, the other the %s in %s", out.Name, out.Unit, o.Name, o.Unit)
+	all := Channels{Inputs: slices.Clone(c.Inputs), Outputs: slices.Clone(c.Outputs), Leading: c.Leading}
+	for _, out := range other.Outputs {
+		i := slices.IndexFunc(all.Outputs, func(x Output) bool { return x.Name == out.Name })
+		switch {
+		case i < 0:
+			all.Outputs = append(all.Outputs, out)
+		case all.Outputs[i].Unit != out.Unit:
+			return c, fmt.Errorf("one forecasts the %s in %s, the other in %s", out.Name, all.Outputs[i].Unit, out.Unit)
 		}
 	}
-	all := Channels{Inputs: slices.Clone(c.Inputs), Outputs: c.Outputs}
+	if len(all.Outputs) == len(c.Outputs)+len(other.Outputs) {
+		return c, fmt.Errorf("they forecast different things: %s, and %s", c.names(), other.names())
+	}
 	for _, in := range other.Inputs {
 		i := slices.IndexFunc(all.Inputs, func(x Input) bool { return x.Name == in.Name })
 		switch {
@@ -68,6 +74,20 @@ func (c Channels) With(other Channels) (Channels, error) {
 	return all, nil
 }
 
+// names of the outputs.
+func (c Channels) names() string {
+	var all []string
+	for _, out := range c.Outputs {
+		all = append(all, out.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// LeadingIndex is the place of the leading output.
+func (c Channels) LeadingIndex() int {
+	return max(0, slices.IndexFunc(c.Outputs, func(o Output) bool { return o.Name == c.Leading }))
+}
+
 // Channels that the hypotheses can use.
 func (h *Hypotheses) Channels() Channels {
 	m := h.Draft(nil)
@@ -76,7 +96,7 @@ func (h *Hypotheses) Channels() Channels {
 
 // Channels that the model needs: what contact is told from, where it takes part, and not contact itself.
 func (m *Model) Channels() Channels {
-	c := Channels{Outputs: m.Outputs}
+	c := Channels{Outputs: m.Outputs, Leading: m.Leading}
 	named := func(name string) bool {
 		return slices.ContainsFunc(c.Inputs, func(in Input) bool { return in.Name == name })
 	}

@@ -32,6 +32,7 @@ type Model struct {
 	Process     string       `json:"process"`
 	Inputs      []Input      `json:"inputs"`
 	Outputs     []Output     `json:"outputs"`
+	Leading     string       `json:"leading,omitempty"` // name of the output that leads, see LeadingIndex; "": the first
 	States      []State      `json:"states"`
 	Parameters  []Parameter  `json:"parameters"`
 	Definitions []Definition `json:"definitions"`
@@ -59,7 +60,7 @@ type Input struct {
 	Default *float64 `json:"default,omitempty"` // what it is where nobody measures it; nil: it must be measured
 }
 
-// Output is one measurement of a state.
+// Output is one measurement of a state. All are forecast; see [Model.LeadingIndex] for which one leads.
 type Output struct {
 	Name  string  `json:"name"`
 	State string  `json:"state"` // symbol of the state that it shows
@@ -68,7 +69,8 @@ type Output struct {
 	Min   float64 `json:"min"` // training range
 	Max   float64 `json:"max"`
 
-	// ScoreAbove is the reading above which a row is an origin of a forecast; 0: every row is.
+	// ScoreAbove is the reading above which forecasts of it are judged, and of the leading output that
+	// above which a row is an origin of forecasts at all; 0: every row is.
 	ScoreAbove float64 `json:"score_above,omitempty"`
 }
 
@@ -78,7 +80,7 @@ type State struct {
 	Symbol string `json:"symbol"`
 	Unit   string `json:"unit"`
 
-	// Start is an expression over parameters and the first reading ("reading").
+	// Start is an expression over parameters and the first reading of the leading output ("reading").
 	Start   string  `json:"start"`
 	StartSD float64 `json:"start_sd"` // in Unit
 
@@ -141,6 +143,7 @@ type Term struct {
 // the errors on rows held out in learning. The sides differ: most of what a forecast with held inputs misses
 // are stops, after which it was too high.
 type Interval95 struct {
+	Output  string    `json:"output,omitempty"` // its name; "": the leading one
 	Horizon float64   `json:"horizon_s"`
 	Known   SideScale `json:"known"` // with the future inputs given
 	Held    SideScale `json:"held"`  // with the inputs frozen

@@ -3,24 +3,33 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
-// SkillTable prints a table of skill: RMSE beside both baselines, and what the rest says.
+// SkillTable prints a table of skill: RMSE beside both baselines, and what the rest says. Where there are
+// several outputs each line says of which it is.
 func SkillTable(skill []Skill) string {
 	var b strings.Builder
+	several := slices.ContainsFunc(skill, func(s Skill) bool { return s.Output != skill[0].Output })
 	last := ""
 	for _, s := range skill {
-		sample := "in sample"
+		sample, of, unit := "in sample", "", s.Unit
 		if s.HeldOut {
 			sample = "not learned from"
 		}
-		head := fmt.Sprintf("%s (%s), inputs %s, %s", s.Run, sample, s.Way, s.Windows)
+		if several {
+			of = s.Output + ", "
+		}
+		if unit == "" {
+			unit = "°C"
+		}
+		head := fmt.Sprintf("%s (%s), %sinputs %s, %s, %s", s.Run, sample, of, s.Way, s.Windows, unit)
 		if head != last {
 			if last != "" {
 				b.WriteByte('\n')
 			}
-			fmt.Fprintf(&b, "%s, °C\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%\n", head)
+			fmt.Fprintf(&b, "%s\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%\n", head)
 			last = head
 		}
 		if s.Count == 0 {
@@ -53,8 +62,10 @@ func skillOver(rmse, baseline float64) float64 {
 // Skill is one row of the table of forecast errors, in the unit of the output.
 type Skill struct {
 	Run         string  `json:"run"`
-	Way         string  `json:"way"`     // known, held, plan
-	Windows     string  `json:"windows"` // all rows, one phase
+	Output      string  `json:"output,omitempty"` // its name; "": the leading one
+	Unit        string  `json:"unit,omitempty"`   // of the output; "": °C
+	Way         string  `json:"way"`              // known, held, plan
+	Windows     string  `json:"windows"`          // all rows, one phase
 	HeldOut     bool    `json:"held_out"`
 	Horizon     float64 `json:"horizon_s"`
 	Count       int     `json:"count"`

@@ -10,7 +10,7 @@ import (
 	"stirwatch/dynamics/phase"
 )
 
-// ActiveRows finds the longest stretch of run in which the first output is live and the process
+// ActiveRows finds the longest stretch of run in which the leading output is live and the process
 // active, as rows from ≤ i < to. A reading is live unless it is missing, or has not moved (a frozen or
 // unplugged thermocouple), for more than 5 s. Coarse and slow readings stand still by nature: one that goes
 // on by a single step of the sensor after standing still was live, and how long such readings last is the
@@ -25,13 +25,14 @@ func ActiveRows(m *model.Model, run *Run) (from, to int, err error) {
 	if i := m.InputIndex(model.SpindleSpeed); i >= 0 {
 		speed = run.U[i]
 	}
-	return Active(run, speed)
+	return Active(run, speed, m.LeadingIndex())
 }
 
-// Active is ActiveRows with the speed of the spindle given by row (rpm), nil where nothing tells it. Of rows that a
+// Active is ActiveRows with the speed of the spindle given by row (rpm), nil where nothing tells it, and the place of
+// the output that must be live. Of rows that a
 // person has chosen (Run.Chosen) it leaves out those without a reading at both ends.
-func Active(run *Run, speed []float64) (from, to int, err error) {
-	z := run.Z[0]
+func Active(run *Run, speed []float64, output int) (from, to int, err error) {
+	z := run.Z[output]
 	if run.Chosen {
 		for to = len(z); to > from && !num.Finite(z[to-1]); to-- {
 		}
@@ -121,14 +122,14 @@ func standsStill(time, z []float64) []bool {
 }
 
 // LeftOut says why rows of run outside from ≤ i < to are not active; "" where there are none.
-func LeftOut(run *Run, speed []float64, from, to int) string {
+func LeftOut(run *Run, speed []float64, output, from, to int) string {
 	idle, missing, other := 0, 0, 0
 	for i := range run.Time {
 		switch {
 		case i >= from && i < to:
 		case speed != nil && !(math.Abs(speed[i]) >= phase.SpinsFrom):
 			idle++
-		case !num.Finite(run.Z[0][i]):
+		case !num.Finite(run.Z[output][i]):
 			missing++
 		default:
 			other++

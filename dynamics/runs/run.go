@@ -18,15 +18,15 @@ type Run struct {
 	Began  time.Time   // when Time is 0; zero, or of 1970 in a log that counts from its own start, where unknown
 	Time   []float64   // s, rising
 	U      [][]float64 // one column per input; NaN is missing
-	Z      [][]float64 // one column per output, as Model.Outputs; NaN is missing
+	Z      [][]float64 // one column per output; NaN is missing
 
 	// Chosen tells that a person has chosen the rows: all of them are active.
 	Chosen bool
 
-	// Inputs names the columns of U; nil: they are as Model.Inputs.
-	Inputs []string
+	// Inputs and Outputs name the columns of U and Z; nil: they are as Model.Inputs and Model.Outputs.
+	Inputs, Outputs []string
 
-	// SetPoint (nil or one per row, in the unit of the output) is a baseline to score against and
+	// SetPoint (nil or one per row, in the unit of the leading output) is a baseline to score against and
 	// what the machine's own controller aims at.
 	SetPoint []float64
 }
@@ -63,17 +63,26 @@ func (r *Run) Source() model.RunSource {
 	return s
 }
 
-// For gives run with its inputs as those of m.
+// For gives run with its inputs and outputs as those of m.
 func (r *Run) For(m *model.Model) (*Run, error) {
-	if r.Inputs == nil {
-		return r, r.Check(len(m.Inputs), len(m.Outputs))
+	inputs, outputs := len(m.Inputs), len(m.Outputs)
+	if r.Inputs != nil {
+		inputs = len(r.Inputs)
 	}
-	if err := r.Check(len(r.Inputs), len(m.Outputs)); err != nil {
+	if r.Outputs != nil {
+		outputs = len(r.Outputs)
+	}
+	if err := r.Check(inputs, outputs); err != nil {
 		return nil, err
 	}
 	c := *r
-	c.U, c.Inputs = nil, nil
+	if r.Inputs != nil {
+		c.U, c.Inputs = nil, nil
+	}
 	for _, in := range m.Inputs {
+		if r.Inputs == nil {
+			break
+		}
 		i := slices.Index(r.Inputs, in.Name)
 		if i < 0 && in.Name == model.Contact {
 			c.U = append(c.U, r.contact())
@@ -87,6 +96,16 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 			return nil, fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
 		}
 		c.U = append(c.U, r.U[i])
+	}
+	if r.Outputs != nil {
+		c.Z, c.Outputs = nil, nil
+		for _, out := range m.Outputs {
+			i := slices.Index(r.Outputs, out.Name)
+			if i < 0 {
+				return nil, fmt.Errorf("run %s has no %s, which the model needs", r.Name, out.Name)
+			}
+			c.Z = append(c.Z, r.Z[i])
+		}
 	}
 	return &c, nil
 }

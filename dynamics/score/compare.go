@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -57,11 +58,12 @@ type Compared struct {
 	candidateSum, inUseSum float64
 }
 
-// Comparison is what [Compare] finds.
+// Comparison is what [Compare] finds of one output.
 type Comparison struct {
-	Way   filter.Way
-	Block float64    // s
-	Lines []Compared // by horizon, first over all rows, then over windows in one phase
+	Output, Unit string
+	Way          filter.Way
+	Block        float64    // s
+	Lines        []Compared // by horizon, first over all rows, then over windows in one phase
 
 	// Overall is the mean over the horizons that the runs are long enough for, all rows, of ln(RMSE of the candidate / RMSE of the
 	// model in use): −0.1 is a tenth less error. One verdict on all horizons together is not misled
@@ -85,14 +87,11 @@ const fewestBlocks = 5
 // value by t(k−1)/1.96·√(k/(k−1)), k being the number of blocks, since a few blocks vary less among
 // themselves than runs do. The interval speaks of builds like these: of others only more runs tell.
 //
-// Both models must forecast the same output; the runs need the inputs of both. For [Planned] both
-// need a plan. Nothing is kept or changed.
-func Compare(candidate, inUse *model.Model, spans []Span, way filter.Way, horizons []float64, o CompareOptions) (*Comparison, error) {
+// What is compared is every output that both models have, in the order of the candidate's; the runs need
+// the inputs and outputs of both. For [Planned] both need a plan. Nothing is kept or changed.
+func Compare(candidate, inUse *model.Model, spans []Span, way filter.Way, horizons []float64, o CompareOptions) ([]*Comparison, error) {
 	if len(horizons) == 0 || len(spans) == 0 {
 		return nil, fmt.Errorf("nothing to compare: %d runs and %d horizons", len(spans), len(horizons))
-	}
-	if a, b := candidate.Outputs[0], inUse.Outputs[0]; a.Name != b.Name || a.Unit != b.Unit {
-		return nil, fmt.Errorf("the models forecast different things: %s in %s and %s in %s", a.Name, a.Unit, b.Name, b.Unit)
 	}
 	if o.Block == 0 {
 		o.Block = max(120, 2*slices.Max(horizons))
@@ -100,30 +99,57 @@ func Compare(candidate, inUse *model.Model, spans []Span, way filter.Way, horizo
 	if o.Resamples == 0 {
 		o.Resamples = 2000
 	}
-	c := &Comparison{Way: way, Block: o.Block}
-	for _, w := range []string{model.AllRows, model.OnePhase} {
-		for _, h := range horizons {
-			c.Lines = append(c.Lines, Compared{Windows: w, Horizon: h})
+	var all []*Comparison
+	for _, out := range candidate.Outputs {
+		k := inUse.OutputIndex(out.Name)
+		if k < 0 {
+			continue
 		}
+		if unit := inUse.Outputs[k].Unit; unit != out.Unit {
+			return nil, fmt.Errorf("the models forecast the %s in different units: %s and %s", out.Name, out.Unit, unit)
+		}
+		c := &Comparison{Output: out.Name, Unit: out.Unit, Way: way, Block: o.Block}
+		for _, w := range []string{model.AllRows, model.OnePhase} {
+			for _, h := range horizons {
+				c.Lines = append(c.Lines, Compared{Windows: w, Horizon: h})
+			}
+		}
+		all = append(all, c)
 	}
-	var all []*pairs
+	if len(all) == 0 {
+		return nil, fmt.Errorf("the models forecast different things: %s and %s", names(candidate), names(inUse))
+	}
+	by := make([][]*pairs, len(all)) // by output, then span
 	for _, s := range spans {
-		p, err := pair(candidate, inUse, s, way, horizons, o.Block, c.Lines)
+		found, err := pair(candidate, inUse, s, way, horizons, o.Block, all)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, p)
-	}
-	for k := range c.Lines {
-		l := &c.Lines[k]
-		if n := float64(l.Count); n > 0 {
-			l.Candidate, l.InUse = math.Sqrt(l.candidateSum/n), math.Sqrt(l.inUseSum/n)
-			l.CandidateIn, l.InUseIn = l.CandidateIn/n, l.InUseIn/n
+		for i, p := range found {
+			by[i] = append(by[i], p)
 		}
-		l.Difference.Value = l.Candidate - l.InUse
 	}
-	c.judge(all, len(horizons), o)
-	return c, nil
+	for i, c := range all {
+		for k := range c.Lines {
+			l := &c.Lines[k]
+			if n := float64(l.Count); n > 0 {
+				l.Candidate, l.InUse = math.Sqrt(l.candidateSum/n), math.Sqrt(l.inUseSum/n)
+				l.CandidateIn, l.InUseIn = l.CandidateIn/n, l.InUseIn/n
+			}
+			l.Difference.Value = l.Candidate - l.InUse
+		}
+		c.judge(by[i], len(horizons), o)
+	}
+	return all, nil
+}
+
+// names of the outputs of m.
+func names(m *model.Model) string {
+	var all []string
+	for _, o := range m.Outputs {
+		all = append(all, o.Name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // pairs are the squared errors of both models on one span, as running sums over its rows: sums of
@@ -133,82 +159,92 @@ type pairs struct {
 	count, candid, used [][]float64 // lines × (rows + 1)
 }
 
-// pair forecasts one span with both models and adds to the totals of lines.
-func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []float64, block float64, lines []Compared) (*pairs, error) {
+// windowErrors are the squared errors of one model on one output: by horizon, then row of origin; NaN
+// where there is no such window.
+type windowErrors struct {
+	square, inside [][]float64
+	target         [][]int
+}
+
+// pair forecasts one span with both models, adds to the totals of the lines of all, and gives the pairs of each.
+func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []float64, block float64, all []*Comparison) ([]*pairs, error) {
 	n := s.To - s.From
-	p := &pairs{rows: n, count: num.Zeros(len(lines), n+1), candid: num.Zeros(len(lines), n+1), used: num.Zeros(len(lines), n+1)}
 	var same []int // last row that continues the phase of this one; judged by the model in use
-	inside := [2][][]float64{num.Zeros(len(horizons), n), num.Zeros(len(horizons), n)}
-	square := [2][][]float64{num.Zeros(len(horizons), n), num.Zeros(len(horizons), n)}
-	target := make([][]int, len(horizons))
-	for k := range target {
-		target[k] = make([]int, n)
-	}
 	var step float64
+	var errors [2][]windowErrors // of the model in use and the candidate, as all
 	for which, m := range []*model.Model{inUse, candidate} {
 		run, err := checkRange(m, s.Run, s.From, s.To)
 		if err != nil {
 			return nil, err
 		}
 		t := NewTrack(system.Compile(m), run)
-		z := run.Z[0]
 		if same == nil {
-			step = t.step
-			phases := t.phases()
-			same = make([]int, len(z))
-			for i := len(z) - 1; i >= 0; i-- {
-				same[i] = i
-				if i+1 < len(z) && phases[i] == phases[i+1] {
-					same[i] = same[i+1]
+			step, same = t.step, t.samePhase()
+		}
+		place := make([]int, len(m.Outputs)) // in all
+		for o := range m.Outputs {
+			place[o] = slices.IndexFunc(all, func(c *Comparison) bool { return c.Output == m.Outputs[o].Name })
+		}
+		for range all {
+			w := windowErrors{square: num.Zeros(len(horizons), n), inside: num.Zeros(len(horizons), n)}
+			for k := range horizons {
+				w.target = append(w.target, make([]int, n))
+				for i := range n {
+					w.square[k][i] = math.NaN()
 				}
 			}
+			errors[which] = append(errors[which], w)
 		}
-		for k := range square[which] {
-			for i := range square[which][k] {
-				square[which][k][i] = math.NaN() // no such window
-			}
-		}
+		last := t.lastReadings()
 		err = ForecastTrack(t, way, horizons, s.From, s.To, 1, true, func(r Row) {
-			if !num.Finite(r.Measured) {
+			hold := last[r.Output][r.Origin]
+			if place[r.Output] < 0 || !num.Finite(r.Measured) || !(hold > m.Outputs[r.Output].Above()) {
 				return
 			}
+			w := &errors[which][place[r.Output]]
 			k, i := slices.Index(horizons, r.Horizon), r.Origin-s.From
 			e := r.Forecast - r.Measured
 			if !num.Finite(e) {
-				e = 5 * (z[r.Origin] - r.Measured)
+				e = 5 * (hold - r.Measured)
 			}
-			square[which][k][i], target[k][i] = e*e, r.Target
+			w.square[k][i], w.target[k][i] = e*e, r.Target
 			if r.Measured >= r.Lower && r.Measured <= r.Upper {
-				inside[which][k][i] = 1
+				w.inside[k][i] = 1
 			}
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	p.block = max(1, min(n, int(math.Round(block/step))))
-	for line := range lines {
-		l, k := &lines[line], line%len(horizons)
-		counted := 0
-		for i := range n {
-			p.count[line][i+1], p.used[line][i+1], p.candid[line][i+1] = p.count[line][i], p.used[line][i], p.candid[line][i]
-			old, young := square[0][k][i], square[1][k][i]
-			if !num.Finite(old) || !num.Finite(young) || line >= len(horizons) && same[s.From+i] < target[k][i] {
-				continue
+	var found []*pairs
+	for at, c := range all {
+		used, candid := &errors[0][at], &errors[1][at]
+		p := &pairs{rows: n, block: max(1, min(n, int(math.Round(block/step)))),
+			count: num.Zeros(len(c.Lines), n+1), candid: num.Zeros(len(c.Lines), n+1), used: num.Zeros(len(c.Lines), n+1)}
+		for line := range c.Lines {
+			l, k := &c.Lines[line], line%len(horizons)
+			counted := 0
+			for i := range n {
+				p.count[line][i+1], p.used[line][i+1], p.candid[line][i+1] = p.count[line][i], p.used[line][i], p.candid[line][i]
+				old, young := used.square[k][i], candid.square[k][i]
+				if !num.Finite(old) || !num.Finite(young) || line >= len(horizons) && same[s.From+i] < candid.target[k][i] {
+					continue
+				}
+				counted++
+				p.count[line][i+1]++
+				p.used[line][i+1] += old
+				p.candid[line][i+1] += young
+				l.InUseIn += used.inside[k][i]
+				l.CandidateIn += candid.inside[k][i]
 			}
-			counted++
-			p.count[line][i+1]++
-			p.used[line][i+1] += old
-			p.candid[line][i+1] += young
-			l.InUseIn += inside[0][k][i]
-			l.CandidateIn += inside[1][k][i]
+			l.Count += counted
+			l.Blocks += float64(counted) / float64(p.block)
+			l.inUseSum += p.used[line][n]
+			l.candidateSum += p.candid[line][n]
 		}
-		l.Count += counted
-		l.Blocks += float64(counted) / float64(p.block)
-		l.inUseSum += p.used[line][n]
-		l.candidateSum += p.candid[line][n]
+		found = append(found, p)
 	}
-	return p, nil
+	return found, nil
 }
 
 // judge draws the resamples and gives every line and the whole its interval.

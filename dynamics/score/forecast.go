@@ -18,18 +18,19 @@ import (
 // instant so far ahead between Target and the row before it, where the log has no row then. An
 // open-loop simulation has Horizon 0 and Origin equal to Target.
 type Row struct {
+	Output         int // place in Model.Outputs; values are in its unit
 	Origin, Target int
 	Horizon        float64 // s, as asked for
-	Measured       float64 // °C, at that time: of the target row, or between it and the one before
-	Forecast       float64 // °C
-	Lower, Upper   float64 // °C, 95 % interval
+	Measured       float64 // at that time: of the target row, or between it and the one before
+	Forecast       float64
+	Lower, Upper   float64 // 95 % interval
 
-	NIS float64 // of the filter at the origin, as Forecast.NIS
+	NIS float64 // of the output at the origin, as Expected.NIS
 }
 
-// ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast at each of
-// horizons (s, rising) from every row above Output.ScoreAbove whose target row is in the range. No
-// temperature after the origin is used. Horizons count rows of the log's median spacing where it divides
+// ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast of every output at each of
+// horizons (s, rising) from every row whose target row is in the range and in which the leading output is above its
+// ScoreAbove: horizon by horizon, first output first. No reading after the origin is used. Horizons count rows of the log's median spacing where it divides
 // them (to 2 %); else the forecast is for the time asked for, and is compared with the readings on both
 // sides of it.
 func ForecastRun(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
@@ -77,8 +78,8 @@ func RunFilter(e *filter.Estimator, run *runs.Run, from, to int, fn func(i int, 
 	}
 }
 
-// OpenLoop simulates rows from ≤ i < to from the first temperature there (and what else is measured in
-// that row), with the measured inputs and no temperature after it, and calls fn for every row.
+// OpenLoop simulates rows from ≤ i < to from the first reading of the leading output there (and what else is measured in
+// that row), with the measured inputs and no reading after it, and calls fn for every row and output.
 func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 	run, err := checkRange(m, run, from, to)
 	if err != nil {
@@ -87,14 +88,12 @@ func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 	s := system.Compile(m)
 	t := NewTrack(s, run)
 	r := s.Stepper()
-	for from < to && !num.Finite(run.Z[0][from]) {
+	for from < to && !num.Finite(run.Z[s.Leading][from]) {
 		from++
 	}
 	if from == to {
-		return fmt.Errorf("run %s: no temperature to start from", run.Name)
+		return fmt.Errorf("run %s: no %s to start from", run.Name, m.Outputs[s.Leading].Name)
 	}
-	o := s.Out[0]
-	scale, off := s.Scale[o], s.Offset[o]
 	readings := make([]float64, len(s.Out))
 	for k, o := range s.Out {
 		readings[k] = run.Z[k][from]*s.Scale[o] + s.Offset[o]
@@ -117,33 +116,43 @@ func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 				r.StepCov(x, p, h)
 			}
 		}
-		at, half := (x[o]-off)/scale, num.Sigma95*math.Sqrt(p[o*s.NX+o])/scale
-		fn(Row{Origin: i, Target: i, Measured: run.Z[0][i], Forecast: at, Lower: at - half, Upper: at + half})
+		for k, o := range s.Out {
+			at, half := (x[o]-s.Offset[o])/s.Scale[o], num.Sigma95*math.Sqrt(p[o*s.NX+o])/s.Scale[o]
+			fn(Row{Output: k, Origin: i, Target: i, Measured: run.Z[k][i], Forecast: at, Lower: at - half, Upper: at + half})
+		}
 	}
 	return nil
 }
 
-// ForecastHeader is the first line of a file of forecasts.
-const ForecastHeader = "log,t_index,horizon,forecast,lower,upper"
+// forecastHeader is the first line of a file of forecasts.
+var forecastHeader = []string{"log", "t_index", "time_s", "horizon", "output", "forecast", "lower", "upper", "measured"}
 
-// ForecastWriter writes forecasts as CSV: log, row of the origin, horizon in s, forecast and its
-// 95 % interval in °C.
+// ForecastWriter writes forecasts as CSV: log, row of the origin and its time in s, horizon in s, name of the output,
+// and in its unit the forecast, its 95 % interval and what was measured then, empty where nothing was.
 type ForecastWriter struct {
-	w *csv.Writer
+	w   *csv.Writer
+	row []string
 }
 
 // NewForecastWriter writes the header to w.
 func NewForecastWriter(w io.Writer) *ForecastWriter {
-	f := &ForecastWriter{csv.NewWriter(w)}
-	f.w.Write([]string{"log", "t_index", "horizon", "forecast", "lower", "upper"})
+	f := &ForecastWriter{w: csv.NewWriter(w), row: make([]string, 0, len(forecastHeader))}
+	f.w.Write(forecastHeader)
 	return f
 }
 
-// Write adds one forecast of the run named log.
-func (f *ForecastWriter) Write(log string, r Row) {
-	num := func(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
-	f.w.Write([]string{log, strconv.Itoa(r.Origin), strconv.FormatFloat(r.Horizon, 'g', -1, 64), num(r.Forecast), num(r.Lower), num(r.Upper)})
+// Write adds one forecast of an output of the run named log, whose origin is at a time in s.
+func (f *ForecastWriter) Write(log, output string, time float64, r Row) {
+	f.row = append(f.row[:0], log, strconv.Itoa(r.Origin), plain(time, -1), plain(r.Horizon, -1), output,
+		plain(r.Forecast, 3), plain(r.Lower, 3), plain(r.Upper, 3), "")
+	if num.Finite(r.Measured) {
+		f.row[len(f.row)-1] = plain(r.Measured, 3)
+	}
+	f.w.Write(f.row)
 }
+
+// plain writes a number with so many decimals, −1 as many as it needs.
+func plain(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
 
 // Flush ends the file and gives the first error there was.
 func (f *ForecastWriter) Flush() error {

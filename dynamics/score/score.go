@@ -4,6 +4,7 @@ package score
 
 import (
 	"math"
+	"slices"
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
@@ -55,54 +56,74 @@ func (t *tally) skill() (s model.Skill) {
 	return s
 }
 
-// Score forecasts run and compares with what was measured: one line per horizon over all rows
-// above Output.ScoreAbove, then one per horizon over the windows in which the [Phase] does not change.
-// "T = set-point" is scored where the set-point is above zero (a controller that is off has none).
+// Score forecasts run and compares with what was measured, output by output: one line per horizon over all rows
+// in which the output is above its ScoreAbove, then one per horizon over the windows in which the [Phase] does not
+// change. "T = set-point" is scored where the set-point is above zero (a controller that is off has none), for the
+// leading output. Persistence is the last reading.
 func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, from, to int) ([]model.Skill, error) {
 	run, err := checkRange(m, run, from, to)
 	if err != nil {
 		return nil, err
 	}
 	t := NewTrack(system.Compile(m), run)
-	z := run.Z[0]
-	phases := t.phases()
-	same := make([]int, len(z)) // last row that continues the phase of this one
-	for i := len(z) - 1; i >= 0; i-- {
-		same[i] = i
-		if i+1 < len(z) && phases[i] == phases[i+1] {
-			same[i] = same[i+1]
-		}
-	}
-	all, steady := make([]tally, len(horizons)), make([]tally, len(horizons))
+	same := t.samePhase()
+	last := t.lastReadings()
+	windows := []string{model.AllRows, model.OnePhase}
+	tallies := make([]tally, len(m.Outputs)*len(windows)*len(horizons)) // by output, windows and horizon
 	err = ForecastTrack(t, way, horizons, from, to, 1, true, func(r Row) {
-		if !num.Finite(r.Measured) {
+		hold := last[r.Output][r.Origin]
+		if !num.Finite(r.Measured) || !(hold > m.Outputs[r.Output].Above()) {
 			return
 		}
-		k := 0
-		for horizons[k] != r.Horizon {
-			k++
-		}
 		set := math.NaN()
-		if run.SetPoint != nil && run.SetPoint[r.Origin] > 0 {
+		if r.Output == t.S.Leading && run.SetPoint != nil && run.SetPoint[r.Origin] > 0 {
 			set = run.SetPoint[r.Origin]
 		}
-		all[k].add(&r, r.Measured, z[r.Origin], set)
+		k := r.Output*len(windows)*len(horizons) + slices.Index(horizons, r.Horizon)
+		tallies[k].add(&r, r.Measured, hold, set)
 		if same[r.Origin] >= r.Target {
-			steady[k].add(&r, r.Measured, z[r.Origin], set)
+			tallies[k+len(horizons)].add(&r, r.Measured, hold, set)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	var out []model.Skill
 	held := m.LearnedFrom(run.Source()) == ""
-	for w, tallies := range [][]tally{all, steady} {
-		for k := range tallies {
-			s := tallies[k].skill()
-			s.Run, s.Way, s.Horizon, s.Windows = run.Name, way.String(), horizons[k], [...]string{model.AllRows, model.OnePhase}[w]
-			s.HeldOut = held
-			out = append(out, s)
-		}
+	var out []model.Skill
+	for k := range tallies {
+		s := tallies[k].skill()
+		o := &m.Outputs[k/len(horizons)/len(windows)]
+		s.Output, s.Unit, s.Windows, s.Horizon = o.Name, o.Unit, windows[k/len(horizons)%len(windows)], horizons[k%len(horizons)]
+		s.Run, s.Way, s.HeldOut = run.Name, way.String(), held
+		out = append(out, s)
 	}
 	return out, nil
+}
+
+// samePhase is, by row, the last that continues its phase.
+func (t *Track) samePhase() []int {
+	phases := t.phases()
+	same := make([]int, len(phases))
+	for i := len(phases) - 1; i >= 0; i-- {
+		same[i] = i
+		if i+1 < len(phases) && phases[i] == phases[i+1] {
+			same[i] = same[i+1]
+		}
+	}
+	return same
+}
+
+// lastReadings are, by output and row, the newest reading there; NaN before the first.
+func (t *Track) lastReadings() [][]float64 {
+	all := make([][]float64, len(t.Run.Z))
+	for o, z := range t.Run.Z {
+		last := math.NaN()
+		for _, v := range z {
+			if num.Finite(v) {
+				last = v
+			}
+			all[o] = append(all[o], last)
+		}
+	}
+	return all
 }

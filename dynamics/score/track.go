@@ -97,9 +97,9 @@ func (t *Track) target(i int, horizon float64) (row int, ahead float64) {
 	return row, horizon
 }
 
-// measured is the reading at a time before row, from the rows on both sides of it.
-func (t *Track) measured(row int, time float64) float64 {
-	z, at := t.Run.Z[0], t.Run.Time
+// measured is the reading of output o at a time before row, from the rows on both sides of it.
+func (t *Track) measured(o, row int, time float64) float64 {
+	z, at := t.Run.Z[o], t.Run.Time
 	if row == 0 || time > at[row]-1e-6 {
 		return z[row]
 	}
@@ -116,7 +116,7 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 	var fc filter.Forecast
 	origins := 0
 	RunFilter(e, t.Run, from, to, func(i int, _ *filter.Estimate) {
-		if !(t.Run.Z[0][i] > t.S.Model.Outputs[0].Above()) {
+		if !t.Scored(i) {
 			return
 		}
 		if origins++; (origins-1)%stride == 0 {
@@ -124,6 +124,12 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 		}
 	})
 	return nil
+}
+
+// Scored tells if row i is an origin of forecasts: the leading output is measured there, above its ScoreAbove.
+func (t *Track) Scored(i int) bool {
+	o := t.S.Leading
+	return t.Run.Z[o][i] > t.S.Model.Outputs[o].Above()
 }
 
 // Forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
@@ -142,7 +148,9 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 	if way != filter.Known {
 		last = i
 	}
-	sc := filter.Scenario{Way: way, Drives: func(d []float64, from, to, _ float64) { t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last) }}
+	sc := filter.Scenario{Way: way, Drives: func(d []float64, from, to float64, _ []float64) {
+		t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last)
+	}}
 	if way == filter.Planned {
 		sc.Drives = t.planned(e, i, to, sc.Drives)
 	}
@@ -153,7 +161,10 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 	}
 	for k := range n {
 		row, ahead := t.target(i, horizons[k])
-		fn(Row{Origin: i, Target: row, Measured: t.measured(row, run.Time[i]+ahead), Horizon: horizons[k], Forecast: fc.Mean[k], Lower: fc.Lower[k], Upper: fc.Upper[k], NIS: fc.NIS})
+		for o := range fc.Outputs {
+			x := &fc.Outputs[o]
+			fn(Row{Output: o, Origin: i, Target: row, Measured: t.measured(o, row, run.Time[i]+ahead), Horizon: horizons[k], Forecast: x.Mean[k], Lower: x.Lower[k], Upper: x.Upper[k], NIS: x.NIS})
+		}
 	}
 }
 
@@ -177,17 +188,17 @@ func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) fi
 	setPoint := func(j int) float64 {
 		on := math.Abs(row[plan.Speed]) >= phase.SpinsFrom
 		if run.SetPoint == nil {
-			return map[bool]float64{true: run.Z[0][i]}[on]
+			return map[bool]float64{true: run.Z[s.Leading][i]}[on]
 		}
 		return run.SetPoint[j]
 	}
 	fill(i)
-	plan.Start(row, run.Z[0][i])
+	plan.Start(row, run.Z[s.Leading][i])
 	j, now := i, 0.0
-	return func(d []float64, from, until, reading float64) {
+	return func(d []float64, from, until float64, readings []float64) {
 		ahead := (from + until) / 2
 		if ahead <= dead {
-			before(d, from, until, reading)
+			before(d, from, until, readings)
 			return
 		}
 		at := ahead - dead
@@ -195,7 +206,7 @@ func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) fi
 			j++
 		}
 		fill(j)
-		r.Drive(d, plan.Step(at-now, reading, row, setPoint(j)))
+		r.Drive(d, plan.Step(at-now, readings[s.Leading], row, setPoint(j)))
 		now = at
 	}
 }
@@ -217,7 +228,7 @@ func (t *Track) phases() []phase.Phase {
 		if t.S.Contact >= 0 {
 			contact = t.Drive[i*nd+t.S.Contact]
 		}
-		out[i] = phase.Of(phase.Signals{Speed: speed(i), Contact: contact, Path: path(i), Temperature: run.Z[0][i]})
+		out[i] = phase.Of(phase.Signals{Speed: speed(i), Contact: contact, Path: path(i), Temperature: run.Z[t.S.Leading][i]})
 	}
 	return out
 }

@@ -15,7 +15,7 @@ func (c *Comparison) Table(fair bool) string {
 	last := ""
 	for _, l := range c.Lines {
 		if l.Windows != last {
-			fmt.Fprintf(&b, "  %s, RMSE in °C, %.1f blocks of %g s\n  horizon  windows   in use      new  new − in use (95 %%)        verdict          inside 95 %%: in use     new\n", l.Windows, l.Blocks, c.Block)
+			fmt.Fprintf(&b, "  %s, %s, RMSE in %s, %.1f blocks of %g s\n  horizon  windows   in use      new  new − in use (95 %%)        verdict          inside 95 %%: in use     new\n", c.Output, l.Windows, c.Unit, l.Blocks, c.Block)
 			last = l.Windows
 		}
 		if l.Count == 0 {
@@ -38,7 +38,7 @@ func (c *Comparison) Table(fair bool) string {
 // use, which bear these names, on the runs named.
 func (c *Comparison) Summary(candidate, inUse string, on []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "On %s, inputs %s, all rows, ", strings.Join(on, ", "), c.Way)
+	fmt.Fprintf(&b, "On %s, inputs %s, all rows of the %s, ", strings.Join(on, ", "), c.Way, c.Output)
 	by := map[Verdict][]string{}
 	for _, l := range c.Lines {
 		if l.Windows == model.AllRows && l.Count > 0 {

@@ -62,8 +62,8 @@ func (q *Flow) Begin(x, sens, readings, start []float64) {
 			sens[q.hidden[h]*q.n+shared+h] = 1
 		}
 	}
-	for o := 1; o < len(readings); o++ {
-		if !math.IsNaN(readings[o]) {
+	for o, z := range readings {
+		if o != s.Leading && !math.IsNaN(z) {
 			q.measured(sens, o)
 		}
 	}

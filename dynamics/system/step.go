@@ -84,26 +84,26 @@ func (r *Stepper) Rates(dst, x []float64) {
 // last asked.
 func (r *Stepper) Term(i int) float64 { return r.v[r.s.term[i]] }
 
-// Begin works out the first states x from readings by output (SI): those that [System.Begins] of the first
+// Begin works out the first states x from readings by output (SI): those that [System.Begins] of the leading
 // output as the document says, for which its reading must be known; those of the others from their
 // readings, or as the document says where these are NaN.
 func (r *Stepper) Begin(x, readings []float64) {
 	s, v := r.s, r.first
-	v[s.NP] = readings[0]
+	v[s.NP] = readings[s.Leading]
 	for _, code := range s.start.Code {
 		expr.Eval(code, v)
 	}
 	for i, reg := range s.first {
 		x[i] = v[reg]
 	}
-	for o := 1; o < len(readings); o++ {
-		if !math.IsNaN(readings[o]) {
-			r.BeginOther(x, o, readings[o])
+	for o, z := range readings {
+		if o != s.Leading && !math.IsNaN(z) {
+			r.BeginOther(x, o, z)
 		}
 	}
 }
 
-// BeginOther sets the states in x that output o, not the first, starts: to its reading (SI).
+// BeginOther sets the states in x that output o, not the leading one, starts: to its reading (SI).
 func (r *Stepper) BeginOther(x []float64, o int, reading float64) {
 	for _, state := range r.s.Begins[o] {
 		x[state] = reading

@@ -32,7 +32,7 @@ type System struct {
 
 	slopes []slope // ∂rate/∂state
 	// By state: register of ∂rate/∂itself where that depends on parameters alone, else −1. Never of the
-	// first state, so that its change is the sum of its terms by Heun's rule.
+	// first state or one that an output is about, so that its change is the sum of its terms by Heun's rule.
 	decay   []int32
 	follows []slope   // of followers: ∂rate/∂(other states)
 	leads   []int32   // the states that are no followers
@@ -54,6 +54,10 @@ type System struct {
 	inputUnit     []unit.Unit // by input
 	Scale, Offset []float64   // by state: the state in its unit is (SI − Offset)/Scale
 	Out           []int       // by output: the state that it shows
+	Observed      []int       // by output: the state that it is about, see [model.Model.Observed]
+	Order         []int       // the outputs in the order of [model.Model.OutputOrder]
+	Leading       int         // the first of them
+	Of            []int       // by term: the state that it acts on
 	Begins        [][]int     // by output: the states that its first reading starts, see findStarts
 	noise, share  []float64   // by state
 	StartVar      []float64   // by state: variance of its start
@@ -109,6 +113,12 @@ func compile(m *model.Model, fit bool) *System {
 		s.StartVar = append(s.StartVar, u.Scale*x.StartSD*u.Scale*x.StartSD)
 	}
 	s.NP = len(params)
+	for o := range m.Outputs {
+		s.Out = append(s.Out, m.StateIndex(m.Outputs[o].State))
+		s.Observed = append(s.Observed, m.StateIndex(m.Observed(o)))
+	}
+	s.Order = m.OutputOrder()
+	s.Leading = s.Order[0]
 	let := map[string]*expr.Node{}
 	for _, d := range m.Definitions {
 		let[d.Name] = expr.MustParse(d.Expression)
@@ -130,6 +140,7 @@ func compile(m *model.Model, fit bool) *System {
 		r := b.Add(n)
 		s.term = append(s.term, r)
 		k := m.StateIndex(t.State)
+		s.Of = append(s.Of, k)
 		sums[k] = b.Emit(expr.OpAdd, sums[k], r, 0)
 	}
 	s.rate = sums
@@ -179,10 +190,7 @@ func compile(m *model.Model, fit bool) *System {
 	}
 	s.rateCode, s.slopeCode, s.paramCode = (*state)[:rates], (*state)[rates:slopes], (*state)[slopes:]
 	s.compileStart(params, fit)
-	for _, o := range m.Outputs {
-		s.Out = append(s.Out, m.StateIndex(o.State))
-	}
-	s.findStarts(b)
+	s.findStarts()
 	return s
 }
 
@@ -196,7 +204,7 @@ func (s *System) deriveStates(b *expr.Builder) {
 			if d := b.Derive(r, s.state+int32(j)); d >= 0 {
 				s.slopes = append(s.slopes, slope{int32(i), int32(j), d})
 				direct[i*n+j] = true
-				if i == j && i != model.StateTool && b.Level(d) == expr.LevelParam {
+				if i == j && i != model.StateTool && !slices.Contains(s.Observed, i) && b.Level(d) == expr.LevelParam {
 					s.decay[i] = d
 				}
 			}
@@ -263,46 +271,26 @@ func (s *System) findFollowers(b *expr.Builder) {
 }
 
 // findStarts tells which output starts which state. An output starts the state that it shows, and
-// where that is a sensor the state that the sensor shows. Where two could start one the first does, and
-// the first output starts all that no other says anything about.
-func (s *System) findStarts(b *expr.Builder) {
+// where that is a sensor the state that the sensor shows. Where two could start one the first of Order does, and
+// the leading output starts all that no other says anything about.
+func (s *System) findStarts() {
 	by := slices.Repeat([]int{-1}, s.NX)
 	claim := func(state, output int) {
 		if by[state] < 0 {
 			by[state] = output
 		}
 	}
-	for o, shown := range s.Out {
-		claim(shown, o)
+	for _, o := range s.Order {
+		claim(s.Out[o], o)
 	}
-	for o, shown := range s.Out {
-		if of := s.sensorOf(b, shown); of >= 0 {
-			claim(of, o)
-		}
+	for _, o := range s.Order {
+		claim(s.Observed[o], o)
 	}
 	s.Begins = make([][]int, len(s.Out))
 	for state := range by {
-		claim(state, 0)
+		claim(state, s.Leading)
 		s.Begins[by[state]] = append(s.Begins[by[state]], state)
 	}
-}
-
-// sensorOf is the state of the same kind that state i shows with a lag of its own, −1 if i is no sensor: a
-// sensor depends on what it shows and itself alone, by what the parameters set, and nothing depends on it.
-func (s *System) sensorOf(b *expr.Builder, i int) (of int) {
-	of = -1
-	for _, d := range s.slopes {
-		switch {
-		case int(d.by) == i && int(d.of) != i, int(d.of) == i && b.Level(d.r) != expr.LevelParam:
-			return -1
-		case int(d.of) != i || int(d.by) == i:
-		case of >= 0 || expr.MustUnit(s.Model.States[d.by].Unit).Dim != expr.MustUnit(s.Model.States[i].Unit).Dim:
-			return -1
-		default:
-			of = int(d.by)
-		}
-	}
-	return of
 }
 
 // deriveParams adds the derivatives of the rates by the parameters that are learned. The dead time
