@@ -226,8 +226,8 @@ func TestReplayRunsTheWholeLadder(t *testing.T) {
 	}
 	var snap Snapshot
 	a.Snapshot(&snap)
-	if math.Abs(snap.Estimate.X[model.StateTool]-snap.Value[0]) > 20 || len(snap.Forecast.Mean) == 0 || !snap.Running {
-		t.Fatalf("estimate %v of %v, forecast %v, running %v", snap.Estimate.X, snap.Value[0], snap.Forecast.Mean, snap.Running)
+	if math.Abs(snap.Estimate.X[model.StateTool]-snap.Value[0]) > 20 || len(snap.Forecast.Outputs) == 0 || !snap.Running {
+		t.Fatalf("estimate %v of %v, forecast %v, running %v", snap.Estimate.X, snap.Value[0], snap.Forecast.Outputs, snap.Running)
 	}
 	for m, least := range map[record.Measurement]int{
 		record.Samples: 1800, record.Estimates: 290 * 4, record.Forecasts: 290 * 5, record.Recommendations: 5, record.Attributions: 290 * 2,
@@ -236,12 +236,12 @@ func TestReplayRunsTheWholeLadder(t *testing.T) {
 			t.Errorf("%d %s, want at least %d", n, m, least)
 		}
 	}
-	sum := 0.0
-	for _, p := range snap.Why.Part {
+	sum, why := 0.0, snap.Why[0]
+	for _, p := range why.Part {
 		sum += p
 	}
-	if math.Abs(sum-snap.Why.Total) > 1e-6 || len(snap.Why.Part) < 5 {
-		t.Errorf("the parts of %+v add up to %g", snap.Why, sum)
+	if math.Abs(sum-why.Total) > 1e-6 || len(why.Part) < 5 {
+		t.Errorf("the parts of %+v add up to %g", why, sum)
 	}
 }
 

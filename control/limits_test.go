@@ -36,7 +36,7 @@ func TestNoAdviceIsBeyondALimit(t *testing.T) {
 		}
 		var a Recommendation
 		s := Situation{Estimate: &filter.Estimate{}, Forecast: &filter.Forecast{
-			Horizon: []float64{10, 60}, Mean: make([]float64, 2), Lower: make([]float64, 2), Upper: make([]float64, 2)}}
+			Horizon: []float64{10, 60}, Outputs: []filter.Expected{{Mean: make([]float64, 2), Lower: make([]float64, 2), Upper: make([]float64, 2)}}}}
 		for range 40 { // a situation lasts, and the next one is another
 			s.SetPoint, s.Temperature = 280+300*rng.Float64(), 250+350*rng.Float64()
 			if rng.IntN(3) == 0 && !math.IsNaN(a.SetPoint) && a.SetPoint > 0 {
@@ -44,9 +44,9 @@ func TestNoAdviceIsBeyondALimit(t *testing.T) {
 			}
 			s.SpindleSpeed = []float64{o.SpindleMin, o.SpindleMax, 380}[rng.IntN(3)]
 			near := s.Temperature + 200*(rng.Float64()-0.5)
-			for i := range s.Forecast.Mean {
-				s.Forecast.Mean[i] = near + 60*(rng.Float64()-0.5)
-				s.Forecast.Lower[i], s.Forecast.Upper[i] = s.Forecast.Mean[i]-60*rng.Float64(), s.Forecast.Mean[i]+60*rng.Float64()
+			for i := range s.expected().Mean {
+				s.expected().Mean[i] = near + 60*(rng.Float64()-0.5)
+				s.expected().Lower[i], s.expected().Upper[i] = s.expected().Mean[i]-60*rng.Float64(), s.expected().Mean[i]+60*rng.Float64()
 			}
 			s.Estimate.Blind = rng.IntN(8) == 0
 			for range 1 + rng.IntN(30) {
@@ -59,7 +59,7 @@ func TestNoAdviceIsBeyondALimit(t *testing.T) {
 				if a.SetPoint > highest || a.SetPoint < lowest {
 					t.Fatalf("seed %d, limits %+v: advice %v of %g °C (%s)", seed, o, a.Kind, a.SetPoint, a.Reason)
 				}
-				if top := max(s.Forecast.Upper[0], s.Forecast.Upper[1]); o.Ceiling > 0 && top > o.Ceiling && a.SetPoint > s.SetPoint {
+				if top := max(s.expected().Upper[0], s.expected().Upper[1]); o.Ceiling > 0 && top > o.Ceiling && a.SetPoint > s.SetPoint {
 					t.Fatalf("seed %d, limits %+v: advice %v from %g to %g °C while %g °C may come (%s)", seed, o, a.Kind, s.SetPoint, a.SetPoint, top, a.Reason)
 				}
 			}
@@ -88,7 +88,7 @@ func TestASetPointBeyondTheLimits(t *testing.T) {
 func TestNothingLowerIsAllowed(t *testing.T) {
 	s := at()
 	s.SetPoint = 350
-	s.Forecast.Upper[1] = 530
+	s.expected().Upper[1] = 530
 	a := advise(recommender(t), s, 30)
 	if a.Kind != Unreachable || !math.IsNaN(a.SetPoint) ||
 		a.Reason != "unreachable: within 60 s the temperature may reach 530 °C, above the ceiling of 520 °C, and the set-point of 350 °C is the lowest allowed" {

@@ -15,7 +15,7 @@ func at() Situation {
 	return Situation{
 		Dt: 1, SetPoint: 475, Temperature: 474, SpindleSpeed: 380,
 		Estimate: &filter.Estimate{},
-		Forecast: &filter.Forecast{Horizon: []float64{10, 60}, Mean: []float64{474, 475}, Lower: []float64{470, 467}, Upper: []float64{478, 483}},
+		Forecast: &filter.Forecast{Horizon: []float64{10, 60}, Outputs: []filter.Expected{{Mean: []float64{474, 475}, Lower: []float64{470, 467}, Upper: []float64{478, 483}}}},
 	}
 }
 
@@ -57,7 +57,7 @@ func TestNoAdvice(t *testing.T) {
 		"no value":      {func(s *Situation) { s.Temperature = math.NaN() }, "no advice, because the tool temperature is unknown"},
 		"off":           {func(s *Situation) { s.SetPoint = 0 }, "no advice, because the machine's controller has no set-point"},
 		"no set-point":  {func(s *Situation) { s.SetPoint = math.NaN() }, "no advice, because the machine's controller has no set-point"},
-		"no forecast":   {func(s *Situation) { s.Forecast.Mean[1] = math.NaN() }, "no advice, because there is no forecast"},
+		"no forecast":   {func(s *Situation) { s.expected().Mean[1] = math.NaN() }, "no advice, because there is no forecast"},
 		"zero forecast": {func(s *Situation) { s.Forecast = &filter.Forecast{} }, "no advice, because there is no model"},
 	} {
 		s := at()
@@ -87,7 +87,7 @@ func TestUnreachable(t *testing.T) {
 	r := recommender(t)
 	s := at()
 	s.SetPoint, s.Temperature, s.SpindleSpeed = 465, 407, 449.8
-	s.Forecast.Mean[0], s.Forecast.Mean[1] = 407.5, 408.4
+	s.expected().Mean[0], s.expected().Mean[1] = 407.5, 408.4
 	if a := advise(r, s, 10); a.Kind != Hold {
 		t.Errorf("after 10 s: %v", a.Kind)
 	}
@@ -100,7 +100,7 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("reason %q\nwant   %q", a.Reason, want)
 	}
 	cold := s
-	cold.Forecast = &filter.Forecast{Horizon: []float64{60}, Mean: []float64{200}, Lower: []float64{190}, Upper: []float64{210}}
+	cold.Forecast = &filter.Forecast{Horizon: []float64{60}, Outputs: []filter.Expected{{Mean: []float64{200}, Lower: []float64{190}, Upper: []float64{210}}}}
 	if a := advise(r, cold, 1); a.Kind != Unreachable || !math.IsNaN(a.SetPoint) {
 		t.Errorf("nothing from 350 °C up can be reached: %+v", a)
 	}
@@ -116,7 +116,7 @@ func TestUnreachable(t *testing.T) {
 func TestUnreachableAtTheLowerLimit(t *testing.T) {
 	s := at()
 	s.Temperature, s.SpindleSpeed = 490, 301
-	s.Forecast.Mean[0], s.Forecast.Mean[1] = 490, 488
+	s.expected().Mean[0], s.expected().Mean[1] = 490, 488
 	a := advise(recommender(t), s, 12)
 	if a.Kind != Unreachable || !strings.Contains(a.Reason, "lower limit of 300 rpm") || !strings.Contains(a.Reason, "15 K above") {
 		t.Errorf("advice %+v", a)
@@ -126,7 +126,7 @@ func TestUnreachableAtTheLowerLimit(t *testing.T) {
 func TestWarmUpIsNotUnreachable(t *testing.T) {
 	s := at()
 	s.Temperature, s.SpindleSpeed = 300, 450
-	s.Forecast.Mean[0], s.Forecast.Mean[1] = 380, 470
+	s.expected().Mean[0], s.expected().Mean[1] = 380, 470
 	if a := advise(recommender(t), s, 60); a.Kind != Hold {
 		t.Errorf("a warm-up that will arrive is %v: %s", a.Kind, a.Reason)
 	}
@@ -135,7 +135,7 @@ func TestWarmUpIsNotUnreachable(t *testing.T) {
 func TestCeiling(t *testing.T) {
 	r := recommender(t)
 	s := at()
-	s.Forecast.Upper[0] = 524.4
+	s.expected().Upper[0] = 524.4
 	if a := advise(r, s, 1); a.Kind != Hold {
 		t.Errorf("one second over the ceiling: %v", a.Kind)
 	}
@@ -143,7 +143,7 @@ func TestCeiling(t *testing.T) {
 	if a.Kind != Change || a.SetPoint != 470 {
 		t.Errorf("two seconds over the ceiling: %+v, want 475 − 4.4 down to 470", a)
 	}
-	s.Forecast.Upper[0] = 518.5 // just below: the advice stays
+	s.expected().Upper[0] = 518.5 // just below: the advice stays
 	if a := advise(r, s, 30); a.Kind != Change || a.SetPoint != 470 {
 		t.Errorf("flaps: %+v", a)
 	}
@@ -156,7 +156,7 @@ func TestCeiling(t *testing.T) {
 func TestAdviceStaysInLimits(t *testing.T) {
 	s := at()
 	s.SetPoint = 360
-	s.Forecast.Upper[0] = 620
+	s.expected().Upper[0] = 620
 	if a := advise(recommender(t), s, 5); a.Kind != Change || a.SetPoint != 350 {
 		t.Errorf("advice %+v, must not go below 350 °C", a)
 	}

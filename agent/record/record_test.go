@@ -70,8 +70,8 @@ func TestRowsAsWritten(t *testing.T) {
 	check(line, at, `estimates,machine=m,measurement=tool\ temperature innovation=-3,innovation_sd=2,ratio=0.25,rejected=true 8`)
 	line, at = Append([]byte("x\n"), "", &Event{8, "tc", "gap", 0, "a \"b\"\\\nc\xff"})
 	check(line, at, `events,kind=gap,source=tc text="a \"b\"\\ c`+"\ufffd"+`" 8`)
-	line, at = Append([]byte("x\n"), "m", &Attribution{8, "innovation", "", 3, Parts{[]string{"heat", "to build", "none"}, []float64{1, 2, nan}}})
-	check(line, at, `attributions,machine=m,of=innovation total=3,heat=1,to\ build=2 8`)
+	line, at = Append([]byte("x\n"), "m", &Attribution{8, "innovation", "", "plate", 3, Parts{[]string{"heat", "to build", "none"}, []float64{1, 2, nan}}})
+	check(line, at, `attributions,machine=m,of=innovation,output=plate total=3,heat=1,to\ build=2 8`)
 }
 
 // Lines that earlier versions wrote are read: they had the tags in another order.
@@ -90,7 +90,7 @@ health,machine=m,source=tc connected=true,connects=1i,bytes=2i,messages=3i,sampl
 	same(t, old, Event{8, "journal", "gap", 3, "gone"})
 	same(t, old, Recommendation{8, "hold", 470, 469.5, 18, "holds"})
 	same(t, strings.Replace(old, "asked=470,", "", 1), Command{Time: 8, Target: "set_point", Verdict: "reached", Asked: nan, Given: 470, ReadBack: nan, Who: "ann"})
-	same(t, old, Attribution{8, "forecast", "30s", 3, Parts{[]string{"heat", "to build"}, []float64{1, 2}}})
+	same(t, old, Attribution{8, "forecast", "30s", "", 3, Parts{[]string{"heat", "to build"}, []float64{1, 2}}})
 	same(t, old, SourceHealth{8, "tc", true, 1, 2, 3, 4, 5, 6, 7, 8, 0.5})
 	same[Sample](t, old)
 	same[UploadHealth](t, old)
@@ -180,7 +180,7 @@ func TestNoAllocations(t *testing.T) {
 		"a sample":       func() { e.Append(b, &s) },
 		"an estimate":    func() { Append(b, "m", &Estimate{1, "tool", 2, 3}) },
 		"an anomaly":     func() { Append(b, "m", &Anomaly{1, "x", "y", "", true, 2, 3, 4, "text"}) },
-		"an attribution": func() { Append(b, "m", &Attribution{1, "forecast", "30s", 3, Parts{names, values}}) },
+		"an attribution": func() { Append(b, "m", &Attribution{1, "forecast", "30s", "plate", 3, Parts{names, values}}) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
@@ -213,7 +213,7 @@ func FuzzAppend(f *testing.F) {
 		if len(rows) != 1 || len(bad) != 0 {
 			t.Errorf("%q does not read back: %v", again, bad)
 		}
-		parts := Attribution{stamp, tag, "", 1, Parts{[]string{name}, []float64{v}}}
+		parts := Attribution{stamp, tag, "", tag, 1, Parts{[]string{name}, []float64{v}}}
 		if line, _ = Append(nil, "", &parts); bytes.Count(line, []byte("\n")) != 1 {
 			t.Fatalf("%q is no line", line)
 		}

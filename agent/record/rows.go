@@ -78,9 +78,9 @@ type Forecast struct {
 // Attribution splits a forecast or an innovation over the terms of the equation.
 type Attribution struct {
 	Time    int64   `stamp:"the tick"`
-	Output  string  `tag:"output" doc:"name of the model's output"`
 	Of      string  `tag:"of" doc:"forecast: the change to come; innovation: what the last measurement changed in the rate of change"`
 	Horizon string  `tag:"horizon,optional" doc:"of a forecast, how far ahead: 30s"`
+	Output  string  `tag:"output,optional" doc:"name of the model's output"`
 	Total   float64 `field:"total" unit:"the output's; of an innovation, that per s" doc:"sum of the parts"`
 	Parts   Parts   `field:"<term>" unit:"as total" doc:"part of the term of that name, e.g. heat, to build, thermocouple lag"`
 }

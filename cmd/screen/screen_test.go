@@ -47,7 +47,7 @@ func TestTheScreenFits(t *testing.T) {
 		}
 		n := registry.Len()
 		s.snap.Tick, s.snap.Value, s.snap.Status = 1, make([]float64, n), make([]sensors.Status, n)
-		s.snap.Forecast = filter.Forecast{Horizon: []float64{1, 60}, Mean: []float64{475, math.NaN()}, Lower: []float64{400, -800}, Upper: []float64{500, 9000}}
+		s.snap.Forecast = filter.Forecast{Horizon: []float64{1, 60}, Outputs: []filter.Expected{{Mean: []float64{475, math.NaN()}, Lower: []float64{400, -800}, Upper: []float64{500, 9000}}}}
 		s.snap.Advice.Reason = "unreachable: the spindle is at its upper limit of 450 rpm and the temperature 18 K below the set-point of 475 °C; it will be at 460 °C in 60 s"
 		for range 12 {
 			s.snap.Anomalies = append(s.snap.Anomalies, anomaly.Anomaly{Code: anomaly.Innovation, About: anomaly.Subject{Source: anomaly.None}, Since: 1e4})

@@ -197,7 +197,7 @@ func table(t *testing.T, text string) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) == 0 || strings.Join(rows[0], ",") != "log,t_index,horizon,forecast,lower,upper" {
+	if len(rows) == 0 || strings.Join(rows[0], ",") != "log,t_index,time_s,horizon,output,forecast,lower,upper,measured" {
 		t.Fatalf("header %v", rows[:min(1, len(rows))])
 	}
 	return rows[1:]
@@ -219,8 +219,11 @@ func TestForecastTable(t *testing.T) {
 		if err != nil || r[0] != watched {
 			t.Fatalf("row %v", r)
 		}
-		origins[r[2]] = append(origins[r[2]], at)
-		forecast, lower, upper := number(t, r[3]), number(t, r[4]), number(t, r[5])
+		if math.Abs(number(t, r[2])-float64(log.Time[at]-log.Time[0])/1e9) > 1e-6 || r[4] != "tool temperature" {
+			t.Fatalf("row %v", r)
+		}
+		origins[r[3]] = append(origins[r[3]], at)
+		forecast, lower, upper := number(t, r[5]), number(t, r[6]), number(t, r[7])
 		if !(lower < forecast && forecast < upper) || forecast < 0 || forecast > 700 {
 			t.Errorf("row %v: no forecast within its interval", r)
 		}
@@ -258,20 +261,20 @@ func TestForecastTable(t *testing.T) {
 		_, b, _ := command(t, dir, slices.Concat(base, extra, []string{changed})...)
 		before, after := map[[2]string]string{}, 0
 		for _, r := range table(t, a) {
-			before[[2]string{r[1], r[2]}] = r[3]
+			before[[2]string{r[1], r[3]}] = r[5]
 		}
 		open := []int{}
 		for _, r := range table(t, b) {
 			at, _ := strconv.Atoi(r[1])
-			same := before[[2]string{r[1], r[2]}] == r[3]
+			same := before[[2]string{r[1], r[3]}] == r[5]
 			switch {
-			case r[2] == "0":
+			case r[3] == "0":
 				open = append(open, at)
 				if !same {
-					t.Errorf("%v: the open loop uses temperatures: row %v, before %v", extra, r, before[[2]string{r[1], r[2]}])
+					t.Errorf("%v: the open loop uses temperatures: row %v, before %v", extra, r, before[[2]string{r[1], r[3]}])
 				}
 			case at < cut && !same:
-				t.Fatalf("%v: a forecast uses temperatures after its origin: %v, before %v", extra, r, before[[2]string{r[1], r[2]}])
+				t.Fatalf("%v: a forecast uses temperatures after its origin: %v, before %v", extra, r, before[[2]string{r[1], r[3]}])
 			case at >= cut && !same:
 				after++
 			}

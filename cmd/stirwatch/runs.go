@@ -21,7 +21,7 @@ type recorded struct {
 	runs.Run
 	line  []int
 	zero  float64 // what the log itself says when Time is 0, s: 0 where it says the day
-	blind []bool // rows whose readings are not used, since an input is unknown; nil: none
+	blind []bool  // rows whose readings are not used, since an input is unknown; nil: none
 }
 
 // row is the 0-based data row of the file at index i.

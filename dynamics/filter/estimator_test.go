@@ -226,7 +226,7 @@ func TestOddStepsAreHarmless(t *testing.T) {
 		e.Step(&est, 1, steady, []float64{400})
 	}
 	e.Ahead(&fc, staying(steady))
-	if est.Blind || !num.Finite(est.X...) || !num.Finite(fc.Mean...) || !num.Finite(fc.SD...) || est.Rejected[0] {
+	if est.Blind || !num.Finite(est.X...) || !num.Finite(fc.Outputs[0].Mean...) || !num.Finite(fc.Outputs[0].SD...) || est.Rejected[0] {
 		t.Errorf("does not recover: %+v %+v", est, fc)
 	}
 }
@@ -236,7 +236,7 @@ func TestForecast(t *testing.T) {
 	var est Estimate
 	fc := Forecast{Horizon: horizons}
 	e.Ahead(&fc, staying(steady))
-	if !math.IsNaN(fc.Mean[0]) {
+	if !math.IsNaN(fc.Outputs[0].Mean[0]) {
 		t.Error("a forecast before the first measurement")
 	}
 	level := rest(6000)
@@ -245,32 +245,32 @@ func TestForecast(t *testing.T) {
 	}
 	e.Ahead(&fc, staying(steady))
 	for i := range horizons {
-		if math.Abs(fc.Mean[i]-level) > 0.2 {
-			t.Errorf("at rest: %.2f in %g s, want %.2f", fc.Mean[i], horizons[i], level)
+		if math.Abs(fc.Outputs[0].Mean[i]-level) > 0.2 {
+			t.Errorf("at rest: %.2f in %g s, want %.2f", fc.Outputs[0].Mean[i], horizons[i], level)
 		}
-		if i > 0 && fc.SD[i] <= fc.SD[i-1] {
-			t.Errorf("uncertainty falls: %v", fc.SD)
+		if i > 0 && fc.Outputs[0].SD[i] <= fc.Outputs[0].SD[i-1] {
+			t.Errorf("uncertainty falls: %v", fc.Outputs[0].SD)
 		}
 	}
-	want := slices.Clone(fc.Mean)
+	want := slices.Clone(fc.Outputs[0].Mean)
 	e.Ahead(&fc, Scenario{Way: Held})
-	if !slices.Equal(fc.Mean, want) {
+	if !slices.Equal(fc.Outputs[0].Mean, want) {
 		t.Error("nil inputs are not the last ones")
 	}
 	e.Ahead(&fc, staying([]float64{0, 0, 0, 0}))
-	if fc.Mean[0] < level-1 || fc.Mean[4] > level-200 {
-		t.Errorf("power off: %v", fc.Mean)
+	if fc.Outputs[0].Mean[0] < level-1 || fc.Outputs[0].Mean[4] > level-200 {
+		t.Errorf("power off: %v", fc.Outputs[0].Mean)
 	}
-	narrow := fc.SD[2]
+	narrow := fc.Outputs[0].SD[2]
 	one := model.SideScale{Lower: 4, Upper: 4}
-	e.m.Intervals = []model.Interval95{
+	e.intervals[0] = []model.Interval95{
 		{Horizon: 1, Known: one, Held: one, Plan: one},
 		{Horizon: 10, Known: one, Held: model.SideScale{Lower: 4, Upper: 2}, Plan: one},
 		{Horizon: 60, Known: one, Held: model.SideScale{Lower: 5, Upper: 2}, Plan: one},
 	}
 	e.Ahead(&fc, staying([]float64{0, 0, 0, 0}))
-	if half := num.Sigma95 * narrow; math.Abs(fc.SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Mean[2]-fc.Lower[2]-4*half) > 1e-9 || math.Abs(fc.Upper[2]-fc.Mean[2]-2*half) > 1e-9 {
-		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.SD[2])
+	if half := num.Sigma95 * narrow; math.Abs(fc.Outputs[0].SD[2]-3*narrow) > 1e-9 || math.Abs(fc.Outputs[0].Mean[2]-fc.Outputs[0].Lower[2]-4*half) > 1e-9 || math.Abs(fc.Outputs[0].Upper[2]-fc.Outputs[0].Mean[2]-2*half) > 1e-9 {
+		t.Errorf("spread of 4 and 2 turns %g into %g", narrow, fc.Outputs[0].SD[2])
 	}
 }
 
@@ -325,30 +325,31 @@ func TestAttribution(t *testing.T) {
 	for i := range 60 {
 		e.Step(&est, 1, steady, []float64{level + float64(i%3)})
 	}
-	var a Attribution
+	var all []Attribution
 	fc := Forecast{Horizon: []float64{30}}
 	off := []float64{0, 0, 0, 0}
 	e.Ahead(&fc, staying(off))
-	e.Attribute(&a, 30, staying(off))
+	all = e.Attribute(all, 30, staying(off))
+	a := &all[0]
 	sum := 0.0
 	parts := map[string]float64{}
 	for i, p := range a.Part {
 		sum += p
 		parts[a.Term[i]] = p
 	}
-	if math.Abs(sum-a.Total) > 1e-9 || math.Abs(est.X[sampleReading]+a.Total-fc.Mean[0]) > 1e-9 || !(a.Total < -100) {
-		t.Errorf("%v: sum %g, total %g, forecast %g from %g", a, sum, a.Total, fc.Mean[0], est.X[sampleReading])
+	if math.Abs(sum-a.Total) > 1e-9 || math.Abs(est.X[sampleReading]+a.Total-fc.Outputs[0].Mean[0]) > 1e-9 || !(a.Total < -100) {
+		t.Errorf("%v: sum %g, total %g, forecast %g from %g", a, sum, a.Total, fc.Outputs[0].Mean[0], est.X[sampleReading])
 	}
 	if parts["loss"] >= 0 || parts["heat"] < 0 {
 		t.Errorf("parts %v", parts)
 	}
 	e.Ahead(&fc, Scenario{Way: Held})
-	e.Attribute(&a, 30, Scenario{Way: Held})
-	if math.Abs(est.X[sampleReading]+a.Total-fc.Mean[0]) > 1e-9 {
-		t.Errorf("total %g, forecast %g from %g", a.Total, fc.Mean[0], est.X[sampleReading])
+	all = e.Attribute(all, 30, Scenario{Way: Held})
+	if math.Abs(est.X[sampleReading]+a.Total-fc.Outputs[0].Mean[0]) > 1e-9 {
+		t.Errorf("total %g, forecast %g from %g", a.Total, fc.Outputs[0].Mean[0], est.X[sampleReading])
 	}
 	e.Step(&est, 1, steady, []float64{level + 5})
-	e.AttributeInnovation(&a)
+	all = e.AttributeInnovation(all)
 	sum = 0
 	for _, p := range a.Part {
 		sum += p
@@ -356,7 +357,7 @@ func TestAttribution(t *testing.T) {
 	if math.Abs(sum-a.Total) > 1e-9 || a.Total == 0 {
 		t.Errorf("innovation: %v, sum %g", a, sum)
 	}
-	if n := testing.AllocsPerRun(100, func() { e.Attribute(&a, 60, Scenario{Way: Held}); e.AttributeInnovation(&a) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { all = e.AttributeInnovation(e.Attribute(all, 60, Scenario{Way: Held})) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -375,7 +376,7 @@ func TestSmoothedNIS(t *testing.T) {
 	}
 	width := func() float64 {
 		e.Ahead(&fc, Scenario{Way: Held})
-		return fc.Upper[0] - fc.Lower[0]
+		return fc.Outputs[0].Upper[0] - fc.Outputs[0].Lower[0]
 	}
 	step := func(z float64) { e.Step(&est, 1, u, []float64{z}) }
 	follow := func(n int) { // as the model expects
@@ -385,8 +386,8 @@ func TestSmoothedNIS(t *testing.T) {
 		}
 	}
 	step(300)
-	if e.nis != 1 {
-		t.Errorf("NIS %g at the first reading, want 1", e.nis)
+	if e.nis[0] != 1 {
+		t.Errorf("NIS %g at the first reading, want 1", e.nis[0])
 	}
 	follow(60)
 	calm := width()
@@ -404,7 +405,7 @@ func TestSmoothedNIS(t *testing.T) {
 		step(math.NaN())
 	}
 	step(250)
-	if e.nis != 1 {
-		t.Errorf("NIS %g at a new start, want 1", e.nis)
+	if e.nis[0] != 1 {
+		t.Errorf("NIS %g at a new start, want 1", e.nis[0])
 	}
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"stirwatch/dynamics/model"
@@ -139,4 +140,91 @@ func TestTwoOutputsOfOneState(t *testing.T) {
 	if math.Abs(est.X[sampleDisturbance]-disturbance) > 0.1*math.Abs(disturbance)+0.01 {
 		t.Errorf("the first is back: the disturbance goes from %g to %g", disturbance, est.X[sampleDisturbance])
 	}
+}
+
+// The order in which a document lists its outputs changes no number of any: not a bit of it.
+func TestOrderOfOutputsChangesNothing(t *testing.T) {
+	m, turned := several(), several()
+	m.Leading, turned.Leading = m.Outputs[0].Name, m.Outputs[0].Name
+	place := []int{2, 0, 1} // of each output in turned
+	for o, out := range m.Outputs {
+		turned.Outputs[place[o]] = out
+	}
+	rng := rand.New(rand.NewPCG(7, 1))
+	a, b := New(m), New(turned)
+	var x, y Estimate
+	fx, fy := Forecast{Horizon: horizons}, Forecast{Horizon: horizons}
+	var wx, wy []Attribution
+	z, other := make([]float64, 3), make([]float64, 3)
+	for i := range 300 {
+		for o := range z {
+			z[o] = severalTruth[o] + 3*rng.NormFloat64()
+			if rng.IntN(4) == 0 {
+				z[o] = math.NaN()
+			}
+			if rng.IntN(40) == 0 {
+				z[o] += 300 // rejected by its gate
+			}
+			other[place[o]] = z[o]
+		}
+		a.Step(&x, 1, steady, z)
+		b.Step(&y, 1, steady, other)
+		if !same(x.X, y.X) || !same(x.SD, y.SD) || x.Blind != y.Blind {
+			t.Fatalf("step %d:\n%+v\n%+v", i, x, y)
+		}
+		a.Ahead(&fx, staying(steady))
+		b.Ahead(&fy, staying(steady))
+		wx, wy = a.Attribute(wx, 30, staying(steady)), b.Attribute(wy, 30, staying(steady))
+		for o := range z {
+			p, q := &fx.Outputs[o], &fy.Outputs[place[o]]
+			if !same(p.Mean, q.Mean) || !same(p.Lower, q.Lower) || !same(p.Upper, q.Upper) || !same([]float64{p.NIS}, []float64{q.NIS}) {
+				t.Fatalf("step %d, %s:\n%+v\n%+v", i, m.Outputs[o].Name, p, q)
+			}
+			if !same(wx[o].Part, wy[place[o]].Part) || !same([]float64{wx[o].Total}, []float64{wy[place[o]].Total}) {
+				t.Fatalf("step %d, %s:\n%+v\n%+v", i, m.Outputs[o].Name, wx[o], wy[place[o]])
+			}
+		}
+	}
+	if math.IsNaN(fx.Outputs[1].Mean[4]) || !(fx.Outputs[1].Upper[4] > fx.Outputs[1].Lower[4]) {
+		t.Errorf("no forecast of the build: %+v", fx.Outputs[1])
+	}
+}
+
+// Every output is split over the terms of the state that it is about, and the parts are the whole.
+func TestEveryOutputIsAttributed(t *testing.T) {
+	e := New(several())
+	var est Estimate
+	for range 200 {
+		e.Step(&est, 1, steady, severalTruth)
+	}
+	fc := Forecast{Horizon: []float64{30}}
+	e.Ahead(&fc, staying(steady))
+	all := e.Attribute(nil, 30, staying(steady))
+	for o, want := range [][]string{nil, {"from tool", lagPart}, {"healing"}} {
+		a, sum := &all[o], 0.0
+		for _, p := range a.Part {
+			sum += p
+		}
+		if want != nil && !slices.Equal(a.Term, want) {
+			t.Errorf("%v, want %v", a.Term, want)
+		}
+		if shown := e.Reading(o) + a.Total; math.Abs(shown-fc.Outputs[o].Mean[0]) > 1e-9 || math.Abs(sum-a.Total) > 1e-9 || a.Total == 0 {
+			t.Errorf("output %d: %+v adds up to %g, the forecast is %g", o, a, sum, fc.Outputs[o].Mean[0])
+		}
+	}
+	e.Step(&est, 1, steady, []float64{severalTruth[0], severalTruth[1] + 2, severalTruth[2]})
+	for o, a := range e.AttributeInnovation(all) {
+		sum := 0.0
+		for _, p := range a.Part {
+			sum += p
+		}
+		if math.IsNaN(a.Total) || math.Abs(sum-a.Total) > 1e-9 {
+			t.Errorf("output %d: %+v adds up to %g", o, a, sum)
+		}
+	}
+}
+
+// same tells that two slices hold the same bits.
+func same(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) })
 }

@@ -14,7 +14,7 @@ import (
 func TestSaveAndLoad(t *testing.T) {
 	m := sample()
 	m.Provenance = Provenance{Learned: "2025-07-08T12:00:00Z", Runs: []RunSource{{Name: "a", SHA256: "00ff", Rows: 10, Began: "2025-07-08T10:43:10Z", Lasted: 9, Start: map[string]float64{"T": 1.5}}}}
-	m.Intervals = []Interval95{{1, SideScale{Lower: 1, Upper: 1}, SideScale{Lower: 2, Upper: 1}, SideScale{Lower: 1, Upper: 1}}}
+	m.Intervals = []Interval95{{m.Outputs[0].Name, 1, SideScale{Lower: 1, Upper: 1}, SideScale{Lower: 2, Upper: 1}, SideScale{Lower: 1, Upper: 1}}}
 	m.Skill = []Skill{{Run: "a", Way: "known", Windows: AllRows, Horizon: 1, Count: 3, RMSE: 1, Persistence: 2, Coverage: 0.9}}
 	m.NotJudged = []NotJudged{{Run: "b", Why: "too little data"}}
 	dir := t.TempDir()
@@ -88,7 +88,7 @@ func TestReadRefuses(t *testing.T) {
 		"noise":       {func(m *Model) { m.States[0].Noise = -1 }, "noise -1"},
 		"intervals": {func(m *Model) {
 			one := SideScale{Lower: 1, Upper: 1}
-			m.Intervals = []Interval95{{5, one, one, one}, {1, one, one, one}}
+			m.Intervals = []Interval95{{"", 5, one, one, one}, {"", 1, one, one, one}}
 		}, "horizons must rise"},
 	} {
 		m := sample()

@@ -125,7 +125,11 @@ func (r *Report) try(run *Run) (*runReport, error) {
 		return nil, err
 	}
 	var squares, n float64
+	lead := m.LeadingIndex()
 	if err := score.OpenLoop(m, &t.Run.Run, run.From, run.To, func(row score.Row) {
+		if row.Output != lead {
+			return
+		}
 		t.open = append(t.open, row)
 		if z := row.Measured; z > r.above() && finite(row.Forecast) {
 			squares += (row.Forecast - z) * (row.Forecast - z)
@@ -149,6 +153,9 @@ func (r *Report) try(run *Run) (*runReport, error) {
 		t.skill = append(t.skill, s...)
 		t.fans[way] = map[int][]score.Row{}
 		err = score.ForecastRun(m, &t.Run.Run, way, fanHorizons, run.From, run.To, func(row score.Row) {
+			if row.Output != lead {
+				return
+			}
 			if slices.Contains(t.wide, row.Origin) || slices.Contains(t.close, row.Origin) {
 				t.fans[way][row.Origin] = append(t.fans[way][row.Origin], row)
 			}

@@ -61,7 +61,7 @@ func TestActiveRowsOfACoarseSensor(t *testing.T) {
 	if from, to, err := runs.ActiveRows(m, r); from != 0 || to < 100 || to > 160 || err != nil {
 		t.Errorf("stuck from row 100 to 299: rows %d:%d, %v", from, to, err)
 	}
-	if why := runs.LeftOut(r, r.U[1], 0, 150); why != "250 are cut off by that, or the reading stands still in them" {
+	if why := runs.LeftOut(r, r.U[1], 0, 0, 150); why != "250 are cut off by that, or the reading stands still in them" {
 		t.Errorf("%q", why)
 	}
 }

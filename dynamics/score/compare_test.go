@@ -21,10 +21,11 @@ func worn(by float64) *model.Model {
 
 func TestCompareAgreesWithScore(t *testing.T) {
 	a, b, r := sample(), worn(0.4), wandering(3)
-	c, err := Compare(a, b, []Span{{r, 10, 880}}, filter.Known, Horizons, CompareOptions{Resamples: 200})
+	all, err := Compare(a, b, []Span{{r, 10, 880}}, filter.Known, Horizons, CompareOptions{Resamples: 200})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := all[0]
 	sa, err := Score(a, r, filter.Known, Horizons, 10, 880)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestCompareTellsTheBetterModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c
+		return c[0]
 	}
 	good, bad := do(sample(), worn(0.4)), do(worn(0.4), sample())
 	for k, l := range good.Lines[:2] {
@@ -77,10 +78,11 @@ func TestCompareTellsTheBetterModel(t *testing.T) {
 
 // What rests on fewer than five blocks is no verdict, and a horizon that no run reaches spoils none.
 func TestCompareKnowsItsLimits(t *testing.T) {
-	c, err := Compare(sample(), worn(0.4), []Span{{wandering(3), 0, 400}}, filter.Known, []float64{10, 500}, CompareOptions{Block: 120})
+	all, err := Compare(sample(), worn(0.4), []Span{{wandering(3), 0, 400}}, filter.Known, []float64{10, 500}, CompareOptions{Block: 120})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := all[0]
 	if l := c.Lines[0]; l.Difference.Verdict != Unclear || !math.IsNaN(l.Difference.Low) || l.Blocks >= fewestBlocks {
 		t.Errorf("%+v", l)
 	}

@@ -143,7 +143,7 @@ func NewForecastWriter(w io.Writer) *ForecastWriter {
 
 // Write adds one forecast of an output of the run named log, whose origin is at a time in s.
 func (f *ForecastWriter) Write(log, output string, time float64, r Row) {
-	f.row = append(f.row[:0], log, strconv.Itoa(r.Origin), plain(time, -1), plain(r.Horizon, -1), output,
+	f.row = append(f.row[:0], log, strconv.Itoa(r.Origin), plain(math.Round(time*1e9)/1e9, -1), plain(r.Horizon, -1), output,
 		plain(r.Forecast, 3), plain(r.Lower, 3), plain(r.Upper, 3), "")
 	if num.Finite(r.Measured) {
 		f.row[len(f.row)-1] = plain(r.Measured, 3)

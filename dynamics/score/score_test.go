@@ -181,12 +181,13 @@ func TestOpenLoop(t *testing.T) {
 func TestForecastCSV(t *testing.T) {
 	var b strings.Builder
 	w := NewForecastWriter(&b)
-	w.Write("20250708104310", Row{Origin: 7, Target: 17, Horizon: 10, Forecast: 475.12345, Lower: 473.16345, Upper: 477.08345})
-	w.Write("a,b", Row{Origin: 8, Target: 8, Forecast: 1, Lower: 1, Upper: 1})
+	w.Write("20250708104310", "tool temperature", 7.25, Row{Origin: 7, Target: 17, Horizon: 10, Measured: 474, Forecast: 475.12345, Lower: 473.16345, Upper: 477.08345})
+	w.Write("a,b", "plate", 0.1+0.2, Row{Output: 1, Origin: 8, Target: 8, Measured: math.NaN(), Forecast: 1, Lower: 1, Upper: 1})
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	want := ForecastHeader + "\n20250708104310,7,10,475.123,473.163,477.083\n\"a,b\",8,0,1.000,1.000,1.000\n"
+	want := "log,t_index,time_s,horizon,output,forecast,lower,upper,measured\n" +
+		"20250708104310,7,7.25,10,tool temperature,475.123,473.163,477.083,474.000\n\"a,b\",8,0.3,0,plate,1.000,1.000,1.000,\n"
 	if b.String() != want {
 		t.Errorf("got %q\nwant %q", b.String(), want)
 	}

@@ -11,7 +11,7 @@ import (
 
 // A comparison says what it proves, and no verdict where it proves nothing.
 func TestComparisonInWords(t *testing.T) {
-	c := &Comparison{Way: filter.Known, Block: 120, Lines: []Compared{
+	c := &Comparison{Output: "tool temperature", Unit: "°C", Way: filter.Known, Block: 120, Lines: []Compared{
 		{Windows: model.AllRows, Horizon: 10, Count: 900, Blocks: 7.5, Candidate: 4, InUse: 5, Difference: Interval{-1, -1.5, -0.5, Better}},
 		{Windows: model.AllRows, Horizon: 60, Count: 850, Blocks: 7.5, Candidate: 9, InUse: 9.1, Difference: Interval{-0.1, -1, 1, Unclear}},
 		{Windows: model.OnePhase, Horizon: 60},
@@ -25,7 +25,7 @@ func TestComparisonInWords(t *testing.T) {
 	if strings.Contains(unfair, "better") || strings.Contains(unfair, "(") && strings.Contains(unfair, "to -0.50") {
 		t.Errorf("a verdict where a model was learned from the run:\n%s", unfair)
 	}
-	for _, part := range []string{"On a, b, inputs known", "new.json is better at 10 s; whether new.json is better cannot be told at 60 s", "-10 % from that of old.json (95 % interval -20 % to -5 %): the new model is better."} {
+	for _, part := range []string{"On a, b, inputs known, all rows of the tool temperature, new.json is better at 10 s; whether new.json is better cannot be told at 60 s", "-10 % from that of old.json (95 % interval -20 % to -5 %): the new model is better."} {
 		if s := c.Summary("new.json", "old.json", []string{"a", "b"}); !strings.Contains(s, part) || strings.Contains(s, "One build") {
 			t.Errorf("no %q in\n%s", part, s)
 		}
