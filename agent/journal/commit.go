@@ -167,7 +167,7 @@ func (j *Journal) commit(start time.Duration, last bool) {
 	j.fill, j.out = j.out, j.fill
 	j.room.Broadcast()
 	j.mu.Unlock()
-	if p.lines == 0 || j.keep(p, last) {
+	if p.lines == 0 && len(p.memory) == 0 || j.keep(p, last) {
 		j.pace.committed(start, j.now(), p)
 		j.acks.add(p.acks...)
 	}
@@ -182,12 +182,12 @@ func (j *Journal) keep(p *pending, last bool) bool {
 		err := j.fit()
 		if err == nil {
 			sent, dirty := j.cursor()
-			if err = j.st.append(&b, j.opts.Clock(), sent, dirty); err == nil {
+			if err = j.st.append(&b, p.memory, j.opts.Clock(), sent, dirty); err == nil {
 				if !j.st.gone() {
 					j.kept(&b, sent, dirty)
 					return true
 				}
-				j.st.next-- // it went into a file that was deleted, and goes into the next
+				j.st.next = b.ID // it went into a file that was deleted, and goes into the next
 				continue
 			}
 		}
@@ -206,6 +206,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 			j.mu.Lock()
 			j.gap.add(p.first, p.last, p.lines)
 			j.lost.Add(uint64(p.lines))
+			j.remind(p.memory)
 			if !last {
 				j.acks.add(p.acks...)
 				j.suspend(err.Error())
@@ -246,12 +247,16 @@ func (j *Journal) kept(b *Batch, sent int64, dirty bool) {
 	j.storedBytes += int64(len(b.Deflate))
 	j.mu.Lock()
 	j.lastErr = ""
-	j.unsent.batches++
-	j.unsent.lines += b.Lines
-	j.unsent.bytes += int64(len(b.Deflate))
 	if dirty && j.sent == sent {
 		j.sentDirty = false
 	}
+	if b.Lines == 0 {
+		j.mu.Unlock()
+		return
+	}
+	j.unsent.batches++
+	j.unsent.lines += b.Lines
+	j.unsent.bytes += int64(len(b.Deflate))
 	full := j.watch > 0 && j.unsent.lines >= j.watch
 	j.mu.Unlock()
 	if full {
@@ -304,7 +309,9 @@ func (j *Journal) suspend(why string) {
 	j.gap.add(p.first, p.last, p.lines)
 	j.lost.Add(uint64(p.lines))
 	j.acks.add(p.acks...)
+	memory := p.memory
 	p.reset()
+	p.memory = memory
 	j.room.Broadcast()
 	j.log.Error("recording has stopped; monitoring goes on", "path", j.path, "err", why)
 	signal(j.kick)

@@ -78,7 +78,8 @@ type Journal struct {
 	closed    bool
 	writer    *sql.DB // of st, for the few rows that people cause; nil: not open
 	marks     []runMark
-	broken    string // why the file can be used no longer
+	memory    map[memoryKey][]byte // all that this process has made it remember
+	broken    string               // why the file can be used no longer
 	unsent    backlogCount
 	sent      int64 // last acknowledged batch
 	sentAt    time.Duration
@@ -120,11 +121,12 @@ type pending struct {
 	lines       int
 	first, last int64 // stamps of its lines
 	acks        []sensors.Acker
-	began       time.Duration // when its first line or ack came
-	latest      time.Duration // when the newest came
+	memory      map[memoryKey][]byte // to be remembered; nil: to be forgotten
+	began       time.Duration        // when its first line or ack came
+	latest      time.Duration        // when the newest came
 }
 
-func (p *pending) empty() bool { return p.lines == 0 && len(p.acks) == 0 }
+func (p *pending) empty() bool { return p.lines == 0 && len(p.acks) == 0 && len(p.memory) == 0 }
 
 func (p *pending) note(stamp int64) {
 	if p.lines == 0 {

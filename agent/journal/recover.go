@@ -97,6 +97,7 @@ func (j *Journal) attach() error {
 	j.writer = st.db
 	j.sent, j.sentDirty, j.unsent, j.broken = st.sent, false, st.unsent, ""
 	j.Reader.db.Store(db)
+	j.attached()
 	j.mu.Unlock()
 	j.tally.Unlock()
 	if j.old != nil {
@@ -227,7 +228,7 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	if old.aside == "" || !j.opts.Archive {
 		whole = extent(old.db)
 	}
-	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed"} {
+	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed", "memory"} {
 		copyTable(st.db, old.db, table)
 	}
 	damage, lost := &DamageError{}, 0

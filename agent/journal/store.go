@@ -53,6 +53,7 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, who TEXT NOT
 const laterTables = `
 CREATE TABLE IF NOT EXISTS marks (batch INTEGER NOT NULL, age_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, bytes INTEGER NOT NULL); -- see age.go
 CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL, lines INTEGER NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL, told INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS memory (room TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (room, key)) WITHOUT ROWID; -- see memory.go
 `
 
 // store is the writing side of the file: one connection, used by the committing goroutine and
@@ -262,13 +263,18 @@ func moveTo(path, aside string) error {
 	return err
 }
 
-// append stores b in one transaction, with the sent mark if that has moved, and gives b its id.
-func (s *store) append(b *Batch, now, sent int64, moved bool) error {
+// append stores b in one transaction, with what is to be remembered and the sent mark if that has moved,
+// and gives b its id. A batch without a line is not stored and takes no id.
+func (s *store) append(b *Batch, memory map[memoryKey][]byte, now, sent int64, moved bool) error {
 	var with func(*sql.Tx) error
-	if moved {
+	if moved || len(memory) > 0 {
 		with = func(tx *sql.Tx) error {
-			_, err := tx.Stmt(s.cursor).Exec(sent)
-			return err
+			if moved {
+				if _, err := tx.Stmt(s.cursor).Exec(sent); err != nil {
+					return err
+				}
+			}
+			return writeMemory(tx, memory)
 		}
 	}
 	return s.appendWith(b, now, with)
@@ -290,8 +296,10 @@ func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error 
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.Stmt(s.insert).Exec(args[:]...); err != nil {
-		return err
+	if b.Lines > 0 {
+		if _, err := tx.Stmt(s.insert).Exec(args[:]...); err != nil {
+			return err
+		}
 	}
 	if err := with(tx); err != nil {
 		return err
@@ -299,7 +307,9 @@ func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error 
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	s.next++
+	if b.Lines > 0 {
+		s.next++
+	}
 	return nil
 }
 

@@ -1,0 +1,138 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// Beside the rows, which are never changed, the journal remembers a few values that are replaced: what an
+// agent that was killed must know when it is back. A value is on disk in the same transaction as the
+// rows written before it, so that the record and the memory tell the same.
+
+// memoryKey names a remembered value.
+type memoryKey struct{ room, key string }
+
+// Remember makes value what is remembered of key in room; nil forgets it. It never waits and is on
+// disk with the next commit: see [Journal.Flush]. While the recording has stopped the newest value of
+// each key waits. The value is kept and not to be changed.
+func (j *Journal) Remember(room, key string, value []byte) {
+	now, k := j.now(), memoryKey{room, key}
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return
+	}
+	p := &j.fill
+	wake := p.empty()
+	if p.memory == nil {
+		p.memory = make(map[memoryKey][]byte)
+	}
+	p.memory[k] = value
+	if j.memory == nil {
+		j.memory = make(map[memoryKey][]byte)
+	}
+	if value == nil {
+		delete(j.memory, k)
+	} else {
+		j.memory[k] = value
+	}
+	wake = j.touch(now, wake, len(p.buf))
+	j.mu.Unlock()
+	if wake {
+		signal(j.kick)
+	}
+}
+
+// remind puts back what could not be committed, as it stands now; mu is held.
+func (j *Journal) remind(lost map[memoryKey][]byte) {
+	if len(lost) > 0 && j.fill.memory == nil {
+		j.fill.memory = make(map[memoryKey][]byte)
+	}
+	for k := range lost {
+		j.fill.memory[k] = j.memory[k] // nil where it is forgotten since
+	}
+}
+
+// writeMemory stores what is to be remembered.
+func writeMemory(tx *sql.Tx, memory map[memoryKey][]byte) error {
+	for k, value := range memory {
+		var err error
+		if value == nil {
+			_, err = tx.Exec("DELETE FROM memory WHERE room=? AND key=?", k.room, k.key)
+		} else {
+			_, err = tx.Exec("INSERT OR REPLACE INTO memory VALUES (?,?,?)", k.room, k.key, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush returns when all that was appended and remembered before is on disk. It fails where the
+// recording has stopped or ctx ends.
+func (j *Journal) Flush(ctx context.Context) error {
+	if !j.Stats().Recording {
+		return j.notRecording()
+	}
+	done := make(flushed)
+	j.AppendSamples(nil, done)
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("journal %s: %w", j.path, ctx.Err())
+	}
+	if !j.Stats().Recording {
+		return j.notRecording()
+	}
+	return nil
+}
+
+func (j *Journal) notRecording() error {
+	why := j.Stats().Err
+	if why == "" {
+		why = "it is closed"
+	}
+	return fmt.Errorf("journal %s: nothing is recorded now: %w", j.path, errors.New(why))
+}
+
+// flushed is an acknowledgement that somebody waits for.
+type flushed chan struct{}
+
+// Ack implements [sensors.Acker].
+func (f flushed) Ack() { close(f) }
+
+// Remembered gives what is remembered in a room, by key.
+func (r *Reader) Remembered(room string) (map[string][]byte, error) {
+	there, err := list(r, "SELECT name FROM sqlite_schema WHERE name='memory'", func(rows *sql.Rows, name *string) error { return rows.Scan(name) })
+	if err != nil || len(there) == 0 { // a journal of an earlier version
+		return nil, err
+	}
+	rows, err := r.conn().Query("SELECT key, value FROM memory WHERE room=?", room)
+	if err != nil {
+		return nil, explain(r.path, err)
+	}
+	defer rows.Close()
+	all := make(map[string][]byte)
+	for rows.Next() {
+		var key string
+		var value []byte
+		if err := rows.Scan(&key, &value); err != nil {
+			return nil, explain(r.path, err)
+		}
+		all[key] = value
+	}
+	return all, rows.Err()
+}
+
+// attached makes a file that was just opened remember what this process knows; mu is held.
+func (j *Journal) attached() {
+	if len(j.memory) > 0 {
+		all := maps.Clone(j.memory)
+		maps.Copy(all, j.fill.memory)
+		j.fill.memory = all
+	}
+}

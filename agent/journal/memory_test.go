@@ -1,0 +1,129 @@
+package journal
+
+import (
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stirwatch/agent/record"
+)
+
+func remembered(t *testing.T, path, room string) map[string]string {
+	t.Helper()
+	r, err := OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	raw, err := r.Remembered(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for k, v := range raw {
+		all[k] = string(v)
+	}
+	return all
+}
+
+// What is remembered is replaced, forgotten, told apart by room, and on disk once Flush returns.
+func TestMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	j := testOpen(t, path, Options{Commit: time.Hour, Archive: true})
+	flush := func() {
+		t.Helper()
+		if err := j.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.Remember("a", "x", []byte("1"))
+	j.Remember("a", "y", []byte("2"))
+	j.Remember("b", "x", []byte("3"))
+	flush()
+	if got := remembered(t, path, "a"); !maps.Equal(got, map[string]string{"x": "1", "y": "2"}) {
+		t.Errorf("%v", got)
+	}
+	Write(j, record.Event{Time: 1, Source: "s", Kind: "gap", Text: "with a line"})
+	j.Remember("a", "x", []byte("4"))
+	j.Remember("a", "y", nil)
+	flush()
+	if got := remembered(t, path, "a"); !maps.Equal(got, map[string]string{"x": "4"}) {
+		t.Errorf("%v", got)
+	}
+	if got := remembered(t, path, "b"); !maps.Equal(got, map[string]string{"x": "3"}) {
+		t.Errorf("%v", got)
+	}
+	last, err := j.LastCommit()
+	if err != nil || last == 0 {
+		t.Errorf("the line was committed at %v, %v", last, err)
+	}
+	if b, _ := j.Backlog(); b.Batches != 1 || b.Lines != 1 {
+		t.Errorf("a batch without a line was counted: %+v", b)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("Flush of a closed journal: %v", err)
+	}
+}
+
+// A journal that is deleted under the agent has a successor that remembers the same, also what the first
+// one learned from another process.
+func TestMemoryOutlivesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	first := testOpen(t, path, Options{Archive: true})
+	first.Remember("a", "of the process before", []byte("0"))
+	first.Remember("a", "forgotten", []byte("0"))
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j := testOpen(t, path, Options{Archive: true, Recover: true, Commit: time.Millisecond})
+	j.Remember("a", "x", []byte("1"))
+	j.Remember("a", "forgotten", nil)
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, companion := range []string{"", "-wal", "-shm"} {
+		os.Remove(path + companion)
+	}
+	j.Remember("a", "y", []byte("2"))
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"of the process before": "0", "x": "1", "y": "2"}
+	if got := remembered(t, path, "a"); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// While the disk takes nothing, the newest value of each key waits for it.
+func TestMemoryWaitsForAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	j := testOpen(t, path, Options{Commit: time.Millisecond, Hold: 50 * time.Millisecond, MaxPending: 64 << 10})
+	j.Remember("a", "x", []byte("1"))
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	used, _, _, _ := j.st.pages()
+	limitPages(t, j, used)
+	j.Remember("a", "x", []byte("2"))
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range 300 {
+		j.AppendSamples(noise(rng, 1000, 1e6+int64(i)*1000), nil)
+	}
+	eventually(t, "recording stopped", func() bool { return !j.Stats().Recording })
+	j.Remember("a", "x", []byte("3"))
+	j.Remember("a", "y", []byte("4"))
+	if err := j.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing is recorded now") {
+		t.Errorf("Flush while nothing is recorded: %v", err)
+	}
+	limitPages(t, j, 0)
+	eventually(t, "what waited is on disk", func() bool {
+		return maps.Equal(remembered(t, path, "a"), map[string]string{"x": "3", "y": "4"})
+	})
+}
