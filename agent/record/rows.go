@@ -15,6 +15,8 @@ const (
 	Forecasts       Measurement = "forecasts"
 	Attributions    Measurement = "attributions"
 	Anomalies       Measurement = "anomalies"
+	Alarms          Measurement = "alarms"
+	Notifications   Measurement = "notifications"
 	Recommendations Measurement = "recommendations"
 	Commands        Measurement = "commands"
 	Events          Measurement = "events"
@@ -32,7 +34,7 @@ const (
 // A float that is not finite is left out, since line protocol cannot carry it; read back, what was
 // left out is NaN. Rows of one measurement are told apart by the tags that they must have.
 type Row interface {
-	Sample | Estimate | Innovation | Forecast | Attribution | Anomaly | Recommendation | Command | Event | SourceHealth | UploadHealth
+	Sample | Estimate | Innovation | Forecast | Attribution | Anomaly | Alarm | Notification | Recommendation | Command | Event | SourceHealth | UploadHealth
 }
 
 // Sample is one reading of one channel.
@@ -103,6 +105,35 @@ type Anomaly struct {
 	Limit   float64 `field:"limit" unit:"1" doc:"limit of the score"`
 	Since   int64   `field:"since" unit:"ns" doc:"when it began, since 1970"`
 	Text    string  `field:"text" doc:"for people"`
+}
+
+// Alarm is a step in the life of an alarm.
+type Alarm struct {
+	Time     int64  `stamp:"when it happened"`
+	Code     string `tag:"code" doc:"kind of anomaly"`
+	Subject  string `tag:"subject,optional" doc:"channel or source that it is about; not there where it belongs to none"`
+	Event    string `field:"event" doc:"raise, return, explain, ack, reset, shelve, unshelve, suppress, unsuppress, remove, restore or new job"`
+	State    string `field:"state" doc:"afterwards: normal, unacknowledged, acknowledged, returned, latched, latched acknowledged, shelved, suppressed or out of service (ISA-18.2)"`
+	Was      string `field:"was" doc:"state before"`
+	Active   bool   `field:"active" doc:"the condition holds"`
+	Priority int64  `field:"priority" unit:"1" doc:"1 high, 2 medium, 3 low"`
+	Raised   int64  `field:"raised,optional" unit:"ns" doc:"when it was raised last, since 1970; not there for one that was not"`
+	Until    int64  `field:"until,optional" unit:"ns" doc:"end of the shelving, since 1970; only of a shelved one"`
+	First    string `field:"first,optional" doc:"code and subject of the first of its group; only where that is another alarm"`
+	Who      string `field:"who,optional" doc:"who did it; only of what people do"`
+	Why      string `field:"why,optional" doc:"reason or comment; may be missing"`
+	Text     string `field:"text" doc:"for people"`
+}
+
+// Notification is one attempt to tell people about alarms.
+type Notification struct {
+	Time    int64  `stamp:"end of the attempt"`
+	Target  string `tag:"target" doc:"name as in agent.yaml"`
+	Message string `field:"message" doc:"the message's own name, the same in every attempt"`
+	Sent    bool   `field:"sent" doc:"it was taken"`
+	Alarms  int64  `field:"alarms" unit:"1" doc:"alarms that it tells of"`
+	Attempt int64  `field:"attempt" unit:"1" doc:"counted from 1"`
+	Text    string `field:"text" doc:"what it says, or why it was not taken"`
 }
 
 // Recommendation is advice.
@@ -178,6 +209,8 @@ var tables = []*table{
 	define[Forecast](Forecasts, "what the model expects"),
 	define[Attribution](Attributions, "why: a forecast and an innovation, split over the terms of the equation"),
 	define[Anomaly](Anomalies, "what the estimate cannot explain"),
+	define[Alarm](Alarms, "the life of alarms"),
+	define[Notification](Notifications, "what people were told"),
 	define[Recommendation](Recommendations, "advice"),
 	define[Command](Commands, "what was asked of the machine"),
 	define[Event](Events, "what happened to a source, or to the record itself"),
