@@ -1,5 +1,5 @@
-// Package history reads runs back out of the journal: which there are, the series of their channels,
-// and the rows that a model learns from. It is read while the agent records, too.
+// Package history reads runs back, out of the journal (also while the agent records) and out of
+// controllers' logs: which there are, the series of their channels, and the rows that a model learns from.
 package history
 
 import (

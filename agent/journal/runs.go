@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stirwatch/agent/record"
@@ -99,15 +100,35 @@ func (r *Reader) Runs() ([]Run, error) {
 	})
 }
 
-// Run finds the newest run of that name.
-func (r *Reader) Run(name string) (Run, error) {
-	var x Run
-	err := r.conn().QueryRow("SELECT id, name, note, start_ns, end_ns FROM runs WHERE name=? ORDER BY id DESC LIMIT 1", name).
-		Scan(&x.ID, &x.Name, &x.Note, &x.Start, &x.End)
-	if errors.Is(err, sql.ErrNoRows) {
-		return x, fmt.Errorf("journal %s has no run %q", r.path, name)
+// NoRunError tells that a journal does not have the run asked for.
+type NoRunError struct {
+	Path string // of the journal
+	Name string // "": it has none at all
+}
+
+func (e *NoRunError) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("journal %s has no run yet", e.Path)
 	}
-	return x, err
+	return fmt.Sprintf("journal %s has no run %q", e.Path, e.Name)
+}
+
+// Run finds the newest run of that name, or with the name last the newest of all; the error is a
+// [*NoRunError] where there is none.
+func (r *Reader) Run(name string) (Run, error) {
+	all, err := r.Runs()
+	if err != nil {
+		return Run{}, err
+	}
+	if len(all) == 0 {
+		return Run{}, &NoRunError{Path: r.path}
+	}
+	for _, x := range slices.Backward(all) {
+		if x.Name == name || name == "last" {
+			return x, nil
+		}
+	}
+	return Run{}, &NoRunError{r.path, name}
 }
 
 // Audit records who did what, and why.

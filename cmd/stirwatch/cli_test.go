@@ -396,13 +396,13 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 		says string
 	}{
 		{"forecast -m MODEL -o x.csv a.csv b.csv", 2, "a.csv and b.csv are one run"},
-		{"score -m MODEL --units inch --rows a=2:80 a.csv", 0, "a ends at row 50: of --rows 2:80 what lies beyond is left out"},
-		{"score -m MODEL --units inch --rows b=2:8 a.csv", 2, "--rows b: no such run is given"},
+		{"score -m MODEL --units inch --rows a=2:80 a.csv", 0, "a ends at row 50: of its rows 2:80 what lies beyond is left out"},
+		{"score -m MODEL --units inch --rows b=2:8 a.csv", 2, "--rows: rows of b are chosen, and no run of this name is given"},
 		{"score -m MODEL --units inch /dev/stdin", 1, "stdin"},
 		{"score -m MODEL --decimal ; a.csv", 2, `decimal sign ";": use . or ,`},
 		{"score -m MODEL --decimal . --thousands . a.csv", 2, "cannot stand before decimals and between thousands"},
 		{"score -m MODEL --dates us a.csv", 2, `order of dates "us": use dmy`},
-		{"score -m MODEL --units mm a.csv", 0, "a: --units mm is believed, but the log says otherwise: rows 1–50: inch"},
+		{"score -m MODEL --units mm a.csv", 0, "a: units mm are believed, but the log says otherwise: rows 1–50: inch"},
 		{"learn -o no-such-folder/m.json a.csv", 1, "no-such-folder/m.json cannot be written"},
 		{"learn -o m.json --report . a.csv", 1, ". is a directory"},
 		{"report -m MODEL -o no-such-folder/r.html a.csv", 1, "no-such-folder/r.html cannot be written"},

@@ -10,6 +10,7 @@ import (
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/learn"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/score"
 )
 
@@ -54,15 +55,15 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err != nil {
 				return fmt.Errorf("%s and %s cannot be compared: %w", candidate, with, err)
 			}
-			runs, err := from.read(cmd, args, logs, want)
+			given, err := from.read(cmd, args, logs, want)
 			if err != nil {
 				return err
 			}
-			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
+			if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 				return err
 			}
 			c := comparison{candidate: young, inUse: old, names: [2]string{candidate, with}, horizons: hs}
-			return c.print(cmd, runs, segments)
+			return c.print(cmd, given, segments)
 		},
 	}
 	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document")
@@ -75,43 +76,35 @@ Whatever is found, the exit code is 0: people decide.`,
 }
 
 // compareHeldOut leaves the newest runs out, learns from the rest, and compares on those left out.
-func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model, name string, runs []*recorded, segments map[string][2]int, holdOut int) error {
+func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model, name string, given []*runs.Run, segments runs.Segments, holdOut int) error {
 	if holdOut < 1 {
 		return coded{fmt.Errorf("--hold-out %d: leave out 1 run or more", holdOut), exitUsage}
 	}
 	w := cmd.OutOrStdout()
-	if len(runs) == 1 {
+	if len(given) == 1 {
 		fmt.Fprintf(w, "No fair comparison with %s is possible: there is one run, and a model is not tested by the run it was learned from. Give two runs or more, or compare on the next build: stirwatch compare.\n\n", name)
 		return nil
 	}
-	if holdOut >= len(runs) {
-		return coded{fmt.Errorf("--hold-out %d leaves none of the %d runs to learn from: leave out %d at most", holdOut, len(runs), len(runs)-1), exitUsage}
+	if holdOut >= len(given) {
+		return coded{fmt.Errorf("--hold-out %d leaves none of the %d runs to learn from: leave out %d at most", holdOut, len(given), len(given)-1), exitUsage}
 	}
-	byAge := slices.Clone(runs)
-	slices.SortStableFunc(byAge, func(a, b *recorded) int { return a.Began.Compare(b.Began) })
-	rest, latest := byAge[:len(runs)-holdOut], byAge[len(runs)-holdOut:]
-	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runNames(rest), runNames(latest))
+	byAge := slices.Clone(given)
+	slices.SortStableFunc(byAge, func(a, b *runs.Run) int { return a.Began.Compare(b.Began) })
+	rest, latest := byAge[:len(given)-holdOut], byAge[len(given)-holdOut:]
+	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runs.Names(rest), runs.Names(latest))
 	m, err := learnFromRuns(cmd.Context(), h, rest, segments, learn.Options{})
 	if err != nil {
-		return fmt.Errorf("without %s: %w", runNames(latest), err)
+		return fmt.Errorf("without %s: %w", runs.Names(latest), err)
 	}
 	fmt.Fprintf(w, "Compared with %s on %s, left out for it: the new model of this comparison was learned from %s alone. The model that is written is learned from all %d runs afterwards; it is another one, so no run is left to judge it by.\n\n",
-		name, runNames(latest), runNames(rest), len(runs))
+		name, runs.Names(latest), runs.Names(rest), len(given))
 	c := comparison{candidate: m, inUse: inUse, names: [2]string{"the new model", name}, horizons: score.Horizons}
 	if err := c.print(cmd, latest, segments); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
-	fmt.Fprintf(cmd.ErrOrStderr(), "learning from all %d runs\n", len(runs))
+	fmt.Fprintf(cmd.ErrOrStderr(), "learning from all %d runs\n", len(given))
 	return nil
-}
-
-func runNames(runs []*recorded) string {
-	var names []string
-	for _, r := range runs {
-		names = append(names, r.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 // comparison is two models that are to be compared.
@@ -123,7 +116,7 @@ type comparison struct {
 
 // print compares on every run and, where there are several that neither model was learned from, on
 // those together; and ends with what follows.
-func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[string][2]int) error {
+func (c *comparison) print(cmd *cobra.Command, given []*runs.Run, segments runs.Segments) error {
 	w := cmd.OutOrStdout()
 	ways := []filter.Way{filter.Known}
 	if c.candidate.Plan != nil && c.inUse.Plan != nil {
@@ -133,13 +126,13 @@ func (c *comparison) print(cmd *cobra.Command, runs []*recorded, segments map[st
 	}
 	var fair []score.Span
 	var names []string
-	for _, r := range runs {
+	for _, r := range given {
 		fmt.Fprintf(cmd.ErrOrStderr(), "comparing on %s\n", r.Name)
-		from, to, err := r.segment(c.inUse, segments)
+		from, to, err := segments.Of(c.inUse, r)
 		if err != nil {
 			return err
 		}
-		span := score.Span{Run: &r.Run, From: from, To: to}
+		span := score.Span{Run: r, From: from, To: to}
 		var marks []string
 		for i, m := range []*model.Model{c.candidate, c.inUse} {
 			if how := m.LearnedFrom(r.Source()); how != "" {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"stirwatch/agent/history"
 	"stirwatch/dynamics/learn"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
@@ -34,7 +35,7 @@ func TestCheckOfSources(t *testing.T) {
 func TestDemoModel(t *testing.T) {
 	const path = "demo_model.json"
 	if *update {
-		var runs []runs.Run
+		var all []runs.Run
 		dir := t.TempDir()
 		for _, seed := range []uint64{1, 2, 3} {
 			begin := time.Date(2026, 1, int(seed), 8, 0, 0, 0, time.UTC)
@@ -51,13 +52,13 @@ func TestDemoModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := toRun(log)
+			r, err := history.FromLog(log, model.DefaultHypotheses().Channels())
 			if err != nil {
 				t.Fatal(err)
 			}
-			runs = append(runs, r.Run)
+			all = append(all, *r)
 		}
-		m, err := learn.Learn(t.Context(), runs, learn.Options{Inputs: inputNames()})
+		m, err := learn.Learn(t.Context(), all, learn.Options{Inputs: inputNames()})
 		if err == nil {
 			err = m.Save(path)
 		}

@@ -89,11 +89,8 @@ func span(r *journal.Reader, run, from, to string) (first, end int64, err error)
 		if from != "" || to != "" {
 			return 0, 0, coded{errors.New("give either --run or --from and --to"), exitUsage}
 		}
-		found, err := findRun(r, run)
-		if err != nil {
-			return 0, 0, err
-		}
-		return found.Start, found.End, nil
+		found, err := r.Run(run)
+		return found.Start, found.End, whichRuns(err)
 	}
 	for _, f := range []struct {
 		flag, text string
@@ -111,22 +108,12 @@ func span(r *journal.Reader, run, from, to string) (first, end int64, err error)
 	return first, end, nil
 }
 
-func findRun(r *journal.Reader, name string) (journal.Run, error) {
-	if name != "last" {
-		found, err := r.Run(name)
-		if err != nil {
-			err = fmt.Errorf("%w; 'stirwatch export --list' shows them", err)
-		}
-		return found, err
+// whichRuns adds to an error about a run that is not there how to find those that are.
+func whichRuns(err error) error {
+	if none := new(journal.NoRunError); errors.As(err, &none) && none.Name != "" {
+		return fmt.Errorf("%w; 'stirwatch export --list' shows those there are", err)
 	}
-	runs, err := r.Runs()
-	if err != nil {
-		return journal.Run{}, err
-	}
-	if len(runs) == 0 {
-		return journal.Run{}, errors.New("the journal has no run yet; --from and --to select by time")
-	}
-	return runs[len(runs)-1], nil
+	return err
 }
 
 func listRuns(cmd *cobra.Command, r *journal.Reader) error {

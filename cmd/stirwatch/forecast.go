@@ -28,7 +28,7 @@ reading after the first.`,
   stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
+			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -38,21 +38,21 @@ reading after the first.`,
 			}
 			defer func() { err = errors.Join(err, done()) }()
 			fw := score.NewForecastWriter(w)
-			for _, r := range runs {
-				from, to, err := r.segment(m, segments)
+			for _, r := range given {
+				from, to, err := segments.Of(m, r)
 				if err != nil {
 					return err
 				}
 				write := func(row score.Row) {
-					at := r.at(row.Origin)
-					row.Origin, row.Target = r.row(row.Origin), r.row(row.Target)
+					at := r.LogTime(row.Origin)
+					row.Origin, row.Target = r.NumberOf(row.Origin), r.NumberOf(row.Target)
 					fw.Write(r.Name, m.Outputs[row.Output].Name, at, row)
 				}
-				if err := score.ForecastRun(m, &r.Run, way, hs, from, to, write); err != nil {
+				if err := score.ForecastRun(m, r, way, hs, from, to, write); err != nil {
 					return err
 				}
 				if open {
-					if err := score.OpenLoop(m, &r.Run, from, to, write); err != nil {
+					if err := score.OpenLoop(m, r, from, to, write); err != nil {
 						return err
 					}
 				}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +58,7 @@ func (f *journalRuns) args(c *cobra.Command, args []string) error {
 }
 
 // read gives the runs that the command line names, from run logs or from a journal, the oldest first.
-func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, want model.Channels) ([]*recorded, error) {
+func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, want model.Channels) ([]*runs.Run, error) {
 	if !f.on {
 		return readRuns(cmd.ErrOrStderr(), args, logs, want)
 	}
@@ -97,70 +96,25 @@ func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, wan
 		Note:     func(text string) { p.done(); fmt.Fprintln(cmd.ErrOrStderr(), text) },
 		Progress: func(run string, done, total int64) { p.say("%s: batch %d of %d", run, done, total) },
 	}
-	chosen, err := f.choose(h)
-	if err != nil {
-		return nil, err
-	}
-	var found []*runs.Run
-	switch {
-	case len(f.runs) > 0:
-		found, err = h.Named(cmd.Context(), chosen, want)
-	case f.since != "" && !cmd.Flags().Changed("last"):
-		found, err = h.Usable(cmd.Context(), chosen, len(chosen), want)
-	default:
-		found, err = h.Usable(cmd.Context(), chosen, f.last, want)
-	}
-	p.done()
-	var all []*recorded
-	for _, r := range slices.Backward(found) {
-		all = append(all, numbered(r))
-	}
-	return all, err
-}
-
-// numbered gives the rows of a run their numbers in a file, as if a header stood above.
-func numbered(r *runs.Run) *recorded {
-	n := &recorded{Run: *r}
-	for i := range r.Time {
-		n.line = append(n.line, i+2)
-	}
-	return n
-}
-
-// choose lists the runs that the flags name, the newest first.
-func (f *journalRuns) choose(h *history.History) (chosen []journal.Run, err error) {
-	if len(f.runs) > 0 {
-		for _, name := range f.runs {
-			run, err := findRun(h.Reader, name)
-			if err != nil {
-				return nil, err
-			}
-			chosen = append(chosen, run)
-		}
-		return history.NewestFirst(chosen), nil
-	}
-	all, err := h.Runs()
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("journal %s has no run yet: the agent marks one when the spindle turns for %v, which it knows of the channel that is %s", h.Reader.Path(), 2*time.Second, sensors.SpindleSpeed)
-	}
-	var since time.Time
+	choice := history.Choice{Last: f.last, All: f.since != "" && !cmd.Flags().Changed("last"), Names: f.runs}
 	if f.since != "" {
-		if since, err = time.ParseInLocation(time.DateOnly, f.since, time.Local); err != nil {
-			if since, err = time.Parse(time.RFC3339Nano, f.since); err != nil {
-				return nil, coded{fmt.Errorf("--since %q: write a day such as 2026-07-01 or an instant such as 2026-07-01T06:00:00Z", f.since), exitUsage}
-			}
+		if choice.Since, err = parseSince(f.since); err != nil {
+			return nil, err
 		}
 	}
-	for _, run := range all {
-		if f.since == "" || run.Start >= since.UnixNano() {
-			chosen = append(chosen, run)
-		}
+	found, err := h.Choose(cmd.Context(), choice, want)
+	p.done()
+	return found, whichRuns(err)
+}
+
+// parseSince reads a day or an instant.
+func parseSince(text string) (time.Time, error) {
+	at, err := time.ParseInLocation(time.DateOnly, text, time.Local)
+	if err != nil {
+		at, err = time.Parse(time.RFC3339Nano, text)
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("journal %s has no run since %s; its newest, of %d, is %s", h.Reader.Path(), f.since, len(all), all[0].Name)
+	if err != nil {
+		err = coded{fmt.Errorf("--since %q: write a day such as 2026-07-01 or an instant such as 2026-07-01T06:00:00Z", text), exitUsage}
 	}
-	return chosen, nil
+	return at, err
 }

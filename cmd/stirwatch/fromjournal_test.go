@@ -16,6 +16,7 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -123,7 +124,7 @@ func recordBuild(t testing.TB, j *journal.Journal, begin time.Time, seconds int,
 }
 
 // read takes runs with the flags given, and gives what was said.
-func (r *handRecord) read(t testing.TB, flags ...string) (runs []*recorded, said string, err error) {
+func (r *handRecord) read(t testing.TB, flags ...string) (found []*runs.Run, said string, err error) {
 	t.Helper()
 	h, err := model.ReadHypotheses(strings.NewReader(smallHypotheses))
 	if err != nil {
@@ -134,7 +135,7 @@ func (r *handRecord) read(t testing.TB, flags ...string) (runs []*recorded, said
 	var logs logFlags
 	c := &cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true, Args: from.args}
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		runs, err = from.read(cmd, args, logs, h.Channels())
+		found, err = from.read(cmd, args, logs, h.Channels())
 		return err
 	}
 	from.flags(c, 5)
@@ -142,11 +143,11 @@ func (r *handRecord) read(t testing.TB, flags ...string) (runs []*recorded, said
 	c.SetErr(&out)
 	c.SetArgs(append([]string{"--from-journal", "-c", r.conf}, flags...))
 	err = c.ExecuteContext(t.Context())
-	return runs, out.String(), err
+	return found, out.String(), err
 }
 
-func namesOf(runs []*recorded) (all []string) {
-	for _, r := range runs {
+func namesOf(found []*runs.Run) (all []string) {
+	for _, r := range found {
 		all = append(all, r.Name)
 	}
 	return all
@@ -181,7 +182,7 @@ func TestJournalRunsAreChosen(t *testing.T) {
 		{"--run last", nil, "run 20260701-100000 of journal"},
 		{"--run last", nil, "still going on"},
 		{"--run yesterday", nil, `no run "yesterday"; 'stirwatch export --list'`},
-		{"--since 2026-08-01", nil, "no run since 2026-08-01; its newest, of 5, is 20260701-100000"},
+		{"--since 2026-08-01", nil, "no run since 2026-08-01 00:00:00; its newest, of 5, is 20260701-100000"},
 		{"--since 2026-07-01T09:00:00Z", nil, "none of the 2 runs"},
 		{"--since July", nil, "2026-07-01"},
 		{"--last 0", nil, "--last 0"},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,20 +77,20 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			case cmd.Flags().Changed("hold-out"):
 				return coded{errors.New("--hold-out needs --compare"), exitUsage}
 			}
-			runs, err := from.read(cmd, args, logs, want)
+			given, err := from.read(cmd, args, logs, want)
 			if err != nil {
 				return err
 			}
-			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
+			if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 				return err
 			}
 			if old != nil {
-				if err := compareHeldOut(cmd, h, old, inUse, runs, segments, holdOut); err != nil {
+				if err := compareHeldOut(cmd, h, old, inUse, given, segments, holdOut); err != nil {
 					return err
 				}
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			m, err := learnFromRuns(cmd.Context(), h, runs, segments, learn.Options{Evidence: true, Progress: p.learning})
+			m, err := learnFromRuns(cmd.Context(), h, given, segments, learn.Options{Evidence: true, Progress: p.learning})
 			p.done()
 			if err != nil {
 				return err
@@ -102,7 +101,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			fmt.Fprintln(cmd.OutOrStdout(), model.Equation(m))
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
 			if page != "" {
-				return writeReport(cmd, page, pictures, m, runs, segments)
+				return writeReport(cmd, page, pictures, m, given, segments)
 			}
 			return nil
 		},
@@ -120,28 +119,18 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 }
 
 // learnFromRuns learns from runs, of each the segment set or else the active part; o says how.
-func learnFromRuns(ctx context.Context, h *model.Hypotheses, given []*recorded, segments map[string][2]int, o learn.Options) (*model.Model, error) {
+func learnFromRuns(ctx context.Context, h *model.Hypotheses, given []*runs.Run, segments runs.Segments, o learn.Options) (*model.Model, error) {
 	var inputs []string
 	for _, in := range h.Channels().Inputs {
 		inputs = append(inputs, in.Name)
 	}
 	var cut []runs.Run
 	for _, r := range given {
-		run := r.Run // Learn finds the active part itself
-		if _, set := segments[r.Name]; set {
-			from, to, err := r.segment(nil, segments)
-			if err != nil {
-				return nil, err
-			}
-			run = *r.Rows(from, to)
-			run.Chosen = true
+		c, err := segments.Cut(r, inputs)
+		if err != nil {
+			return nil, err
 		}
-		columns := run.U
-		run.Inputs, run.U = inputs, nil
-		for _, name := range inputs { // a run may hold more, for another model
-			run.U = append(run.U, columns[slices.Index(r.Inputs, name)])
-		}
-		cut = append(cut, run)
+		cut = append(cut, *c)
 	}
 	o.Inputs, o.Hypotheses, o.Date = inputs, h, time.Now().UTC().Format(time.RFC3339)
 	return learn.Learn(ctx, cut, o)

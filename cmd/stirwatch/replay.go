@@ -60,13 +60,14 @@ func replay(cmd *cobra.Command, conf *config.Config, path string, speed float64)
 		return err
 	}
 	tellLog(cmd.ErrOrStderr(), log)
-	rows, total := rowsOf(log, cell.registry), len(log.Time)
+	rows, total := log.Rows(cell.registry), len(log.Time)
 	p, n := progress{w: cmd.ErrOrStderr()}, 0
 	began := time.Now()
 	ticks, err := cell.agent.Replay(cmd.Context(), func() (agent.Row, bool) {
 		n++
 		p.say("row %d of %d", n, total)
-		return rows()
+		at, samples, ok := rows()
+		return agent.Row{Time: at, Samples: samples}, ok
 	}, speed)
 	p.done()
 	if cerr := cell.journal.Close(); err == nil {
@@ -101,31 +102,4 @@ func readRun(conf *config.Config, reg *sensors.Registry, path string) (*runlog.L
 		err = fmt.Errorf("%s: no rows", path)
 	}
 	return log, err
-}
-
-// rowsOf walks the rows of a log as samples of the channels that bear the columns' names.
-func rowsOf(log *runlog.Log, reg *sensors.Registry) func() (agent.Row, bool) {
-	type column struct {
-		i  int
-		id sensors.ChannelID
-	}
-	var columns []column
-	for i := range log.Columns {
-		if id, ok := reg.Lookup(log.Columns[i].Name); ok {
-			columns = append(columns, column{i, id})
-		}
-	}
-	row, samples := 0, make([]sensors.Sample, 0, len(columns))
-	return func() (agent.Row, bool) {
-		if row == len(log.Time) {
-			return agent.Row{}, false
-		}
-		t := log.Time[row]
-		samples = samples[:0]
-		for _, c := range columns {
-			samples = append(samples, sensors.Sample{Time: t, Arrival: t, Value: log.Value[c.i][row], Channel: c.id, Status: log.Status[c.i][row]})
-		}
-		row++
-		return agent.Row{Time: t, Samples: samples}, true
-	}
 }

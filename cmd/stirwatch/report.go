@@ -9,6 +9,7 @@ import (
 
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/report"
+	"stirwatch/dynamics/runs"
 )
 
 func reportCommand() *cobra.Command {
@@ -38,14 +39,14 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 			if err := writable(out); err != nil {
 				return err
 			}
-			runs, err := readRuns(cmd.ErrOrStderr(), args, logs, m.Channels())
+			given, err := readRuns(cmd.ErrOrStderr(), args, logs, m.Channels())
 			if err != nil {
 				return err
 			}
-			if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
+			if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 				return err
 			}
-			return writeReport(cmd, out, pictures, m, runs, segments)
+			return writeReport(cmd, out, pictures, m, given, segments)
 		},
 	}
 	c.Flags().StringVarP(&modelPath, "model", "m", "model.json", "model document")
@@ -58,14 +59,14 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 
 // writeReport writes the report of m on runs to path and, where picturesDir is not empty, its figures there.
 // segments sets the rows of runs by name; those of the others are found.
-func writeReport(cmd *cobra.Command, path, picturesDir string, m *model.Model, runs []*recorded, segments map[string][2]int) error {
+func writeReport(cmd *cobra.Command, path, picturesDir string, m *model.Model, given []*runs.Run, segments runs.Segments) error {
 	var shown []report.Run
-	for _, r := range runs {
-		from, to, err := r.segment(m, segments)
+	for _, r := range given {
+		from, to, err := segments.Of(m, r)
 		if err != nil {
 			return err
 		}
-		shown = append(shown, report.Run{Run: r.Run, From: from, To: to, Row: r.row})
+		shown = append(shown, report.Run{Run: *r, From: from, To: to})
 	}
 	rep, err := report.Make(m, shown, report.Options{Version: version, Progress: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }})
 	if err != nil {

@@ -1,66 +1,73 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/agent/history"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
+	"stirwatch/sensors/runlog"
+	"stirwatch/sensors/wire"
 )
 
-// This file holds the runs that commands are given, and the part of each that is meant.
+// This file holds the flags that say which runs commands are given, and which part of each is meant.
 
-// recorded is a run, of a log or of the journal, in the units of the models, with its rows' places
-// in the file.
-type recorded struct {
-	runs.Run
-	line  []int
-	zero  float64 // what the log itself says when Time is 0, s: 0 where it says the day
-	blind []bool  // rows whose readings are not used, since an input is unknown; nil: none
+// logFlags say how run logs are written where they do not tell it themselves.
+type logFlags struct{ units, decimal, thousands, dates string }
+
+func (f *logFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.units, "units", "auto", "units of MELD logs: auto (found out), inch or mm")
+	c.Flags().StringVar(&f.decimal, "decimal", "", "decimal sign of logs, . or ,; left out, their columns tell")
+	c.Flags().StringVar(&f.thousands, "thousands", "", "sign between thousands in logs, where that is . or ,")
+	c.Flags().StringVar(&f.dates, "dates", "", "order of day and month in logs, dmy, mdy or ymd; left out, their columns tell")
 }
 
-// row is the 0-based data row of the file at index i.
-func (r *recorded) row(i int) int { return r.line[i] - 2 }
-
-// at is the time of index i in s: as the log counts it or, where it says the day, since its first row.
-func (r *recorded) at(i int) float64 { return r.zero + r.Time[i] }
-
-// segment is the part of the run to learn from or to score, as indices: that of segments, else
-// the longest stretch in which the process is active.
-func (r *recorded) segment(m *model.Model, segments map[string][2]int) (from, to int, err error) {
-	rows, ok := segments[r.Name]
-	if !ok {
-		return runs.ActiveRows(m, &r.Run)
+// options reads the flags.
+func (f *logFlags) options() (o runlog.Options, err error) {
+	switch f.units {
+	case "auto":
+	case "inch":
+		o.Units = runlog.Inch
+	case "mm":
+		o.Units = runlog.Millimetre
+	default:
+		return o, coded{fmt.Errorf("--units %s: use auto, inch or mm", f.units), exitUsage}
 	}
-	from, to = -1, -1
-	for i := range r.line {
-		if row := r.row(i); row >= rows[0] && row < rows[1] {
-			if from < 0 {
-				from = i
-			}
-			to = i + 1
+	if o.Decimal, err = runlog.DecimalSign(f.decimal, f.thousands); err != nil {
+		return o, coded{fmt.Errorf("--decimal, --thousands: %w", err), exitUsage}
+	}
+	if f.dates != "" {
+		if o.Time.Order, err = wire.ParseDateOrder(f.dates); err != nil {
+			return o, coded{fmt.Errorf("--dates: %w", err), exitUsage}
 		}
 	}
-	if from < 0 {
-		return 0, 0, fmt.Errorf("run %s has no rows %d:%d", r.Name, rows[0], rows[1])
-	}
-	return from, to, nil
+	return o, nil
 }
 
-// brings tells if the run has every input that the model needs.
-func (r *recorded) brings(m *model.Model) error {
-	for _, in := range m.Channels().Inputs {
-		i := slices.Index(r.Inputs, in.Name)
-		if in.Default == nil && (i < 0 || !slices.ContainsFunc(r.U[i], func(v float64) bool { return v == v })) {
-			return fmt.Errorf("run %s has no %s, which the model needs", r.Name, in.Name)
-		}
+// readRuns reads the channels named from run logs, and says what was found out about them.
+func readRuns(w io.Writer, paths []string, flags logFlags, want model.Channels) ([]*runs.Run, error) {
+	o, err := flags.options()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	all, err := history.Logs(paths, o, want, func(text string) { fmt.Fprintln(w, text) })
+	if twice := new(history.OneRunError); errors.As(err, &twice) {
+		err = coded{err, exitUsage}
+	}
+	return all, err
+}
+
+// tellLog says what was found out about a log.
+func tellLog(w io.Writer, log *runlog.Log) {
+	for _, text := range log.Remarks() {
+		fmt.Fprintln(w, text)
+	}
 }
 
 func rowsFlag(c *cobra.Command, rows *[]string) {
@@ -68,8 +75,8 @@ func rowsFlag(c *cobra.Command, rows *[]string) {
 }
 
 // parseRows reads LOG=A:B settings.
-func parseRows(settings []string) (map[string][2]int, error) {
-	m := map[string][2]int{}
+func parseRows(settings []string) (runs.Segments, error) {
+	m := runs.Segments{}
 	for _, s := range settings {
 		name, span, ok := strings.Cut(s, "=")
 		a, b, ok2 := strings.Cut(span, ":")
@@ -83,16 +90,10 @@ func parseRows(settings []string) (map[string][2]int, error) {
 	return m, nil
 }
 
-// named checks that every segment is of a run there is, and says to w which reach beyond its end.
-func named(w io.Writer, segments map[string][2]int, runs []*recorded) error {
-	for name, rows := range segments {
-		i := slices.IndexFunc(runs, func(r *recorded) bool { return r.Name == name })
-		if i < 0 {
-			return coded{fmt.Errorf("--rows %s: no such run is given", name), exitUsage}
-		}
-		if n := runs[i].row(len(runs[i].line)-1) + 1; rows[1] > n {
-			fmt.Fprintf(w, "%s ends at row %d: of --rows %d:%d what lies beyond is left out\n", name, n, rows[0], rows[1])
-		}
+// checkRows checks that every segment is of a run there is, and says to w which reach beyond its end.
+func checkRows(w io.Writer, segments runs.Segments, all []*runs.Run) error {
+	if err := segments.Check(w, all); err != nil {
+		return coded{fmt.Errorf("--rows: %w", err), exitUsage}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/score"
 )
 
@@ -28,17 +29,17 @@ A run that the model was learned from is marked: its figures prove nothing.`,
   stirwatch score -m model.json --inputs held wednesday.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, way, hs, runs, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
+			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
 			var all []model.Skill
-			for _, r := range runs {
-				from, to, err := r.segment(m, segments)
+			for _, r := range given {
+				from, to, err := segments.Of(m, r)
 				if err != nil {
 					return err
 				}
-				s, err := score.Score(m, &r.Run, way, hs, from, to)
+				s, err := score.Score(m, r, way, hs, from, to)
 				if err != nil {
 					return err
 				}
@@ -60,8 +61,8 @@ func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]str
 	logs.add(c)
 }
 
-func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, logs logFlags) (m *model.Model, way filter.Way, hs []float64, runs []*recorded, segments map[string][2]int, err error) {
-	fail := func(err error) (*model.Model, filter.Way, []float64, []*recorded, map[string][2]int, error) {
+func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, logs logFlags) (m *model.Model, way filter.Way, hs []float64, given []*runs.Run, segments runs.Segments, err error) {
+	fail := func(err error) (*model.Model, filter.Way, []float64, []*runs.Run, runs.Segments, error) {
 		return nil, 0, nil, nil, nil, err
 	}
 	if m, err = model.Load(modelPath); err != nil {
@@ -76,23 +77,23 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	if segments, err = parseRows(rows); err != nil {
 		return fail(err)
 	}
-	if runs, err = readRuns(cmd.ErrOrStderr(), paths, logs, m.Channels()); err != nil {
+	if given, err = readRuns(cmd.ErrOrStderr(), paths, logs, m.Channels()); err != nil {
 		return fail(err)
 	}
-	for _, r := range runs {
+	for _, r := range given {
 		if why := m.LearnedFrom(r.Source()); why != "" {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
 		}
 	}
-	for _, r := range runs {
-		if err := r.brings(m); err != nil {
+	for _, r := range given {
+		if err := r.Brings(m); err != nil {
 			return fail(err)
 		}
 	}
-	if err := named(cmd.ErrOrStderr(), segments, runs); err != nil {
+	if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 		return fail(err)
 	}
-	return m, way, hs, runs, segments, nil
+	return m, way, hs, given, segments, nil
 }
 
 // parseHorizons reads rising times, in s.

@@ -134,7 +134,7 @@ func (r *Report) simulatedCaption(t *runReport) string {
 		}
 		text += fmt.Sprintf(" Root mean square error%s: %s.", above, r.amount(t.openRMSE))
 	}
-	return text + fmt.Sprintf(" Shaded: its 95 %% interval. Time from row %d of the log.", t.Row(t.From))
+	return text + fmt.Sprintf(" Shaded: its 95 %% interval. Time from row %d of the log.", t.NumberOf(t.From))
 }
 
 // since gives times of rows from ≤ i < to, in s from the first row shown.
@@ -312,7 +312,7 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 				need = append(need, row.Forecast, row.Lower, row.Upper)
 			}
 		}
-		title := fmt.Sprintf("row %d", t.Row(o))
+		title := fmt.Sprintf("row %d", t.NumberOf(o))
 		if r.hasPhases() {
 			title += ", " + t.phase[o].String()
 		}

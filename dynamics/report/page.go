@@ -167,7 +167,7 @@ func (r *Report) page() *page {
 }
 
 func (r *Report) runPage(i int, t *runReport) runPage {
-	v := runPage{Name: t.Name, SHA256: t.SHA256, First: t.Row(t.From), Last: t.Row(t.To - 1), Rows: t.To - t.From, Learned: t.learned,
+	v := runPage{Name: t.Name, SHA256: t.SHA256, First: t.NumberOf(t.From), Last: t.NumberOf(t.To - 1), Rows: t.To - t.From, Learned: t.learned,
 		Phase: r.phaseName(t.work.Phase), WorkRows: t.work.Rows}
 	for _, f := range r.figures {
 		if f.run != i {

@@ -23,7 +23,6 @@ import (
 type Run struct {
 	runs.Run
 	From, To int
-	Row      func(i int) int // 0-based data row of the log at index i; nil: the same
 }
 
 // Options of Make.
@@ -115,11 +114,8 @@ func (r *Report) progress(format string, args ...any) {
 func (r *Report) try(run *Run) (*runReport, error) {
 	m := r.m
 	t := &runReport{Run: *run, errors: map[filter.Way][]phaseError{}, fans: map[filter.Way]map[int][]score.Row{}}
-	if t.Row == nil {
-		t.Row = func(i int) int { return i }
-	}
 	t.learned = m.LearnedFrom(run.Source()) != ""
-	r.progress("%s: simulating rows %d to %d", run.Name, t.Row(run.From), t.Row(run.To-1))
+	r.progress("%s: simulating rows %d to %d", run.Name, t.NumberOf(run.From), t.NumberOf(run.To-1))
 	var err error
 	if t.phase, err = score.Phases(m, &t.Run.Run); err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ type Run struct {
 	// Chosen tells that a person has chosen the rows: all of them are active.
 	Chosen bool
 
+	// Number is the 0-based data row of the log by row, where lines were left out; nil: the row itself.
+	Number []int
+
 	// Inputs and Outputs name the columns of U and Z; nil: they are as Model.Inputs and Model.Outputs.
 	Inputs, Outputs []string
 
@@ -155,7 +158,19 @@ func (r *Run) Rows(from, to int) *Run {
 	if r.SetPoint != nil {
 		c.SetPoint = r.SetPoint[from:to]
 	}
+	c.Number = make([]int, to-from)
+	for i := range c.Number {
+		c.Number[i] = r.NumberOf(from + i)
+	}
 	return &c
+}
+
+// NumberOf is the 0-based data row of the log at row i.
+func (r *Run) NumberOf(i int) int {
+	if r.Number == nil {
+		return i
+	}
+	return r.Number[i]
 }
 
 // Only is the run with its readings missing in the rows that mask leaves out.
@@ -172,4 +187,12 @@ func (r *Run) Only(mask []bool) *Run {
 		c.Z = append(c.Z, z)
 	}
 	return &c
+}
+
+// LogTime is the time of row i in s: as the log counts it or, where it says the day, since its first row.
+func (r *Run) LogTime(i int) float64 {
+	if r.Began.IsZero() || r.Began.Year() > 1970 {
+		return r.Time[i]
+	}
+	return float64(r.Began.UnixNano())/1e9 + r.Time[i]
 }

@@ -116,6 +116,52 @@ type Log struct {
 // ErrUnits is wrapped when a MELD log does not tell in which units it was written.
 var ErrUnits = errors.New("units of the log cannot be told")
 
+// Remarks say, each on one line, what was found out about the log and what of it was left out.
+func (l *Log) Remarks() (all []string) {
+	say := func(format string, args ...any) { all = append(all, l.Name+": "+fmt.Sprintf(format, args...)) }
+	for _, d := range l.Detected {
+		say("%s", d)
+	}
+	for _, n := range l.Notes {
+		say("%s", n)
+	}
+	if l.Skips > 0 {
+		say("%d lines left out, the first is line %d: %s", l.Skips, l.Skipped[0].Line, l.Skipped[0].Why)
+	}
+	for _, b := range l.Bad {
+		say("%s", b)
+	}
+	return all
+}
+
+// Rows walks the rows of a log, one after the other, as samples of the channels that bear the columns'
+// names. The samples are the caller's until the next call; false: the log is at its end.
+func (l *Log) Rows(reg *sensors.Registry) func() (at int64, samples []sensors.Sample, ok bool) {
+	type column struct {
+		i  int
+		id sensors.ChannelID
+	}
+	var columns []column
+	for i := range l.Columns {
+		if id, ok := reg.Lookup(l.Columns[i].Name); ok {
+			columns = append(columns, column{i, id})
+		}
+	}
+	row, samples := 0, make([]sensors.Sample, 0, len(columns))
+	return func() (int64, []sensors.Sample, bool) {
+		if row == len(l.Time) {
+			return 0, nil, false
+		}
+		t := l.Time[row]
+		samples = samples[:0]
+		for _, c := range columns {
+			samples = append(samples, sensors.Sample{Time: t, Arrival: t, Value: l.Value[c.i][row], Channel: c.id, Status: l.Status[c.i][row]})
+		}
+		row++
+		return t, samples, true
+	}
+}
+
 // Column finds a column by channel name.
 func (l *Log) Column(name string) (int, bool) {
 	for i := range l.Columns {
