@@ -31,6 +31,7 @@ var rooms = map[string]struct {
 var exceptions = []struct{ from, to, why string }{
 	{"", "stirwatch/sensors/unit", "one table of units for all rooms; it imports the standard library alone (docs/decisions/0002-units.md)"},
 	{"", "stirwatch/cmd/parts", "real programs for the tests of all rooms; it imports nothing of ours, and what is no test may not import it"},
+	{"firmware-bridge/twin", "stirwatch/dynamics/gcode", "one reader of programs; it imports the standard library alone (docs/decisions/0013-the-program-is-the-plan.md)"},
 	{"firmware-bridge/twin", "stirwatch/sensors/wire", "a simulated device speaks with the codecs that read it"},
 	{"firmware-bridge/twin", "stirwatch/sensors", "the words of those codecs"},
 	{"firmware-bridge/twin/play", "stirwatch/sensors/runlog", "a recorded run is played"},
@@ -46,7 +47,7 @@ var upward = []struct{ from, to, why string }{
 }
 
 // ladder orders the packages of dynamics: each may import those before it.
-var ladder = []string{"num", "phase", "expr", "model", "system", "filter", "runs", "score", "learn", "report"}
+var ladder = []string{"num", "gcode", "phase", "expr", "model", "system", "filter", "program", "runs", "score", "learn", "report"}
 
 // step is the place of a package of dynamics on the ladder, -1 where it has none.
 func step(path string) int {
