@@ -145,9 +145,9 @@ func (e *Estimator) inputDrives(d []float64, from, to float64, _ []float64) {
 	e.r.Drive(d, e.inputsAt(ahead-e.dead))
 }
 
-// momentary is for how long a vertical velocity is expected to go on where nobody says how it will, s: a
+// Momentary is for how long a vertical velocity is expected to go on where nobody says how it will, s: a
 // layer's step takes that long, and a retreat is longer but soon over.
-const momentary = 2.0
+const Momentary = 2.0
 
 // planDrives are those by the plan.
 func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64) {
@@ -158,7 +158,7 @@ func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64
 	}
 	at := ahead - e.dead
 	u := e.inputsAt(at)
-	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > momentary {
+	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > Momentary {
 		u[e.plan.up] = 0
 	}
 	e.r.Drive(d, e.plan.Step(at-e.planNow, readings[e.s.Leading], u, e.scenario.SetPoint(at)))
