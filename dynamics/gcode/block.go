@@ -154,3 +154,13 @@ func (b *Block) Get(letter byte) (v float64, is bool) {
 	}
 	return 0, false
 }
+
+// Has tells whether b has a word of one of the letters.
+func (b *Block) Has(letters string) bool {
+	for _, w := range b.Words {
+		if strings.IndexByte(letters, w.Letter) >= 0 {
+			return true
+		}
+	}
+	return false
+}

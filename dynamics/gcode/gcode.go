@@ -172,7 +172,6 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 		in.note(b.Bad, b.Place)
 	}
 	motion, wait, set, home := -1, false, false, false
-	has := func(letter byte) bool { _, is := b.Get(letter); return is }
 	for _, w := range b.Words {
 		if w.Letter != 'G' {
 			continue
@@ -226,11 +225,11 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 		}
 	}
 	to = in.codes(to, b, false)
-	axes := has('X') || has('Y') || has('Z')
+	axes := b.Has("XYZ")
 	switch l, laps := b.Get('L'); {
 	case wait:
 		s, _ := b.Get('P')
-		if !has('P') {
+		if !b.Has("P") {
 			s, _ = b.Get('X')
 		}
 		to = append(to, Step{Kind: Waits, Skip: b.Skip, Seconds: max(0, s)})
@@ -245,7 +244,7 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 		to = append(to, Step{Kind: Moves, Skip: b.Skip, Inch: in.inch, Move: m})
 	case laps && !axes && in.moving && in.motion == 1:
 		to = append(to, Step{Kind: Laps, Skip: b.Skip, Inch: in.inch, Laps: max(0, l), Feed: in.feed})
-	case in.moving && (axes || in.motion > 1 && (has('I') || has('J') || has('K'))):
+	case in.moving && (axes || in.motion > 1 && b.Has("IJK")):
 		to = in.move(to, b, unit)
 	case axes:
 		in.note("axis words without a motion", b.Place)

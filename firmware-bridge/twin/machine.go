@@ -65,6 +65,7 @@ type Machine struct {
 	override     float64 // %
 	speedCommand float64 // mm/s along the path
 	speed        float64 // mm/s
+	track        track   // of a program that moves by X, Y and Z
 	lap          float64 // laps made
 	goal         float64 // lap at which G1 ends
 	climb        float64 // mm laid
@@ -184,8 +185,11 @@ func (m *Machine) Do(c Code) error {
 		m.pid, m.command = false, 0
 	case "M24":
 		m.feedCommand = c.S / 60
-	case "M25":
+	case "M34":
+		m.feedCommand = c.S / 600
+	case "M25", "M35":
 		m.feedCommand = 0
+	case "M08", "M09": // the coolant always flows
 	case "M27", "M28":
 		m.forceReduced = c.Name == "M27"
 	case "M40":
@@ -236,7 +240,9 @@ func (m *Machine) Do(c Code) error {
 	case "G0":
 		m.liftGoal = c.Z
 	case "G1":
-		m.speedCommand, m.goal = c.F/60, m.lap+c.L
+		if m.track.begin(c.Move); c.Move == nil {
+			m.speedCommand, m.goal = c.F/60, m.lap+c.L
+		}
 	default:
 		return fmt.Errorf("%s is not known", c.Name)
 	}
@@ -255,6 +261,9 @@ func (m *Machine) Done(c *Code, since float64) bool {
 	case "G0":
 		return m.lift == m.liftGoal
 	case "G1":
+		if c.Move != nil {
+			return m.track.done()
+		}
 		if m.lap >= m.goal {
 			m.speedCommand = 0
 			return true
@@ -286,7 +295,9 @@ func (m *Machine) run() {
 		}
 		c := &m.program[m.pc]
 		m.pc++
-		m.line = m.pc
+		if m.line = c.Line; m.line == 0 {
+			m.line = m.pc
+		}
 		if c.Name == "M30" {
 			m.ended = true
 			return
@@ -391,12 +402,18 @@ func (m *Machine) control(h float64) {
 	m.command = max(m.law.Min, min(m.law.Max, m.command+gain*out))
 }
 
+// traverse is how fast the axes gain and lose speed along the path, mm/s².
+const traverse = 60.0
+
 // move follows the path and the height.
 func (m *Machine) move(e *effects) {
-	const accel = 60.0 // mm/s²
+	if m.track.move != nil {
+		m.follow(e)
+		return
+	}
 	_, _, dx, dy, pace := m.path.at(m.lap - math.Floor(m.lap))
 	want := m.speedCommand * m.override / 100 * pace * (1 + 0.4*e.unreachable)
-	m.speed += max(-accel*dt, min(accel*dt, want-m.speed))
+	m.speed += max(-traverse*dt, min(traverse*dt, want-m.speed))
 	along := m.speed * dt / (m.path.length * 1e3)
 	m.lap += along
 	m.climb += along * m.p.Build.Layer * 1e3

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
+
+	"stirwatch/dynamics/gcode"
 )
 
 // Code is one command of the machine: an M-code, or in a program also a G-code.
@@ -18,6 +18,9 @@ type Code struct {
 	L    float64 // G1: laps
 	P    float64 // G4: s
 	Z    float64 // G0: mm over the deposit
+
+	Move *gcode.Move // G1 of a program that moves by X, Y and Z; nil: by laps
+	Line int         // of the program that the machine shows; 0: the place of the code
 }
 
 // Timed is a code at a time: what an operator does during the build.
@@ -35,6 +38,8 @@ var codes = map[string]struct {
 }{
 	"M04": {"rpm", 0, 600, true}, "M06": {"rpm", 0, 600, false}, "M05": {},
 	"M24": {"mm/min", -2000, 2000, false}, "M25": {},
+	"M34": {"mm/min×10", 0, 20000, false}, "M35": {},
+	"M08": {}, "M09": {},
 	"M27": {}, "M28": {},
 	"M40": {"mode", 0, 3, false}, "M41": {"set-point", 0, 30000, false}, "M42": {"N·m", 0, 1000, true}, "M43": {"°C", 0, 700, true},
 	"M52": {"%", 1, 300, false},
@@ -47,19 +52,19 @@ var codes = map[string]struct {
 // ParseCode reads one command such as "M41 S475" or "m41s475". Only a program may hold G-codes
 // and M30.
 func ParseCode(line string, program bool) (Code, error) {
+	var b gcode.Block
+	b.Parse(line)
+	return codeOf(&b, program)
+}
+
+// codeOf is the one command of a block.
+func codeOf(b *gcode.Block, program bool) (Code, error) {
 	var c Code
-	t := strings.ToUpper(strings.TrimSpace(line))
-	for len(t) > 0 {
-		letter := t[0]
-		n := 1
-		for n < len(t) && strings.IndexByte("+-.0123456789", t[n]) >= 0 {
-			n++
-		}
-		v, err := strconv.ParseFloat(t[1:n], 64)
-		if err != nil || math.IsInf(v, 0) {
-			return c, fmt.Errorf("%q is no word of a command", t[:n])
-		}
-		t = strings.TrimSpace(t[n:])
+	if b.Bad != "" {
+		return c, fmt.Errorf("%q is no word of a command", b.Bad)
+	}
+	for _, w := range b.Words {
+		letter, v := w.Letter, w.Value
 		switch {
 		case c.Name == "" && (letter == 'M' || letter == 'G'):
 			if v != math.Trunc(v) || v < 0 || v > 999 {
@@ -70,7 +75,7 @@ func ParseCode(line string, program bool) (Code, error) {
 				c.Name = fmt.Sprintf("G%.0f", v)
 			}
 		case c.Name == "":
-			return c, fmt.Errorf("%q does not begin with a code", line)
+			return c, fmt.Errorf("%c%g does not begin with a code", letter, v)
 		case letter == 'S' && !c.HasS:
 			c.S, c.HasS = v, true
 		case letter == 'F' && c.Name == "G1" && v > 0:
@@ -100,7 +105,7 @@ func ParseCode(line string, program bool) (Code, error) {
 	case c.Name == "M40" && c.S != math.Trunc(c.S):
 		return c, fmt.Errorf("M40 takes mode 0 torque, 1 force, 2 K-type, 3 tool temperature, not %g", c.S)
 	case c.Name == "G1" && (c.F == 0 || c.L == 0):
-		return c, errors.New("G1 needs F<mm/min> and L<laps>")
+		return c, errors.New("G1 needs F<mm/min> and L<laps>, or X, Y, Z")
 	}
 	return c, nil
 }
@@ -108,26 +113,72 @@ func ParseCode(line string, program bool) (Code, error) {
 //go:embed materials/build.nc
 var standardBuild string
 
-// ParseProgram reads a program: one code a line, ; begins a comment. All mistakes are told.
+// ParseProgram reads a program: one code a line, or moves by X, Y and Z as machines have them, see package gcode.
+// All mistakes are told.
 func ParseProgram(text string) ([]Code, error) {
 	var program []Code
 	var problems []error
-	for i, line := range strings.Split(text, "\n") {
-		line, _, _ = strings.Cut(line, ";")
-		if strings.TrimSpace(line) == "" {
-			continue
+	var in gcode.Interpreter
+	var steps []gcode.Step
+	plane, numbered := false, false // it moves by X and Y; it has line numbers of its own
+	for b := range gcode.Blocks(text) {
+		plane = plane || b.Has("XY")
+		numbered = numbered || b.Number >= 0
+	}
+	line := 0
+	for b := range gcode.Blocks(text) {
+		if !numbered {
+			line = b.Place
+		} else if b.Number >= 0 {
+			line = b.Number
 		}
-		c, err := ParseCode(line, true)
+		told := len(in.Unknown)
+		steps = in.Do(steps[:0], b)
+		var c Code
+		var err error
+		switch {
+		case b.Bad == "" && len(b.Words) == 0:
+			continue
+		case b.Bad == "" && plane && b.Has("XYZIJ") || modal(b):
+			if len(in.Unknown) > told {
+				err = fmt.Errorf("%s is not known", in.Unknown[told].Word)
+			}
+			for i := range steps {
+				switch s := &steps[i]; s.Kind {
+				case gcode.Moves:
+					if !s.Move.Rapid && s.Move.Feed == 0 {
+						err = errors.New("a move needs F<mm/min>, here or before")
+					}
+					program = append(program, Code{Name: "G1", Line: line, Move: &s.Move})
+				default:
+					err = errors.New("a line with X, Y or Z takes no M-code")
+				}
+			}
+			steps = nil // its moves are kept
+		default:
+			if c, err = codeOf(b, true); err == nil {
+				c.Line = line
+				program = append(program, c)
+			}
+		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("line %d: %w", i+1, err))
-			continue
+			problems = append(problems, fmt.Errorf("line %d: %w", b.Place, err))
 		}
-		program = append(program, c)
 	}
 	if len(problems) == 0 && len(program) == 0 {
 		problems = append(problems, errors.New("the program is empty"))
 	}
 	return program, errors.Join(problems...)
+}
+
+// modal tells whether a block only says how the next ones are meant.
+func modal(b *gcode.Block) bool {
+	for _, w := range b.Words {
+		if w.Letter != 'F' && (w.Letter != 'G' || w.Value <= 4) {
+			return false
+		}
+	}
+	return b.Bad == "" && len(b.Words) > 0
 }
 
 // StandardBuild is the program that the twin runs when none is given: start on the plate, two

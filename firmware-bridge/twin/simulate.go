@@ -89,6 +89,9 @@ func (m *Machine) row(r *Row) {
 	noise := func(std float64) float64 { return std * rnd.NormFloat64() }
 	grain := func(v, g float64) float64 { return math.Round(v/g) * g }
 	x, y, _, _, _ := m.path.at(m.lap - math.Floor(m.lap))
+	if m.track.move != nil {
+		x, y = m.track.at[0]*1e-3, m.track.at[1]*1e-3
+	}
 	torque := m.torque
 	if m.rpm > 1 {
 		torque *= 1 + noise(m.p.Noise.Torque)
