@@ -80,6 +80,7 @@ func (p *Program) find() {
 		switch {
 		case t.length > 0 && t.up*t.length > leaves && t.up > 0.5 && p.begunBefore(i):
 			add(Retreats, i, 0, feedWord{})
+			continue
 		case t.Kind != gcode.Code:
 			continue
 		}
@@ -94,7 +95,7 @@ func (p *Program) find() {
 				offs, stopped = i, false
 			case now.on() && offs >= 0 && !stopped:
 				add(Reload, offs, 0, feedWord{})
-				offs = -1
+				add(FeedChanges, i, 0, now)
 			case now.on() && t.feed.on() && now != t.feed:
 				add(FeedChanges, i, 0, now)
 			}
