@@ -2,7 +2,10 @@ package sensors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // Probe runs src until it has given enough samples or ctx ends, and tells how many came. It acknowledges
@@ -15,6 +18,29 @@ func Probe(ctx context.Context, src Source, enough int64) (samples int64, err er
 		err = nil
 	}
 	return l.samples.Load(), err
+}
+
+// Try runs src for as long as patience lets it and says in words what came, or as an error why nothing
+// did. place is what it reads, as people call it: a port, a broker, a file.
+func Try(ctx context.Context, src Source, place string, patience time.Duration) (text string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	samples, err := Probe(ctx, src, 3)
+	h := src.Health().Snapshot()
+	switch {
+	case samples > 0:
+		return fmt.Sprintf("%d samples in %d messages, %d rejected, skew %v", samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond)), nil
+	case err != nil:
+		return "", err
+	case h.Rejected > 0:
+		return "", fmt.Errorf("%d messages came and none could be read; the last: %s", h.Rejected, h.LastBad)
+	case h.LastError != "":
+		return "", errors.New(h.LastError)
+	case h.Connects > 0:
+		return "", fmt.Errorf("%s is open, but nothing came within %v; is the device sending, and are names and topics right?", place, patience)
+	default:
+		return "", fmt.Errorf("%s is not there within %v", place, patience)
+	}
 }
 
 // listener counts what a source gives and keeps nothing.

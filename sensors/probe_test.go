@@ -3,15 +3,18 @@ package sensors
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 )
 
 // giving emits samples one by one, as often as there are, and then waits or fails.
 type giving struct {
 	Source
-	n    int
-	fail error
-	t    *testing.T
+	n      int
+	fail   error
+	health *Health
+	t      *testing.T
 }
 
 type noAck struct{ t *testing.T }
@@ -49,6 +52,35 @@ func TestProbe(t *testing.T) {
 		c.src.t = t
 		if n, err := Probe(c.ctx, c.src, 3); n != c.n || !errors.Is(err, c.fail) {
 			t.Errorf("%d samples, %v, want %d, %v", n, err, c.n, c.fail)
+		}
+	}
+}
+
+func (g giving) Health() *Health { return g.health }
+
+// What came, or why nothing did, is told in words.
+func TestTry(t *testing.T) {
+	gone := errors.New("no such device")
+	for want, c := range map[string]struct {
+		src    giving
+		health func(h *Health)
+	}{
+		"3 samples in 0 messages": {giving{n: 9}, func(*Health) {}},
+		"no such device":          {giving{fail: gone}, func(*Health) {}},
+		`1 messages came and none could be read; the last: no number: "%%"`: {giving{}, func(h *Health) {
+			h.Reject(&listener{}, "tool", 0, []byte("%%"), errors.New("no number"))
+		}},
+		"/dev/tool is open, but nothing came within 1ms": {giving{}, func(h *Health) { h.Connects.Add(1) }},
+		"/dev/tool is not there within 1ms":              {giving{}, func(*Health) {}},
+	} {
+		c.src.t, c.src.health = t, new(Health)
+		c.health(c.src.health)
+		text, err := Try(t.Context(), c.src, "/dev/tool", time.Millisecond)
+		if err != nil {
+			text += err.Error()
+		}
+		if !strings.HasPrefix(text, want) || (c.src.n > 0) != (err == nil) {
+			t.Errorf("%q, want %q", text, want)
 		}
 	}
 }

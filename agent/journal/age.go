@@ -148,6 +148,20 @@ type Filling struct {
 	Left   time.Duration // until size is reached; 0: it is full, and lives by removal; MaxInt64: age keeps it below
 }
 
+// String is the same for people, "" where it is not known.
+func (f Filling) String() string {
+	switch perDay := float64(f.PerDay) / 1e6; {
+	case !f.Known:
+		return ""
+	case f.Left == 0:
+		return fmt.Sprintf("grows by %.0f MB a day of running; it is at its size, and its oldest are removed", perDay)
+	case f.Left == math.MaxInt64:
+		return fmt.Sprintf("grows by %.0f MB a day of running, and stays below its size", perDay)
+	default:
+		return fmt.Sprintf("grows by %.0f MB a day of running, and is at its size in %.1f days", perDay, f.Left.Hours()/24)
+	}
+}
+
 // Filling tells how fast the journal grows and when it will have the size given, if batches go after keep.
 func (r *Reader) Filling(size int64, keep time.Duration) (f Filling, err error) {
 	first, last, err := lastDay(r.conn())

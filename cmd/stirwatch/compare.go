@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/learn"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
@@ -62,8 +60,7 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 				return err
 			}
-			c := comparison{candidate: young, inUse: old, names: [2]string{candidate, with}, horizons: hs}
-			return c.print(cmd, given, segments)
+			return compareOn(cmd, &score.Rivals{Candidate: young, InUse: old, Names: [2]string{candidate, with}}, given, segments, hs)
 		},
 	}
 	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document")
@@ -73,6 +70,12 @@ Whatever is found, the exit code is 0: people decide.`,
 	logs.add(c)
 	from.flags(c, 3)
 	return c
+}
+
+func compareOn(cmd *cobra.Command, rivals *score.Rivals, given []*runs.Run, segments runs.Segments, horizons []float64) error {
+	return rivals.Report(cmd.OutOrStdout(), given, segments, horizons, func(run string) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "comparing on %s\n", run)
+	})
 }
 
 // compareHeldOut leaves the newest runs out, learns from the rest, and compares on those left out.
@@ -98,93 +101,11 @@ func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model,
 	}
 	fmt.Fprintf(w, "Compared with %s on %s, left out for it: the new model of this comparison was learned from %s alone. The model that is written is learned from all %d runs afterwards; it is another one, so no run is left to judge it by.\n\n",
 		name, runs.Names(latest), runs.Names(rest), len(given))
-	c := comparison{candidate: m, inUse: inUse, names: [2]string{"the new model", name}, horizons: score.Horizons}
-	if err := c.print(cmd, latest, segments); err != nil {
+	rivals := score.Rivals{Candidate: m, InUse: inUse, Names: [2]string{"the new model", name}}
+	if err := compareOn(cmd, &rivals, latest, segments, score.Horizons); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from all %d runs\n", len(given))
 	return nil
-}
-
-// comparison is two models that are to be compared.
-type comparison struct {
-	candidate, inUse *model.Model
-	names            [2]string // of the documents
-	horizons         []float64 // s
-}
-
-// print compares on every run and, where there are several that neither model was learned from, on
-// those together; and ends with what follows.
-func (c *comparison) print(cmd *cobra.Command, given []*runs.Run, segments runs.Segments) error {
-	w := cmd.OutOrStdout()
-	ways := []filter.Way{filter.Known}
-	if c.candidate.Plan != nil && c.inUse.Plan != nil {
-		ways = append(ways, filter.Planned)
-	} else {
-		fmt.Fprintf(w, "By plan nothing is compared: %s, the runs did not show how the machine's controller acts.\n\n", c.without())
-	}
-	var fair []score.Span
-	var names []string
-	for _, r := range given {
-		fmt.Fprintf(cmd.ErrOrStderr(), "comparing on %s\n", r.Name)
-		from, to, err := segments.Of(c.inUse, r)
-		if err != nil {
-			return err
-		}
-		span := score.Span{Run: r, From: from, To: to}
-		var marks []string
-		for i, m := range []*model.Model{c.candidate, c.inUse} {
-			if how := m.LearnedFrom(r.Source()); how != "" {
-				marks = append(marks, c.names[i]+" "+how)
-			}
-		}
-		mark := "neither model names it among the runs it was learned from"
-		if marks == nil {
-			fair, names = append(fair, span), append(names, r.Name)
-		} else {
-			mark = strings.Join(marks, ", ") + ": this proves nothing"
-		}
-		for _, way := range ways {
-			found, err := score.Compare(c.candidate, c.inUse, []score.Span{span}, way, c.horizons, score.CompareOptions{Seed: 1})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "%s (%s), inputs %s\n", r.Name, mark, way)
-			for _, output := range found {
-				fmt.Fprintln(w, output.Table(marks == nil))
-			}
-		}
-	}
-	if len(fair) == 0 {
-		fmt.Fprintf(w, "Nothing can be said of %s against %s: one of them was learned from every run here.\n", c.names[0], c.names[1])
-		return nil
-	}
-	// On the tick the forecast goes by plan, so that is what the summary is about.
-	way := ways[len(ways)-1]
-	found, err := score.Compare(c.candidate, c.inUse, fair, way, c.horizons, score.CompareOptions{Seed: 1})
-	if err != nil {
-		return err
-	}
-	if len(fair) > 1 {
-		fmt.Fprintf(w, "%s together, inputs %s\n", strings.Join(names, ", "), way)
-		for _, output := range found {
-			fmt.Fprintln(w, output.Table(true))
-		}
-	}
-	for _, output := range found {
-		fmt.Fprintln(w, output.Summary(c.names[0], c.names[1], names))
-	}
-	return nil
-}
-
-// without says who has no plan.
-func (c *comparison) without() string {
-	switch {
-	case c.candidate.Plan != nil:
-		return c.names[1] + " has no plan"
-	case c.inUse.Plan != nil:
-		return c.names[0] + " has no plan"
-	}
-	return "neither model has a plan"
 }

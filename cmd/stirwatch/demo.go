@@ -7,18 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"stirwatch/cmd/loopback"
 	"stirwatch/cmd/screen"
 	"stirwatch/config"
 	"stirwatch/firmware-bridge/twin"
@@ -66,11 +63,11 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 	if err := os.WriteFile(filepath.Join(dir, "model.json"), demoModel, 0o644); err != nil {
 		return err
 	}
-	broker, address, err := startBroker()
+	server, address, err := loopback.Broker()
 	if err != nil {
 		return err
 	}
-	defer broker.Close()
+	defer server.Close()
 	conf, err := config.Parse(filepath.Join(dir, "agent.yaml"), demoConfig(dir, address), nil)
 	if err != nil {
 		return err
@@ -133,38 +130,6 @@ var demoFaults = []twin.Fault{
 //
 //go:embed demo_model.json
 var demoModel []byte
-
-// everyone lets every client of the demo's broker, which listens on loopback, do everything.
-type everyone struct{ mochi.HookBase }
-
-// ID implements mochi.Hook.
-func (*everyone) ID() string { return "everyone" }
-
-// Provides implements mochi.Hook.
-func (*everyone) Provides(b byte) bool {
-	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
-}
-
-// OnConnectAuthenticate implements mochi.Hook.
-func (*everyone) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
-
-// OnACLCheck implements mochi.Hook.
-func (*everyone) OnACLCheck(*mochi.Client, string, bool) bool { return true }
-
-// startBroker starts an MQTT broker on a free loopback port.
-func startBroker() (*mochi.Server, string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, "", err
-	}
-	s := mochi.New(&mochi.Options{InlineClient: false, Logger: slog.New(slog.DiscardHandler)})
-	err = errors.Join(s.AddHook(new(everyone), nil), s.AddListener(listeners.NewNet("demo", l)), s.Serve())
-	if err != nil {
-		l.Close()
-		return nil, "", fmt.Errorf("the demo's MQTT broker: %w", err)
-	}
-	return s, l.Addr().String(), nil
-}
 
 // demoConfig is what a user would write for the devices of the twin.
 func demoConfig(dir, broker string) []byte {

@@ -168,24 +168,12 @@ func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Regi
 		d.say(false, what, "%v", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.patience)
-	defer cancel()
-	samples, err := sensors.Probe(ctx, src, 3)
-	h := src.Health().Snapshot()
-	switch {
-	case samples > 0:
-		d.say(true, what, "%d samples in %d messages, %d rejected, skew %v", samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond))
-	case err != nil:
+	text, err := sensors.Try(ctx, src, place(s), d.patience)
+	if err != nil {
 		d.say(false, what, "%v", err)
-	case h.Rejected > 0:
-		d.say(false, what, "%d messages came and none could be read; the last: %s", h.Rejected, h.LastBad)
-	case h.LastError != "":
-		d.say(false, what, "%s", h.LastError)
-	case h.Connects > 0:
-		d.say(false, what, "%s is open, but nothing came within %v; is the device sending, and are names and topics right?", place(s), d.patience)
-	default:
-		d.say(false, what, "%s is not there within %v", place(s), d.patience)
+		return
 	}
+	d.say(true, what, "%s", text)
 }
 
 // place is what a source reads, as the configuration names it.
@@ -253,7 +241,7 @@ func (d *doctor) record() {
 		d.say(false, "journal", "%v", err)
 		return
 	}
-	if text := filling(f); text != "" {
+	if text := f.String(); text != "" {
 		d.say(true, "journal", "%s", text)
 	}
 	refused, err := r.RefusedCounts()

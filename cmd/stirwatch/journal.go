@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,7 +83,7 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 		if err != nil {
 			return err
 		}
-		if text := filling(f); text != "" {
+		if text := f.String(); text != "" {
 			fmt.Fprintln(w, text)
 		}
 	}
@@ -127,20 +126,6 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 		return coded{fmt.Errorf("the record has %d gaps", len(gaps)), exitFound}
 	}
 	return nil
-}
-
-// filling says how fast a journal grows, "" if that is not known yet.
-func filling(f journal.Filling) string {
-	switch perDay := float64(f.PerDay) / 1e6; {
-	case !f.Known:
-		return ""
-	case f.Left == 0:
-		return fmt.Sprintf("grows by %.0f MB a day of running; it is at its size, and its oldest are removed", perDay)
-	case f.Left == math.MaxInt64:
-		return fmt.Sprintf("grows by %.0f MB a day of running, and stays below its size", perDay)
-	default:
-		return fmt.Sprintf("grows by %.0f MB a day of running, and is at its size in %.1f days", perDay, f.Left.Hours()/24)
-	}
 }
 
 func journalResendCommand() *cobra.Command {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -57,9 +56,9 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 				o.Faults = append(o.Faults, f)
 			}
 			for _, s := range operator {
-				t, err := parseTimed(s)
+				t, err := twin.ParseTimed(s)
 				if err != nil {
-					return coded{err, exitUsage}
+					return coded{fmt.Errorf("--operator %w", err), exitUsage}
 				}
 				o.Operator = append(o.Operator, t)
 			}
@@ -80,11 +79,7 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			p := progress{w: cmd.ErrOrStderr()}
 			o.Progress = func(r *twin.Row) {
-				active := ""
-				for _, f := range r.True.Active {
-					active += " " + string(f.Kind)
-				}
-				p.say("%5.0f s  %-8s %5.1f °C  %3.0f rpm  %5.0f W %s", r.At, r.True.Phase, r.ToolTemp, r.RPM, r.Power, active)
+				p.say("%s", r)
 			}
 			sum, err := twin.Run(cmd.Context(), o)
 			p.done()
@@ -118,20 +113,6 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 	return c
 }
 
-// parseTimed reads "300s M52 S150".
-func parseTimed(s string) (twin.Timed, error) {
-	at, code, _ := strings.Cut(strings.TrimSpace(s), " ")
-	d, err := time.ParseDuration(at)
-	if err != nil || d < 0 {
-		return twin.Timed{}, fmt.Errorf("--operator %q: write for example '300s M52 S150'", s)
-	}
-	c, err := twin.ParseCode(code, false)
-	if err != nil {
-		return twin.Timed{}, fmt.Errorf("--operator %q: %w", s, err)
-	}
-	return twin.Timed{At: d.Seconds(), Code: c}, nil
-}
-
 func twinBatchCommand(material *string, seed *uint64) *cobra.Command {
 	var builds int
 	c := &cobra.Command{
@@ -154,10 +135,7 @@ func twinBatchCommand(material *string, seed *uint64) *cobra.Command {
 			}
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "%d builds, %d with a fault, seeds %d to %d, material %s\n", s.Builds, s.Faulty, *seed, *seed+uint64(builds)-1, *material)
-			fmt.Fprintf(w, "simulated %.1f h in %v: %.0f build-hours an hour\n", s.Simulated.Hours(), s.Took.Round(time.Millisecond), s.Simulated.Hours()/s.Took.Hours())
-			fmt.Fprintf(w, "rows %d, checksum %016x\n", s.Rows, s.Checksum)
-			fmt.Fprintf(w, "without fault, steady deposition: standard deviation %.2f °C, mean absolute error %.2f °C\n", s.Held, s.Error)
-			fmt.Fprintf(w, "all: spindle at a limit in %s %% of deposition, hottest tool face %.0f °C\n", strconv.FormatFloat(100*s.AtLimit, 'f', 1, 64), s.Hottest)
+			fmt.Fprintln(w, s)
 			return nil
 		},
 	}

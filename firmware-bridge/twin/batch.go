@@ -61,6 +61,14 @@ type BatchSummary struct {
 	Checksum       uint64  // of all readings: equal for equal seeds
 }
 
+// String is the summary for people, on four lines.
+func (s BatchSummary) String() string {
+	return fmt.Sprintf("simulated %.1f h in %v: %.0f build-hours an hour\n", s.Simulated.Hours(), s.Took.Round(time.Millisecond), s.Simulated.Hours()/s.Took.Hours()) +
+		fmt.Sprintf("rows %d, checksum %016x\n", s.Rows, s.Checksum) +
+		fmt.Sprintf("without fault, steady deposition: standard deviation %.2f °C, mean absolute error %.2f °C\n", s.Held, s.Error) +
+		fmt.Sprintf("all: spindle at a limit in %.1f %% of deposition, hottest tool face %.0f °C", 100*s.AtLimit, s.Hottest)
+}
+
 // Batch runs builds of seeds seed, seed+1, … on all processors; every second one has a fault.
 // each, which may be nil, is called for each row from several goroutines, with the number of the
 // build.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"time"
 
 	"stirwatch/dynamics/gcode"
 )
@@ -112,6 +114,20 @@ func codeOf(b *gcode.Block, program bool) (Code, error) {
 
 //go:embed materials/build.nc
 var standardBuild string
+
+// ParseTimed reads a code with the time at which the operator gives it, such as "300s M52 S150".
+func ParseTimed(s string) (Timed, error) {
+	at, code, _ := strings.Cut(strings.TrimSpace(s), " ")
+	d, err := time.ParseDuration(at)
+	if err != nil || d < 0 {
+		return Timed{}, fmt.Errorf("%q: write for example '300s M52 S150'", s)
+	}
+	c, err := ParseCode(code, false)
+	if err != nil {
+		return Timed{}, fmt.Errorf("%q: %w", s, err)
+	}
+	return Timed{At: d.Seconds(), Code: c}, nil
+}
 
 // ParseProgram reads a program: one code a line, or moves by X, Y and Z as machines have them, see package gcode.
 // All mistakes are told.

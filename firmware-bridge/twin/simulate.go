@@ -2,6 +2,7 @@ package twin
 
 import (
 	"context"
+	"fmt"
 	"math"
 )
 
@@ -48,6 +49,15 @@ type Row struct {
 	FeedForce  float64 // N on the bar
 	Logging    bool
 	True       Truth
+}
+
+// String is the row in short, for people: time, phase, temperature, speed, power and the faults at work.
+func (r *Row) String() string {
+	text := fmt.Sprintf("%5.0f s  %-8s %5.1f °C  %3.0f rpm  %5.0f W", r.At, r.True.Phase, r.ToolTemp, r.RPM, r.Power)
+	for _, f := range r.True.Active {
+		text += "  " + string(f.Kind)
+	}
+	return text
 }
 
 // Truth is what no sensor tells.
