@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"stirwatch/agent/alarm"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
 	"stirwatch/control"
@@ -36,6 +37,8 @@ type Options struct {
 	Horizon     time.Duration    // how far the forecast reaches; default 60 s
 	Estimates   time.Duration    // how often estimate and forecast are recorded; default 1 s
 	Health      time.Duration    // how often the sources' counters are recorded; default 1 min
+	Alarms      alarm.Options    // of the board; the agent keeps its record
+	Undelivered func() string    // who cannot be told of alarms; nil: nobody is
 	Clock       *Clock           // default the system's
 	Log         *slog.Logger
 }
@@ -50,10 +53,13 @@ type Agent struct {
 	dt        time.Duration // from the last frame to this one
 	estimator *estimator    // nil without a model
 	watch     *watch
+	alarms    *alarms
 	advisor   *advisor  // nil without a process section
 	actuator  *actuator // nil unless the loop is closed
 	phases    phases
 	recordAt  int64 // frame time at which estimates are recorded next
+
+	health health
 
 	// slow takes work that waits for the disk away from the tick.
 	slow chan func()
@@ -75,9 +81,10 @@ func New(opt Options) (*Agent, error) {
 		opt:   opt,
 		board: sensors.NewBoard(opt.Registry, opt.DeviceClock),
 		frame: sensors.NewFrame(opt.Registry.Len()),
-		watch: newWatch(opt.Registry, opt.Sources, opt.Model),
+		watch: newWatch(opt.Registry, opt.Sources, opt.Model, opt.has),
 		slow:  make(chan func(), 64),
 	}
+	a.alarms = newAlarms(a)
 	var err error
 	if opt.Model != nil {
 		if a.estimator, err = newEstimator(opt.Model, opt.Registry, opt.Horizon); err != nil {
@@ -111,11 +118,13 @@ func def(d *time.Duration, v time.Duration) {
 // Run reads all sources and ticks until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	a.returned()
+	a.alarms.restore()
 	g, ctx := errgroup.WithContext(ctx)
 	for i, s := range a.opt.Sources {
 		g.Go(func() error { a.supervise(ctx, s, feed{a, int32(i)}); return nil })
 	}
 	g.Go(func() error { return a.housekeep(ctx) })
+	g.Go(func() error { return a.examine(ctx) })
 	if a.actuator != nil {
 		g.Go(func() error { return a.actuator.run(ctx) })
 	}
@@ -136,6 +145,7 @@ func (a *Agent) returned() {
 	if err != nil {
 		a.opt.Log.Error("the end of the record cannot be found", "error", err)
 	}
+	a.health.last = last
 	if last == 0 || err != nil {
 		return
 	}
@@ -170,6 +180,9 @@ func (a *Agent) beat(ctx context.Context) error {
 // stepped moves what the agent holds along with a step of the arrival clock.
 func (a *Agent) stepped(step time.Duration, now int64) {
 	ruling := a.board.Shift(step)
+	if step.Abs() >= clockStep {
+		a.health.stepped.Store(int64(step))
+	}
 	a.Event(sensors.Event{Time: now, Source: "clock", Kind: sensors.ClockStep, Text: fmt.Sprintf("the wall clock was set by %v", step)})
 	a.shift(ruling)
 }
@@ -206,13 +219,15 @@ func (a *Agent) Event(e sensors.Event) {
 // tick is one step at the instant now (ns since the Unix epoch, arrival clock).
 func (a *Agent) tick(now int64) {
 	if !a.gather(now) {
+		a.alarms.Step(now, a.phases.Running)
 		return
 	}
 	contact := a.phases.step(a.dt, a.frame)
 	if a.estimator != nil {
 		a.estimator.step(a.dt, a.frame, contact) // predict, fuse, forecast
 	}
-	a.watch.judge(a.dt, a.frame, a.estimator)
+	a.watch.judge(a.dt, a.frame, a.estimator, &a.health)
+	a.alarms.step(now, a.phases.change == phase.Began, a.phases.Running)
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)
 	}

@@ -29,6 +29,7 @@ type watch struct {
 	output  []int
 	outside int
 	blind   int
+	health  [len(healthCodes)]int // below 0: not watched
 
 	origin []atomic.Int32 // by channel: the source that last fed it, anomaly.None if none has
 	fedBy  []int          // the same as the set knows it
@@ -38,7 +39,7 @@ type watch struct {
 
 var sensorCodes = [...]anomaly.Code{anomaly.SensorMissing, anomaly.SensorFailure, anomaly.SensorOutOfRange, anomaly.SensorRate}
 
-func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model) *watch {
+func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model, has func(anomaly.Code) bool) *watch {
 	n := reg.Len()
 	w := &watch{set: &anomaly.Set{}, reg: reg, model: m, origin: make([]atomic.Int32, n), fedBy: make([]int, n)}
 	for i, s := range sources {
@@ -55,6 +56,11 @@ func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model) *
 			if k := w.set.Add(code, about(ch)); i == 0 {
 				w.channel = append(w.channel, k)
 			}
+		}
+	}
+	for i, code := range healthCodes {
+		if w.health[i] = -1; has(code) {
+			w.health[i] = w.set.Add(code, about(anomaly.None))
 		}
 	}
 	if m == nil {
@@ -110,7 +116,7 @@ func (w *watch) learnOrigins() {
 }
 
 // judge takes one tick. It does not allocate but where an anomaly is raised.
-func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator) {
+func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator, h *health) {
 	w.set.Tick()
 	w.learnOrigins()
 	w.lived += dt
@@ -126,6 +132,11 @@ func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator) {
 		w.set.Step(k+1, s, score(st.Signal == sensors.Failure && st.Reason != sensors.Unwired)) // nobody expects a value there
 		w.set.Step(k+2, s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.OutOfRange))
 		w.set.Step(k+3, s, score(st.Signal == sensors.OutOfSpecification && st.Reason == sensors.RateOfChange))
+	}
+	for i, k := range w.health {
+		if k >= 0 {
+			w.set.Step(k, s, score(h.found[i].Load() != nil))
+		}
 	}
 	if e == nil {
 		return
@@ -199,6 +210,17 @@ func (w *watch) text(a anomaly.Anomaly) string {
 	return text + ": " + strings.Join(names, ", ")
 }
 
+// subject is the channel or source that an anomaly is about, "" where it is about none.
+func (w *watch) subject(a anomaly.Anomaly) string {
+	switch {
+	case anomaly.Of(a.Code).About == anomaly.AboutSource:
+		return w.sources[a.About.Source]
+	case a.About.Channel != anomaly.None:
+		return w.reg.Channel(sensors.ChannelID(a.About.Channel)).Name
+	}
+	return ""
+}
+
 // record writes what was raised or cleared at this tick.
 func (w *watch) record(j *journal.Journal, t int64) {
 	for _, k := range w.set.Changed() {
@@ -206,9 +228,9 @@ func (w *watch) record(j *journal.Journal, t int64) {
 		channel, source := "", ""
 		switch anomaly.Of(a.Code).About {
 		case anomaly.AboutChannel:
-			channel = w.reg.Channel(sensors.ChannelID(a.About.Channel)).Name
+			channel = w.subject(a)
 		case anomaly.AboutSource:
-			source = w.sources[a.About.Source]
+			source = w.subject(a)
 		}
 		journal.Write(j, record.Anomaly{Time: t, Code: string(a.Code), Channel: channel, Source: source,
 			Active: a.Active, Score: a.Score, Limit: a.Limit, Since: t - int64(a.Since*1e9), Text: w.text(a)})

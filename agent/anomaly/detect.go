@@ -6,6 +6,7 @@ package anomaly
 type Detector struct {
 	onDelay, offDelay float64
 	above, below      float64 // s in this condition without interruption
+	now               float64 // the last score that is a number
 	a                 Anomaly
 }
 
@@ -29,6 +30,9 @@ const (
 func (d *Detector) Step(dt, score float64) Change {
 	if !(dt > 0) {
 		dt = 0
+	}
+	if score == score {
+		d.now = score
 	}
 	switch {
 	case score > d.a.Limit:

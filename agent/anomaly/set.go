@@ -114,6 +114,21 @@ func (s *Set) Anomaly(k int) Anomaly {
 	return a
 }
 
+// Explained tells whether a cause of member k stands, and how high k's last score was.
+func (s *Set) Explained(k int) (explained bool, score float64) {
+	m := &s.members[k]
+	return s.explained(m), m.now
+}
+
+// Active tells whether the anomaly of member k stands.
+func (s *Set) Active(k int) bool { return s.members[k].a.Active }
+
+// Limit is that of member k's score.
+func (s *Set) Limit(k int) float64 { return s.members[k].a.Limit }
+
+// Len is the number of members.
+func (s *Set) Len() int { return len(s.members) }
+
 // Standing appends the anomalies that stand.
 func (s *Set) Standing(dst []Anomaly) []Anomaly {
 	for k := range s.members {

@@ -3,6 +3,7 @@ package journal
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -32,10 +33,15 @@ func Probe(dir string) (d Disk, err error) {
 	if err := f.Sync(); err != nil {
 		return d, err
 	}
-	d.Sync, d.Free = time.Since(began), -1
-	var fs syscall.Statfs_t
-	if syscall.Statfs(dir, &fs) == nil {
-		d.Free = int64(fs.Bavail) * int64(fs.Bsize)
-	}
+	d.Sync, d.Free = time.Since(began), Free(f.Name())
 	return d, nil
+}
+
+// Free is how many bytes this user may still write beside path; -1 where the system does not tell.
+func Free(path string) int64 {
+	var fs syscall.Statfs_t
+	if syscall.Statfs(filepath.Dir(path), &fs) != nil {
+		return -1
+	}
+	return int64(fs.Bavail) * int64(fs.Bsize)
 }

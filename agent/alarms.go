@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"stirwatch/agent/alarm"
+	"stirwatch/agent/anomaly"
+	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
+	"stirwatch/sensors"
+)
+
+// AlarmRoom is where the journal remembers how alarms stand.
+const AlarmRoom = "alarms"
+
+// alarms puts what the watch finds on the board, where people see it.
+type alarms struct {
+	*alarm.Board
+	a     *Agent
+	place []int // on the board, by member of the watch's set; below 0: no alarm
+}
+
+func newAlarms(a *Agent) *alarms {
+	opt := a.opt.Alarms
+	if a.opt.Journal != nil {
+		opt.Keep = alarmRecord{a.opt.Journal}
+	}
+	b := &alarms{Board: alarm.NewBoard(opt), a: a}
+	for k := range a.watch.set.Len() {
+		x := a.watch.set.Anomaly(k)
+		b.place = append(b.place, b.Add(alarm.Key{Code: x.Code, Subject: a.watch.subject(x)}, func() string { return b.text(k) }))
+	}
+	return b
+}
+
+// Alarms is the board: what people see, acknowledge and shelve.
+func (a *Agent) Alarms() *alarm.Board { return a.alarms.Board }
+
+// Now is the agent's time, ns since the Unix epoch.
+func (a *Agent) Now() int64 { return a.opt.Clock.Now() }
+
+// restore takes over how alarms stood when the agent was last here.
+func (b *alarms) restore() {
+	was, err := b.a.opt.Journal.Remembered(AlarmRoom)
+	if err == nil {
+		err = b.Restore(was)
+	}
+	if err != nil {
+		b.a.opt.Log.Error("how alarms stood before cannot be told: those that hold are raised again", "error", err)
+	}
+}
+
+// step lets the board see what the watch has judged at the instant now. It does not allocate but where an alarm changes.
+func (b *alarms) step(now int64, runBegan, running bool) {
+	if runBegan {
+		b.NewJob(now)
+	}
+	set := b.a.watch.set
+	for k, place := range b.place {
+		explained, score := set.Explained(k)
+		b.Observe(place, set.Active(k), explained, score, set.Limit(k))
+	}
+	b.Step(now, running)
+}
+
+// text says for people what member k is about, with numbers.
+func (b *alarms) text(k int) string {
+	w, f := b.a.watch, b.a.frame
+	x := w.set.Anomaly(k)
+	text, subject := x.Code.Text(), w.subject(x)
+	switch anomaly.Of(x.Code).About {
+	case anomaly.AboutSource:
+		return fmt.Sprintf("%s: %s (%d channels)", subject, text, len(w.channelsOf(x.About.Source)))
+	case anomaly.AboutAgent:
+		for i, code := range healthCodes {
+			if p := b.a.health.found[i].Load(); code == x.Code && p != nil {
+				return text + ": " + *p
+			}
+		}
+	}
+	if x.About.Channel == anomaly.None {
+		return text
+	}
+	c := w.reg.Channel(sensors.ChannelID(x.About.Channel))
+	text = c.Name + ": " + text
+	v, age := f.Value[x.About.Channel], f.Age[x.About.Channel]
+	switch {
+	case math.IsNaN(v), f.Status[x.About.Channel].Reason == sensors.NeverSeen:
+	case f.Status[x.About.Channel].Signal == sensors.Missing:
+		text += fmt.Sprintf("; last %.4g %s, %v ago", v, c.Unit, age.Round(time.Second))
+	default:
+		text += fmt.Sprintf("; now %.4g %s", v, c.Unit)
+	}
+	return text
+}
+
+// alarmRecord keeps the board's steps in the journal.
+type alarmRecord struct{ *journal.Journal }
+
+// Record implements [alarm.Keeper].
+func (r alarmRecord) Record(row record.Alarm) { journal.Write(r.Journal, row) }
+
+// Remember implements [alarm.Keeper].
+func (r alarmRecord) Remember(key string, value []byte) {
+	r.Journal.Remember(AlarmRoom, key, value)
+}
