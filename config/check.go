@@ -57,6 +57,9 @@ func (d *decoder) check(c *Config) {
 	if c.Bridge != nil {
 		x.bridge(c.Bridge, ports)
 	}
+	if c.Notify != nil {
+		x.notify(c)
+	}
 	if c.InfluxDB != nil {
 		x.tls(c.InfluxDB.TLS, "influxdb", string(c.InfluxDB.URL), "https")
 	}

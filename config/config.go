@@ -43,6 +43,10 @@ type Config struct {
 	Journal Journal `yaml:"journal"`
 	// The InfluxDB that the journal is uploaded to; without this section the journal alone is the store.
 	InfluxDB *InfluxDB `yaml:"influxdb"`
+	// Which anomalies become alarms, and how these behave; as shipped every code has a response and is one.
+	Alarms Alarms `yaml:"alarms"`
+	// Whom alarms are told, and how; without this section they are on the screen, in the record and on the command line alone.
+	Notify *Notify `yaml:"notify"`
 	// The agent's own address, for the command line.
 	API API `yaml:"api"`
 	// What the agent says about itself on standard error.
@@ -549,6 +553,156 @@ type InfluxDB struct {
 	Timeout time.Duration `yaml:"timeout" default:"10 s" min:"100 ms" max:"10 min"`
 	// Certificates, for https.
 	TLS *TLS `yaml:"tls"`
+}
+
+// Alarms is how alarms behave.
+type Alarms struct {
+	// Longest time that an alarm can be shelved.
+	Shelve time.Duration `yaml:"shelve" default:"8 h" min:"1 min" max:"7 d"`
+	// More alarms than this in ten minutes are a flood: those of low priority are kept back until it is over.
+	Flood int `yaml:"flood" default:"10" min:"1" max:"1000"`
+	// What is different here from what is shipped; `stirwatch alarms codes` lists every code with its values.
+	Codes []AlarmCode `yaml:"codes,flow"`
+}
+
+// AlarmCode is how the alarms of one code behave; what is left out is as shipped.
+type AlarmCode struct {
+	Name string `yaml:",key" pattern:"^[a-z][a-z0-9_.]{0,63}$" allowed:"a code such as sensor.rate"`
+	// How soon an operator must act; none = it is no alarm.
+	Priority string `yaml:"priority" enum:"high,medium,low,none"`
+	// What the operator is to do, instead of the text that is shipped.
+	Response string `yaml:"response"`
+	// How long the anomaly must stand before the alarm is raised, beyond the anomaly's own delay.
+	OnDelay *time.Duration `yaml:"on_delay" min:"0 s" max:"1 h"`
+	// How long the anomaly must be gone before the alarm returns.
+	OffDelay *time.Duration `yaml:"off_delay" min:"0 s" max:"1 h"`
+	// By which part of its limit the score must fall below it before the alarm returns.
+	Deadband *float64 `yaml:"deadband" min:"0" max:"0.95"`
+	// true: when the condition is over, the alarm stays until it is acknowledged and reset.
+	Latch *bool `yaml:"latch"`
+	// always, or run: suppressed while no run goes on.
+	When string `yaml:"when" enum:"always,run"`
+	// Alarms of one group that come together are one event; the others name the first.
+	Group string `yaml:"group" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// Why its alarms are out of service; left out, they are in service.
+	OutOfService string `yaml:"out_of_service"`
+}
+
+// Notify is whom alarms are told.
+type Notify struct {
+	// Where messages go, each by exactly one of mqtt, mail, ntfy, webhook, command and light.
+	Targets []NotifyTarget `yaml:"targets" required:"true"`
+}
+
+// NotifyTarget is one place that is told of alarms.
+type NotifyTarget struct {
+	Name string `yaml:",key" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
+	// Least urgent priority that is told.
+	Priority string `yaml:"priority" default:"low" enum:"high,medium,low"`
+	// Only what nobody has acknowledged for so long is told: an escalation.
+	After time.Duration `yaml:"after" default:"0 s" min:"0 s" max:"1 d"`
+	// How long further alarms are waited for, so that those that come together are one message.
+	Gather time.Duration `yaml:"gather" default:"5 s" min:"0 s" max:"1 h"`
+	// Most messages in an hour; what comes beyond waits and is told in one.
+	Rate int `yaml:"rate" default:"12" min:"1" max:"1000"`
+	// Tell also when an alarm that was told of is over.
+	Returns bool `yaml:"returns" default:"false"`
+	// Time of day at which only what is urgent is told; the rest waits for its end.
+	Quiet *QuietHours `yaml:"quiet,flow"`
+	// Topics of an MQTT broker, which hold how alarms stand and take acknowledgements.
+	MQTT *NotifyMQTT `yaml:"mqtt"`
+	// Mail through an SMTP server.
+	Mail *NotifyMail `yaml:"mail"`
+	// A topic of ntfy, ntfy.sh or one's own server: phones.
+	Ntfy *NotifyNtfy `yaml:"ntfy"`
+	// A web address that takes JSON: chat (Slack, Mattermost, Rocket.Chat, Discord with /slack) or one's own program.
+	Webhook *NotifyWebhook `yaml:"webhook"`
+	// A program of this computer, which gets the message on its standard input.
+	Command *NotifyCommand `yaml:"command,flow"`
+	// A lamp, horn or relay: a target of the bridge that is set by the highest priority that stands.
+	Light *NotifyLight `yaml:"light,flow"`
+}
+
+// QuietHours is a time of every day.
+type QuietHours struct {
+	// When it begins, in this computer's time.
+	From string `yaml:"from" required:"true" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" allowed:"a time of day such as 22:00, between quotes"`
+	// When it ends; before from, it ends on the next day.
+	To string `yaml:"to" required:"true" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" allowed:"a time of day such as 06:00, between quotes"`
+	// Least urgent priority that is told all the same.
+	Priority string `yaml:"priority" default:"high" enum:"high,medium,low"`
+}
+
+// NotifyMQTT is where an MQTT broker holds alarms.
+type NotifyMQTT struct {
+	// Address of the broker, e.g. tcp://127.0.0.1:1883, or tls://broker:8883 for an encrypted connection.
+	Broker URL `yaml:"broker" required:"true" enum:"tcp,mqtt,tls,ssl,mqtts"`
+	// Topic with the alarms that stand, retained; TOPIC/agent says online or offline, TOPIC/ack takes acknowledgements, TOPIC/answer says what came of them. Left out, stirwatch/<machine>/alarms.
+	Topic string `yaml:"topic" pattern:"^[^#+]{1,200}$" allowed:"a topic without + and #"`
+	// User name.
+	Username string `yaml:"username"`
+	// Password of that user.
+	Password Secret `yaml:"password,flow"`
+	// Certificates, for tls, ssl and mqtts.
+	TLS *TLS `yaml:"tls"`
+}
+
+// NotifyMail is a way to send mail.
+type NotifyMail struct {
+	// SMTP server: smtp://host:587 (STARTTLS where the server has it; always before a password is sent) or smtps://host:465.
+	Server URL `yaml:"server" required:"true" enum:"smtp,smtps"`
+	// Address of the sender.
+	From string `yaml:"from" required:"true" pattern:"^[^@\\s<>]+@[^@\\s<>]+$" allowed:"an address such as cell1@example.org"`
+	// Addresses that it goes to, with a comma between two.
+	To string `yaml:"to" required:"true" pattern:"^[^@\\s<>,]+@[^@\\s<>,]+( *, *[^@\\s<>,]+@[^@\\s<>,]+)*$" allowed:"addresses such as shift@example.org, boss@example.org"`
+	// User name.
+	Username string `yaml:"username"`
+	// Password of that user.
+	Password Secret `yaml:"password,flow"`
+	// Certificates.
+	TLS *TLS `yaml:"tls"`
+}
+
+// NotifyNtfy is a topic of ntfy.
+type NotifyNtfy struct {
+	// Address of the server.
+	Server URL `yaml:"server" default:"https://ntfy.sh" enum:"http,https"`
+	// Topic; on a public server whoever knows its name reads it, so that it is kept like a password.
+	Topic Secret `yaml:"topic,flow" required:"true"`
+	// Access token.
+	Token Secret `yaml:"token,flow"`
+}
+
+// NotifyWebhook is a web address.
+type NotifyWebhook struct {
+	// The address, which is a password with most chats: http://… or https://…
+	URL Secret `yaml:"url,flow" required:"true"`
+	// chat = {"text": …}, which chats take; full = the message and every alarm with its fields.
+	Format string `yaml:"format" default:"chat" enum:"chat,full"`
+	// Value of the header Authorization, such as Bearer ….
+	Authorization Secret `yaml:"authorization,flow"`
+}
+
+// NotifyCommand is a program.
+type NotifyCommand struct {
+	// Program and its arguments; no shell reads them.
+	Run []string `yaml:"run,flow" required:"true"`
+	// Time after which it is ended, and tried again later.
+	Timeout time.Duration `yaml:"timeout" default:"10 s" min:"100 ms" max:"10 min"`
+}
+
+// NotifyLight is a lamp or relay.
+type NotifyLight struct {
+	// Name of the bridge's target; its safe state is what shows while no alarm stands.
+	Target string `yaml:"target" required:"true"`
+	// Value while an unacknowledged or acknowledged alarm of high priority stands, in the target's unit.
+	High float64 `yaml:"high" required:"true" min:"-1000000" max:"1000000"`
+	// The same of medium priority.
+	Medium float64 `yaml:"medium" required:"true" min:"-1000000" max:"1000000"`
+	// The same of low priority.
+	Low float64 `yaml:"low" required:"true" min:"-1000000" max:"1000000"`
+	// Lease of the command, which is renewed while an alarm stands.
+	Lease time.Duration `yaml:"lease" default:"30 s" min:"1 s" max:"1 h"`
 }
 
 // API is where the agent answers other programs of this computer.

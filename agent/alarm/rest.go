@@ -1,0 +1,122 @@
+package alarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"stirwatch/agent/api"
+	"stirwatch/agent/record"
+)
+
+// Desk is a board with what is needed to serve it to programs beside the agent, and to its pages.
+type Desk struct {
+	Board *Board
+	Now   func() int64                // the agent's time, ns since the Unix epoch
+	Flush func(context.Context) error // returns when the record is on disk
+	Rows  func(ctx context.Context, from, to int64) ([]record.Alarm, error)
+}
+
+// Request is what a person asks of alarms.
+type Request struct {
+	Name string  `json:"name"` // all, a code, or a code with its subject
+	Who  string  `json:"who"`
+	Why  string  `json:"why,omitempty"`
+	ForS float64 `json:"for_s,omitempty"` // of shelving
+}
+
+// Answer is what came of it.
+type Answer struct {
+	Changed []Alarm `json:"changed"`
+	// Warning tells that it is done, and would be forgotten by a kill: the record cannot be written.
+	Warning string `json:"warning,omitempty"`
+}
+
+// Routes adds the desk's requests:
+//
+//	GET  /alarms          [Listing]; with ?all=1 every alarm, whatever its state
+//	POST /alarms/ack      [Request] → [Answer]; so are reset, shelve and unshelve
+//	GET  /alarms/history  rows of the record; ?from=&to= in ns since the Unix epoch
+//	GET  /alarms/stats    [Statistics] of that span
+func (d Desk) Routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /alarms", func(w http.ResponseWriter, r *http.Request) {
+		l := d.Board.List()
+		if r.FormValue("all") != "" {
+			l.Alarms = d.Board.Names()
+			Sort(l.Alarms)
+		}
+		api.Write(w, l)
+	})
+	for name, do := range map[string]func(q Request) ([]Alarm, error){
+		"ack":      func(q Request) ([]Alarm, error) { return d.Board.Ack(d.Now(), q.Name, q.Who, q.Why) },
+		"reset":    func(q Request) ([]Alarm, error) { return d.Board.Reset(d.Now(), q.Name, q.Who, q.Why) },
+		"unshelve": func(q Request) ([]Alarm, error) { return d.Board.Unshelve(d.Now(), q.Name, q.Who, q.Why) },
+		"shelve": func(q Request) ([]Alarm, error) {
+			return d.Board.Shelve(d.Now(), q.Name, time.Duration(min(max(q.ForS, 0), 1e7)*float64(time.Second)), q.Who, q.Why)
+		},
+	} {
+		mux.HandleFunc("POST /alarms/"+name, func(w http.ResponseWriter, r *http.Request) {
+			var q Request
+			if !api.Read(w, r, &q) {
+				return
+			}
+			changed, err := do(q)
+			switch {
+			case errors.Is(err, ErrUnknown):
+				api.Fail(w, http.StatusNotFound, err)
+			case err != nil:
+				api.Fail(w, http.StatusConflict, err)
+			default:
+				a := Answer{Changed: changed}
+				if err := d.Flush(r.Context()); err != nil { // else a kill would undo what was answered
+					a.Warning = err.Error()
+				}
+				api.Write(w, a)
+			}
+		})
+	}
+	span := func(answer func(rows []record.Alarm, from, to int64) any, before int64) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			from, to, err := between(r, d.Now())
+			if err != nil {
+				api.Fail(w, http.StatusBadRequest, err)
+				return
+			}
+			rows, err := d.Rows(r.Context(), from-before, to)
+			if err != nil && rows == nil {
+				api.Fail(w, http.StatusInternalServerError, err)
+				return
+			}
+			api.Write(w, answer(rows, from, to))
+		}
+	}
+	mux.HandleFunc("GET /alarms/history", span(func(rows []record.Alarm, _, _ int64) any {
+		if rows == nil {
+			return []record.Alarm{}
+		}
+		return rows
+	}, 0))
+	mux.HandleFunc("GET /alarms/stats", span(func(rows []record.Alarm, from, to int64) any { return Count(rows, from, to) }, int64(Before)))
+}
+
+// Before is how far before a span its statistics look for what stood at its beginning.
+const Before = 7 * 24 * time.Hour
+
+// between reads a span, by default the last day.
+func between(r *http.Request, now int64) (from, to int64, err error) {
+	from, to = now-int64(24*time.Hour), now
+	for name, into := range map[string]*int64{"from": &from, "to": &to} {
+		if text := r.FormValue(name); text != "" {
+			if *into, err = strconv.ParseInt(text, 10, 64); err != nil {
+				return 0, 0, fmt.Errorf("%s=%q: ns since 1970 are wanted", name, text)
+			}
+		}
+	}
+	if from >= to {
+		return 0, 0, fmt.Errorf("from=%d is not before to=%d", from, to)
+	}
+	return from, to, nil
+}
