@@ -158,3 +158,24 @@ func Words(p anomaly.Priority) string {
 	}
 	return "low"
 }
+
+// Remarks are what is to be said of an alarm beside its text: what to do, who has it, until when.
+func (a *Alarm) Remarks() (lines []string) {
+	if a.State.Unseen() || a.State == Acknowledged {
+		lines = append(lines, "do: "+a.Response)
+	}
+	if a.First != "" {
+		lines = append(lines, "after "+a.First)
+	}
+	by := a.Who
+	if a.Why != "" {
+		by = strings.TrimPrefix(by+": "+a.Why, ": ")
+	}
+	if a.State == Shelved {
+		by += ", until " + time.Unix(0, a.Until).Format("15:04")
+	}
+	if by != "" {
+		lines = append(lines, "("+by+")")
+	}
+	return lines
+}

@@ -32,5 +32,6 @@ func (c *cell) handler() http.Handler {
 			Process int    `json:"process"`
 		}{c.conf.Machine, version, os.Getpid()})
 	})
+	alarmDesk(c).Routes(mux)
 	return mux
 }

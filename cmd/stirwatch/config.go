@@ -87,6 +87,9 @@ func configCheckCommand() *cobra.Command {
 			if err == nil {
 				_, err = loadModel(conf)
 			}
+			if err == nil {
+				_, err = alarmSettings(conf)
+			}
 			if err == nil && conf.Bridge != nil {
 				var o bridge.Options
 				if o, err = bridgeOptions(conf); err == nil {

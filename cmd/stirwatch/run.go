@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stirwatch/agent"
+	"stirwatch/agent/alarm"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
 	"stirwatch/config"
@@ -156,10 +157,15 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 			return nil, err
 		}
 	}
+	settings, err := alarmSettings(conf)
+	if err != nil {
+		return nil, err
+	}
 	c.agent, err = agent.New(agent.Options{
 		Registry: c.registry, Sources: c.sources, Journal: c.journal, Model: model, Process: processOptions(conf),
 		Tick: conf.Tick.Rate.Period(), DeviceClock: conf.Tick.Clock == config.Device, Horizon: conf.Model.Forecast,
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
+		Alarms: alarm.Options{Setting: settings, Shelf: conf.Alarms.Shelve, Flood: conf.Alarms.Flood},
 	})
 	return c, err
 }

@@ -1,0 +1,403 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/agent"
+	"stirwatch/agent/alarm"
+	"stirwatch/agent/anomaly"
+	"stirwatch/agent/api"
+	"stirwatch/agent/history"
+	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
+	"stirwatch/config"
+)
+
+func alarmsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "alarms",
+		Short: "List, acknowledge and shelve alarms; their history and statistics",
+		Long: `Alarms are anomalies that need a person. These commands ask the agent that runs with the same
+agent.yaml; list, history and stats read the journal where no agent runs. docs/alarms.md explains
+every code.`,
+		Example: `  stirwatch alarms list
+  stirwatch alarms ack sensor.missing tool_temperature
+  stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
+  stirwatch alarms stats --since 7d`,
+	}
+	c.AddCommand(alarmsListCommand(), alarmsDoCommand("ack", "Acknowledge alarms: you have seen them, and act", false),
+		alarmsDoCommand("reset", "Let go of latched alarms that are acknowledged", false),
+		alarmsDoCommand("shelve", "Put alarms away for a time, with a reason; they come back by themselves", true),
+		alarmsDoCommand("unshelve", "Bring shelved alarms back before their time", false),
+		alarmsHistoryCommand(), alarmsStatsCommand(), alarmsCodesCommand())
+	return c
+}
+
+func alarmsListCommand() *cobra.Command {
+	var f journalFlags
+	var all bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List what stands, what nobody has acknowledged, and what is shelved or suppressed",
+		Example: `  stirwatch alarms list
+  stirwatch alarms list --all            every alarm there can be, with its name`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, conf, err := f.resolve()
+			if err != nil {
+				return err
+			}
+			var l alarm.Listing
+			err = api.ErrNoAgent
+			if conf != nil {
+				err = agentOf(conf).Do(cmd.Context(), "GET", "/alarms"+map[bool]string{true: "?all=1"}[all], nil, &l)
+			}
+			if errors.Is(err, api.ErrNoAgent) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "no agent runs: this is how alarms stood when %s was last written\n", path)
+				l, err = rememberedAlarms(path)
+			}
+			if err != nil {
+				return err
+			}
+			return showAlarms(cmd.OutOrStdout(), l)
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&all, "all", false, "every alarm, whatever its state (of a running agent)")
+	return c
+}
+
+// agentOf reaches the agent of a configuration.
+func agentOf(conf *config.Config) *api.Client { return api.NewClient(conf.Abs(conf.API.Socket)) }
+
+// rememberedAlarms reads how alarms stood out of a journal.
+func rememberedAlarms(path string) (l alarm.Listing, err error) {
+	r, err := journal.OpenReader(path)
+	if err != nil {
+		return l, err
+	}
+	defer r.Close()
+	was, err := r.Remembered(agent.AlarmRoom)
+	if err != nil {
+		return l, err
+	}
+	b := alarm.NewBoard(alarm.Options{})
+	err = b.Restore(was)
+	l = b.List()
+	l.Time, _ = r.LastCommit()
+	return l, err
+}
+
+func showAlarms(out io.Writer, l alarm.Listing) error {
+	if l.Flood {
+		fmt.Fprintln(out, "a flood of alarms: those of low priority are kept back until it is over")
+	}
+	if len(l.Alarms) == 0 {
+		_, err := fmt.Fprintln(out, "no alarm")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PRIORITY\tSTATE\tSINCE\tALARM\tTEXT")
+	for _, a := range l.Alarms {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", alarm.Words(a.Priority), a.State, clockTime(a.Since), a.Key, a.Text)
+		for _, line := range a.Remarks() {
+			fmt.Fprintf(w, "\t\t\t\t  %s\n", line)
+		}
+	}
+	return w.Flush()
+}
+
+func clockTime(ns int64) string {
+	if ns == 0 {
+		return "–"
+	}
+	return time.Unix(0, ns).Format("01-02 15:04:05")
+}
+
+// alarmsDoCommand is one of the commands by which a person changes alarms.
+func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
+	var path, who, why string
+	var length time.Duration
+	example := fmt.Sprintf("  stirwatch alarms %s sensor.missing tool_temperature\n  stirwatch alarms %[1]s source.missing          every source's\n  stirwatch alarms %[1]s all --as Ann", name)
+	if shelving {
+		example = `  stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
+  stirwatch alarms shelve all --for 30m --why "commissioning" --as Ann`
+	}
+	c := &cobra.Command{
+		Use:     name + " all|CODE [SUBJECT]",
+		Short:   short,
+		Long:    short + ".\nIt is on record with your name, which is that of your account unless --as gives another.",
+		Example: example,
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conf, err := config.Load(path)
+			if err != nil {
+				return err
+			}
+			if who == "" {
+				u, err := user.Current()
+				if err != nil {
+					return fmt.Errorf("your name is not known (%w): give it with --as", err)
+				}
+				who = u.Username
+			}
+			var answer alarm.Answer
+			err = agentOf(conf).Do(cmd.Context(), "POST", "/alarms/"+name, alarm.Request{Name: strings.Join(args, " "), Who: who, Why: why, ForS: length.Seconds()}, &answer)
+			if errors.Is(err, api.ErrNoAgent) {
+				return fmt.Errorf("%w; only a running agent can %s an alarm: 'stirwatch run -c %s'", err, name, path)
+			}
+			if err != nil {
+				return err
+			}
+			for _, a := range answer.Changed {
+				line := fmt.Sprintf("%s: %s", a.Key, a.State)
+				if a.Until > 0 {
+					line += " until " + clockTime(a.Until)
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), line)
+			}
+			if answer.Warning != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "this is not on disk yet, and a kill would undo it: %s\n", answer.Warning)
+			}
+			return nil
+		},
+	}
+	configFlag(c, &path)
+	c.Flags().StringVar(&who, "as", "", "your name; default that of your account")
+	c.Flags().StringVar(&why, "why", "", "why, for the record")
+	if shelving {
+		c.Flags().DurationVar(&length, "for", 0, "how long, e.g. 2h; at most alarms.shelve of agent.yaml")
+		c.MarkFlagRequired("for")
+		c.MarkFlagRequired("why")
+	}
+	return c
+}
+
+// alarmRows reads the life of alarms out of the journal of the flags.
+func alarmRows(ctx context.Context, f *journalFlags, since time.Duration, before time.Duration, notes io.Writer) (rows []record.Alarm, from, to int64, err error) {
+	path, _, err := f.resolve()
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	r, err := journal.OpenReader(path)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	defer r.Close()
+	to = time.Now().UnixNano()
+	if last, err := r.LastCommit(); err == nil && last > to {
+		to = last
+	}
+	from = to - int64(since)
+	rows, err = history.Alarms(ctx, r, from-int64(before), to+1)
+	if err != nil && rows != nil {
+		fmt.Fprintln(notes, err)
+		err = nil
+	}
+	return rows, from, to, err
+}
+
+// ago is a duration flag that knows days.
+type ago time.Duration
+
+func (a *ago) String() string { return time.Duration(*a).String() }
+func (a *ago) Type() string   { return "duration" }
+
+// Set implements pflag.Value.
+func (a *ago) Set(s string) error {
+	unit := time.Duration(1)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		s, unit = days+"h", 24
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return errors.New("write a time such as 90m, 8h or 7d")
+	}
+	*a = ago(d * unit)
+	return nil
+}
+
+func alarmsHistoryCommand() *cobra.Command {
+	var f journalFlags
+	since := ago(24 * time.Hour)
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "Print every step of every alarm: raised, acknowledged by whom, shelved why, over",
+		Example: `  stirwatch alarms history
+  stirwatch alarms history --since 7d | grep tool_temperature`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rows, _, _, err := alarmRows(cmd.Context(), &f, time.Duration(since), 0, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "TIME\tEVENT\tSTATE\tALARM\tWHO, WHY, WHAT")
+			for _, r := range rows {
+				var words []string
+				for _, s := range []string{r.Who, r.Why, r.Text} {
+					if s != "" {
+						words = append(words, s)
+					}
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clockTime(r.Time), r.Event, r.State, alarm.Key{Code: anomaly.Code(r.Code), Subject: r.Subject}, strings.Join(words, "; "))
+			}
+			return w.Flush()
+		},
+	}
+	f.add(c)
+	c.Flags().Var(&since, "since", "how far back, e.g. 8h or 7d")
+	return c
+}
+
+func alarmsStatsCommand() *cobra.Command {
+	var f journalFlags
+	since := ago(24 * time.Hour)
+	c := &cobra.Command{
+		Use:   "stats",
+		Short: "Count alarms: rate, peaks, standing, chattering, the top ten, by priority",
+		Long: `Stats counts what was put before people (ISA-18.2, clause 16). One alarm in ten minutes is
+acceptable, two are manageable; a few codes usually make most of them, and are worth tuning first.`,
+		Example: `  stirwatch alarms stats --since 7d`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rows, from, to, err := alarmRows(cmd.Context(), &f, time.Duration(since), alarm.Before, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return showStatistics(cmd.OutOrStdout(), alarm.Count(rows, from, to))
+		},
+	}
+	f.add(c)
+	c.Flags().Var(&since, "since", "how far back, e.g. 8h or 7d")
+	return c
+}
+
+func showStatistics(out io.Writer, s alarm.Statistics) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "from\t%s to %s\n", clockTime(s.From), clockTime(s.To))
+	fmt.Fprintf(w, "raised\t%d (high %d, medium %d, low %d)\n", s.Raised, s.ByPriority["high"], s.ByPriority["medium"], s.ByPriority["low"])
+	fmt.Fprintf(w, "per 10 min\t%.2f on average, %d at most; in flood %.1f %% of the time\n", s.Per10Min, s.Peak10Min, 100*s.FloodPart)
+	fmt.Fprintf(w, "standing\t%d, of which %d for more than a day\n", s.Standing, s.Stale)
+	fmt.Fprintf(w, "held back\t%d by design; shelved %d times\n", s.HeldBack, s.Shelved)
+	if s.ToAckS > 0 {
+		fmt.Fprintf(w, "to acknowledge\t%v (median)\n", time.Duration(s.ToAckS*float64(time.Second)).Round(time.Second))
+	}
+	for i, b := range s.Chattering {
+		fmt.Fprintf(w, "%s\t%s: %d times\n", map[bool]string{true: "chattering"}[i == 0], b.Key, b.Times)
+	}
+	for i, b := range s.Top {
+		fmt.Fprintf(w, "%s\t%s: %d times, %.0f %%\n", map[bool]string{true: "most often"}[i == 0], b.Key, b.Times, 100*b.Part)
+	}
+	return w.Flush()
+}
+
+func alarmsCodesCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "codes",
+		Short: "Print how the alarms of every code behave, as lines for agent.yaml",
+		Long: `Codes prints the section alarms with a line for every code, as this agent.yaml has it, or as shipped
+where there is none. Put the line that is to be different into your agent.yaml.`,
+		Example: `  stirwatch alarms codes | grep sensor.rate`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			setting, err := alarmSettings(&config.Config{})
+			if conf, failed := config.Load(path); failed == nil {
+				setting, err = alarmSettings(conf)
+			} else if cmd.Flags().Changed("config") {
+				return failed
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "alarms:\n  codes:")
+			for _, d := range anomaly.Definitions() {
+				fmt.Fprintf(cmd.OutOrStdout(), "    %s\n", settingLine(d.Code, setting(d.Code)))
+			}
+			return nil
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+// settingLine writes a setting as it may stand in agent.yaml.
+func settingLine(c anomaly.Code, s alarm.Setting) string {
+	when := map[bool]string{true: "run", false: "always"}[s.InRun]
+	priority := alarm.Words(s.Priority)
+	if s.Response == "" {
+		priority = "none"
+	}
+	return fmt.Sprintf("%s: {priority: %s, on_delay: %g s, off_delay: %g s, deadband: %g, latch: %t, when: %s, group: %s}",
+		c, priority, s.OnDelay.Seconds(), s.OffDelay.Seconds(), s.Deadband, s.Latch, when, s.Group)
+}
+
+// alarmSettings gives the setting of every code as configured. A code that there is not is an error.
+func alarmSettings(c *config.Config) (func(anomaly.Code) alarm.Setting, error) {
+	all := make(map[anomaly.Code]alarm.Setting)
+	var codes []string
+	for _, d := range anomaly.Definitions() {
+		all[d.Code] = alarm.Default(&d)
+		codes = append(codes, string(d.Code))
+	}
+	for i := range c.Alarms.Codes {
+		own := &c.Alarms.Codes[i]
+		s, known := all[anomaly.Code(own.Name)]
+		if !known {
+			return nil, fmt.Errorf("alarms.codes.%s: there is no such code; those there are: %s", own.Name, strings.Join(codes, ", "))
+		}
+		switch own.Priority {
+		case "high":
+			s.Priority = anomaly.High
+		case "medium":
+			s.Priority = anomaly.Medium
+		case "low":
+			s.Priority = anomaly.Low
+		}
+		override(&s.Response, own.Response)
+		override(&s.Group, own.Group)
+		if own.Priority == "none" {
+			s.Response = ""
+		}
+		replace(&s.OnDelay, own.OnDelay)
+		replace(&s.OffDelay, own.OffDelay)
+		replace(&s.Deadband, own.Deadband)
+		replace(&s.Latch, own.Latch)
+		if own.When != "" {
+			s.InRun = own.When == "run"
+		}
+		s.Out = own.OutOfService
+		all[anomaly.Code(own.Name)] = s
+	}
+	return func(c anomaly.Code) alarm.Setting { return all[c] }, nil
+}
+
+func override(into *string, v string) {
+	if v != "" {
+		*into = v
+	}
+}
+
+func replace[T any](into *T, v *T) {
+	if v != nil {
+		*into = *v
+	}
+}
+
+// alarmDesk serves the board of a running agent.
+func alarmDesk(c *cell) alarm.Desk {
+	return alarm.Desk{Board: c.agent.Alarms(), Now: c.agent.Now, Flush: c.journal.Flush,
+		Rows: func(ctx context.Context, from, to int64) ([]record.Alarm, error) {
+			return history.Alarms(ctx, c.journal.Reader, from, to)
+		}}
+}
