@@ -130,12 +130,14 @@ func TestEveryRowReadsBack(t *testing.T) {
 	reads[Forecast](t)
 	reads[Attribution](t)
 	reads[Anomaly](t)
+	reads[Alarm](t)
+	reads[Notification](t)
 	reads[Recommendation](t)
 	reads[Command](t)
 	reads[Event](t)
 	reads[SourceHealth](t)
 	reads[UploadHealth](t)
-	if len(byType) != 11 {
+	if len(byType) != 13 {
 		t.Errorf("%d row types", len(byType))
 	}
 }
