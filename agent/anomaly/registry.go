@@ -1,6 +1,8 @@
 // Package anomaly has the registry of anomalies and the detectors that raise and clear them.
 package anomaly
 
+import "slices"
+
 // Code names a kind of anomaly. The words are the same in the record, in InfluxDB and on screen.
 type Code string
 
@@ -41,6 +43,7 @@ const (
 	AboutChannel Kind = "channel" // one of them
 	AboutModel   Kind = "model"   // what the model makes of all
 	AboutAgent   Kind = "agent"   // stirwatch itself: its record, upload, clock, model, messages
+	AboutProcess Kind = "process" // several channels together
 )
 
 // Definition is all that is fixed about a code.
@@ -61,7 +64,10 @@ type Definition struct {
 
 // registry holds every code, causes before their consequences. A missing value has already been waited
 // for by the channel's max age.
-var registry = []Definition{
+var registry = slices.Concat(conditions, processCodes)
+
+// conditions are those of sources, sensors, the model and the agent.
+var conditions = []Definition{
 	{Code: SourceMissing, About: AboutSource, Priority: Medium, Limit: 0.5, On: 0.5, Off: 1,
 		Text:     "no value from the source",
 		Cause:    "cable or plug, the device without power, a broker or network that is down",

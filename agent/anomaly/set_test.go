@@ -13,7 +13,7 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s is defined twice", d.Code)
 		}
 		if d.Text == "" || d.Limit <= 0 || d.On < 0 || d.Off <= 0 || d.Priority < High || d.Priority > Low ||
-			!slices.Contains([]Kind{AboutSource, AboutChannel, AboutModel, AboutAgent}, d.About) {
+			!slices.Contains([]Kind{AboutSource, AboutChannel, AboutModel, AboutAgent, AboutProcess}, d.About) {
 			t.Errorf("%+v", d)
 		}
 		if d.Cause == "" || d.Response == "" {

@@ -123,7 +123,9 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 	case d.header == nil:
 		return d.findHeader(b, n)
 	case bytes.Equal(b, d.raw):
-		d.skip(n, "the header again", b)
+		if d.onSkip != nil && !d.survey {
+			d.onSkip(Skip{Line: n, Why: "the header again", Header: true}, b)
+		}
 		return nil
 	}
 	if d.survey && len(d.untold) == 0 && (d.stamps == nil || d.stamps.scale != 0 || d.stamps.orders.Settled()) && startsNumber(b) {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,8 +65,9 @@ type Column struct {
 
 // Skip is a line that is not in the log, and why.
 type Skip struct {
-	Line int // counted from 1, the header included
-	Why  string
+	Line   int // counted from 1, the header included
+	Why    string
+	Header bool // it is the header again, and no row
 }
 
 // BadCells are the fields of a column that hold no number.
@@ -107,6 +109,7 @@ type Log struct {
 	Ignored  []string    // columns of the file that are not read
 	Skipped  []Skip      // the first 1000
 	Skips    int         // lines skipped in all
+	Lost     []int       // the lines of those that were rows, rising
 	BadCells int         // fields that hold no number; the rest of their rows is kept
 	Bad      []BadCells  // the same by column
 	Notes    []string    // what else was found out: headers inside the file, how numbers and dates are read
@@ -237,6 +240,9 @@ func readText(text []byte, opt Options) (*Log, error) {
 		}
 	}
 	d.onSkip = func(s Skip, _ []byte) {
+		if !s.Header {
+			log.Lost = append(log.Lost, s.Line)
+		}
 		if log.Skips++; len(log.Skipped) < maxSkips {
 			log.Skipped = append(log.Skipped, s)
 		}
@@ -258,6 +264,7 @@ func readText(text []byte, opt Options) (*Log, error) {
 	case len(log.Time) == 0:
 		return nil, fmt.Errorf("%w: a header but no row", ErrFormat)
 	}
+	slices.Sort(log.Lost)
 	hash := sha256.Sum256(text)
 	log.SHA256 = hex.EncodeToString(hash[:])
 	log.Format, log.Ignored, log.BadCells = CSV, d.ignored, int(d.badCells)
@@ -278,6 +285,11 @@ func readText(text []byte, opt Options) (*Log, error) {
 		log.Detected = stretches
 	}
 	log.convert(d.cols)
+	if d.clock < 0 { // it has no time: rows are counted
+		for i := range log.Time {
+			log.Time[i] = int64(i) * 1e9
+		}
+	}
 	return log, nil
 }
 
