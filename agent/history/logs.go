@@ -7,6 +7,7 @@ import (
 
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/program"
 	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
@@ -57,7 +58,7 @@ func Logs(paths []string, o runlog.Options, channels model.Channels, note func(s
 
 // quantities are the columns that a CSV may have which says what they are.
 func quantities(want model.Channels) []runlog.Named {
-	named := []runlog.Named{{Name: string(sensors.SetPoint), Unit: "°C"}}
+	named := []runlog.Named{{Name: string(sensors.SetPoint), Unit: "°C"}, {Name: string(sensors.ProgramLine), Unit: "1"}, {Name: string(sensors.FeedOverride), Unit: "%"}}
 	for _, in := range want.Inputs {
 		named = append(named, runlog.Named{Name: in.Name, Unit: in.Unit})
 	}
@@ -148,7 +149,39 @@ func FromLog(log *runlog.Log, want model.Channels) (*runs.Run, error) {
 			}
 		}
 	}
+	r.Shown = shown(log)
 	return r, nil
+}
+
+// shown is what the log shows of the program that ran, by row; nil where it has no line of it.
+func shown(log *runlog.Log) []program.Now {
+	column := func(role sensors.Role, in string) func(k int) float64 {
+		i, ok := log.Find(role)
+		if !ok {
+			return func(int) float64 { return math.NaN() }
+		}
+		m, err := unit.Between(log.Columns[i].Unit, unit.MustParse(in))
+		if err != nil { // a set-point that is no temperature
+			return func(int) float64 { return math.NaN() }
+		}
+		return func(k int) float64 {
+			if !log.Status[i][k].IsGood() {
+				return math.NaN()
+			}
+			return m.Apply(log.Value[i][k])
+		}
+	}
+	if _, ok := log.Find(sensors.ProgramLine); !ok {
+		return nil
+	}
+	line, path, feed := column(sensors.ProgramLine, "1"), column(sensors.PathVelocity, "mm/min"), column(sensors.FeedVelocity, "mm/min")
+	set, over := column(sensors.SetPoint, "°C"), column(sensors.FeedOverride, "%")
+	tool, speed := column(sensors.ToolTemperature, "°C"), column(sensors.SpindleSpeed, "rpm")
+	rows := make([]program.Now, len(log.Time))
+	for k := range rows {
+		rows[k] = program.Now{Line: line(k), Path: path(k), Feed: feed(k), SetPoint: set(k), Override: over(k), Reading: tool(k), Speed: speed(k)}
+	}
+	return rows
 }
 
 // unknownAfter is how long an input that holds no number is taken to be as it was before, s.

@@ -9,7 +9,7 @@ import (
 )
 
 func forecastCommand() *cobra.Command {
-	var modelPath, out, inputs string
+	var modelPath, out, inputs, program string
 	var logs logFlags
 	var horizons, rows []string
 	var open bool
@@ -25,10 +25,11 @@ output's unit. With --open-loop, rows of horizon 0 hold one simulation over each
 reading after the first.`,
 		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
   stirwatch forecast -m model.json --inputs held --horizons 10s,60s build.csv
+  stirwatch forecast -m model.json --program bar.nc build.csv
   stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
+			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, program, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -60,7 +61,7 @@ reading after the first.`,
 			return fw.Flush()
 		},
 	}
-	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &logs)
+	scoringFlags(c, &modelPath, &inputs, &program, &horizons, &rows, &logs)
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
 	return c

@@ -10,12 +10,13 @@ import (
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
+	nc "stirwatch/dynamics/program"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/score"
 )
 
 func scoreCommand() *cobra.Command {
-	var modelPath, inputs string
+	var modelPath, inputs, program string
 	var logs logFlags
 	var horizons, rows []string
 	c := &cobra.Command{
@@ -26,10 +27,11 @@ error, mean absolute error, bias, skill against persistence and against "tempera
 and how many of the 95 % intervals hold: over all rows, and over windows without a change of phase.
 A run that the model was learned from is marked: its figures prove nothing.`,
 		Example: `  stirwatch score -m model.json wednesday.csv
-  stirwatch score -m model.json --inputs held wednesday.csv`,
+  stirwatch score -m model.json --inputs held wednesday.csv
+  stirwatch score -m model.json --program bar.nc wednesday.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, horizons, rows, args, logs)
+			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, program, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -49,19 +51,38 @@ A run that the model was learned from is marked: its figures prove nothing.`,
 			return nil
 		},
 	}
-	scoringFlags(c, &modelPath, &inputs, &horizons, &rows, &logs)
+	scoringFlags(c, &modelPath, &inputs, &program, &horizons, &rows, &logs)
 	return c
 }
 
-func scoringFlags(c *cobra.Command, model, inputs *string, horizons, rows *[]string, logs *logFlags) {
+func scoringFlags(c *cobra.Command, model, inputs, program *string, horizons, rows *[]string, logs *logFlags) {
 	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
 	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured), held (frozen) or plan (feed, path and stops)")
 	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
+	c.Flags().StringVar(program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs plan)")
 	rowsFlag(c, rows)
 	logs.add(c)
 }
 
-func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths []string, logs logFlags) (m *model.Model, way filter.Way, hs []float64, given []*runs.Run, segments runs.Segments, err error) {
+// withProgram gives runs the program of a file, and says how it fits them.
+func withProgram(cmd *cobra.Command, path string, all []*runs.Run) error {
+	p, err := nc.Load(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), p)
+	for _, r := range all {
+		r.Program = p
+		f, err := r.Follow()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", r.Name, f)
+	}
+	return nil
+}
+
+func scoring(cmd *cobra.Command, modelPath, inputs, programPath string, horizons, rows, paths []string, logs logFlags) (m *model.Model, way filter.Way, hs []float64, given []*runs.Run, segments runs.Segments, err error) {
 	fail := func(err error) (*model.Model, filter.Way, []float64, []*runs.Run, runs.Segments, error) {
 		return nil, 0, nil, nil, nil, err
 	}
@@ -70,6 +91,12 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	}
 	if way, err = filter.ParseWay(inputs); err != nil {
 		return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
+	}
+	if programPath != "" && !cmd.Flags().Changed("inputs") {
+		way = filter.Planned
+	}
+	if programPath != "" && way != filter.Planned {
+		return fail(coded{fmt.Errorf("--program with --inputs %s: what a program says of what will be goes with --inputs plan", inputs), exitUsage})
 	}
 	if hs, err = parseHorizons(horizons); err != nil {
 		return fail(err)
@@ -92,6 +119,11 @@ func scoring(cmd *cobra.Command, modelPath, inputs string, horizons, rows, paths
 	}
 	if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 		return fail(err)
+	}
+	if programPath != "" {
+		if err := withProgram(cmd, programPath, given); err != nil {
+			return fail(err)
+		}
 	}
 	return m, way, hs, given, segments, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/program"
 )
 
 // Run is one recording in the units of the model, all columns of one length.
@@ -32,6 +33,11 @@ type Run struct {
 	// SetPoint (nil or one per row, in the unit of the leading output) is a baseline to score against and
 	// what the machine's own controller aims at.
 	SetPoint []float64
+
+	// Shown (nil or one per row) is what the machine shows of the program that it runs, and Program that program,
+	// where one is given: what is known of the inputs to come is then what it says.
+	Shown   []program.Now
+	Program *program.Program
 }
 
 // Check reports columns that do not fit each other, and a time that does not rise.
@@ -47,6 +53,9 @@ func (r *Run) Check(inputs, outputs int) error {
 	}
 	if r.SetPoint != nil && len(r.SetPoint) != n {
 		return fmt.Errorf("run %s: the set-point has %d rows, the time has %d", r.Name, len(r.SetPoint), n)
+	}
+	if r.Shown != nil && len(r.Shown) != n {
+		return fmt.Errorf("run %s: the program line has %d rows, the time has %d", r.Name, len(r.Shown), n)
 	}
 	for i := 1; i < n; i++ {
 		if !(r.Time[i] > r.Time[i-1]) {
@@ -157,6 +166,9 @@ func (r *Run) Rows(from, to int) *Run {
 	}
 	if r.SetPoint != nil {
 		c.SetPoint = r.SetPoint[from:to]
+	}
+	if r.Shown != nil {
+		c.Shown = r.Shown[from:to]
 	}
 	c.Number = make([]int, to-from)
 	for i := range c.Number {

@@ -8,6 +8,7 @@ import (
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/program"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/system"
 )
@@ -31,6 +32,9 @@ type Track struct {
 	Drive []float64 // rows × drives, inputs held over gaps
 	step  float64   // s, median
 	half  []float64 // scratch
+
+	guide  *program.Guide // of the run's program; nil without one
+	guided int            // rows that it has seen
 }
 
 // NewTrack makes run, whose inputs are those of the model, ready for s.
@@ -115,7 +119,9 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 	e := filter.ForSystem(t.S)
 	var fc filter.Forecast
 	origins := 0
+	t.followProgram()
 	RunFilter(e, t.Run, from, to, func(i int, _ *filter.Estimate) {
+		t.reachRow(i)
 		if !t.Scored(i) {
 			return
 		}
@@ -151,7 +157,10 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 	sc := filter.Scenario{Way: way, Drives: func(d []float64, from, to float64, _ []float64) {
 		t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last)
 	}}
-	if way == filter.Planned {
+	switch {
+	case way == filter.Planned && t.guide != nil:
+		sc = t.byProgram(i, horizons)
+	case way == filter.Planned:
 		sc.Drives = t.planned(e, i, to, sc.Drives)
 	}
 	if intervals {
@@ -166,6 +175,30 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 			fn(Row{Output: o, Origin: i, Target: row, Measured: t.measured(o, row, run.Time[i]+ahead), Horizon: horizons[k], Forecast: x.Mean[k], Lower: x.Lower[k], Upper: x.Upper[k], NIS: x.NIS})
 		}
 	}
+}
+
+// followProgram begins to follow the run's program, where it has one.
+func (t *Track) followProgram() {
+	if t.guide, t.guided = nil, 0; t.Run.Program != nil && t.Run.Shown != nil {
+		t.guide = program.NewGuide(t.S.Model)
+		t.guide.Tracker = program.NewTracker(t.Run.Program)
+	}
+}
+
+// reachRow shows the program's follower the rows up to i.
+func (t *Track) reachRow(i int) {
+	for ; t.guide != nil && t.guided <= i; t.guided++ {
+		t.guide.Tracker.Step(t.Run.Since(t.guided), t.Run.Shown[t.guided])
+	}
+}
+
+// byProgram is what is known in row i of what will be, by the program alone.
+func (t *Track) byProgram(i int, horizons []float64) filter.Scenario {
+	set := math.NaN()
+	if t.Run.SetPoint != nil {
+		set = t.Run.SetPoint[i]
+	}
+	return t.guide.Scenario(int(math.Ceil(horizons[len(horizons)-1]))+1, set)
 }
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
