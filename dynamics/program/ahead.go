@@ -14,7 +14,7 @@ import (
 type Ahead struct {
 	Path     []float64 // mm/min in the plane
 	Feed     []float64 // mm/min
-	Up       []float64 // mm/min of the tool, upwards
+	Up       []float64 // mm/min of the tool over the build, upwards: a layer's step is none, the build rises too
 	SetPoint []float64 // °C of the spindle's PID at the end of the second; 0 is off
 	Layer    []float64 // its number
 	Known    float64   // s after which it waits for something that nobody knows the time of
@@ -76,7 +76,9 @@ func (w *walk) second() {
 			a := t.p.way(s, w.into)
 			w.into += took * rate
 			b := t.p.way(s, w.into)
-			flat, rise = flat+(b-a)*s.flat, rise+(b-a)*s.up
+			if flat += (b - a) * s.flat; !s.lays() {
+				rise += (b - a) * s.up
+			}
 			blind = blind || s.Kind == gcode.Laps // the path climbs, nobody knows how
 		} else {
 			w.into += took

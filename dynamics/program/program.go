@@ -218,6 +218,12 @@ func (p *Program) corners(g *gcode.Program, place []int32) {
 	}
 }
 
+// lays tells whether a step that climbs lays the next layer.
+func (t *step) lays() bool {
+	rise := t.up * t.length
+	return !t.rapid && rise > 0 && rise <= leaves && t.feed.m != 25
+}
+
 // span is how long a move takes: up to its speed, along, and down again.
 func (p *Program) span(t *step) float64 {
 	if t.top <= 0 {
