@@ -30,6 +30,7 @@ type Options struct {
 	Sources     []sensors.Source
 	Journal     *journal.Journal
 	Model       *model.Model     // nil: monitoring without estimate and forecast
+	Program     string           // file of the machine's program, or folder whose newest it is; "": none is known
 	Process     *control.Options // nil: no advice
 	Actuator    *Actuator        // nil: advice is for people alone
 	Tick        time.Duration    // default 100 ms
@@ -51,6 +52,7 @@ type Agent struct {
 	// Owned by the tick.
 	frame     *sensors.Frame
 	dt        time.Duration // from the last frame to this one
+	programs  *programs     // nil where no program is told
 	estimator *estimator    // nil without a model
 	watch     *watch
 	alarms    *alarms
@@ -91,6 +93,14 @@ func New(opt Options) (*Agent, error) {
 			return nil, err
 		}
 	}
+	if opt.Program != "" {
+		if a.programs, err = newPrograms(opt.Program, opt.Registry); err != nil {
+			return nil, err
+		}
+		if opt.Journal != nil { // else nobody is told, and the agent is only tried
+			a.programs.look(a.Event, opt.Clock.Now())
+		}
+	}
 	if opt.Process != nil {
 		if a.advisor, err = newAdvisor(*opt.Process, opt.Registry); err != nil {
 			return nil, err
@@ -125,6 +135,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return a.housekeep(ctx) })
 	g.Go(func() error { return a.examine(ctx) })
+	if a.programs != nil {
+		g.Go(func() error { return a.programs.watch(ctx, a.Event, a.opt.Clock) })
+	}
 	if a.actuator != nil {
 		g.Go(func() error { return a.actuator.run(ctx) })
 	}
@@ -223,7 +236,11 @@ func (a *Agent) tick(now int64) {
 		return
 	}
 	contact := a.phases.step(a.dt, a.frame)
+	if a.programs != nil {
+		a.programs.step(a.dt, a.frame, a.Event)
+	}
 	if a.estimator != nil {
+		a.estimator.follow(a.programs)
 		a.estimator.step(a.dt, a.frame, contact) // predict, fuse, forecast
 	}
 	a.watch.judge(a.dt, a.frame, a.estimator, &a.health)
@@ -273,6 +290,9 @@ func (a *Agent) publish() {
 	a.watch.record(a.opt.Journal, t)
 	if a.advisor != nil {
 		a.advisor.record(a.opt.Journal, t)
+	}
+	if a.programs != nil {
+		a.programs.record(a.opt.Journal, t)
 	}
 	if a.estimator != nil && t >= a.recordAt {
 		a.recordAt = t - t%int64(a.opt.Estimates) + int64(a.opt.Estimates)

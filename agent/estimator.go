@@ -10,6 +10,7 @@ import (
 	"stirwatch/agent/record"
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/program"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -82,6 +83,8 @@ type estimator struct {
 	setPoint signal          // of the machine's own controller; the forecast follows what it will do
 	aim      float64         // its present value, NaN where it is not known
 	scenario filter.Scenario // what is expected to come: path and feed stay, the machine's controller acts
+	guide    *program.Guide  // says it where the machine's program is followed
+	follows  bool
 	u, z     []float64
 	estimate filter.Estimate
 	forecast filter.Forecast
@@ -113,6 +116,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		told: make([]innovation, len(m.Outputs)),
 		aim:  math.NaN(), pressed: m.InputIndex(model.Contact), tool: m.OutputIndex(model.ToolTemperature),
 	}
+	e.guide = program.NewGuide(m)
 	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }}
 	need := func(name, unitName string, must bool) (signal, error) {
 		s, err := signalFor(reg, sensors.Role(name), unitName)
@@ -137,7 +141,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 	}
 	// In another spindle mode than tool temperature the set-point is a torque or a force: then the
 	// inputs are held.
-	if id, ok := reg.Find(sensors.SetPoint); ok && reg.Channel(id).Unit.Dim == unit.Temperature {
+	if id, ok := reg.Find(sensors.SetPoint); ok && isTemperature(reg.Channel(id)) {
 		s, err := signalFor(reg, sensors.SetPoint, m.Outputs[m.LeadingIndex()].Unit)
 		if err != nil {
 			return nil, err
@@ -152,6 +156,9 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 	}
 	return e, nil
 }
+
+// isTemperature tells whether a channel measures a temperature.
+func isTemperature(c *sensors.Channel) bool { return c.Unit.Dim == unit.Temperature }
 
 // whyAhead is the forecast that is split over the terms of the equation, s.
 const whyAhead = 30.0
@@ -186,13 +193,29 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	e.aim = e.setPoint.value(f)
 	// Between two measurements a forecast tells little new, and costs ten times what the rest does.
 	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Outputs) == 0 {
-		e.filter.Ahead(&e.forecast, e.scenario)
+		e.filter.Ahead(&e.forecast, e.expected())
 		e.old = 0
 	}
 	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why) == 0 { // people read it: once a second will do
-		e.why = e.filter.Attribute(e.why, whyAhead, e.scenario)
+		e.why = e.filter.Attribute(e.why, whyAhead, e.expected())
 		e.whyOld = 0
 	}
+}
+
+// follow takes over whether a program is followed.
+func (e *estimator) follow(p *programs) {
+	if e.follows = p != nil && p.tracker != nil; e.follows {
+		e.guide.Tracker = p.tracker
+		e.follows = e.guide.Follows()
+	}
+}
+
+// expected is what is expected to come: by the program where it is followed, else what is now goes on.
+func (e *estimator) expected() filter.Scenario {
+	if !e.follows {
+		return e.scenario
+	}
+	return e.guide.Scenario(int(e.forecast.Horizon[len(e.forecast.Horizon)-1])+1, e.aim)
 }
 
 // record writes the present estimate and forecast.

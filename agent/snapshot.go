@@ -27,6 +27,7 @@ type Snapshot struct {
 	Why       []filter.Attribution // by output: of the change in the next 30 s
 	Anomalies []anomaly.Anomaly    // those that stand
 	Advice    control.Recommendation
+	Program   Programmed
 }
 
 func (s *Snapshot) init(channels int, e *estimator) {
@@ -55,6 +56,7 @@ func (s *Snapshot) fill(a *Agent) {
 		s.Why = filter.CopyAttributions(s.Why, a.estimator.why)
 	}
 	s.Anomalies = a.watch.set.Standing(s.Anomalies[:0])
+	s.Program.fill(a.programs)
 	if a.advisor != nil {
 		s.Advice = a.advisor.advice
 	}
@@ -68,7 +70,8 @@ func (s *Snapshot) CopyTo(dst *Snapshot) {
 	dst.Age = append(own.Age[:0], s.Age...)
 	dst.Status = append(own.Status[:0], s.Status...)
 	dst.Anomalies = append(own.Anomalies[:0], s.Anomalies...)
-	dst.Estimate, dst.Forecast, dst.Why = own.Estimate, own.Forecast, own.Why
+	dst.Estimate, dst.Forecast, dst.Why, dst.Program = own.Estimate, own.Forecast, own.Why, own.Program
+	s.Program.CopyTo(&dst.Program)
 	s.Estimate.CopyTo(&dst.Estimate)
 	s.Forecast.CopyTo(&dst.Forecast)
 	dst.Why = filter.CopyAttributions(dst.Why, s.Why)

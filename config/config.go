@@ -515,6 +515,9 @@ type SpeedRange struct {
 type Model struct {
 	// Model document that `stirwatch learn` wrote; left out, the agent monitors without a model.
 	File Path `yaml:"file"`
+	// G-code file that the machine runs, or a folder whose newest program it is; the line of a channel that is
+	// `program line` is followed in it, and the forecast knows what comes. Left out, it expects that what is now goes on.
+	Program Path `yaml:"program"`
 	// How far ahead the temperature is forecast.
 	Forecast time.Duration `yaml:"forecast" default:"60 s" min:"1 s" max:"10 min"`
 }

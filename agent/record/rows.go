@@ -17,6 +17,7 @@ const (
 	Anomalies       Measurement = "anomalies"
 	Alarms          Measurement = "alarms"
 	Notifications   Measurement = "notifications"
+	Programs        Measurement = "program"
 	Recommendations Measurement = "recommendations"
 	Commands        Measurement = "commands"
 	Events          Measurement = "events"
@@ -34,7 +35,7 @@ const (
 // A float that is not finite is left out, since line protocol cannot carry it; read back, what was
 // left out is NaN. Rows of one measurement are told apart by the tags that they must have.
 type Row interface {
-	Sample | Estimate | Innovation | Forecast | Attribution | Anomaly | Alarm | Notification | Recommendation | Command | Event | SourceHealth | UploadHealth
+	Sample | Estimate | Innovation | Forecast | Attribution | ProgramEvent | Anomaly | Alarm | Notification | Recommendation | Command | Event | SourceHealth | UploadHealth
 }
 
 // Sample is one reading of one channel.
@@ -85,6 +86,15 @@ type Attribution struct {
 	Output  string  `tag:"output,optional" doc:"name of the model's output"`
 	Total   float64 `field:"total" unit:"the output's; of an innovation, that per s" doc:"sum of the parts"`
 	Parts   Parts   `field:"<term>" unit:"as total" doc:"part of the term of that name, e.g. heat, to build, thermocouple lag"`
+}
+
+// ProgramEvent is something that the machine's program will do next.
+type ProgramEvent struct {
+	Time  int64   `stamp:"the tick"`
+	Event string  `tag:"event" doc:"layer, reload, feed, set-point, wait, retreat, build ends, spindle stops or program ends"`
+	In    float64 `field:"in" unit:"s" doc:"how long until then; not there where a wait of unknown length comes before"`
+	Value float64 `field:"value" unit:"1, mm/min or °C" doc:"number of the layer, the feed, the set-point (0 is off) or the temperature that is waited for"`
+	Line  int64   `field:"line" unit:"1" doc:"line that runs at the tick"`
 }
 
 // Parts are fields whose names are not known beforehand. Names and values are of one length; they
@@ -162,7 +172,7 @@ type Command struct {
 // Event is what happened to a source, or to the record itself.
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
-	Source string `tag:"source" doc:"name as in agent.yaml, journal or clock"`
+	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock or program"`
 	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted or clock_step; of the journal gap, removed or filling"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
@@ -208,6 +218,7 @@ var tables = []*table{
 	define[Innovation](Estimates, "what new measurements say to it"),
 	define[Forecast](Forecasts, "what the model expects"),
 	define[Attribution](Attributions, "why: a forecast and an innovation, split over the terms of the equation"),
+	define[ProgramEvent](Programs, "what the machine's program will do next"),
 	define[Anomaly](Anomalies, "what the estimate cannot explain"),
 	define[Alarm](Alarms, "the life of alarms"),
 	define[Notification](Notifications, "what people were told"),

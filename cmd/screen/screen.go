@@ -23,6 +23,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/program"
 	"stirwatch/sensors"
 )
 
@@ -71,6 +72,9 @@ func tell(ctx context.Context, c *Shown, out io.Writer) error {
 			continue
 		}
 		line := time.Unix(0, s.Time).Format("15:04:05") + "  " + temperatureWords(c, &s)
+		if s.Program.Name != "" {
+			line += "  " + programWords(&s.Program, 2)
+		}
 		for _, a := range s.Anomalies {
 			line += "  [" + anomalyWords(c, a) + "]"
 		}
@@ -94,6 +98,30 @@ func temperatureWords(c *Shown, s *agent.Snapshot) string {
 	n := len(s.Forecast.Horizon)
 	if x := leading(s); x != nil && n > 0 && !math.IsNaN(x.Mean[n-1]) {
 		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], x.Mean[n-1], x.Lower[n-1], x.Upper[n-1])
+	}
+	return w
+}
+
+// programWords is "bar.nc line 31, layer 3: layer 4 starts in 31 s, reload in 40 s", or why there is none.
+func programWords(p *agent.Programmed, most int) string {
+	switch {
+	case p.Name == "":
+		return "none"
+	case p.State == program.Misfit:
+		return p.Name + " does not fit and is not used: " + p.Why
+	case p.State != program.Following:
+		return p.Name + ": " + p.State.String()
+	}
+	w := fmt.Sprintf("%s line %d", p.Name, p.Line)
+	if p.Layer >= 0 {
+		w += fmt.Sprintf(", layer %d", p.Layer)
+	}
+	var next []string
+	for _, e := range p.Next[:min(most, len(p.Next))] {
+		next = append(next, e.String())
+	}
+	if len(next) > 0 {
+		w += ": " + strings.Join(next, ", ")
 	}
 	return w
 }
@@ -226,6 +254,7 @@ func (s *view) View() string {
 	head := s.clip(bold.Render(s.Title) + "  " + time.Unix(0, s.snap.Time).Format("15:04:05") + "  " + state + "  " + faint.Render("q quits"))
 	foot := lipgloss.JoinVertical(lipgloss.Left,
 		s.line("Temperature", temperatureWords(s.Shown, &s.snap)),
+		s.line("Program", programWords(&s.snap.Program, 4)),
 		s.line("Why", s.why()),
 		s.line("Advice", s.advice()),
 		s.line("Anomalies", s.anomalies()),

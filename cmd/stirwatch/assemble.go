@@ -340,6 +340,14 @@ func loadModel(c *config.Config) (*model.Model, error) {
 	return model.Load(c.Abs(c.Model.File))
 }
 
+// programPath is the machine's program, "" where none is configured.
+func programPath(c *config.Config) string {
+	if c.Model.Program == "" {
+		return ""
+	}
+	return c.Abs(c.Model.Program)
+}
+
 // processOptions is nil where no process is configured: then no advice is given.
 func processOptions(c *config.Config) *control.Options {
 	p := c.Process

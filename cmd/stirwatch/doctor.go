@@ -136,7 +136,7 @@ func (d *doctor) model(reg *sensors.Registry) {
 	case m == nil:
 		d.say(true, "model", "none: monitoring without estimate and forecast ('stirwatch learn' makes one)")
 	default:
-		_, err := agent.New(agent.Options{Registry: reg, Model: m, Process: processOptions(d.conf), Log: slog.New(slog.DiscardHandler)})
+		_, err := agent.New(agent.Options{Registry: reg, Model: m, Program: programPath(d.conf), Process: processOptions(d.conf), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			d.say(false, "model", "%s: %v", d.conf.Model.File, err)
 			return
