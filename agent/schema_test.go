@@ -12,6 +12,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
 	"stirwatch/cmd/parts"
+	"stirwatch/dynamics/program"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
@@ -53,6 +54,7 @@ func TestWhatIsWrittenIsTheSchema(t *testing.T) {
 	a.Event(sensors.Event{Time: begin, Source: "tc", Kind: sensors.Gap, Count: 3, Text: "sequence jumped"})
 	CommandRecord{j}.Record(bridge.Record{At: time.Unix(0, begin), Target: "set_point", Unit: unit.MustParse("°C"), Verdict: bridge.Reached,
 		Asked: 470, Given: 470, ReadBack: 470, Who: "ann", Why: "warm", Note: "read back"})
+	journal.Write(j, record.ProgramEvent{Time: begin, Event: program.LayerStarts.String(), In: 31, Value: 4, Line: 23})
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
