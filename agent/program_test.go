@@ -191,7 +191,10 @@ func TestTickWithAProgramDoesNotAllocate(t *testing.T) {
 		put(a, now, 475, 7.5, 330, 6/25.4, 381, 475, 5)
 		a.tick(now)
 	}
-	samples := []sensors.Sample{{Channel: 0, Value: 475, Status: sensors.OK}, {Channel: 6, Value: 5, Status: sensors.OK}}
+	var samples []sensors.Sample
+	for i, v := range []float64{475, 7.5, 330, 6 / 25.4, 381, 475, 5} {
+		samples = append(samples, sensors.Sample{Channel: sensors.ChannelID(i), Value: v, Status: sensors.OK})
+	}
 	if n := testing.AllocsPerRun(200, func() {
 		now += 1e8
 		for i := range samples {

@@ -129,6 +129,7 @@ func TestEveryRowReadsBack(t *testing.T) {
 	reads[Innovation](t)
 	reads[Forecast](t)
 	reads[Attribution](t)
+	reads[ProgramEvent](t)
 	reads[Anomaly](t)
 	reads[Alarm](t)
 	reads[Notification](t)
@@ -137,7 +138,7 @@ func TestEveryRowReadsBack(t *testing.T) {
 	reads[Event](t)
 	reads[SourceHealth](t)
 	reads[UploadHealth](t)
-	if len(byType) != 13 {
+	if len(byType) != 14 {
 		t.Errorf("%d row types", len(byType))
 	}
 }
