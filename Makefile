@@ -25,17 +25,22 @@ build: ## bin/stirwatch
 demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by itself
 	bin/stirwatch demo $(if $(FOR),--for $(FOR))
 
-# cmd/stirwatch takes the longest and starts first; its tests wait for programs most of the time, so more
-# run side by side than there are cores. Learning is ten times slower under the race detector, which
-# finds in the short tests of dynamics/learn all that there is: its long tests run without, as do those of
-# dynamics/report, which shares nothing between goroutines.
+# Most tests wait, for real programs, for disks and in real time, so more packages and tests run side by
+# side than there are cores; cmd/stirwatch takes the longest and starts first. The race detector makes code
+# ten times slower and finds in a few random stories, and in the short tests of learning, what it finds in
+# thousands: the packages of LONG run whole without it and, with it, short. dynamics/report shares nothing
+# between goroutines. What runs without the detector has the cores that are left.
 SLOW        := stirwatch/cmd/stirwatch
-PLAIN       := stirwatch/dynamics/learn stirwatch/dynamics/report
+LONG        := $(addprefix stirwatch/,dynamics/learn dynamics/score firmware-bridge firmware-bridge/dialect agent/alarm)
+PLAIN       := $(LONG) stirwatch/dynamics/report
 
 test: tools ## everything, race detector included
-	go test -race -timeout 20m -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...))
-	go test -race -short stirwatch/dynamics/learn
-	go test -timeout 20m $(PLAIN)
+	@plain=$$(mktemp); trap 'rm -f "$$plain"' EXIT; failed=0; \
+	nice go test -timeout 20m $(PLAIN) >"$$plain" 2>&1 & \
+	go test -race -p 4 -timeout 20m -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
+	go test -race -p 4 -short $(LONG) || failed=1; \
+	wait $$! || failed=1; \
+	cat "$$plain"; exit $$failed
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi

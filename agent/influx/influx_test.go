@@ -171,6 +171,7 @@ func sentAll(t testing.TB, j *journal.Journal) {
 }
 
 func TestSendsAsStoredInOrder(t *testing.T) {
+	t.Parallel()
 	j, s := openJournal(t), newServer(t)
 	put(t, j, 1000, 5000, 500)
 	u := upload(t, j, Options{URL: s.URL, Token: "a:b"})
@@ -195,6 +196,7 @@ func TestSendsAsStoredInOrder(t *testing.T) {
 
 // TestFailuresLoseNothing lets a server fail in every way once or twice, then work.
 func TestFailuresLoseNothing(t *testing.T) {
+	t.Parallel()
 	hijack := func(w http.ResponseWriter, then func(net.Conn)) {
 		c, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -282,6 +284,7 @@ func TestFailuresLoseNothing(t *testing.T) {
 }
 
 func TestServerGoneInMidBody(t *testing.T) {
+	t.Parallel()
 	j := openJournal(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -346,6 +349,7 @@ func badLines(status int, partial bool) func(s *server) func(n int, w http.Respo
 }
 
 func TestBadLinesAreSetAside(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		status  int
 		partial bool
@@ -383,6 +387,7 @@ func TestBadLinesAreSetAside(t *testing.T) {
 }
 
 func TestOnlyBadLinesAreSetAside(t *testing.T) { // a good line of our own shows that it is them
+	t.Parallel()
 	j, s := openJournal(t), newServer(t)
 	s.misbehave(badLines(400, false)(s))
 	done := make(chan struct{})
@@ -396,6 +401,7 @@ func TestOnlyBadLinesAreSetAside(t *testing.T) { // a good line of our own shows
 }
 
 func TestTooLargeIsSplit(t *testing.T) {
+	t.Parallel()
 	j, s := openJournal(t), newServer(t)
 	const most = 40
 	s.misbehave(func(n int, w http.ResponseWriter, r *http.Request, lines []string) bool {
@@ -419,6 +425,7 @@ func TestTooLargeIsSplit(t *testing.T) {
 
 // A limit that a server had once is not its limit for ever.
 func TestRequestsGrowAgain(t *testing.T) {
+	t.Parallel()
 	j, s := openJournal(t), newServer(t)
 	var most, largest atomic.Int64
 	var away atomic.Bool // so that a backlog gathers
@@ -458,6 +465,7 @@ func TestRequestsGrowAgain(t *testing.T) {
 
 // Many refused lines are one line of the log, not one for each request.
 func TestRefusedLinesAreLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	j, s := openJournal(t), newServer(t)
 	s.misbehave(badLines(400, false)(s))
 	var log syncBuffer
@@ -476,6 +484,7 @@ func TestRefusedLinesAreLoggedOnceAMinute(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for v, want := range map[string]time.Duration{
 		"": 0, "5": 5 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "99999999": maxRetryAfter,
@@ -497,6 +506,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
+	t.Parallel()
 	for _, o := range []Options{{URL: "localhost:8086", Bucket: "b"}, {URL: "ftp://x", Bucket: "b"}, {URL: "http://", Bucket: "b"}, {URL: "http://x", Bucket: ""}} {
 		if _, err := New(o, nil); err == nil {
 			t.Errorf("%+v is taken", o)

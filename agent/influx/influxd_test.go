@@ -17,12 +17,20 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// TestEverySampleOnceAcrossAnOutage uploads to a real server that is down in the middle.
-func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
+// TestRealInfluxDB has one server for all its parts: starting one takes seconds of a core.
+func TestRealInfluxDB(t *testing.T) {
+	t.Parallel()
 	d := parts.StartInfluxd(t)
+	t.Run("documented queries", func(t *testing.T) { documentedQueries(t, d) })
+	t.Run("every sample once across an outage", func(t *testing.T) { everySampleOnce(t, d) })
+	t.Run("check", func(t *testing.T) { check(t, d) })
+}
+
+// everySampleOnce uploads to a real server that is down in the middle.
+func everySampleOnce(t *testing.T, d *parts.Influxd) {
 	j := openJournal(t)
-	u := upload(t, j, Options{URL: d.URL, Bucket: "test/autogen"})
-	const third = 10000
+	u := upload(t, j, Options{URL: d.URL, Bucket: "test/autogen", Request: 500, Batch: 500}) // several requests a third
+	const third = 3000
 	base := int(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 
 	put(t, j, base, 10, 10)
@@ -77,10 +85,10 @@ func TestEverySampleOnceAcrossAnOutage(t *testing.T) {
 	}
 }
 
-// TestCheck finds out which measurements a real server takes, and that they are there.
-func TestCheck(t *testing.T) {
-	d := parts.StartInfluxd(t, "test")
-	opts := Options{URL: d.URL, Bucket: "test/autogen"}
+// check finds out which measurements a real server takes, and that they are there; it stops the server.
+func check(t *testing.T, d *parts.Influxd) {
+	d.Create("checked")
+	opts := Options{URL: d.URL, Bucket: "checked/autogen"}
 	all, unread, err := Check(t.Context(), opts)
 	if err != nil || unread != nil || len(all) != len(record.Measurements()) {
 		t.Fatalf("%+v, %v, %v", all, unread, err)
@@ -113,9 +121,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestDocumentedQueries runs every Flux block of the manual on a record that holds a little of
-// everything.
-func TestDocumentedQueries(t *testing.T) {
+// documentedQueries runs every Flux block of the manual on a record that holds a little of everything.
+func documentedQueries(t *testing.T, d *parts.Influxd) {
 	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "influxdb.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +131,6 @@ func TestDocumentedQueries(t *testing.T) {
 	if len(blocks) < 6 {
 		t.Fatalf("%d queries found in the manual", len(blocks))
 	}
-	d := parts.StartInfluxd(t)
 	d.Create("stirwatch")
 	celsius, err := unit.Parse("°C")
 	if err != nil {
