@@ -16,18 +16,22 @@ const (
 	Known   Way = iota // what they will be
 	Held               // nothing: frozen as they are
 	Planned            // feed, path and stops; the rest follows from the machine's own controller
+	Live               // what the agent knows on the tick, nothing of what will be: see [Forecaster]
 )
 
-func (w Way) String() string { return [...]string{"known", "held", "plan"}[w] }
+func (w Way) String() string { return [...]string{"known", "held", "plan", "live"}[w] }
 
-// ParseWay reads known, held or plan.
+// Ways are all there are, the one that the agent takes first.
+var Ways = []Way{Live, Known, Held, Planned}
+
+// ParseWay reads live, known, held or plan.
 func ParseWay(s string) (Way, error) {
-	for _, w := range []Way{Known, Held, Planned} {
+	for _, w := range Ways {
 		if w.String() == s {
 			return w, nil
 		}
 	}
-	return 0, fmt.Errorf("inputs %q: must be known, held or plan", s)
+	return 0, fmt.Errorf("inputs %q: must be live, known, held or plan", s)
 }
 
 // Drives gives into d the mean of what acts on the states (as [System.Drives]) between two instants, s
@@ -70,6 +74,16 @@ type Expected struct {
 	Mean, SD     []float64
 	Lower, Upper []float64
 	NIS          float64 // smoothed normalised innovation squared of the output when the forecast was made
+
+	// Of a [Forecaster], by horizon; empty otherwise.
+	By      []Trust   // on whom each rests, and why
+	Stopped []float64 // what is expected if the machine stops now; empty where it does not work, or nobody knows
+}
+
+// make makes room for n horizons.
+func (x *Expected) make(n int) {
+	x.Mean, x.SD = num.Resize(x.Mean, n), num.Resize(x.SD, n)
+	x.Lower, x.Upper = num.Resize(x.Lower, n), num.Resize(x.Upper, n)
 }
 
 // CopyTo makes dst say the same, in slices of its own.
@@ -80,7 +94,7 @@ func (f *Forecast) CopyTo(dst *Forecast) {
 		from, to := &f.Outputs[o], &dst.Outputs[o]
 		to.Mean, to.SD = append(to.Mean[:0], from.Mean...), append(to.SD[:0], from.SD...)
 		to.Lower, to.Upper = append(to.Lower[:0], from.Lower...), append(to.Upper[:0], from.Upper...)
-		to.NIS = from.NIS
+		to.NIS, to.By, to.Stopped = from.NIS, append(to.By[:0], from.By...), append(to.Stopped[:0], from.Stopped...)
 	}
 }
 
@@ -190,8 +204,7 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 	for o := range dst.Outputs {
 		x := &dst.Outputs[o]
 		x.NIS = e.nis[o]
-		x.Mean, x.SD = num.Resize(x.Mean, n), num.Resize(x.SD, n)
-		x.Lower, x.Upper = num.Resize(x.Lower, n), num.Resize(x.Upper, n)
+		x.make(n)
 		for i := range n {
 			x.Mean[i], x.SD[i], x.Lower[i], x.Upper[i] = nan, nan, nan, nan
 		}

@@ -196,7 +196,7 @@ func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []floa
 			errors[which] = append(errors[which], w)
 		}
 		last := t.lastReadings()
-		err = ForecastTrack(t, way, horizons, s.From, s.To, 1, true, func(r Row) {
+		err = t.Follow(way, horizons, s.From, s.To, func(r Row) {
 			hold := last[r.Output][r.Origin]
 			if place[r.Output] < 0 || !num.Finite(r.Measured) || !(hold > m.Outputs[r.Output].Above()) {
 				return

@@ -25,7 +25,8 @@ type Row struct {
 	Forecast       float64
 	Lower, Upper   float64 // 95 % interval
 
-	NIS float64 // of the output at the origin, as Expected.NIS
+	NIS float64       // of the output at the origin, as Expected.NIS
+	By  *filter.Trust // on whom a live forecast rests, good until the next; else nil
 }
 
 // ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast of every output at each of
@@ -39,7 +40,7 @@ func ForecastRun(m *model.Model, run *runs.Run, way filter.Way, horizons []float
 		return err
 	}
 	s := system.Compile(m)
-	return ForecastTrack(NewTrack(s, run), way, horizons, from, to, 1, true, fn)
+	return NewTrack(s, run).Follow(way, horizons, from, to, fn)
 }
 
 // checkRange gives run with the columns that m wants.

@@ -70,7 +70,7 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 	last := t.lastReadings()
 	windows := []string{model.AllRows, model.OnePhase}
 	tallies := make([]tally, len(m.Outputs)*len(windows)*len(horizons)) // by output, windows and horizon
-	err = ForecastTrack(t, way, horizons, from, to, 1, true, func(r Row) {
+	err = t.Follow(way, horizons, from, to, func(r Row) {
 		hold := last[r.Output][r.Origin]
 		if !num.Finite(r.Measured) || !(hold > m.Outputs[r.Output].Above()) {
 			return

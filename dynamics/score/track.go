@@ -111,10 +111,11 @@ func (t *Track) measured(o, row int, time float64) float64 {
 	return (1-w)*z[row-1] + w*z[row]
 }
 
-// ForecastTrack does the work of ForecastRun from every stride-th of its origins, with intervals or without.
+// ForecastTrack forecasts as [ForecastRun] does from every stride-th of its origins, with the intervals of the model
+// alone, which do not adapt, or without any.
 func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
-	if way == filter.Planned && t.S.Model.Plan == nil {
-		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
+	if err := t.canPlan(way); err != nil {
+		return err
 	}
 	e := filter.ForSystem(t.S)
 	var fc filter.Forecast
@@ -140,15 +141,73 @@ func (t *Track) Scored(i int) bool {
 
 // Forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
 func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Way, horizons []float64, i, to int, intervals bool, fn func(Row)) {
-	run := t.Run
-	n := 0
+	t.reach(fc, horizons, i, to)
+	if sc := t.scenario(e, way, i, to); intervals {
+		e.Ahead(fc, sc)
+	} else {
+		e.AheadMean(fc, sc)
+	}
+	t.tell(fc, horizons, i, fn)
+}
+
+// Follow forecasts from rows from ≤ i < to as the agent does: what comes due teaches the intervals, and where nothing is
+// known of what will be ([filter.Live]) the experts too. fn is called as by [ForecastTrack].
+func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
+	if err := t.canPlan(way); err != nil {
+		return err
+	}
+	e := filter.ForSystem(t.S)
+	f := filter.NewForecaster(e, horizons, way == filter.Live)
+	z := make([]float64, len(t.Run.Z))
+	var fc filter.Forecast
+	last := from
+	RunFilter(e, t.Run, from, to, func(i int, est *filter.Estimate) {
+		for o := range z {
+			z[o] = t.Run.Z[o][i]
+		}
+		f.Step(t.Run.Time[i]-t.Run.Time[last], z, est)
+		last = i
+		scored := t.Scored(i)
+		if way != filter.Live && !scored { // the agent forecasts at every tick
+			return
+		}
+		t.reach(&fc, horizons, i, to)
+		f.Ahead(&fc, t.scenario(e, way, i, to))
+		if scored {
+			t.tell(&fc, horizons, i, fn)
+		}
+	})
+	return nil
+}
+
+func (t *Track) canPlan(way filter.Way) error {
+	if way == filter.Planned && t.S.Model.Plan == nil {
+		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
+	}
+	return nil
+}
+
+// reach sets how far a forecast from row i goes: to the target rows before to.
+func (t *Track) reach(fc *filter.Forecast, horizons []float64, i, to int) {
 	fc.Horizon = fc.Horizon[:0]
-	for ; n < len(horizons); n++ {
-		row, ahead := t.target(i, horizons[n])
+	for _, h := range horizons {
+		row, ahead := t.target(i, h)
 		if row >= to {
 			break
 		}
 		fc.Horizon = append(fc.Horizon, ahead)
+	}
+}
+
+// scenario says what is known in row i of what will be.
+func (t *Track) scenario(e *filter.Estimator, way filter.Way, i, to int) filter.Scenario {
+	run := t.Run
+	if way == filter.Live {
+		set := math.NaN()
+		if run.SetPoint != nil {
+			set = run.SetPoint[i]
+		}
+		return filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return set }}
 	}
 	hint, last := i, to-1
 	if way != filter.Known {
@@ -163,16 +222,20 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 	case way == filter.Planned:
 		sc.Drives = t.planned(e, i, to, sc.Drives)
 	}
-	if intervals {
-		e.Ahead(fc, sc)
-	} else {
-		e.AheadMean(fc, sc)
-	}
-	for k := range n {
+	return sc
+}
+
+// tell calls fn for what was forecast from row i.
+func (t *Track) tell(fc *filter.Forecast, horizons []float64, i int, fn func(Row)) {
+	for k := range fc.Horizon {
 		row, ahead := t.target(i, horizons[k])
 		for o := range fc.Outputs {
 			x := &fc.Outputs[o]
-			fn(Row{Output: o, Origin: i, Target: row, Measured: t.measured(o, row, run.Time[i]+ahead), Horizon: horizons[k], Forecast: x.Mean[k], Lower: x.Lower[k], Upper: x.Upper[k], NIS: x.NIS})
+			r := Row{Output: o, Origin: i, Target: row, Measured: t.measured(o, row, t.Run.Time[i]+ahead), Horizon: horizons[k], Forecast: x.Mean[k], Lower: x.Lower[k], Upper: x.Upper[k], NIS: x.NIS}
+			if len(x.By) > 0 {
+				r.By = &x.By[k]
+			}
+			fn(r)
 		}
 	}
 }

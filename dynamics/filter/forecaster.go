@@ -1,0 +1,259 @@
+package filter
+
+import (
+	"math"
+
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
+)
+
+// Forecaster forecasts as the agent does on the tick: it weighs [Expert]s by their skill in this run, by
+// horizon and phase (see weigh), and lets the intervals follow what has come true (see bounds). Whoever
+// scores it walks the same path. Forecasts come due late, at a long horizon a minute or more: each waits in a ledger
+// until then, while shorter ones stand guard.
+//
+// The intervals say what will be if nothing stops; what will be if the machine stops now is a branch of its
+// own ([Expected.Stopped]). Until a build has settled they hold that branch as well, as starts are often broken
+// off. Not for use by several goroutines at once.
+type Forecaster struct {
+	e     *Estimator
+	mixes bool
+
+	now       float64 // s
+	phase     phase.Phase
+	changed   float64 // now when the phase last changed
+	left      float64 // and when contact last ended or the spindle stopped
+	deposited float64 // s of deposition without a pause
+	doubts    Doubt   // of the last estimate
+
+	ledger ledger
+	skills [][phases][]skill // by output, phase and horizon
+	bounds [][]bounds        // by output and horizon
+
+	plan, held, stop Forecast
+	stopping         Scenario
+	judging          func(o, h int, s *slot, said *saying, reading float64)
+	still            []int // places of the inputs that are zero while the machine stands
+	speed, path      int   // places in the inputs, −1 where the model has none
+}
+
+// NewForecaster makes one that follows e and forecasts at horizons (s, rising). Where mixes is false it weighs no
+// experts: the forecast is that of the scenario, with intervals that adapt.
+func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
+	outputs := len(e.m.Outputs)
+	f := &Forecaster{e: e, mixes: mixes, bounds: make([][]bounds, outputs), skills: make([][phases][]skill, outputs)}
+	f.speed, f.path = e.m.InputIndex(model.SpindleSpeed), e.m.InputIndex(model.PathVelocity)
+	for _, name := range [...]string{model.PathVelocity, model.FeedVelocity, model.ZVelocity} {
+		if k := e.m.InputIndex(name); k >= 0 {
+			f.still = append(f.still, k)
+		}
+	}
+	for o := range outputs {
+		f.bounds[o] = make([]bounds, len(horizons))
+		for p := range phases {
+			f.skills[o][p] = make([]skill, len(horizons))
+		}
+	}
+	f.stopping = Scenario{Way: Planned, SetPoint: func(float64) float64 { return 0 }, Inputs: func(u []float64, _ float64) {
+		for _, k := range f.still {
+			u[k] = 0
+		}
+	}}
+	f.judging = f.judge
+	f.ledger.init(horizons, outputs)
+	f.forget()
+	return f
+}
+
+// forget drops all that was learned of a run.
+func (f *Forecaster) forget() {
+	for o := range f.bounds {
+		clear(f.bounds[o])
+		for p := range phases {
+			clear(f.skills[o][p])
+		}
+	}
+	f.ledger.clear()
+	f.now, f.phase, f.changed, f.left, f.deposited = 0, phase.Unknown, 0, math.Inf(-1), 0
+}
+
+// Step follows an [Estimator.Step] with the same dt and measurements z, which filled est: what was forecast for
+// the time that has passed comes due.
+func (f *Forecaster) Step(dt float64, z []float64, est *Estimate) {
+	if !(dt >= 0) {
+		dt = 0
+	}
+	if dt > MaxGap {
+		f.forget()
+		dt = 0
+	}
+	f.now += dt
+	f.follow(dt)
+	f.doubts = 0
+	if len(est.Outside) > 0 {
+		f.doubts |= Untrained
+	}
+	if c := f.e.Contact(); c > 0.1 && c < 0.9 {
+		f.doubts |= Touching
+	}
+	for o, v := range z {
+		if num.Finite(v) && math.Abs(v) <= model.MaxInput && !est.Rejected[o] {
+			f.ledger.settle(f.now, o, v, f.judging)
+		}
+	}
+}
+
+// follow tells the phase.
+func (f *Forecaster) follow(dt float64) {
+	input := func(k int) float64 {
+		if k < 0 {
+			return math.NaN()
+		}
+		return f.e.u[k]
+	}
+	p := phase.Unknown
+	if f.e.started {
+		p = phase.Of(phase.Signals{Speed: input(f.speed), Contact: f.e.Contact(), Path: input(f.path), Temperature: f.e.Reading(f.e.s.Leading)})
+	}
+	if p != f.phase {
+		if f.phase > phase.Free && p <= phase.Free {
+			f.left = f.now
+		}
+		f.phase, f.changed = p, f.now
+	}
+	if f.deposited += dt; p != phase.Deposit {
+		f.deposited = 0
+	}
+}
+
+// judge takes in what a forecast said of output o at horizon h, now that the reading is known.
+func (f *Forecaster) judge(o, h int, s *slot, said *saying, reading float64) {
+	horizon := f.ledger.horizons[h]
+	if s.at >= f.left || !f.mixes { // the intervals speak of what will be if nothing stops
+		f.bounds[o][h].due(s.phase, horizon, s.span, reading-said.mean, said.half)
+	}
+	if !f.mixes || s.at < f.changed { // how an expert does in a phase is told by windows within it
+		return
+	}
+	var errors [Experts]float64
+	for x, v := range said.by {
+		errors[x] = v - reading
+	}
+	f.skills[o][s.phase][h].add(&errors, horizon, s.span)
+}
+
+// Ahead fills dst as [Estimator.Ahead] does, from weighed experts and with intervals that adapt. dst.Horizon must
+// be the first of the horizons that f was made for, give or take the time between two readings. The scenario is
+// what [Planning] goes by, and tells the set-point. It does not allocate once dst has been used.
+func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
+	e, n := f.e, len(dst.Horizon)
+	f.plan.Horizon = append(f.plan.Horizon[:0], dst.Horizon...)
+	e.Ahead(&f.plan, sc)
+	planned := f.mixes && f.plan.Way != Held
+	if planned {
+		f.held.Horizon = append(f.held.Horizon[:0], dst.Horizon...)
+		e.AheadMean(&f.held, Scenario{Way: Held})
+	}
+	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
+	if stops {
+		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
+		e.AheadMean(&f.stop, f.stopping)
+	}
+	if dst.Way = f.plan.Way; f.mixes {
+		dst.Way = Live
+	}
+	dst.Outputs = resize(dst.Outputs, len(e.s.Out))
+	var s *slot
+	var k int
+	if e.started {
+		s, k = f.ledger.open(f.now, f.phase)
+	}
+	for o := range dst.Outputs {
+		x, own := &dst.Outputs[o], &f.plan.Outputs[o]
+		x.make(n)
+		x.NIS, x.Stopped, x.By = own.NIS, x.Stopped[:0], x.By[:0]
+		if stops {
+			x.Stopped = append(x.Stopped, f.stop.Outputs[o].Mean...)
+		}
+		if f.mixes {
+			x.By = resize(x.By, n)
+		}
+		for h, ahead := range dst.Horizon {
+			said := saying{ahead: ahead, mean: own.Mean[h], half: (own.Upper[h] - own.Lower[h]) / 2}
+			if f.mixes && !math.IsNaN(said.mean) {
+				f.says(&said, o, h, planned, sc)
+				f.mix(&x.By[h], &said, o, h)
+			}
+			f.bound(x, &said, o, h)
+			if s != nil {
+				*f.ledger.said(k, o, h) = said
+			}
+		}
+	}
+}
+
+// says lets the experts speak of output o at horizon h.
+func (f *Forecaster) says(said *saying, o, h int, planned bool, sc Scenario) {
+	nan := math.NaN()
+	said.by = [Experts]float64{Persist: f.ledger.last[o].value, Holding: said.mean, Planning: nan, AtSetPoint: nan}
+	if planned {
+		said.by[Holding], said.by[Planning] = f.held.Outputs[o].Mean[h], said.mean
+	}
+	if o == f.e.s.Leading && sc.SetPoint != nil {
+		if set := sc.SetPoint(said.ahead); set > 0 {
+			said.by[AtSetPoint] = set
+		}
+	}
+}
+
+// mix makes the forecast of what the experts say.
+func (f *Forecaster) mix(t *Trust, said *saying, o, h int) {
+	floor := f.e.m.Outputs[o].SD
+	weigh(t, f.phase, f.ledger.horizons[h], &said.by, f.skills[o][f.phase][:h+1], said.mean, said.half/num.Sigma95, floor*floor)
+	mean := 0.0
+	for x, w := range t.Weight {
+		if w > 0 {
+			mean += w * said.by[x]
+		}
+	}
+	said.mean = mean
+}
+
+// bound sets mean and interval of output o at horizon h.
+func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
+	horizon, b := f.ledger.horizons[h], &f.bounds[o][h]
+	said.half = b.side(said.half, f.phase) * (1 + startsWide/(1+b.windows))
+	doubts := f.doubts
+	if b.windows < 1 {
+		doubts |= NewRun
+	}
+	if f.now-f.changed < horizon {
+		doubts |= NewPhase
+		said.half *= newIsWide
+	}
+	if doubts&Touching != 0 {
+		said.half *= newIsWide
+	}
+	if doubts&Untrained != 0 {
+		said.half *= outIsWide
+	}
+	var sides [2]float64
+	for side := range sides {
+		grown := b.grown[side]
+		for g := range h { // what fails at a shorter horizon comes due at this one later
+			grown = max(grown, carries*f.bounds[o][g].grown[side])
+		}
+		sides[side] = said.half * math.Exp(grown)
+	}
+	lower, upper := said.mean-sides[0], said.mean+sides[1]
+	if len(x.Stopped) > 0 && f.deposited < settlesIn {
+		doubts |= MayStop
+		lower, upper = min(lower, x.Stopped[h]-stopMargin*said.half), max(upper, x.Stopped[h])
+	}
+	lower = max(lower, min(said.mean, f.e.m.Outputs[o].Min)-belowRange)
+	x.Mean[h], x.Lower[h], x.Upper[h], x.SD[h] = said.mean, lower, upper, (upper-lower)/(2*num.Sigma95)
+	if f.mixes {
+		x.By[h].Doubt = doubts
+	}
+}
