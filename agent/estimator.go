@@ -87,6 +87,7 @@ type estimator struct {
 	follows  bool
 	u, z     []float64
 	estimate filter.Estimate
+	live     *filter.Forecaster
 	forecast filter.Forecast
 	tool     int                  // place of the tool temperature among the outputs, −1 where it is none
 	why      []filter.Attribution // by output: of the change in whyAhead seconds
@@ -154,6 +155,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 			e.tags = append(e.tags, strconv.Itoa(int(h))+"s")
 		}
 	}
+	e.live = filter.NewForecaster(e.filter, e.forecast.Horizon, true)
 	return e, nil
 }
 
@@ -181,6 +183,7 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 		fresh = fresh || !math.IsNaN(e.z[i])
 	}
 	e.filter.Step(&e.estimate, dt.Seconds(), e.u, e.z)
+	e.live.Step(dt.Seconds(), e.z, &e.estimate)
 	if fresh {
 		e.blame = e.filter.AttributeInnovation(e.blame)
 		e.blamed = true
@@ -193,7 +196,7 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	e.aim = e.setPoint.value(f)
 	// Between two measurements a forecast tells little new, and costs ten times what the rest does.
 	if e.old += dt; fresh || e.old >= forecastAge || len(e.forecast.Outputs) == 0 {
-		e.filter.Ahead(&e.forecast, e.expected())
+		e.live.Ahead(&e.forecast, e.expected())
 		e.old = 0
 	}
 	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why) == 0 { // people read it: once a second will do

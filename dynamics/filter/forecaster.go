@@ -33,6 +33,7 @@ type Forecaster struct {
 
 	plan, held, stop Forecast
 	stopping         Scenario
+	branched         bool // stop is of the present phase
 	judging          func(o, h int, s *slot, said *saying, reading float64)
 	still            []int // places of the inputs that are zero while the machine stands
 	speed, path      int   // places in the inputs, −1 where the model has none
@@ -155,29 +156,31 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 		f.held.Horizon = append(f.held.Horizon[:0], dst.Horizon...)
 		e.AheadMean(&f.held, Scenario{Way: Held})
 	}
-	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
-	if stops {
-		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
-		e.AheadMean(&f.stop, f.stopping)
-	}
-	if dst.Way = f.plan.Way; f.mixes {
-		dst.Way = Live
-	}
-	dst.Outputs = resize(dst.Outputs, len(e.s.Out))
 	var s *slot
 	var k int
 	if e.started {
 		s, k = f.ledger.open(f.now, f.phase)
 	}
+	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
+	if stops && (s != nil || !f.branched) { // a second makes little of it, and it costs as much as an expert
+		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
+		e.AheadMean(&f.stop, f.stopping)
+	}
+	f.branched = stops
+	if dst.Way = f.plan.Way; f.mixes {
+		dst.Way = Live
+	}
+	dst.Outputs = resize(dst.Outputs, len(e.s.Out))
 	for o := range dst.Outputs {
 		x, own := &dst.Outputs[o], &f.plan.Outputs[o]
 		x.make(n)
 		x.NIS, x.Stopped, x.By = own.NIS, x.Stopped[:0], x.By[:0]
 		if stops {
-			x.Stopped = append(x.Stopped, f.stop.Outputs[o].Mean...)
+			x.Stopped = append(x.Stopped, f.stop.Outputs[o].Mean[:n]...)
 		}
 		if f.mixes {
 			x.By = resize(x.By, n)
+			clear(x.By)
 		}
 		for h, ahead := range dst.Horizon {
 			said := saying{ahead: ahead, mean: own.Mean[h], half: (own.Upper[h] - own.Lower[h]) / 2}
