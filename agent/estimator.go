@@ -90,7 +90,9 @@ type estimator struct {
 	live     *filter.Forecaster
 	forecast filter.Forecast
 	tool     int                  // place of the tool temperature among the outputs, −1 where it is none
-	why      []filter.Attribution // by output: of the change in whyAhead seconds
+	why      []filter.Attribution // by output: of the change that is forecast
+	whyAt    int                  // the place of its horizon
+	causes   record.Parts         // scratch
 	blame    []filter.Attribution // by output: of the last innovation, until it is recorded
 	blamed   bool
 	tags     []string      // of the forecast's horizons
@@ -149,10 +151,13 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		}
 		e.setPoint = s
 	}
-	for _, h := range horizons {
-		if h <= horizon.Seconds() {
+	for i, h := range horizons {
+		if i == 0 || h <= horizon.Seconds() {
 			e.forecast.Horizon = append(e.forecast.Horizon, h)
 			e.tags = append(e.tags, strconv.Itoa(int(h))+"s")
+			if h <= whyAhead {
+				e.whyAt = len(e.tags) - 1
+			}
 		}
 	}
 	e.live = filter.NewForecaster(e.filter, e.forecast.Horizon, true)
@@ -162,7 +167,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 // isTemperature tells whether a channel measures a temperature.
 func isTemperature(c *sensors.Channel) bool { return c.Unit.Dim == unit.Temperature }
 
-// whyAhead is the forecast that is split over the terms of the equation, s.
+// whyAhead is how far ahead the forecast is that is explained, s; a shorter one where none reaches so far.
 const whyAhead = 30.0
 
 // forecastAge is how old a forecast may grow while nothing is measured.
@@ -200,7 +205,7 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 		e.old = 0
 	}
 	if e.whyOld += dt; e.whyOld >= forecastAge || len(e.why) == 0 { // people read it: once a second will do
-		e.why = e.filter.Attribute(e.why, whyAhead, e.expected())
+		e.why = e.live.Explain(e.why, &e.forecast, e.whyAt, e.expected())
 		e.whyOld = 0
 	}
 }
@@ -241,27 +246,42 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 			if math.IsNaN(x.Mean[i]) {
 				continue // nothing measured yet
 			}
-			journal.Write(j, record.Forecast{Time: t + int64(h*1e9), State: output, Horizon: e.tags[i],
-				Value: x.Mean[i], SD: x.SD[i], Lower: x.Lower[i], Upper: x.Upper[i], Made: t})
+			row := record.Forecast{Time: t + int64(h*1e9), State: output, Horizon: e.tags[i],
+				Value: x.Mean[i], SD: x.SD[i], Lower: x.Lower[i], Upper: x.Upper[i], Made: t, Stopped: math.NaN()}
+			by := &x.By[i]
+			best := by.Best()
+			row.By, row.Weight, row.RMSE, row.Doubt = best.String(), by.Weight[best], by.RMSE[best], by.Doubt.Text()
+			if len(x.Stopped) > 0 {
+				row.Stopped = x.Stopped[i]
+			}
+			journal.Write(j, row)
 		}
 	}
 	for o := range e.why {
-		recordAttribution(j, record.Attribution{Time: t, Of: "forecast", Horizon: whyTag, Output: e.model.Outputs[o].Name}, &e.why[o])
+		why := &e.why[o]
+		row := record.Attribution{Time: t, Of: "forecast", Horizon: e.tags[e.whyAt], Output: e.model.Outputs[o].Name, Total: why.Total}
+		recordParts(j, row, record.Parts{Name: why.Term, Value: why.Part})
+		e.causes.Name, e.causes.Value = e.causes.Name[:0], e.causes.Value[:0]
+		for i := range why.Cause {
+			e.causes.Name, e.causes.Value = append(e.causes.Name, why.Cause[i].Name), append(e.causes.Value, why.Cause[i].Share)
+		}
+		row.Of = "cause"
+		recordParts(j, row, e.causes)
 	}
 	for o := range e.blame {
 		if e.blamed {
-			recordAttribution(j, record.Attribution{Time: t, Of: "innovation", Output: e.model.Outputs[o].Name}, &e.blame[o])
+			b := &e.blame[o]
+			recordParts(j, record.Attribution{Time: t, Of: "innovation", Output: e.model.Outputs[o].Name, Total: b.Total}, record.Parts{Name: b.Term, Value: b.Part})
 		}
 	}
 	e.blamed = false
 }
 
-func recordAttribution(j *journal.Journal, row record.Attribution, a *filter.Attribution) {
-	if math.IsNaN(a.Total) {
+// recordParts writes row with its parts, where there is a total.
+func recordParts(j *journal.Journal, row record.Attribution, parts record.Parts) {
+	if math.IsNaN(row.Total) {
 		return
 	}
-	row.Total, row.Parts = a.Total, record.Parts{Name: a.Term, Value: a.Part}
+	row.Parts = parts
 	journal.Write(j, row)
 }
-
-var whyTag = strconv.Itoa(whyAhead) + "s"

@@ -24,7 +24,8 @@ type Snapshot struct {
 	Outputs   []string        // names of the model's outputs
 	Leading   int             // the place of the leading one
 	Forecast  filter.Forecast
-	Why       []filter.Attribution // by output: of the change in the next 30 s
+	Why       []filter.Attribution // by output: of the change in WhyAhead
+	WhyAhead  float64              // s
 	Anomalies []anomaly.Anomaly    // those that stand
 	Advice    control.Recommendation
 	Program   Programmed
@@ -41,6 +42,7 @@ func (s *Snapshot) init(channels int, e *estimator) {
 		s.Outputs = append(s.Outputs, e.model.Outputs[i].Name)
 	}
 	s.Leading = e.filter.Leading()
+	s.WhyAhead = e.forecast.Horizon[e.whyAt]
 }
 
 // fill copies what the tick holds.

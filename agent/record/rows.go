@@ -76,16 +76,21 @@ type Forecast struct {
 	Lower   float64 `field:"lower" unit:"the output's" doc:"lower end of the 95 % interval"`
 	Upper   float64 `field:"upper" unit:"the output's" doc:"upper end of the 95 % interval"`
 	Made    int64   `field:"made" unit:"ns" doc:"the tick that made it, since 1970"`
+	By      string  `field:"by,optional" doc:"the expert on whom it rests most: plan, held, set-point or persistence"`
+	Weight  float64 `field:"by_weight" unit:"1" doc:"share of that expert in the forecast"`
+	RMSE    float64 `field:"by_rmse" unit:"the output's" doc:"what that expert has been off in this run and phase at this horizon; not there before a forecast has come due"`
+	Stopped float64 `field:"stopped" unit:"the output's" doc:"what is expected instead if the machine stops now; not there while it does not press on the build"`
+	Doubt   string  `field:"doubt,optional" doc:"what is known to make the forecast less sure than usual, for people"`
 }
 
 // Attribution splits a forecast or an innovation over the terms of the equation.
 type Attribution struct {
 	Time    int64   `stamp:"the tick"`
-	Of      string  `tag:"of" doc:"forecast: the change to come; innovation: what the last measurement changed in the rate of change"`
+	Of      string  `tag:"of" doc:"forecast: the change to come, what each term does beyond what it did over the last minute; cause: the same change, by input; innovation: what the last measurement changed in the rate of change"`
 	Horizon string  `tag:"horizon,optional" doc:"of a forecast, how far ahead: 30s"`
 	Output  string  `tag:"output,optional" doc:"name of the model's output"`
 	Total   float64 `field:"total" unit:"the output's; of an innovation, that per s" doc:"sum of the parts"`
-	Parts   Parts   `field:"<term>" unit:"as total" doc:"part of the term of that name, e.g. heat, to build, thermocouple lag"`
+	Parts   Parts   `field:"<part>" unit:"as total" doc:"part of the term of that name (heat, to build, thermocouple lag, as in the last minute), or of a cause the input (spindle power, settling)"`
 }
 
 // ProgramEvent is something that the machine's program will do next.

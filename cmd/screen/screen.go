@@ -134,24 +134,48 @@ func leading(s *agent.Snapshot) *filter.Expected {
 	return &s.Forecast.Outputs[s.Leading]
 }
 
-// whyWords splits the change of the next 30 s over the terms of the equation, the largest first, or is
-// empty without a model.
-func whyWords(a *filter.Attribution, unit string) string {
-	if len(a.Part) == 0 || math.IsNaN(a.Total) {
+// forecastWords say on whom the forecast at the longest horizon rests, and what happens if the machine stops, or
+// are empty where there is none.
+func forecastWords(s *agent.Snapshot, unit string) string {
+	x, n := leading(s), len(s.Forecast.Horizon)
+	if x == nil || n == 0 || len(x.By) < n || math.IsNaN(x.Mean[n-1]) {
 		return ""
 	}
-	order := make([]int, len(a.Part))
-	for i := range order {
-		order[i] = i
+	by := &x.By[n-1]
+	w := fmt.Sprintf("in %.0f s by %s", s.Forecast.Horizon[n-1], by.Text(unit))
+	if doubt := by.Doubt.Text(); doubt != "" {
+		w += "; " + doubt
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(a.Part[j]), math.Abs(a.Part[i])) })
+	if len(x.Stopped) >= n {
+		w += fmt.Sprintf("; if it stops now %.0f %s", x.Stopped[n-1], unit)
+	}
+	return w
+}
+
+// whyWords splits the change that is forecast over what causes it, the largest first, or is empty without a
+// model.
+func whyWords(a *filter.Attribution, ahead float64, unit string) string {
+	if len(a.Cause) == 0 || math.IsNaN(a.Total) {
+		return ""
+	}
+	causes := slices.Clone(a.Cause)
+	slices.SortStableFunc(causes, func(a, b filter.Cause) int { return cmp.Compare(math.Abs(b.Share), math.Abs(a.Share)) })
 	var parts []string
-	for _, i := range order {
-		if math.Abs(a.Part[i]) >= 0.5 {
-			parts = append(parts, fmt.Sprintf("%s %+.0f", a.Term[i], a.Part[i]))
+	for _, c := range causes {
+		if math.Abs(c.Share) < 0.5 {
+			continue
 		}
+		part := fmt.Sprintf("%s %+.0f", c.Name, c.Share)
+		if !math.IsNaN(c.From) {
+			part += fmt.Sprintf(" (%.4g → %.4g %s)", c.From, c.To, c.Unit)
+		}
+		parts = append(parts, part)
 	}
-	return fmt.Sprintf("%+.0f %s in the next 30 s = %s", a.Total, unit, strings.Join(parts, ", "))
+	w := fmt.Sprintf("%+.0f %s in the next %.0f s", a.Total, unit, ahead)
+	if parts == nil {
+		return w
+	}
+	return w + " = " + strings.Join(parts, ", ")
 }
 
 func anomalyWords(c *Shown, a anomaly.Anomaly) string {
@@ -255,6 +279,7 @@ func (s *view) View() string {
 	foot := lipgloss.JoinVertical(lipgloss.Left,
 		s.line("Temperature", temperatureWords(s.Shown, &s.snap)),
 		s.line("Program", programWords(&s.snap.Program, 4)),
+		s.line("Forecast", s.forecast()),
 		s.line("Why", s.why()),
 		s.line("Advice", s.advice()),
 		s.line("Anomalies", s.anomalies()),
@@ -271,9 +296,16 @@ func (s *view) View() string {
 	return strings.Join(all[:min(len(all), max(1, s.height))], "\n")
 }
 
+func (s *view) forecast() string {
+	if w := forecastWords(&s.snap, "°C"); w != "" {
+		return w
+	}
+	return "none"
+}
+
 func (s *view) why() string {
 	if len(s.snap.Why) > 0 {
-		if w := whyWords(&s.snap.Why[s.snap.Leading], "°C"); w != "" {
+		if w := whyWords(&s.snap.Why[s.snap.Leading], s.snap.WhyAhead, "°C"); w != "" {
 			return w
 		}
 	}

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"math"
+	"strings"
 
 	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/phase"
@@ -22,18 +23,21 @@ var doubtTexts = [...]string{"little has come due in this run", "the phase has j
 	"contact is in doubt", "the build has not settled: the interval holds a stop as well"}
 
 // Text says for people what the doubts are, "" where there are none.
-func (d Doubt) Text() string {
-	text := ""
-	for i, t := range doubtTexts {
-		if d&(1<<i) != 0 {
-			if text != "" {
-				text += "; "
+func (d Doubt) Text() string { return allDoubts[d] }
+
+// allDoubts are the texts of all their combinations: on the tick nothing is put together.
+var allDoubts = func() (all [1 << len(doubtTexts)]string) {
+	for d := range all {
+		var texts []string
+		for i, t := range doubtTexts {
+			if d&(1<<i) != 0 {
+				texts = append(texts, t)
 			}
-			text += t
 		}
+		all[d] = strings.Join(texts, "; ")
 	}
-	return text
-}
+	return all
+}()
 
 // How intervals adapt. Chosen on three recordings and on simulated builds.
 const (

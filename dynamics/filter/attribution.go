@@ -12,6 +12,17 @@ type Attribution struct {
 	Term  []string  // names of the terms, then "thermocouple lag" where the output is of a sensor
 	Part  []float64 // in the unit of the output (per s for rates)
 	Total float64
+
+	// What [Forecaster.Explain] adds: the same total over what causes it.
+	Cause []Cause
+}
+
+// Cause is what moves an output: an input that moves, or what would happen if none did.
+type Cause struct {
+	Name     string  // of an input, or settling, or experts
+	Share    float64 // of the change, in the unit of the output
+	From, To float64 // of an input, in its unit: its mean over the last minute, and its mean ahead; else NaN
+	Unit     string  // of the input
 }
 
 // CopyAttributions makes dst say the same as those of src, in slices of its own, and gives it.
@@ -20,6 +31,7 @@ func CopyAttributions(dst, src []Attribution) []Attribution {
 	for o := range src {
 		from, to := &src[o], &dst[o]
 		to.Term, to.Part, to.Total = append(to.Term[:0], from.Term...), append(to.Part[:0], from.Part...), from.Total
+		to.Cause = append(to.Cause[:0], from.Cause...)
 	}
 	return dst
 }
@@ -32,7 +44,7 @@ func (e *Estimator) attributions(dst []Attribution) []Attribution {
 	dst = resize(dst, len(e.s.Out))
 	for o := range dst {
 		d := &dst[o]
-		d.Term, d.Part, d.Total = d.Term[:0], d.Part[:0], math.NaN()
+		d.Term, d.Part, d.Total, d.Cause = d.Term[:0], d.Part[:0], math.NaN(), d.Cause[:0]
 		for i := range e.m.Terms {
 			if e.s.Of[i] == e.s.Observed[o] {
 				d.Term, d.Part = append(d.Term, e.m.Terms[i].Name), append(d.Part, 0)
@@ -58,11 +70,10 @@ func (e *Estimator) addTerms(dst []Attribution, times float64) {
 	}
 }
 
-// Attribute splits the change that each output is expected to make in horizon seconds under a scenario,
-// as [Estimator.Ahead] has it, over the terms of the state that it is about: why is it rising? What a reading does
-// beyond that state, it does because it follows late. It gives dst, by output; once dst has been used it does
-// not allocate.
-func (e *Estimator) Attribute(dst []Attribution, horizon float64, sc Scenario) []Attribution {
+// attribute splits the change that each output is expected to make in horizon seconds under a scenario,
+// as [Estimator.Ahead] has it, over the terms of the state that it is about. What a reading does beyond that state, it
+// does because it follows late. note, where it is not nil, is told step by step what acts, in e.last and e.acting.
+func (e *Estimator) attribute(dst []Attribution, horizon float64, sc Scenario, note func(step, steps int, h float64)) []Attribution {
 	dst = e.attributions(dst)
 	if !e.started || !(horizon > 0) {
 		return dst
@@ -73,7 +84,11 @@ func (e *Estimator) Attribute(dst []Attribution, horizon float64, sc Scenario) [
 	h := horizon / float64(n)
 	gather := func() { e.addTerms(dst, h/2) } // the states move by Heun's rule, half of it by each stage
 	for j := range n {
+		e.acting = nil
 		drives(e.last, float64(j)*h, float64(j+1)*h, e.read(e.fx))
+		if note != nil {
+			note(j, n, h)
+		}
 		e.r.Act(e.last)
 		e.r.StepStages(e.fx, h, gather)
 	}

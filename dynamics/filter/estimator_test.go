@@ -329,7 +329,7 @@ func TestAttribution(t *testing.T) {
 	fc := Forecast{Horizon: []float64{30}}
 	off := []float64{0, 0, 0, 0}
 	e.Ahead(&fc, staying(off))
-	all = e.Attribute(all, 30, staying(off))
+	all = e.attribute(all, 30, staying(off), nil)
 	a := &all[0]
 	sum := 0.0
 	parts := map[string]float64{}
@@ -344,7 +344,7 @@ func TestAttribution(t *testing.T) {
 		t.Errorf("parts %v", parts)
 	}
 	e.Ahead(&fc, Scenario{Way: Held})
-	all = e.Attribute(all, 30, Scenario{Way: Held})
+	all = e.attribute(all, 30, Scenario{Way: Held}, nil)
 	if math.Abs(est.X[sampleReading]+a.Total-fc.Outputs[0].Mean[0]) > 1e-9 {
 		t.Errorf("total %g, forecast %g from %g", a.Total, fc.Outputs[0].Mean[0], est.X[sampleReading])
 	}
@@ -357,7 +357,7 @@ func TestAttribution(t *testing.T) {
 	if math.Abs(sum-a.Total) > 1e-9 || a.Total == 0 {
 		t.Errorf("innovation: %v, sum %g", a, sum)
 	}
-	if n := testing.AllocsPerRun(100, func() { all = e.AttributeInnovation(e.Attribute(all, 60, Scenario{Way: Held})) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { all = e.AttributeInnovation(e.attribute(all, 60, Scenario{Way: Held}, nil)) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

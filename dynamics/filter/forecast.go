@@ -143,8 +143,10 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 // holdDrives are the drives with inputs as they are now.
 func (e *Estimator) holdDrives(d []float64, from, to float64, _ []float64) {
 	if from < e.past.delay {
+		e.acting = nil
 		system.Between(d, e.half, e.past.at, from, to)
 	} else {
+		e.acting = e.u
 		copy(d, e.now)
 	}
 }
@@ -153,10 +155,12 @@ func (e *Estimator) holdDrives(d []float64, from, to float64, _ []float64) {
 func (e *Estimator) inputDrives(d []float64, from, to float64, _ []float64) {
 	ahead := (from + to) / 2
 	if ahead <= e.dead {
+		e.acting = nil
 		system.Between(d, e.half, e.past.at, from, to)
 		return
 	}
-	e.r.Drive(d, e.inputsAt(ahead-e.dead))
+	e.acting = e.inputsAt(ahead - e.dead)
+	e.r.Drive(d, e.acting)
 }
 
 // Momentary is for how long a vertical velocity is expected to go on where nobody says how it will, s: a
@@ -167,6 +171,7 @@ const Momentary = 2.0
 func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64) {
 	ahead := (from + to) / 2
 	if ahead <= e.dead {
+		e.acting = nil
 		e.past.at(d, ahead)
 		return
 	}
@@ -175,7 +180,8 @@ func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64
 	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > Momentary {
 		u[e.plan.up] = 0
 	}
-	e.r.Drive(d, e.plan.Step(at-e.planNow, readings[e.s.Leading], u, e.scenario.SetPoint(at)))
+	e.acting = e.plan.Step(at-e.planNow, readings[e.s.Leading], u, e.scenario.SetPoint(at))
+	e.r.Drive(d, e.acting)
 	e.planNow = at
 }
 

@@ -31,6 +31,10 @@ type Forecaster struct {
 	skills [][phases][]skill // by output, phase and horizon
 	bounds [][]bounds        // by output and horizon
 
+	balance balance
+	course  course
+	noting  func(step, steps int, h float64)
+
 	plan, held, stop Forecast
 	stopping         Scenario
 	branched         bool // stop is of the present phase
@@ -61,7 +65,9 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 			u[k] = 0
 		}
 	}}
-	f.judging = f.judge
+	f.judging, f.noting = f.judge, f.note
+	f.balance.init(len(e.m.Inputs), len(e.m.Terms))
+	f.course.order, f.course.mixed, f.course.change = letGo(e.m), make([]float64, len(e.m.Inputs)), make([]float64, outputs)
 	f.ledger.init(horizons, outputs)
 	f.forget()
 	return f
@@ -76,6 +82,7 @@ func (f *Forecaster) forget() {
 		}
 	}
 	f.ledger.clear()
+	f.balance.clear()
 	f.now, f.phase, f.changed, f.left, f.deposited = 0, phase.Unknown, 0, math.Inf(-1), 0
 }
 
@@ -91,6 +98,7 @@ func (f *Forecaster) Step(dt float64, z []float64, est *Estimate) {
 	}
 	f.now += dt
 	f.follow(dt)
+	f.observe(dt)
 	f.doubts = 0
 	if len(est.Outside) > 0 {
 		f.doubts |= Untrained
@@ -162,7 +170,7 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 		s, k = f.ledger.open(f.now, f.phase)
 	}
 	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
-	if stops && (s != nil || !f.branched) { // a second makes little of it, and it costs as much as an expert
+	if stops && (s != nil || !f.branched || len(f.stop.Horizon) < n) { // a second makes little of it, and it costs as much as an expert
 		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
 		e.AheadMean(&f.stop, f.stopping)
 	}

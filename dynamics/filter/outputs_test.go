@@ -174,7 +174,7 @@ func TestOrderOfOutputsChangesNothing(t *testing.T) {
 		}
 		a.Ahead(&fx, staying(steady))
 		b.Ahead(&fy, staying(steady))
-		wx, wy = a.Attribute(wx, 30, staying(steady)), b.Attribute(wy, 30, staying(steady))
+		wx, wy = a.attribute(wx, 30, staying(steady), nil), b.attribute(wy, 30, staying(steady), nil)
 		for o := range z {
 			p, q := &fx.Outputs[o], &fy.Outputs[place[o]]
 			if !same(p.Mean, q.Mean) || !same(p.Lower, q.Lower) || !same(p.Upper, q.Upper) || !same([]float64{p.NIS}, []float64{q.NIS}) {
@@ -199,7 +199,7 @@ func TestEveryOutputIsAttributed(t *testing.T) {
 	}
 	fc := Forecast{Horizon: []float64{30}}
 	e.Ahead(&fc, staying(steady))
-	all := e.Attribute(nil, 30, staying(steady))
+	all := e.attribute(nil, 30, staying(steady), nil)
 	for o, want := range [][]string{nil, {"from tool", lagPart}, {"healing"}} {
 		a, sum := &all[o], 0.0
 		for _, p := range a.Part {
