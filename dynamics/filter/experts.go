@@ -25,6 +25,7 @@ func (x Expert) String() string {
 
 // Trust says how a forecast of one output at one horizon came about: on whom it rests, and why.
 type Trust struct {
+	Says    [Experts]float64 // what each forecasts, in the output's unit; NaN is asleep
 	Weight  [Experts]float64 // share of each in the forecast; they add up to 1
 	RMSE    [Experts]float64 // of each in this run and phase at this horizon, in the output's unit; NaN before any came due
 	Windows float64          // independent windows that tell so: those that overlap count by what is new
@@ -70,7 +71,7 @@ const (
 
 // How evidence counts.
 const (
-	evidence    = 0.7  // power of the evidence of one independent window
+	evidence    = 0.5  // power of the evidence of one window: of Gaussian errors whose size is unknown
 	memoryFor   = 60.0 // s that evidence is remembered at least; at long horizons three of them
 	suddenFor   = 10.0 // s after which a sudden failure at a shorter horizon shows; or that horizon
 	mostSudden  = 10.0 // by how much it may be worse than usual
@@ -147,6 +148,7 @@ func prior(p phase.Phase, horizon float64) (w [Experts]float64) {
 // adds at most its belief over b times (r − 1)·r^−p, which is largest at r = p/(p − 1).
 func weigh(t *Trust, p phase.Phase, horizon float64, says *[Experts]float64, skills []skill, mean, sd, floor float64) {
 	s := &skills[len(skills)-1]
+	t.Says = *says
 	believed := prior(p, horizon)
 	best := math.Inf(1)
 	for x := range Expert(Experts) {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -29,28 +30,49 @@ func SkillTable(skill []Skill) string {
 			if last != "" {
 				b.WriteByte('\n')
 			}
-			fmt.Fprintf(&b, "%s\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%\n", head)
+			fmt.Fprintf(&b, "%s\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%   width\n", head)
 			last = head
 		}
 		if s.Count == 0 {
-			fmt.Fprintf(&b, "  %5.4g s  %7d       –       –       –                    –                  –            –\n", s.Horizon, s.Count)
+			fmt.Fprintf(&b, "  %5.4g s  %7d       –       –       –                    –                  –            –       –\n", s.Horizon, s.Count)
 			continue
 		}
 		set := "–"
 		if s.SetPoint > 0 {
 			set = fmt.Sprintf("%.2f (%.2f)", s.SetPoint, s.OverSetPoint())
 		}
-		fmt.Fprintf(&b, "  %5.4g s  %7d %7.2f %7.2f %7.2f %20s %18s %10.1f %%\n",
-			s.Horizon, s.Count, s.RMSE, s.MAE, s.Bias, fmt.Sprintf("%.2f (%.2f)", s.Persistence, s.OverPersistence()), set, 100*s.Coverage)
+		fmt.Fprintf(&b, "  %5.4g s  %7d %7.2f %7.2f %7.2f %20s %18s %10.1f %% %7.1f\n",
+			s.Horizon, s.Count, s.RMSE, s.MAE, s.Bias, fmt.Sprintf("%.2f (%.2f)", s.Persistence, s.OverPersistence()), set, 100*s.Coverage, s.Width)
+		b.WriteString(s.experts())
 	}
 	return b.String()
+}
+
+// experts says on whom a live forecast rested, those with the most weight first.
+func (s *Skill) experts() string {
+	if len(s.Experts) == 0 {
+		return ""
+	}
+	by := slices.Clone(s.Experts)
+	slices.SortStableFunc(by, func(a, b ExpertSkill) int { return cmp.Compare(b.Weight, a.Weight) })
+	var parts []string
+	for _, x := range by {
+		parts = append(parts, fmt.Sprintf("%s %.0f %% (%.2f)", x.Expert, 100*x.Weight, x.RMSE))
+	}
+	return "           by " + strings.Join(parts, ", ") + "\n"
 }
 
 // OverPersistence is 1 − RMSE/RMSE of persistence: 1 is perfect, 0 no better, below 0 worse.
 func (s *Skill) OverPersistence() float64 { return skillOver(s.RMSE, s.Persistence) }
 
-// OverSetPoint is the same against "T = set-point", NaN where there was none.
-func (s *Skill) OverSetPoint() float64 { return skillOver(s.RMSE, s.SetPoint) }
+// OverSetPoint is the same against "T = set-point", on the windows that have one; NaN where none has.
+func (s *Skill) OverSetPoint() float64 {
+	rmse := s.RMSE
+	if s.WithSetPoint > 0 {
+		rmse = s.WithSetPoint
+	}
+	return skillOver(rmse, s.SetPoint)
+}
 
 func skillOver(rmse, baseline float64) float64 {
 	if baseline == 0 {
@@ -64,7 +86,7 @@ type Skill struct {
 	Run         string  `json:"run"`
 	Output      string  `json:"output,omitempty"` // its name; "": the leading one
 	Unit        string  `json:"unit,omitempty"`   // of the output; "": °C
-	Way         string  `json:"way"`              // known, held, plan
+	Way         string  `json:"way"`              // live, known, held, plan
 	Windows     string  `json:"windows"`          // all rows, one phase
 	HeldOut     bool    `json:"held_out"`
 	Horizon     float64 `json:"horizon_s"`
@@ -75,6 +97,19 @@ type Skill struct {
 	Persistence float64 `json:"persistence_rmse"`
 	SetPoint    float64 `json:"set_point_rmse,omitempty"` // 0 where no set-point was recorded
 	Coverage    float64 `json:"coverage_95"`
+	Width       float64 `json:"median_width_95,omitempty"` // of the interval
+
+	// WithSetPoint is the RMSE over the windows for which SetPoint is: those that begin with a set-point.
+	WithSetPoint float64 `json:"rmse_with_set_point,omitempty"`
+
+	Experts []ExpertSkill `json:"experts,omitempty"` // of a live forecast
+}
+
+// ExpertSkill is what one expert of a live forecast did on the same windows.
+type ExpertSkill struct {
+	Expert string  `json:"expert"`
+	Weight float64 `json:"mean_weight"`
+	RMSE   float64 `json:"rmse"` // on the windows in which it said something
 }
 
 // NotJudged is a run that was learned from and has no row of skill by a model of the others, and why

@@ -21,6 +21,9 @@ type tally struct {
 	n, covered              int
 	sum, abs, sq, hold, set float64
 	sets                    int
+	withSet                 float64
+	widths                  []float64
+	by                      [filter.Experts]struct{ weight, sq, n float64 }
 }
 
 func (t *tally) add(r *Row, z, hold, set float64) {
@@ -35,7 +38,20 @@ func (t *tally) add(r *Row, z, hold, set float64) {
 	t.hold += (hold - z) * (hold - z)
 	if num.Finite(set) {
 		t.set += (set - z) * (set - z)
+		t.withSet += err * err
 		t.sets++
+	}
+	if w := r.Upper - r.Lower; num.Finite(w) {
+		t.widths = append(t.widths, w)
+	}
+	if r.By != nil {
+		for x, says := range r.By.Says {
+			if !math.IsNaN(says) {
+				t.by[x].weight += r.By.Weight[x]
+				t.by[x].sq += (says - z) * (says - z)
+				t.by[x].n++
+			}
+		}
 	}
 	if z >= r.Lower && z <= r.Upper {
 		t.covered++
@@ -51,7 +67,15 @@ func (t *tally) skill() (s model.Skill) {
 	s.RMSE, s.MAE, s.Bias = math.Sqrt(t.sq/n), t.abs/n, t.sum/n
 	s.Persistence, s.Coverage = math.Sqrt(t.hold/n), float64(t.covered)/n
 	if t.sets > 0 {
-		s.SetPoint = math.Sqrt(t.set / float64(t.sets))
+		s.SetPoint, s.WithSetPoint = math.Sqrt(t.set/float64(t.sets)), math.Sqrt(t.withSet/float64(t.sets))
+	}
+	if slices.Sort(t.widths); len(t.widths) > 0 {
+		s.Width = t.widths[len(t.widths)/2]
+	}
+	for x, by := range t.by {
+		if by.n > 0 {
+			s.Experts = append(s.Experts, model.ExpertSkill{Expert: filter.Expert(x).String(), Weight: by.weight / n, RMSE: math.Sqrt(by.sq / by.n)})
+		}
 	}
 	return s
 }
