@@ -21,8 +21,8 @@ func compareCommand() *cobra.Command {
 		Use:   "compare -m NEW.json --with IN-USE.json RUN.csv... | --from-journal [JOURNAL.db]",
 		Short: "Compare a new model with the one in use on recorded runs",
 		Long: `Compare forecasts runs with both models, from the same rows for the same rows, and prints their errors
-side by side: by horizon, over all rows and over windows without a change of phase, with inputs
-known and, where both models have one, by plan. Every difference has a 95 % interval, from a
+side by side: by horizon, over all rows and over windows without a change of phase, live (as on the tick), with
+inputs known and, where both models have one, by plan. Every difference has a 95 % interval, from a
 bootstrap over blocks of 120 s or twice the longest horizon; where it holds zero, or the runs are too short for five blocks, the
 verdict is that it cannot be told. A run from which either model was learned is marked, and no
 verdict rests on it. The interval speaks of builds like those compared; give several.

@@ -22,14 +22,15 @@ without extension; the 0-based data row of the origin (no reading after it is us
 counts it or, where it says the day, since its first row; the horizon in seconds of time; the name of the output,
 the first of the model first; the forecast, its 95 % interval, and what was measured then, in the
 output's unit. With --open-loop, rows of horizon 0 hold one simulation over each active segment that uses no
-reading after the first.`,
+reading after the first. With --inputs live the forecasts are those that the agent would have made on the tick.
+Intervals adapt to what has come true before the origin, as they do there.`,
 		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
-  stirwatch forecast -m model.json --inputs held --horizons 10s,60s build.csv
+  stirwatch forecast -m model.json --inputs live --horizons 10s,60s build.csv
   stirwatch forecast -m model.json --program bar.nc build.csv
   stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, program, horizons, rows, args, logs)
+			m, ways, hs, given, segments, err := scoring(cmd, modelPath, []string{inputs}, program, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -49,7 +50,7 @@ reading after the first.`,
 					row.Origin, row.Target = r.NumberOf(row.Origin), r.NumberOf(row.Target)
 					fw.Write(r.Name, m.Outputs[row.Output].Name, at, row)
 				}
-				if err := score.ForecastRun(m, r, way, hs, from, to, write); err != nil {
+				if err := score.ForecastRun(m, r, ways[0], hs, from, to, write); err != nil {
 					return err
 				}
 				if open {
@@ -61,7 +62,8 @@ reading after the first.`,
 			return fw.Flush()
 		},
 	}
-	scoringFlags(c, &modelPath, &inputs, &program, &horizons, &rows, &logs)
+	c.Flags().StringVar(&inputs, "inputs", "known", inputsHelp)
+	scoringFlags(c, &modelPath, &program, &horizons, &rows, &logs)
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
 	return c

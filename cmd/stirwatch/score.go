@@ -16,22 +16,26 @@ import (
 )
 
 func scoreCommand() *cobra.Command {
-	var modelPath, inputs, program string
+	var modelPath, program string
 	var logs logFlags
-	var horizons, rows []string
+	var inputs, horizons, rows []string
 	c := &cobra.Command{
 		Use:   "score -m MODEL.json RUN.csv...",
 		Short: "Tell how well a model forecasts recorded runs",
 		Long: `Score forecasts from every row above 200 °C of the active segment and prints root mean square
 error, mean absolute error, bias, skill against persistence and against "temperature = set-point",
-and how many of the 95 % intervals hold: over all rows, and over windows without a change of phase.
-A run that the model was learned from is marked: its figures prove nothing.`,
+how many of the 95 % intervals hold and their median width: over all rows, and over windows without a change of
+phase. First comes "live": what the agent would have forecast on the tick, knowing nothing of what was to come
+but what --program says, with the experts that it went by, their mean weight and their error on the same rows.
+Intervals adapt to what has come true before, as they do on the tick. A run that the model was learned
+from is marked: its figures prove nothing.`,
 		Example: `  stirwatch score -m model.json wednesday.csv
-  stirwatch score -m model.json --inputs held wednesday.csv
+  stirwatch score -m model.json --inputs live wednesday.csv
+  stirwatch score -m model.json --inputs plan,held --horizons 10s,60s wednesday.csv
   stirwatch score -m model.json --program bar.nc wednesday.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, way, hs, given, segments, err := scoring(cmd, modelPath, inputs, program, horizons, rows, args, logs)
+			m, ways, hs, given, segments, err := scoring(cmd, modelPath, inputs, program, horizons, rows, args, logs)
 			if err != nil {
 				return err
 			}
@@ -41,25 +45,29 @@ A run that the model was learned from is marked: its figures prove nothing.`,
 				if err != nil {
 					return err
 				}
-				s, err := score.Score(m, r, way, hs, from, to)
-				if err != nil {
-					return err
+				for _, way := range ways {
+					s, err := score.Score(m, r, way, hs, from, to)
+					if err != nil {
+						return err
+					}
+					all = append(all, s...)
 				}
-				all = append(all, s...)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), model.SkillTable(all))
 			return nil
 		},
 	}
-	scoringFlags(c, &modelPath, &inputs, &program, &horizons, &rows, &logs)
+	c.Flags().StringSliceVar(&inputs, "inputs", []string{"live", "known"}, inputsHelp)
+	scoringFlags(c, &modelPath, &program, &horizons, &rows, &logs)
 	return c
 }
 
-func scoringFlags(c *cobra.Command, model, inputs, program *string, horizons, rows *[]string, logs *logFlags) {
+const inputsHelp = "what the forecast is told of the inputs to come: live (nothing, as on the tick), known (measured), held (frozen) or plan (feed, path and stops)"
+
+func scoringFlags(c *cobra.Command, model, program *string, horizons, rows *[]string, logs *logFlags) {
 	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
-	c.Flags().StringVar(inputs, "inputs", "known", "what the forecast is told of the inputs to come: known (measured), held (frozen) or plan (feed, path and stops)")
 	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
-	c.Flags().StringVar(program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs plan)")
+	c.Flags().StringVar(program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs live or plan)")
 	rowsFlag(c, rows)
 	logs.add(c)
 }
@@ -82,21 +90,29 @@ func withProgram(cmd *cobra.Command, path string, all []*runs.Run) error {
 	return nil
 }
 
-func scoring(cmd *cobra.Command, modelPath, inputs, programPath string, horizons, rows, paths []string, logs logFlags) (m *model.Model, way filter.Way, hs []float64, given []*runs.Run, segments runs.Segments, err error) {
-	fail := func(err error) (*model.Model, filter.Way, []float64, []*runs.Run, runs.Segments, error) {
-		return nil, 0, nil, nil, nil, err
+func scoring(cmd *cobra.Command, modelPath string, inputs []string, programPath string, horizons, rows, paths []string, logs logFlags) (m *model.Model, ways []filter.Way, hs []float64, given []*runs.Run, segments runs.Segments, err error) {
+	fail := func(err error) (*model.Model, []filter.Way, []float64, []*runs.Run, runs.Segments, error) {
+		return nil, nil, nil, nil, nil, err
 	}
 	if m, err = model.Load(modelPath); err != nil {
 		return fail(err)
 	}
-	if way, err = filter.ParseWay(inputs); err != nil {
-		return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
-	}
 	if programPath != "" && !cmd.Flags().Changed("inputs") {
-		way = filter.Planned
+		for i, name := range inputs {
+			if name == filter.Known.String() { // a program goes in its place
+				inputs[i] = filter.Planned.String()
+			}
+		}
 	}
-	if programPath != "" && way != filter.Planned {
-		return fail(coded{fmt.Errorf("--program with --inputs %s: what a program says of what will be goes with --inputs plan", inputs), exitUsage})
+	for _, name := range inputs {
+		way, err := filter.ParseWay(name)
+		if err != nil {
+			return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
+		}
+		if programPath != "" && way != filter.Planned && way != filter.Live {
+			return fail(coded{fmt.Errorf("--program with --inputs %s: what a program says of what will be goes with --inputs live or plan", name), exitUsage})
+		}
+		ways = append(ways, way)
 	}
 	if hs, err = parseHorizons(horizons); err != nil {
 		return fail(err)
@@ -125,7 +141,7 @@ func scoring(cmd *cobra.Command, modelPath, inputs, programPath string, horizons
 			return fail(err)
 		}
 	}
-	return m, way, hs, given, segments, nil
+	return m, ways, hs, given, segments, nil
 }
 
 // parseHorizons reads rising times, in s.

@@ -13,7 +13,7 @@ import (
 // judgeParts is how many models of a part of the runs are learned at most to judge by.
 const judgeParts = 5
 
-// ways are those that m can forecast in.
+// ways are those that m can forecast in by itself, and has intervals for.
 func ways(m *model.Model) []filter.Way {
 	if m.Plan == nil {
 		return []filter.Way{filter.Known, filter.Held}
@@ -39,7 +39,7 @@ func (p *problem) judge(ctx context.Context, m *model.Model) (skill []model.Skil
 			}
 		}
 		for i := part; i < len(p.runs); i += parts {
-			for _, w := range ways(m) {
+			for _, w := range append([]filter.Way{filter.Live}, ways(m)...) {
 				if w == filter.Planned && others.Plan == nil {
 					continue // the others did not show one
 				}

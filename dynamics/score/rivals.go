@@ -20,7 +20,7 @@ type Rivals struct {
 // from, on those together; it writes what it finds to w, with what follows at the end. progress is told on
 // which run it is.
 func (c *Rivals) Report(w io.Writer, given []*runs.Run, segments runs.Segments, horizons []float64, progress func(run string)) error {
-	ways := []filter.Way{filter.Known}
+	ways := []filter.Way{filter.Live, filter.Known}
 	if c.Candidate.Plan != nil && c.InUse.Plan != nil {
 		ways = append(ways, filter.Planned)
 	} else {
@@ -62,8 +62,7 @@ func (c *Rivals) Report(w io.Writer, given []*runs.Run, segments runs.Segments, 
 		fmt.Fprintf(w, "Nothing can be said of %s against %s: one of them was learned from every run here.\n", c.Names[0], c.Names[1])
 		return nil
 	}
-	// On the tick the forecast goes by plan, so that is what the summary is about.
-	way := ways[len(ways)-1]
+	way := filter.Live // what the model is for, so that is what the summary is about
 	found, err := Compare(c.Candidate, c.InUse, fair, way, horizons, CompareOptions{Seed: 1})
 	if err != nil {
 		return err

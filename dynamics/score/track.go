@@ -142,7 +142,7 @@ func (t *Track) Scored(i int) bool {
 // Forecast forecasts from row i, whose states e holds, to the very instants of the target rows before to.
 func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Way, horizons []float64, i, to int, intervals bool, fn func(Row)) {
 	t.reach(fc, horizons, i, to)
-	if sc := t.scenario(e, way, i, to); intervals {
+	if sc := t.scenario(e, way, horizons, i, to); intervals {
 		e.Ahead(fc, sc)
 	} else {
 		e.AheadMean(fc, sc)
@@ -151,7 +151,7 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 }
 
 // Follow forecasts from rows from ≤ i < to as the agent does: what comes due teaches the intervals, and where nothing is
-// known of what will be ([filter.Live]) the experts too. fn is called as by [ForecastTrack].
+// known of what will be but what the run's program says ([filter.Live]) the experts too. fn is called as by [ForecastTrack].
 func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
 	if err := t.canPlan(way); err != nil {
 		return err
@@ -161,7 +161,9 @@ func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func
 	z := make([]float64, len(t.Run.Z))
 	var fc filter.Forecast
 	last := from
+	t.followProgram()
 	RunFilter(e, t.Run, from, to, func(i int, est *filter.Estimate) {
+		t.reachRow(i)
 		for o := range z {
 			z[o] = t.Run.Z[o][i]
 		}
@@ -172,7 +174,7 @@ func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func
 			return
 		}
 		t.reach(&fc, horizons, i, to)
-		f.Ahead(&fc, t.scenario(e, way, i, to))
+		f.Ahead(&fc, t.scenario(e, way, horizons, i, to))
 		if scored {
 			t.tell(&fc, horizons, i, fn)
 		}
@@ -200,9 +202,12 @@ func (t *Track) reach(fc *filter.Forecast, horizons []float64, i, to int) {
 }
 
 // scenario says what is known in row i of what will be.
-func (t *Track) scenario(e *filter.Estimator, way filter.Way, i, to int) filter.Scenario {
+func (t *Track) scenario(e *filter.Estimator, way filter.Way, horizons []float64, i, to int) filter.Scenario {
 	run := t.Run
-	if way == filter.Live {
+	switch {
+	case t.guide != nil && (way == filter.Live || way == filter.Planned):
+		return t.byProgram(i, horizons)
+	case way == filter.Live:
 		set := math.NaN()
 		if run.SetPoint != nil {
 			set = run.SetPoint[i]
@@ -216,10 +221,7 @@ func (t *Track) scenario(e *filter.Estimator, way filter.Way, i, to int) filter.
 	sc := filter.Scenario{Way: way, Drives: func(d []float64, from, to float64, _ []float64) {
 		t.between(d, run.Time[i]+from, run.Time[i]+to, &hint, last)
 	}}
-	switch {
-	case way == filter.Planned && t.guide != nil:
-		sc = t.byProgram(i, horizons)
-	case way == filter.Planned:
+	if way == filter.Planned {
 		sc.Drives = t.planned(e, i, to, sc.Drives)
 	}
 	return sc
