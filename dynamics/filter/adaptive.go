@@ -52,7 +52,7 @@ const (
 	carries    = 0.7   // share of the widening at a shorter horizon that a longer one takes over
 	startsWide = 0.5   // by how much an interval is wider before anything has come due
 	newIsWide  = 1.3   // factor in a phase that is new, and where contact is in doubt
-	outIsWide  = 1.2   // factor outside the training range
+	outIsWide  = 0.3   // by how much it is wider where the training range has just been left
 	stopMargin = 0.3   // share of the lower side by which the interval goes below the branch of a stop
 	settlesIn  = 120.0 // s of deposition after which a build is taken to go on
 )

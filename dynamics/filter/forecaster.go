@@ -25,6 +25,7 @@ type Forecaster struct {
 	changed   float64 // now when the phase last changed
 	left      float64 // and when contact last ended or the spindle stopped
 	deposited float64 // s of deposition without a pause
+	outside   float64 // s for which something has been outside the training range
 	doubts    Doubt   // of the last estimate
 
 	ledger ledger
@@ -83,7 +84,7 @@ func (f *Forecaster) forget() {
 	}
 	f.ledger.clear()
 	f.balance.clear()
-	f.now, f.phase, f.changed, f.left, f.deposited = 0, phase.Unknown, 0, math.Inf(-1), 0
+	f.now, f.phase, f.changed, f.left, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), 0, 0
 }
 
 // Step follows an [Estimator.Step] with the same dt and measurements z, which filled est: what was forecast for
@@ -100,8 +101,10 @@ func (f *Forecaster) Step(dt float64, z []float64, est *Estimate) {
 	f.follow(dt)
 	f.observe(dt)
 	f.doubts = 0
-	if len(est.Outside) > 0 {
+	if f.outside += dt; len(est.Outside) > 0 {
 		f.doubts |= Untrained
+	} else {
+		f.outside = 0
 	}
 	if c := f.e.Contact(); c > 0.1 && c < 0.9 {
 		f.doubts |= Touching
@@ -247,7 +250,7 @@ func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 		said.half *= newIsWide
 	}
 	if doubts&Untrained != 0 {
-		said.half *= outIsWide
+		said.half *= 1 + outIsWide/(1+f.outside/horizon) // what comes due meanwhile tells
 	}
 	var sides [2]float64
 	for side := range sides {

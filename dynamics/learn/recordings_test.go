@@ -51,7 +51,7 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 		for _, w := range []struct {
 			way  filter.Way
 			most []float64
-		}{{filter.Known, c.known}, {filter.Planned, c.plan}, {filter.Held, nil}} {
+		}{{filter.Known, c.known}, {filter.Planned, c.plan}, {filter.Held, nil}, {filter.Live, nil}} {
 			skill, err := score.Score(m, r, w.way, score.Horizons, c.from, c.to)
 			if err != nil {
 				t.Fatal(err)
@@ -64,6 +64,13 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 				}
 			}
 			t.Logf("%s, %s: RMSE %.2f, coverage %.2f", scored, w.way, rmse, coverage)
+			if w.way == filter.Live {
+				t.Log("\n" + model.SkillTable(skill))
+				compareLive(t, scored, skill)
+			}
+			if w.way == filter.Live || w.way == filter.Planned {
+				checkIntervals(t, scored, w.way, skill[:len(score.Horizons)])
+			}
 		}
 		var loop, n float64
 		if err := score.OpenLoop(m, r, c.from, c.to, func(row score.Row) {
@@ -78,6 +85,43 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 		t.Logf("%s, open loop above 200 °C: RMSE %.2f °C", scored, open)
 		if open > c.open {
 			t.Errorf("%s, open loop: RMSE %.2f °C, at most %.2f", scored, open, c.open)
+		}
+	}
+}
+
+// compareLive wants live forecasts, over all rows and within one phase, no more than 5 % worse than the best of
+// persistence, held and "T = set-point", each on the same windows.
+func compareLive(t *testing.T, scored string, skill []model.Skill) {
+	t.Helper()
+	for _, s := range skill {
+		best := s.Persistence
+		for _, x := range s.Experts {
+			if x.Expert == filter.Holding.String() {
+				best = min(best, x.RMSE)
+			}
+		}
+		if s.RMSE > 1.05*best {
+			t.Errorf("%s, live, %s, %g s: RMSE %.2f °C, persistence or held %.2f", scored, s.Windows, s.Horizon, s.RMSE, best)
+		}
+		if s.SetPoint > 0 && s.WithSetPoint > 1.05*s.SetPoint {
+			t.Errorf("%s, live, %s, %g s: RMSE %.2f °C, set-point %.2f", scored, s.Windows, s.Horizon, s.WithSetPoint, s.SetPoint)
+		}
+		if steady := scored == second && s.Windows == model.OnePhase && s.Horizon >= 30; steady && s.WithSetPoint >= s.SetPoint {
+			t.Errorf("%s, live, %s, %g s: RMSE %.2f °C, set-point %.2f", scored, s.Windows, s.Horizon, s.WithSetPoint, s.SetPoint)
+		}
+	}
+}
+
+// checkIntervals wants 90 % or more of a recording inside at each horizon, and a steady build not to be given
+// up to do so. A short run that is all start may be all inside.
+func checkIntervals(t *testing.T, scored string, way filter.Way, skill []model.Skill) {
+	t.Helper()
+	for _, s := range skill {
+		if s.Coverage < 0.88 || scored == second && s.Coverage > 0.99 {
+			t.Errorf("%s, %s, %g s: %.1f %% inside, want 90 to 99", scored, way, s.Horizon, 100*s.Coverage)
+		}
+		if most := map[filter.Way]float64{filter.Live: 60, filter.Planned: 70}[way]; scored == second && s.Horizon == 60 && s.Width > most {
+			t.Errorf("%s, %s, 60 s: median width %.0f K, want %.0f at most", scored, way, s.Width, most)
 		}
 	}
 }

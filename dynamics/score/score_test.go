@@ -81,10 +81,10 @@ func TestScoreAgainstClosedForm(t *testing.T) {
 
 func TestForecastsUseNothingAfterTheOrigin(t *testing.T) {
 	m := sample()
-	for _, way := range []filter.Way{filter.Known, filter.Held} {
+	for _, way := range []filter.Way{filter.Live, filter.Known, filter.Held} {
 		collect := func(r *runs.Run) (out []Row) {
 			if err := ForecastRun(m, r, way, Horizons, 0, len(r.Time), func(row Row) {
-				row.Measured = 0 // which it is compared with
+				row.Measured, row.By = 0, nil // which it is compared with
 				out = append(out, row)
 			}); err != nil {
 				t.Fatal(err)
@@ -111,22 +111,24 @@ func TestForecastsUseNothingAfterTheOrigin(t *testing.T) {
 			t.Error("no origins")
 		}
 	}
-	// Held forecasts use no input after the origin either.
+	// Held and live forecasts use no input after the origin either.
 	a := *wandering(5)
 	b := *a.Rows(0, 900)
 	b.U = [][]float64{slices.Clone(a.U[0]), a.U[1], a.U[2], a.U[3]}
 	for i := 300; i < 900; i++ {
 		b.U[0][i] = 0
 	}
-	var ra, rb []Row
-	ForecastRun(m, &a, filter.Held, Horizons, 0, 900, func(r Row) { ra = append(ra, r) })
-	ForecastRun(m, &b, filter.Held, Horizons, 0, 900, func(r Row) { rb = append(rb, r) })
-	for i := range ra {
-		if ra[i].Origin >= 300 {
-			break
-		}
-		if ra[i] != rb[i] {
-			t.Fatalf("held: row %d depends on inputs after it", ra[i].Origin)
+	for _, way := range []filter.Way{filter.Live, filter.Held} {
+		var ra, rb []Row
+		ForecastRun(m, &a, way, Horizons, 0, 900, func(r Row) { r.By = nil; ra = append(ra, r) })
+		ForecastRun(m, &b, way, Horizons, 0, 900, func(r Row) { r.By = nil; rb = append(rb, r) })
+		for i := range ra {
+			if ra[i].Origin >= 300 {
+				break
+			}
+			if ra[i] != rb[i] {
+				t.Fatalf("%s: row %d depends on inputs after it", way, ra[i].Origin)
+			}
 		}
 	}
 }
@@ -211,7 +213,7 @@ func TestPhases(t *testing.T) {
 }
 
 func TestParseWay(t *testing.T) {
-	for _, w := range []filter.Way{filter.Known, filter.Held, filter.Planned} {
+	for _, w := range filter.Ways {
 		if got, err := filter.ParseWay(w.String()); got != w || err != nil {
 			t.Errorf("%v: %v, %v", w, got, err)
 		}
