@@ -26,6 +26,7 @@ type Forecaster struct {
 	left      float64 // and when contact last ended or the spindle stopped
 	deposited float64 // s of deposition without a pause
 	outside   float64 // s for which something has been outside the training range
+	told      bool    // the scenario says what the inputs will be, stops too
 	doubts    Doubt   // of the last estimate
 
 	ledger ledger
@@ -142,7 +143,7 @@ func (f *Forecaster) follow(dt float64) {
 // judge takes in what a forecast said of output o at horizon h, now that the reading is known.
 func (f *Forecaster) judge(o, h int, s *slot, said *saying, reading float64) {
 	horizon := f.ledger.horizons[h]
-	if s.at >= f.left || !f.mixes { // the intervals speak of what will be if nothing stops
+	if s.at >= f.left || f.told { // the intervals speak of what will be if nothing stops
 		f.bounds[o][h].due(s.phase, horizon, s.span, reading-said.mean, said.half)
 	}
 	if !f.mixes || s.at < f.changed { // how an expert does in a phase is told by windows within it
@@ -160,6 +161,7 @@ func (f *Forecaster) judge(o, h int, s *slot, said *saying, reading float64) {
 // what [Planning] goes by, and tells the set-point. It does not allocate once dst has been used.
 func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	e, n := f.e, len(dst.Horizon)
+	f.told = sc.Inputs != nil || sc.Drives != nil
 	f.plan.Horizon = append(f.plan.Horizon[:0], dst.Horizon...)
 	e.Ahead(&f.plan, sc)
 	planned := f.mixes && f.plan.Way != Held
@@ -261,7 +263,7 @@ func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 		sides[side] = said.half * math.Exp(grown)
 	}
 	lower, upper := said.mean-sides[0], said.mean+sides[1]
-	if len(x.Stopped) > 0 && f.deposited < settlesIn {
+	if len(x.Stopped) > 0 && !f.told && f.deposited < settlesIn {
 		doubts |= MayStop
 		lower, upper = min(lower, x.Stopped[h]-stopMargin*said.half), max(upper, x.Stopped[h])
 	}
