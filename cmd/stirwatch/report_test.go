@@ -32,7 +32,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	// The figures of the page are those that score prints.
-	table := stirwatch(t, "score", "-m", model, "--rows", watched+"=2:1098", recording(t, watched))
+	table := stirwatch(t, "score", "-m", model, "--inputs", "known", "--rows", watched+"=2:1098", recording(t, watched))
 	fields := strings.Fields(strings.Split(table[strings.Index(table, "horizon"):], "\n")[3]) // 10 s, all rows
 	if fields[0] != "10" {
 		t.Fatalf("not the line of 10 s: %q", fields)

@@ -9,11 +9,12 @@ import (
 )
 
 // SkillTable prints a table of skill: RMSE beside both baselines, and what the rest says. Where there are
-// several outputs each line says of which it is.
+// several outputs each line says of which it is. Below a table of live forecasts stand the experts on whom they
+// rested: mean weight, and RMSE on the same windows.
 func SkillTable(skill []Skill) string {
 	var b strings.Builder
 	several := slices.ContainsFunc(skill, func(s Skill) bool { return s.Output != skill[0].Output })
-	last := ""
+	last, rests := "", ""
 	for _, s := range skill {
 		sample, of, unit := "in sample", "", s.Unit
 		if s.HeldOut {
@@ -28,8 +29,9 @@ func SkillTable(skill []Skill) string {
 		head := fmt.Sprintf("%s (%s), %sinputs %s, %s, %s", s.Run, sample, of, s.Way, s.Windows, unit)
 		if head != last {
 			if last != "" {
-				b.WriteByte('\n')
+				b.WriteString(rests + "\n")
 			}
+			rests = ""
 			fmt.Fprintf(&b, "%s\n  horizon  windows    RMSE     MAE    bias  persistence (skill)  set-point (skill)  inside 95 %%   width\n", head)
 			last = head
 		}
@@ -43,9 +45,9 @@ func SkillTable(skill []Skill) string {
 		}
 		fmt.Fprintf(&b, "  %5.4g s  %7d %7.2f %7.2f %7.2f %20s %18s %10.1f %% %7.1f\n",
 			s.Horizon, s.Count, s.RMSE, s.MAE, s.Bias, fmt.Sprintf("%.2f (%.2f)", s.Persistence, s.OverPersistence()), set, 100*s.Coverage, s.Width)
-		b.WriteString(s.experts())
+		rests += s.experts()
 	}
-	return b.String()
+	return b.String() + rests
 }
 
 // experts says on whom a live forecast rested, those with the most weight first.
@@ -59,7 +61,7 @@ func (s *Skill) experts() string {
 	for _, x := range by {
 		parts = append(parts, fmt.Sprintf("%s %.0f %% (%.2f)", x.Expert, 100*x.Weight, x.RMSE))
 	}
-	return "           by " + strings.Join(parts, ", ") + "\n"
+	return fmt.Sprintf("  %5.4g s  by %s\n", s.Horizon, strings.Join(parts, ", "))
 }
 
 // OverPersistence is 1 − RMSE/RMSE of persistence: 1 is perfect, 0 no better, below 0 worse.
