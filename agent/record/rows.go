@@ -160,7 +160,7 @@ type Recommendation struct {
 type Command struct {
 	Time     int64   `stamp:"the decision"`
 	Target   string  `tag:"target" doc:"what is commanded"`
-	Verdict  string  `tag:"verdict" doc:"accepted, clamped, refused, reached, failed, expired, released or reverted"`
+	Verdict  string  `tag:"verdict" doc:"accepted, clamped, refused, reached, failed, expired, released, yielded or reverted"`
 	Unit     string  `tag:"unit,optional" doc:"unit of the three values"`
 	Asked    float64 `field:"asked" unit:"the target's, see the tag unit" doc:"asked for"`
 	Given    float64 `field:"given" unit:"the target's" doc:"passed on after the limits"`
