@@ -57,7 +57,7 @@ type Loop struct {
 	PID *PID `yaml:"pid,flow"`
 	// What must hold for the loop to command, by channel: the channel is good and its value within bounds.
 	Interlocks []Interlock `yaml:"interlocks,flow"`
-	// Phases in which the loop commands (COLD, WARM-UP, PRIME, DEPOSIT, RELOAD, COOL); left out, all.
+	// Phases in which the loop commands (stopped, free spin, warm-up, prime, deposit); left out, all.
 	Phases []string `yaml:"phases,flow"`
 	// Forecasts of the last minutes must be better than that nothing changes by this share, or mpc is not relied on; 0 = they need not.
 	Skill float64 `yaml:"skill" default:"0" min:"0" max:"1"`
@@ -106,7 +106,7 @@ type Interlock struct {
 	For time.Duration `yaml:"for" default:"0 s" min:"0 s" max:"1 h"`
 }
 
-var phases = []string{"COLD", "WARM-UP", "PRIME", "DEPOSIT", "RELOAD", "COOL"}
+var phases = []string{"stopped", "free spin", "warm-up", "prime", "deposit"}
 
 // loops checks the loops against channels and targets.
 func (x *crosscheck) loops(c *Config) {
@@ -251,6 +251,8 @@ type PolledField struct {
 	Channel string `yaml:",key"`
 	// Name of the target or reading.
 	From string `yaml:"from,scalar" required:"true"`
+	// Values by which the controller says "no signal", as it tells them.
+	Sentinel []float64 `yaml:"sentinel,flow"`
 }
 
 // polled checks a source that reads through the bridge.

@@ -33,5 +33,6 @@ func (c *cell) handler() http.Handler {
 		}{c.conf.Machine, version, os.Getpid()})
 	})
 	alarmDesk(c).Routes(mux)
+	c.agent.Handle(mux, c.records)
 	return mux
 }
