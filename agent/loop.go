@@ -12,6 +12,7 @@ import (
 	"stirwatch/agent/record"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -35,22 +36,24 @@ func (m Mode) Auto() bool { return m == AutoSetPoint || m == AutoActuator }
 
 // Loop keeps one channel at a goal by one target of the bridge.
 type Loop struct {
-	Name    string
-	Mode    Mode
-	Auto    Mode // which of the automatic modes it has
-	Output  sensors.ChannelID
-	Goal    *control.Goal // in the output's unit; nil: GoalBy tells
-	GoalBy  sensors.ChannelID
-	Target  string
-	Limits  control.Limits // in the target's unit, within the target's own
-	Change  float64        // smallest change that is commanded
-	Every   time.Duration
-	Lease   time.Duration
-	Resume  time.Duration // 0: only a person ends a doubt
-	Phases  []phase.Phase // in which it commands; nil: all
-	Locks   []Interlock
-	NewLaw  func(*filter.Estimator) (control.Law, error) // the estimator is nil without a model
-	Default control.Law                                  // what is done where the law doubts; nil: it lets go
+	Name   string
+	Mode   Mode
+	Auto   Mode // which of the automatic modes it has
+	Output sensors.ChannelID
+	Goal   *control.Goal // in the output's unit; nil: GoalBy tells
+	GoalBy sensors.ChannelID
+	Target string
+	Limits control.Limits // in the target's unit, within the target's own
+	Change float64        // smallest change that is commanded
+	Every  time.Duration
+	Lease  time.Duration
+	Resume time.Duration // 0: only a person ends a doubt
+	Phases []phase.Phase // in which it commands; nil: all
+	Locks  []Interlock
+	Moves  string // input of the model that the target is; "": the set-point of the machine's own controller
+	// NewLaw makes the law. Without a model all are nil; else the estimate is the newest of the estimator.
+	NewLaw  func(*model.Model, *filter.Estimator, *filter.Estimate) (control.Law, error)
+	Default control.Law // what is done where the law doubts; nil: it lets go
 }
 
 // Interlock is what must hold of a channel: good, and within bounds.
@@ -65,9 +68,10 @@ const Commander = "stirwatch"
 
 // How long things last, s.
 const (
-	blindFor   = 3.0 // a good value of the output may be missing before the loop lets go
-	settleFor  = 2.0 // everything is in order before a loop first commands
-	againAfter = 5.0 // between two attempts to find out what the controller holds
+	blindFor   = 3.0  // a good value of the output may be missing before the loop lets go
+	settleFor  = 2.0  // everything is in order before a loop first commands
+	outsideFor = 20.0 // outside the training range before the model is no longer relied on
+	againAfter = 5.0  // between two attempts to find out what the controller holds
 )
 
 // loop carries a [Loop] out: the tick decides, and a goroutine of its own commands, which may wait for the
@@ -80,6 +84,7 @@ type loop struct {
 	bridge *bridge.Bridge
 	log    *slog.Logger
 	unit   unit.Unit // of the target
+	rpm    unit.Map  // from it, where the target is the spindle's speed
 	who    string
 	kick   chan struct{}
 
@@ -92,6 +97,7 @@ type loop struct {
 	tripped bool    // it has let go since a person last set the mode
 	good    float64 // s without doubt
 	blind   float64 // s without a good value
+	outside float64 // s that the process has been outside of what the model was learned on
 	since   float64 // s since the last step
 	looked  float64 // s since what the controller holds was last asked for
 	broken  []float64
@@ -152,17 +158,23 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 			return fail(err)
 		}
 	}
-	var est *filter.Estimator
-	if e != nil {
-		est = e.filter
-	}
 	var err error
-	if l.law, err = o.NewLaw(est); err != nil {
+	if e == nil {
+		l.law, err = o.NewLaw(nil, nil, nil)
+	} else {
+		l.law, err = o.NewLaw(e.model, e.filter, &e.estimate)
+	}
+	if err != nil {
 		return fail(err)
 	}
 	l.blindText = "no good value of " + reg.Channel(o.Output).Name
 	for _, lock := range o.Locks {
 		l.openText = append(l.openText, "the interlock on "+reg.Channel(lock.Channel).Name+" is open")
+	}
+	if o.Moves == model.SpindleSpeed {
+		if l.rpm, err = unit.Between(s.Unit, unit.MustParse("rpm")); err != nil {
+			return fail(err)
+		}
 	}
 	nan := math.NaN()
 	l.status = LoopStatus{Name: o.Name, Target: o.Target, Mode: o.Mode, Goal: nan, Output: nan, Wanted: nan, Held: nan, Predicted: nan, Without: nan, Accepted: nan,
@@ -186,6 +198,7 @@ func (l *loop) step(dt float64, a *Agent) {
 		aim = l.Goal.At(l.sense.Now)
 	}
 	l.sense.Output, l.sense.Goal, l.sense.Fixed = y, l.Goal, aim
+	l.sense.Doubt = l.distrust(dt, a.estimator)
 	l.since += dt
 	l.looked += dt
 	l.saidAt += dt
@@ -206,15 +219,15 @@ func (l *loop) step(dt float64, a *Agent) {
 	}
 	switch {
 	case mode == Off:
-		l.rest(mode, "it is switched off", y, aim)
+		l.rest(a, "it is switched off", y, aim)
 	case doubt != "":
-		l.rest(mode, doubt, y, aim)
+		l.rest(a, doubt, y, aim)
 	case l.tripped && l.Resume == 0 && mode.Auto():
-		l.rest(mode, "it waits for a person after a doubt", y, aim)
+		l.rest(a, "it waits for a person after a doubt", y, aim)
 	case l.good < need:
-		l.rest(mode, "everything must be in order for a while", y, aim)
+		l.rest(a, "everything must be in order for a while", y, aim)
 	case !l.began && math.IsNaN(found):
-		l.rest(mode, "what the controller holds is not known", y, aim)
+		l.rest(a, "what the controller holds is not known", y, aim)
 		l.look(againAfter)
 	case !l.began:
 		l.sense.Dt, l.sense.Held = 0, found
@@ -230,9 +243,12 @@ func (l *loop) step(dt float64, a *Agent) {
 }
 
 // rest lets go of the target, if it is held, and says why.
-func (l *loop) rest(mode Mode, why string, y, aim float64) {
+func (l *loop) rest(a *Agent, why string, y, aim float64) {
 	was := l.began
 	l.began = false
+	if was && a.estimator != nil && l.Moves == model.SpindleSpeed {
+		a.estimator.commanded = math.NaN()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := l.order.hold
@@ -284,7 +300,7 @@ func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 	}
 	if math.IsNaN(m.Value) {
 		l.good, l.tripped = 0, true
-		l.rest(mode, m.Doubt, y, aim)
+		l.rest(a, m.Doubt, y, aim)
 		return
 	}
 	value := min(m.Value, l.cap)
@@ -301,7 +317,12 @@ func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 	default:
 		l.order.hold, l.order.why = false, "nothing is commanded in this mode"
 	}
-	s.Commands = l.order.hold
+	if s.Commands = l.order.hold; a.estimator != nil && l.Moves == model.SpindleSpeed {
+		a.estimator.commanded = math.NaN()
+		if s.Commands {
+			a.estimator.commanded = l.rpm.Apply(value)
+		}
+	}
 	l.propose(mode, value, held, a)
 	l.wake()
 }
@@ -353,6 +374,17 @@ func (l *loop) limit(dt float64, a *advisor) {
 }
 
 var celsius = unit.MustParse("°C")
+
+// distrust says why the model is not to be relied on, "" if it is.
+func (l *loop) distrust(dt float64, e *estimator) string {
+	if l.outside += dt; e == nil || len(e.estimate.Outside) == 0 {
+		l.outside = 0
+	}
+	if l.outside > outsideFor {
+		return "the process is outside the training range of the model"
+	}
+	return ""
+}
 
 // doubt says why the loop must not command now, "" if it may.
 func (l *loop) doubt(dt float64, y, aim float64, a *Agent) string {

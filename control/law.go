@@ -21,6 +21,7 @@ type Sense struct {
 	Now    float64 // s since the goal's beginning
 	Held   float64 // what the target holds: the last command, as far as limits and slew let it come
 	Fixed  float64 // the goal that a channel tells, where Goal is nil
+	Doubt  string  // why a model is not to be relied on now, "" if it is
 }
 
 // Aim is the goal so many s ahead.

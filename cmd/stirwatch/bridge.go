@@ -91,7 +91,7 @@ Exit code 4: something did not answer.`,
 				all, err := o.ShowSurvey()
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if c := agentOf(cmd.Context(), conf); c != nil {
+			if c := runningAgent(cmd.Context(), conf); c != nil {
 				return surveyThrough(cmd.Context(), c, cmd.OutOrStdout())
 			}
 			b, err := connect(cmd, conf, o)
@@ -169,7 +169,7 @@ stays open, and the value is read again and again until Ctrl-C.`,
 				all, err := o.ShowGet(args[0])
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if c := agentOf(cmd.Context(), conf); c != nil {
+			if c := runningAgent(cmd.Context(), conf); c != nil {
 				return get(cmd, askThrough(c, args[0]), every)
 			}
 			b, err := connect(cmd, conf, o)
@@ -287,7 +287,7 @@ safe state not reached.`,
 			if why == "" {
 				return coded{errors.New("why is this commanded? --why \"…\" goes on record"), exitUsage}
 			}
-			if a := agentOf(cmd.Context(), conf); a != nil {
+			if a := runningAgent(cmd.Context(), conf); a != nil {
 				return setThrough(cmd.Context(), a, c, cmd.OutOrStdout())
 			}
 			return set(cmd.Context(), conf, o, c, cmd.OutOrStdout())

@@ -267,10 +267,9 @@ func TestALoopOverTwoLines(t *testing.T) {
 			t.Errorf("%g went over the wire", v)
 		}
 	}
-	code, record, errs := command(t, dir, "export", "-c", conf, "--measurement", "commands")
-	_ = code
-	for _, w := range []string{"stirwatch tool", "a trial"} {
-		if code == 0 && !strings.Contains(record, w) {
+	code, record, errs := command(t, dir, "export", "-c", conf, "--measurement", "commands", "--format", "lp")
+	for _, w := range []string{"stirwatch tool", "a trial", "verdict=yielded", "verdict=reverted", "455 °C"} {
+		if code != 0 || !strings.Contains(record, w) {
 			t.Errorf("%q is not on record\n%s%s", w, record, errs)
 		}
 	}

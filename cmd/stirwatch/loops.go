@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"stirwatch/config"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -71,7 +73,7 @@ func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Lo
 	o = agent.Loop{
 		Name: l.Name, Mode: agent.Mode(l.Mode), Auto: agent.AutoSetPoint, Target: l.Target,
 		Limits: control.Limits{Min: target.Min.In(target.Unit), Max: target.Max.In(target.Unit), Slew: target.Slew.PerSecond(target.Unit)},
-		Change: l.Change, Every: l.Every, Lease: min(l.Lease, target.Lease), Resume: l.Resume,
+		Moves:  l.Moves, Change: l.Change, Every: l.Every, Lease: min(l.Lease, target.Lease), Resume: l.Resume,
 	}
 	if l.Moves != "" {
 		o.Auto = agent.AutoActuator
@@ -124,7 +126,7 @@ func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Lo
 			}
 		}
 	}
-	o.NewLaw = lawOf(c, l, o.Limits, out)
+	o.NewLaw = lawOf(c, l, o.Limits, out, target.Unit)
 	if l.PID != nil && law(c, l) == "mpc" {
 		o.Default = pidOf(l, o.Limits)
 	}
@@ -149,14 +151,27 @@ func pidOf(l *config.Loop, limits control.Limits) *control.PID {
 		Gain: l.PID.Gain, Integral: l.PID.Integral.Seconds(), Derivative: l.PID.Derivative.Seconds(), Weight: l.PID.Weight}}
 }
 
-func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors.Channel) func(*filter.Estimator) (control.Law, error) {
-	return func(e *filter.Estimator) (control.Law, error) {
+// lawOf makes the law of a loop, for a model or without one.
+func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors.Channel, target unit.Unit) func(*model.Model, *filter.Estimator, *filter.Estimate) (control.Law, error) {
+	return func(m *model.Model, e *filter.Estimator, now *filter.Estimate) (control.Law, error) {
 		switch law(c, l) {
 		case "pid":
 			return pidOf(l, limits), nil
 		case "follow":
 			return &control.Follow{Limits: limits}, nil
 		}
-		return nil, fmt.Errorf("mpc")
+		if m == nil {
+			return nil, errors.New("mpc foretells with a model, and there is none")
+		}
+		foretell, err := control.Through(m, e, now, control.Use{Output: string(out.Role), OutputUnit: out.Unit, Moves: l.Moves, TargetUnit: target})
+		if err != nil {
+			return nil, err
+		}
+		o := control.MPCOptions{Limits: limits, Every: l.Every.Seconds(), Horizon: l.Horizon.Seconds(), Calm: l.Calm, Period: l.Period.Seconds(),
+			Ceiling: math.NaN(), Foretell: foretell}
+		if l.Ceiling != nil {
+			o.Ceiling = l.Ceiling.In(out.Unit)
+		}
+		return control.NewMPC(o), nil
 	}
 }

@@ -19,9 +19,9 @@ import (
 	bridge "stirwatch/firmware-bridge"
 )
 
-// agentOf is the way to the agent that runs with this configuration, nil where none does.
-func agentOf(ctx context.Context, conf *config.Config) *api.Client {
-	c := api.NewClient(conf.Abs(conf.API.Socket))
+// runningAgent is the way to the agent that runs with this configuration, nil where none does.
+func runningAgent(ctx context.Context, conf *config.Config) *api.Client {
+	c := agentOf(conf)
 	if !c.Runs(ctx) {
 		return nil
 	}
@@ -169,7 +169,7 @@ func withAgent(cmd *cobra.Command, path string, do func(*api.Client) error) erro
 	if err != nil {
 		return err
 	}
-	return do(api.NewClient(conf.Abs(conf.API.Socket)))
+	return do(agentOf(conf))
 }
 
 // status is an [agent.LoopStatus] as it comes over the socket: what is not known is null.

@@ -107,6 +107,16 @@ func (q *Planner) climb(dt float64) {
 // Step moves the planned inputs by dt seconds to a time at which the plan says planned (inputs, of
 // which all but speed and power are believed) and the set-point, and gives them: they hold until the next step.
 func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64) []float64 {
+	return q.step(dt, reading, planned, setPoint, math.NaN())
+}
+
+// Turn is Step with the spindle commanded to a speed (rpm) instead of by the machine's own controller: it goes there
+// at its slew, and the power follows.
+func (q *Planner) Turn(dt, reading float64, planned []float64, speed float64) []float64 {
+	return q.step(dt, reading, planned, math.NaN(), speed)
+}
+
+func (q *Planner) step(dt, reading float64, planned []float64, setPoint, commanded float64) []float64 {
 	p := q.p
 	q.since += dt
 	for i := range q.u {
@@ -117,7 +127,8 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 	q.climb(dt)
 	q.fed = q.follow(q.fed, q.u, dt)
 	n := q.u[q.Speed]
-	if !(setPoint > 0) { // off: the spindle runs down and takes no power
+	byHand := num.Finite(commanded)
+	if !byHand && !(setPoint > 0) { // off: the spindle runs down and takes no power
 		q.u[q.Speed] = math.Copysign(max(0, math.Abs(n)-p.Slew*dt), n)
 		q.u[q.power] = 0
 		q.last = reading
@@ -128,9 +139,12 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 		sign = -1
 	}
 	move := -p.RateGain*(reading-q.last) - p.ErrorGain*(reading-setPoint)*dt
+	lo, hi := min(p.Min, math.Abs(n)), max(p.Max, math.Abs(n)) // out of its range it can only come back
+	if byHand {
+		move, lo, hi = math.Abs(commanded)-math.Abs(n), 0, math.Inf(1)
+	}
 	move = min(p.Slew*dt, max(-p.Slew*dt, move))
-	lo := min(p.Min, math.Abs(n)) // below its range it can only rise
-	speed := min(max(p.Max, math.Abs(n)), max(lo, math.Abs(n)+move))
+	speed := min(hi, max(lo, math.Abs(n)+move))
 	q.u[q.Speed] = sign * speed
 	q.last = reading
 	switch {

@@ -118,3 +118,22 @@ func TestPlanKnowsTheFeed(t *testing.T) {
 		t.Errorf("%g W 40 s after it went on, want %g", got, want)
 	}
 }
+
+// A commanded speed is reached at the spindle's slew, whatever the temperature, and the power follows it.
+func TestACommandedSpeedIsTurned(t *testing.T) {
+	q, u := planOf()
+	for range 100 {
+		q.Observe(1, 475, u, true)
+	}
+	q.Start(u, 475)
+	q.Turn(1, 475, u, 280)
+	if q.u[q.Speed] != 350 {
+		t.Errorf("after a second %g rpm, want 50 less than 400", q.u[q.Speed])
+	}
+	for range 30 {
+		q.Turn(1, 500, u, 280)
+	}
+	if want := 3000 + 10*280 + 600*math.Exp(-0.31); q.u[q.Speed] != 280 || math.Abs(q.u[q.power]-want) > 20 {
+		t.Errorf("%g rpm and %g W, want 280 and %g", q.u[q.Speed], q.u[q.power], want)
+	}
+}
