@@ -20,16 +20,16 @@ type Use struct {
 
 // through asks an estimator.
 type through struct {
-	e            *filter.Estimator
-	now          *filter.Estimate
-	output       int
-	toLoop       unit.Map // the model's output as the loop's
-	toModel      unit.Map // the target as the model's input, or as its set-point
-	sc           filter.Scenario
-	f            filter.Forecast
-	course       func(ahead float64) float64
-	input        int
-	needsPlan    bool
+	e         *filter.Estimator
+	now       *filter.Estimate
+	output    int
+	toLoop    unit.Map // the model's output as the loop's
+	toModel   unit.Map // the target as the model's input, or as its set-point
+	sc        filter.Scenario
+	f         filter.Forecast
+	course    func(ahead float64) float64
+	input     int
+	needsPlan bool
 }
 
 // Through foretells with an estimator, which now is the newest estimate of. It fails where the model has no
