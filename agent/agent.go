@@ -131,7 +131,6 @@ func def(d *time.Duration, v time.Duration) {
 // Run reads all sources and ticks until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	a.returned()
-	a.alarms.restore()
 	g, ctx := errgroup.WithContext(ctx)
 	for i, s := range a.opt.Sources {
 		g.Go(func() error { a.supervise(ctx, s, feed{a, int32(i)}); return nil })

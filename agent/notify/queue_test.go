@@ -258,8 +258,10 @@ func TestEscalation(t *testing.T) {
 
 // At night only what is urgent is told; the rest waits for the morning, in one message.
 func TestQuietHours(t *testing.T) {
+	was := time.Local
+	time.Local = time.UTC
+	defer func() { time.Local = was }()
 	synctest.Test(t, func(t *testing.T) { // a bubble begins at midnight UTC
-		time.Local = time.UTC
 		l := newLife(t, Rules{Quiet: &Quiet{From: 22 * 60, To: 6 * 60, Priority: anomaly.High}})
 		defer func() { l.end() }()
 		l.raise("valve", anomaly.Medium)

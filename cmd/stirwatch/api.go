@@ -34,5 +34,6 @@ func (c *cell) handler() http.Handler {
 	})
 	alarmDesk(c).Routes(mux)
 	c.agent.Handle(mux, c.records)
+	c.notifyRoutes(mux)
 	return mux
 }

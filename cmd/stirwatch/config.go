@@ -89,6 +89,9 @@ func configCheckCommand() *cobra.Command {
 				_, err = alarmSettings(conf)
 			}
 			if err == nil {
+				_, err = notifyTargets(conf, nil, nil, nil)
+			}
+			if err == nil {
 				err = checkAgent(conf, reg)
 			}
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/notify"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -77,6 +78,9 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 			return nil
 		})
 	}
+	if cell.notifier != nil {
+		g.Go(func() error { cell.notifier.Run(ctx, cell.agent.Alarms().List); return nil })
+	}
 	g.Go(func() error { answer(ctx, cell, log); return nil })
 	if beside != nil {
 		g.Go(func() error { defer cancel(); return beside(ctx, cell) })
@@ -134,12 +138,14 @@ type cell struct {
 	bridge   *bridge.Bridge   // nil without one, or where nothing is live
 	records  *agent.Records   // of the bridge
 	agent    *agent.Agent
+	notifier *notify.Notifier // nil where nobody is told of alarms
+	log      *slog.Logger
 }
 
 // newCell makes all parts of the configuration; live says whether sources and upload are wanted.
 // On error nothing stays open.
 func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err error) {
-	c = &cell{conf: conf, clock: agent.NewClock(time.Now)}
+	c = &cell{conf: conf, log: log, clock: agent.NewClock(time.Now)}
 	if c.registry, err = newRegistry(conf); err != nil {
 		return nil, err
 	}
@@ -178,12 +184,25 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 	if err != nil {
 		return nil, err
 	}
+	alarms := alarm.Options{Setting: settings, Shelf: conf.Alarms.Shelve, Flood: conf.Alarms.Flood}
+	var undelivered func() string
+	if live {
+		if c.notifier, err = newNotifier(conf, c.journal, c.bridge, c.ackByMQTT, log); err != nil {
+			return nil, err
+		}
+		if c.notifier != nil {
+			alarms.Tell, undelivered = c.notifier.Tell, c.notifier.Undelivered
+		}
+	}
 	c.agent, err = agent.New(agent.Options{
 		Registry: c.registry, Sources: c.sources, Journal: c.journal, Model: model, Process: processOptions(conf),
 		Tick: conf.Tick.Rate.Period(), DeviceClock: conf.Tick.Clock == config.Device, Horizon: conf.Model.Forecast, Program: programPath(conf),
 		Bridge: c.bridge, Loops: kept,
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
-		Alarms: alarm.Options{Setting: settings, Shelf: conf.Alarms.Shelve, Flood: conf.Alarms.Flood},
+		Alarms: alarms, Undelivered: undelivered,
 	})
+	if err == nil && live {
+		c.agent.RestoreAlarms()
+	}
 	return c, err
 }
