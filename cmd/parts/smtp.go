@@ -2,6 +2,7 @@ package parts
 
 import (
 	"io"
+	"mime"
 	"net"
 	"net/mail"
 	"os"
@@ -38,8 +39,9 @@ func NewSMTP(t testing.TB, args ...string) *SMTP {
 
 // Letter is a mail that was taken.
 type Letter struct {
-	Header mail.Header
-	Body   string // as it was sent
+	Subject string // decoded
+	Header  mail.Header
+	Body    string // as it was sent
 }
 
 // Letters are all mails taken so far, in the order of their files' names.
@@ -61,7 +63,11 @@ func (s *SMTP) Letters() []Letter {
 			s.t.Fatal(err)
 		}
 		body, _ := io.ReadAll(m.Body)
-		all = append(all, Letter{m.Header, string(body)})
+		subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, Letter{subject, m.Header, string(body)})
 	}
 	return all
 }
