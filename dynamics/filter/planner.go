@@ -33,6 +33,7 @@ type Planner struct {
 	since        float64 // s, from the start
 	climbed      float64 // mm, in one go
 	slowly       float64 // mm of it below stepsFrom
+	first        float64 // reading at the start, °C
 	lifted       bool    // contact has ended since
 }
 
@@ -69,7 +70,7 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 // point to return to, and the power stays.
 func (q *Planner) Start(u []float64, reading float64) {
 	copy(q.u, u)
-	q.last, q.since, q.climbed, q.slowly, q.lifted = reading, 0, 0, 0, false
+	q.first, q.last, q.since, q.climbed, q.slowly, q.lifted = reading, reading, 0, 0, 0, false
 	q.offset, q.fed = q.average, q.fedNow
 }
 
@@ -151,8 +152,8 @@ func (q *Planner) step(dt, reading float64, planned []float64, setPoint, command
 	case q.lifted:
 		q.u[q.power] = p.Free * speed
 	case num.Finite(q.offset):
-		offset := q.offset*math.Exp(-q.since/p.Memory) + q.ripple*math.Exp(-q.since/p.Ripple)
-		q.u[q.power] = max(0, p.PowerAt(speed, q.fed)+offset)
+		offset := q.offset + q.ripple*math.Exp(-q.since/p.Ripple)
+		q.u[q.power] = max(0, p.PowerAt(speed, q.fed)+offset) * math.Exp(-p.Softening*(reading-q.first))
 	}
 	return q.u
 }

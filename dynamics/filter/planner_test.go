@@ -11,7 +11,7 @@ func planOf() (*Planner, []float64) {
 	m := &model.Model{
 		Inputs: []model.Input{{Name: model.SpindlePower, Unit: "W"}, {Name: model.SpindleSpeed, Unit: "rpm"}, {Name: model.PathVelocity, Unit: "mm/min"}, {Name: model.ZVelocity, Unit: "mm/min"}, {Name: model.Contact, Unit: "1"}},
 		Plan: &model.Plan{RateGain: 0.4, ErrorGain: 0.4, Min: 300, Max: 450, Slew: 50, Power: [2]float64{3000, 10},
-			Smooth: 20, Memory: 100, Ripple: 5, Free: 4, Rows: 100},
+			Smooth: 20, Ripple: 5, Free: 4, Rows: 100},
 	}
 	return NewPlanner(m), []float64{3000 + 10*400 + 600, 400, 500, 0, 1} // 600 W more than usual
 }
