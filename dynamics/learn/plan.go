@@ -25,6 +25,9 @@ const freeRows = 20
 // idleRows are enough to tell what pressing takes while nothing is fed.
 const idleRows = 10
 
+// stillOn is the rise since the last contact below which a tool still idles on the build, mm.
+const stillOn = 1.0
+
 // pressedFrom is the temperature in contact from which the power counts for the working point, °C.
 const pressedFrom = 300.0
 
@@ -40,7 +43,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	if s.Contact < 0 {
 		return nil
 	}
-	feed := m.InputIndex(model.FeedVelocity)
+	feed, up := m.InputIndex(model.FeedVelocity), m.InputIndex(model.ZVelocity)
 	var speeds, slews, free, idle []float64
 	type row struct{ n, p float64 }
 	var rows []row
@@ -48,10 +51,16 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	for k, r := range all {
 		t := score.NewTrack(s, r)
 		contact[k] = make([]bool, len(r.Time))
-		unfed := 0.0 // s for which nothing is fed
+		unfed := 0.0        // s for which nothing is fed
+		rise := math.Inf(1) // mm since the last contact
 		for i := range r.Time {
 			n := math.Abs(r.U[speed][i])
 			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
+			if contact[k][i] {
+				rise = 0
+			} else if up >= 0 && i > 0 && num.Finite(r.U[up][i]) {
+				rise += r.U[up][i] / 60 * (r.Time[i] - r.Time[i-1])
+			}
 			if !controlled(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i]) {
 				continue
 			}
@@ -66,7 +75,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 			} else if i > 0 {
 				unfed += r.Time[i] - r.Time[i-1]
 			}
-			if contact[k][i] && n > freeFrom && unfed > 2*model.FeedTime {
+			if rise < stillOn && n > freeFrom && unfed > 2*model.FeedTime {
 				idle = append(idle, r.U[power][i]/n)
 			}
 			if contact[k][i] && r.Z[0][i] >= pressedFrom && unfed == 0 {

@@ -106,7 +106,7 @@ func TestLayersAreNoLifts(t *testing.T) {
 	}
 }
 
-// Intervals hold 92 to 98 % of rows that neither the equation nor the intervals were learned from: of
+// Intervals hold 90 to 99 % of rows that neither the equation nor the intervals were learned from: of
 // each half of a recording, by what the rest tells.
 func TestIntervalsOfTheRecordings(t *testing.T) {
 	learnsMuch(t)
@@ -144,8 +144,8 @@ func TestIntervalsOfTheRecordings(t *testing.T) {
 	for k, h := range score.Horizons {
 		share := inside[k] / count[k]
 		t.Logf("%g s: %.1f %% of %.0f", h, 100*share, count[k])
-		if share < 0.92 || share > 0.98 {
-			t.Errorf("%g s: intervals of 95 %% hold %.1f %% of %.0f rows not learned from, want 92 to 98", h, 100*share, count[k])
+		if share < 0.9 || share > 0.99 {
+			t.Errorf("%g s: intervals of 95 %% hold %.1f %% of %.0f rows not learned from, want 90 to 99", h, 100*share, count[k])
 		}
 	}
 }
