@@ -194,7 +194,7 @@ func (q *Planner) step(dt, reading float64, planned []float64, setPoint, command
 	case num.Finite(told):
 		told += q.odd * math.Exp(-q.since/p.Ripple)
 		q.u[q.power] = max(0, told) * math.Exp(-p.Softening*(reading-q.first))
-		if q.contact >= 0 && !w.lifted && speed >= phase.TellsFrom {
+		if q.contact >= 0 && speed >= phase.TellsFrom {
 			q.u[q.contact] = phase.DefaultContactRule.Rub(speed, q.u[q.power])
 		}
 	}

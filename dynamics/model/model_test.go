@@ -63,7 +63,7 @@ func TestReadRefuses(t *testing.T) {
 		want   string
 	}{
 		"format":      {func(m *Model) { m.Format = "recipe" }, `format is "recipe", not "stirwatch model"`},
-		"old version": {func(m *Model) { m.Version = 3 }, "version is 3, this program reads version 5: make it anew from its runs with `stirwatch learn`"},
+		"old version": {func(m *Model) { m.Version = 3 }, "version is 3, this program reads version 6: make it anew from its runs with `stirwatch learn`"},
 		"unit":        {func(m *Model) { m.Inputs[0].Unit = "kW" }, `input "spindle power" has unit "kW", must be "W"`},
 		"no unit":     {func(m *Model) { m.Inputs[1].Unit = "" }, `input "n" has no unit`},
 		"strange":     {func(m *Model) { m.Inputs[1].Unit = "furlong" }, `unknown unit "furlong"`},
