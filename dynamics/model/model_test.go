@@ -105,8 +105,8 @@ func TestReadRefuses(t *testing.T) {
 		"":    "not a model document",
 		"{":   "not a model document",
 		`[1]`: "not a model document",
-		`{"format":"stirwatch model","version":5,"colour":"red"}`:    `unknown field "colour"`,
-		`{"format":"stirwatch model","version":5,"dead_time":1e999}`: "dead_time",
+		`{"format":"stirwatch model","version":6,"colour":"red"}`:    `unknown field "colour"`,
+		`{"format":"stirwatch model","version":6,"dead_time":1e999}`: "dead_time",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
