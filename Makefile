@@ -61,9 +61,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 generate: ## schema, configuration reference and example, from the configuration's types
 	go generate ./...
 
-PACKAGES    := mosquitto gcc libc6-dev libsimavr-dev arduino-core-avr
+PACKAGES    := mosquitto python3-aiosmtpd gcc libc6-dev libsimavr-dev arduino-core-avr
 
-tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, gcc, simavr, arduino-core-avr
+tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, python3-aiosmtpd, gcc, simavr, arduino-core-avr
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -n "$$missing" ] || exit 0; \
 	as=; [ "$$(id -u)" = 0 ] || as=sudo; \

@@ -3,132 +3,117 @@ package agent
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"math"
-	"sync"
 	"time"
 
-	"stirwatch/control"
+	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors/unit"
 )
 
-// Actuator closes the loop from advice to the machine: a change that is advised is commanded on lease,
-// the lease is renewed while the tick gives advice, and given back when there is none. Whatever hangs,
-// the bridge's watchdog reverts. Limits are the bridge's.
-type Actuator struct {
-	Bridge *bridge.Bridge // runs for as long as the agent does, and somebody else starts and ends it
-	Target string         // of the bridge: the set-point of the machine's own temperature controller
-}
-
-// Commander is what the agent signs its commands with.
-const Commander = "stirwatch"
-
-// pauseAfter is how long a command that was refused, or a lease that ended by itself, is left alone.
+// pauseAfter is how long a command that was refused is left alone.
 const pauseAfter = 10 * time.Second
 
-// actuator carries out advice beside the tick: a command may wait for the disk.
-type actuator struct {
-	Actuator
-	log  *slog.Logger
-	kick chan struct{} // advice was given
-
-	mu     sync.Mutex
-	advice control.Recommendation
-
-	// Owned by run.
-	lease   *bridge.Lease
-	held    float64 // °C, under lease
+// lease is what the goroutine of a loop holds.
+type lease struct {
+	*bridge.Lease
+	value   float64
 	renewed time.Time
 	pause   time.Time // until then nothing is commanded
 }
 
-func newActuator(a Actuator, log *slog.Logger) *actuator {
-	return &actuator{Actuator: a, log: log.With("target", a.Target), kick: make(chan struct{}, 1)}
-}
-
-// advise hands over the advice of a tick. It neither waits nor allocates.
-func (a *actuator) advise(r *control.Recommendation) {
-	a.mu.Lock()
-	a.advice = *r
-	a.mu.Unlock()
-	select {
-	case a.kick <- struct{}{}:
-	default: // the last one has not been looked at yet: this one is seen with it
-	}
-}
-
-// run carries out advice until ctx ends, and gives back what is under lease.
-func (a *actuator) run(ctx context.Context) error {
-	defer a.release("the agent ends")
+// run carries out the loop's orders until ctx ends, and gives back what is under lease. Whatever hangs, the
+// bridge's watchdog reverts.
+func (l *loop) run(ctx context.Context, a *Agent) error {
+	var h lease
+	defer func() {
+		if h.Lease != nil {
+			h.Release("the agent ends")
+		}
+	}()
 	for {
 		var ended <-chan struct{}
-		if a.lease != nil {
-			ended = a.lease.Done()
+		if h.Lease != nil {
+			ended = h.Done()
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ended:
-			a.log.Warn("the lease has ended", "reason", a.lease.Err())
-			a.lease, a.pause = nil, time.Now().Add(pauseAfter)
-		case <-a.kick:
-			a.mu.Lock()
-			r := a.advice
-			a.mu.Unlock()
-			a.carryOut(&r, time.Now())
+			l.lost(h.Err(), a)
+			h.Lease = nil
+		case <-l.kick:
+			l.mu.Lock()
+			o := l.order
+			l.order.look = false
+			l.mu.Unlock()
+			l.carryOut(ctx, &h, o, time.Now())
 		}
 	}
 }
 
-// carryOut commands what is advised: a change is commanded; hold and unreachable leave what is under
-// lease as it is; without advice there is no reason to hold anything.
-func (a *actuator) carryOut(r *control.Recommendation, now time.Time) {
-	lease := time.Duration(r.ExpiresIn * float64(time.Second))
+// carryOut does what is ordered.
+func (l *loop) carryOut(ctx context.Context, h *lease, o order, now time.Time) {
 	switch {
-	case r.Kind == control.NoAdvice:
-		a.release(r.Reason)
-	case r.Kind == control.Change && (a.lease == nil || r.SetPoint != a.held):
-		if !now.Before(a.pause) && !math.IsNaN(r.SetPoint) {
-			a.command(r, lease, now)
-		}
-	case a.lease != nil && now.Sub(a.renewed) >= lease/3:
-		if err := a.lease.Renew(lease); err == nil {
-			a.renewed = now
+	case !o.hold && h.Lease != nil:
+		h.Release(o.why)
+		h.Lease = nil
+	case !o.hold || now.Before(h.pause):
+	case h.Lease == nil || o.value != h.value:
+		l.command(h, o, now)
+	case now.Sub(h.renewed) >= l.Lease/3:
+		if err := h.Renew(l.Lease); err == nil {
+			h.renewed = now
 		} // else it has ended, which run is told as well
 	}
+	if o.look {
+		v, err := l.bridge.Get(ctx, l.Target)
+		if errors.Is(err, bridge.ErrNoReadBack) {
+			s, _ := l.bridge.State(l.Target)
+			v.Value, err = s.Safe.Value, nil // a lease begins there
+		}
+		l.mu.Lock()
+		if l.found = v.Value; err != nil {
+			l.found = math.NaN()
+			l.log.Debug("what the controller holds could not be read", "error", err)
+		}
+		l.mu.Unlock()
+	}
 }
 
-func (a *actuator) command(r *control.Recommendation, lease time.Duration, now time.Time) {
-	l, err := a.Bridge.Command(bridge.Command{
-		Target: a.Target, Value: unit.Quantity{Value: r.SetPoint, Unit: celsius}, For: lease, Who: Commander, Why: r.Reason,
+func (l *loop) command(h *lease, o order, now time.Time) {
+	l.mu.Lock()
+	why := "to " + l.reason()
+	l.mu.Unlock()
+	got, err := l.bridge.Command(bridge.Command{
+		Target: l.Target, Value: unit.Quantity{Value: o.value, Unit: l.unit}, For: l.Lease, Who: l.who, Why: why, Yield: true,
 	})
 	if err != nil {
-		a.log.Warn("advice could not be carried out", "set_point", r.SetPoint, "error", err)
-		a.pause = now.Add(pauseAfter)
+		l.log.Warn("a command was refused", "value", o.value, "error", err)
+		h.pause = now.Add(pauseAfter)
 		return
 	}
-	a.lease, a.held, a.renewed = l, r.SetPoint, now
+	h.Lease, h.value, h.renewed = got, o.value, now
 }
 
-func (a *actuator) release(why string) {
-	if a.lease == nil {
+// lost tells the tick that the lease has ended by itself. Where another hand took over, a person must switch
+// the loop on again.
+func (l *loop) lost(err error, a *Agent) {
+	text := fmt.Sprintf("the lease has ended: %v", err)
+	l.mu.Lock()
+	l.ended, l.order, l.found = text, order{why: text}, math.NaN()
+	l.mu.Unlock()
+	if errors.Is(err, bridge.ErrTakenOver) {
+		a.setMode(l, Advise, text)
 		return
 	}
-	a.lease.Release(why)
-	a.lease = nil
+	l.event(a, text)
 }
 
-var celsius = unit.MustParse("°C")
-
-// checkActuator tells what is wrong with a configuration of the actuator.
-func checkActuator(a *Actuator, advises bool) error {
-	switch {
-	case !advises:
-		return errors.New("the actuator carries out advice, and without a process there is none")
-	case a.Bridge == nil:
-		return errors.New("the actuator has no bridge")
-	}
-	_, err := a.Bridge.Given(a.Target, unit.Quantity{Value: 0, Unit: celsius})
-	return err
+// event puts what happened to a loop on record.
+func (l *loop) event(a *Agent, text string) {
+	l.log.Warn(text)
+	journal.Write(a.opt.Journal, record.Event{Time: a.opt.Clock.Now(), Source: "control " + l.Name, Kind: "control", Text: text})
 }

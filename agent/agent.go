@@ -1,4 +1,4 @@
-// Package agent owns the tick: gather, predict, fuse, judge, advise, publish.
+// Package agent owns the tick: gather, predict, fuse, judge, advise, command, publish.
 //
 // One goroutine runs the tick and owns all it changes. Each source has its own goroutine and
 // hands samples in through [Agent.Emit]; the journal and the uploader have theirs. Nothing on
@@ -21,6 +21,7 @@ import (
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
+	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 )
 
@@ -32,7 +33,8 @@ type Options struct {
 	Model       *model.Model     // nil: monitoring without estimate and forecast
 	Program     string           // file of the machine's program, or folder whose newest it is; "": none is known
 	Process     *control.Options // nil: no advice
-	Actuator    *Actuator        // nil: advice is for people alone
+	Bridge      *bridge.Bridge   // runs for as long as the agent does, and somebody else starts and ends it; nil: nothing is commanded
+	Loops       []Loop           // what is kept at a goal through the bridge
 	Tick        time.Duration    // default 100 ms
 	DeviceClock bool             // frame time follows the sources' own stamps
 	Horizon     time.Duration    // how far the forecast reaches; default 60 s
@@ -56,8 +58,8 @@ type Agent struct {
 	estimator *estimator    // nil without a model
 	watch     *watch
 	alarms    *alarms
-	advisor   *advisor  // nil without a process section
-	actuator  *actuator // nil unless the loop is closed
+	advisor   *advisor // nil without a process section
+	loops     []*loop
 	phases    phases
 	recordAt  int64 // frame time at which estimates are recorded next
 
@@ -106,11 +108,12 @@ func New(opt Options) (*Agent, error) {
 			return nil, err
 		}
 	}
-	if opt.Actuator != nil {
-		if err := checkActuator(opt.Actuator, opt.Process != nil); err != nil {
+	for _, o := range opt.Loops {
+		l, err := newLoop(o, opt.Bridge, opt.Registry, a.estimator, opt.Log)
+		if err != nil {
 			return nil, err
 		}
-		a.actuator = newActuator(*opt.Actuator, opt.Log)
+		a.loops = append(a.loops, l)
 	}
 	if a.phases, err = newPhases(opt.Registry); err != nil {
 		return nil, err
@@ -128,7 +131,6 @@ func def(d *time.Duration, v time.Duration) {
 // Run reads all sources and ticks until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	a.returned()
-	a.alarms.restore()
 	g, ctx := errgroup.WithContext(ctx)
 	for i, s := range a.opt.Sources {
 		g.Go(func() error { a.supervise(ctx, s, feed{a, int32(i)}); return nil })
@@ -138,8 +140,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.programs != nil {
 		g.Go(func() error { return a.programs.watch(ctx, a.Event, a.opt.Clock) })
 	}
-	if a.actuator != nil {
-		g.Go(func() error { return a.actuator.run(ctx) })
+	for _, l := range a.loops {
+		g.Go(func() error { return l.run(ctx, a) })
 	}
 	g.Go(func() error { return a.beat(ctx) })
 	err := g.Wait()
@@ -248,8 +250,8 @@ func (a *Agent) tick(now int64) {
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)
 	}
-	if a.actuator != nil {
-		a.actuator.advise(&a.advisor.advice)
+	for _, l := range a.loops {
+		l.step(a.dt.Seconds(), a)
 	}
 	a.publish()
 }

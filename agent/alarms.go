@@ -41,14 +41,15 @@ func (a *Agent) Alarms() *alarm.Board { return a.alarms.Board }
 // Now is the agent's time, ns since the Unix epoch.
 func (a *Agent) Now() int64 { return a.opt.Clock.Now() }
 
-// restore takes over how alarms stood when the agent was last here.
-func (b *alarms) restore() {
-	was, err := b.a.opt.Journal.Remembered(AlarmRoom)
+// RestoreAlarms takes over how alarms stood when the agent was last here. It is called before [Agent.Run], and not for a
+// replay, which is another time.
+func (a *Agent) RestoreAlarms() {
+	was, err := a.opt.Journal.Remembered(AlarmRoom)
 	if err == nil {
-		err = b.Restore(was)
+		err = a.alarms.Restore(was)
 	}
 	if err != nil {
-		b.a.opt.Log.Error("how alarms stood before cannot be told: those that hold are raised again", "error", err)
+		a.opt.Log.Error("how alarms stood before cannot be told: those that hold are raised again", "error", err)
 	}
 }
 

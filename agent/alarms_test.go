@@ -40,7 +40,7 @@ func TestAnAnomalyIsAnAlarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.alarms.restore()
+	again.RestoreAlarms()
 	if l := again.Alarms().List(); len(l.Alarms) != 1 || l.Alarms[0].State != alarm.Acknowledged || l.Alarms[0].Who != "Ann" {
 		t.Errorf("after a restart: %+v", l)
 	}

@@ -76,29 +76,30 @@ func (s *signal) fresh(f *sensors.Frame) float64 {
 
 // estimator feeds frames to a model's filter.
 type estimator struct {
-	model    *model.Model
-	filter   *filter.Estimator
-	in, out  []signal
-	pressed  int             // place of contact among the inputs, −1 where it is none
-	setPoint signal          // of the machine's own controller; the forecast follows what it will do
-	aim      float64         // its present value, NaN where it is not known
-	scenario filter.Scenario // what is expected to come: path and feed stay, the machine's controller acts
-	guide    *program.Guide  // says it where the machine's program is followed
-	follows  bool
-	u, z     []float64
-	estimate filter.Estimate
-	live     *filter.Forecaster
-	forecast filter.Forecast
-	tool     int                  // place of the tool temperature among the outputs, −1 where it is none
-	why      []filter.Attribution // by output: of the change that is forecast
-	whyAt    int                  // the place of its horizon
-	causes   record.Parts         // scratch
-	blame    []filter.Attribution // by output: of the last innovation, until it is recorded
-	blamed   bool
-	tags     []string      // of the forecast's horizons
-	told     []innovation  // by output: the last one, until it is recorded
-	old      time.Duration // since the forecast was made
-	whyOld   time.Duration // and since it was split
+	model     *model.Model
+	filter    *filter.Estimator
+	in, out   []signal
+	pressed   int             // place of contact among the inputs, −1 where it is none
+	setPoint  signal          // of the machine's own controller; the forecast follows what it will do
+	aim       float64         // its present value, NaN where it is not known
+	commanded float64         // rpm that a loop commands the spindle to, NaN while the machine's own controller turns it
+	scenario  filter.Scenario // what is expected to come: path and feed stay, the machine's controller acts
+	guide     *program.Guide  // says it where the machine's program is followed
+	follows   bool
+	u, z      []float64
+	estimate  filter.Estimate
+	live      *filter.Forecaster
+	forecast  filter.Forecast
+	tool      int                  // place of the tool temperature among the outputs, −1 where it is none
+	why       []filter.Attribution // by output: of the change that is forecast
+	whyAt     int                  // the place of its horizon
+	causes    record.Parts         // scratch
+	blame     []filter.Attribution // by output: of the last innovation, until it is recorded
+	blamed    bool
+	tags      []string      // of the forecast's horizons
+	told      []innovation  // by output: the last one, until it is recorded
+	old       time.Duration // since the forecast was made
+	whyOld    time.Duration // and since it was split
 }
 
 // innovation is what one measurement said against the prediction.
@@ -117,10 +118,10 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		model: m, filter: filter.New(m),
 		u: make([]float64, len(m.Inputs)), z: make([]float64, len(m.Outputs)),
 		told: make([]innovation, len(m.Outputs)),
-		aim:  math.NaN(), pressed: m.InputIndex(model.Contact), tool: m.OutputIndex(model.ToolTemperature),
+		aim:  math.NaN(), commanded: math.NaN(), pressed: m.InputIndex(model.Contact), tool: m.OutputIndex(model.ToolTemperature),
 	}
 	e.guide = program.NewGuide(m)
-	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }}
+	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }, Speed: func(float64) float64 { return e.commanded }}
 	need := func(name, unitName string, must bool) (signal, error) {
 		s, err := signalFor(reg, sensors.Role(name), unitName)
 		if err == nil && !s.known && must {

@@ -22,7 +22,7 @@ func (d *decoder) check(c *Config) {
 	}
 	x := &crosscheck{decoder: d, channels: channels, declared: declared}
 	x.some("channels", len(c.Channels), "no channel is declared", "one \"name: {is: …, unit: …}\" a line")
-	x.some("sources", len(c.Sources), "no source is declared", "names, each with serial, mqtt or log")
+	x.some("sources", len(c.Sources), "no source is declared", "names, each with serial, mqtt, log or bridge")
 	x.channelList(c.Channels)
 	ports, sessions := make(map[Path]string), make(map[string]string)
 	for i := range c.Sources {
@@ -50,6 +50,9 @@ func (d *decoder) check(c *Config) {
 		if s.Log != nil {
 			x.runLog(s.Log, path+".log")
 		}
+		if s.Bridge != nil {
+			x.polled(s.Bridge, c.Bridge, path+".bridge")
+		}
 	}
 	if c.Process != nil {
 		x.process(c.Process)
@@ -60,6 +63,7 @@ func (d *decoder) check(c *Config) {
 	if c.Notify != nil {
 		x.notify(c)
 	}
+	x.loops(c)
 	if c.InfluxDB != nil {
 		x.tls(c.InfluxDB.TLS, "influxdb", string(c.InfluxDB.URL), "https")
 	}
@@ -167,7 +171,7 @@ func perTime(u unit.Unit) string {
 
 func (x *crosscheck) oneOf(s *Source, path string) {
 	n := 0
-	for _, set := range []bool{s.Serial != nil, s.MQTT != nil, s.Log != nil} {
+	for _, set := range []bool{s.Serial != nil, s.MQTT != nil, s.Log != nil, s.Bridge != nil} {
 		if set {
 			n++
 		}
@@ -178,7 +182,7 @@ func (x *crosscheck) oneOf(s *Source, path string) {
 	if n == 0 && !x.sound(path) {
 		return // a misspelt kind was reported as an unknown key
 	}
-	x.at(path, complaint{message: fmt.Sprintf("a source has exactly one kind, this one has %d", n), allowed: "serial, mqtt, log"})
+	x.at(path, complaint{message: fmt.Sprintf("a source has exactly one kind, this one has %d", n), allowed: "serial, mqtt, log, bridge"})
 }
 
 func (x *crosscheck) serial(s *Serial, path string) {

@@ -31,12 +31,14 @@ type Config struct {
 	Tick Tick `yaml:"tick"`
 	// Every quantity that is measured, declared once, in the order of the screens.
 	Channels []Channel `yaml:"channels,flow" required:"true"`
-	// Where samples come from; each source has a name and exactly one of serial, mqtt and log.
+	// Where samples come from; each source has a name and exactly one of serial, mqtt, log and bridge.
 	Sources []Source `yaml:"sources" required:"true"`
 	// What advice may ask of the machine; without this section no advice is given.
 	Process *Process `yaml:"process"`
 	// What may be commanded of the machine, and its limits, which nothing changes while the program runs; without this section nothing is ever commanded.
 	Bridge *Bridge `yaml:"bridge"`
+	// Loops that keep an output at a goal by a target of the bridge, each with a name; without this section the agent commands nothing by itself.
+	Control []Loop `yaml:"control"`
 	// The learned equation.
 	Model Model `yaml:"model"`
 	// The durable record on this machine; everything goes there first.
@@ -110,7 +112,7 @@ func (c *Channel) RateLimit() float64 {
 	return c.MaxRate.PerSecond(c.Unit)
 }
 
-// Source is one device; exactly one of Serial, MQTT and Log is set.
+// Source is one device; exactly one of Serial, MQTT, Log and Bridge is set.
 type Source struct {
 	Name string `yaml:",key" pattern:"^[A-Za-z0-9_.-]{1,64}$" allowed:"1 to 64 letters, digits, _ . or -"`
 	// A device on a serial port.
@@ -119,6 +121,8 @@ type Source struct {
 	MQTT *MQTT `yaml:"mqtt"`
 	// CSV run logs that a controller writes.
 	Log *RunLog `yaml:"log"`
+	// Targets and readings of the bridge, asked for again and again over its port.
+	Bridge *Polled `yaml:"bridge"`
 }
 
 // Serial is a device on a serial port.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -68,6 +69,35 @@ func (b *Bridge) Get(ctx context.Context, name string) (q unit.Quantity, err err
 		return err
 	})
 	return q, err
+}
+
+// Read reads several targets or readings into values, in the order and the units of [Bridge.Get]'s; what
+// could not be read is NaN. A dialect that can ([Teller]) answers with as few requests as it takes. The
+// error is of the last request that failed.
+func (b *Bridge) Read(ctx context.Context, names []string, values []float64) error {
+	for i := range values {
+		values[i] = math.NaN()
+	}
+	err := b.speak(ctx, func(ctx context.Context, d Dialect) error {
+		t, ok := d.(Teller)
+		if !ok {
+			return ErrNoReadBack
+		}
+		return t.Tell(ctx, names, values)
+	})
+	if !errors.Is(err, ErrNoReadBack) {
+		return err
+	}
+	var failed error
+	for i, name := range names { // each in its turn: the pilot may come between
+		q, err := b.Get(ctx, name)
+		if err != nil {
+			failed = err
+			continue
+		}
+		values[i] = q.Value
+	}
+	return failed
 }
 
 // Probe asks the controller who it is and how it does, as far as the dialect knows a question.

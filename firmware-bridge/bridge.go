@@ -28,6 +28,15 @@ type Command struct {
 	For    time.Duration // the lease: renewed or gone after this; cut to the target's longest
 	Who    string        // who commands; another one is refused while the lease holds
 	Why    string        // for the record
+
+	// Yield lets go where somebody else has set the value at the controller since it was last confirmed, by
+	// a panel or a knob: the lease ends with [ErrTakenOver], and nothing is written any more, no safe state
+	// either. Otherwise that ends in the safe state, as a value that is not confirmed does. It needs a
+	// read-back.
+	Yield bool
+	// Displace takes the target away from another commander, whose lease ends with [ErrTakenOver]; the
+	// way to the new value begins where the machine is.
+	Displace bool
 }
 
 // Target is one quantity of the machine that may be commanded, with its limits.
@@ -130,6 +139,7 @@ var (
 	ErrExpired    = errors.New("the lease was not renewed in time")
 	ErrReleased   = errors.New("the lease was given back")
 	ErrReplaced   = errors.New("a later command of the same commander took its place")
+	ErrTakenOver  = errors.New("somebody else has taken the target over")
 	ErrFailed     = errors.New("the controller does not hold the value")
 )
 
@@ -350,17 +360,21 @@ func (b *Bridge) Command(c Command) (*Lease, error) {
 		return refuse(ErrNotRunning, "the bridge does not run")
 	case g.reverting:
 		return refuse(ErrReverting, "it is being brought to its safe state %q", g.Safe.Name)
-	case old != nil && old.who != c.Who:
+	case old != nil && old.who != c.Who && !c.Displace:
 		return refuse(ErrHeld, "%s holds it for another %v", old.who, time.Until(g.expires).Round(time.Millisecond))
 	}
 	now := time.Now()
 	if old != nil && !now.Before(g.expires) { // the watchdog has not seen it yet; late is late
 		return refuse(ErrExpired, "the lease that it would renew has ended")
 	}
-	l := &Lease{b: b, g: g, who: c.Who, why: c.Why, asked: asked, given: given, reached: make(chan struct{}), done: make(chan struct{})}
-	if old != nil {
+	l := &Lease{b: b, g: g, who: c.Who, why: c.Why, yields: c.Yield, asked: asked, given: given, reached: make(chan struct{}), done: make(chan struct{})}
+	switch {
+	case old != nil && old.who != c.Who:
+		b.clerk.tell(g.record(Yielded, "taken over by "+c.Who))
+		old.end(fmt.Errorf("%w: %s", ErrTakenOver, c.Who))
+	case old != nil:
 		old.end(ErrReplaced)
-	} else {
+	default:
 		g.begin()
 		g.confirmed = now
 	}

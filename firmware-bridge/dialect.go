@@ -35,6 +35,13 @@ type Dialect interface {
 	Close() error
 }
 
+// Teller is a [Dialect] that can tell several values with fewer requests than one each.
+type Teller interface {
+	// Tell reads the values that the controller holds into values, in the order of targets; what it cannot
+	// read stays as it was.
+	Tell(ctx context.Context, targets []string, values []float64) error
+}
+
 // Op is a kind of request.
 type Op string
 

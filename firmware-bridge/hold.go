@@ -104,6 +104,27 @@ func (b *Bridge) hold(ctx context.Context, c Command) error {
 	}
 }
 
+// Carry is [Hold] on a bridge that runs: it keeps a command for its time, gives it back, and waits until the
+// target is in its safe state, for as long as the bridge runs. Where ctx ends, the target reverts at once.
+func (b *Bridge) Carry(ctx context.Context, c Command) error {
+	if b.target(c.Target) == nil || c.For <= 0 {
+		_, err := b.Command(c)
+		return err
+	}
+	err := b.hold(ctx, c)
+	b.settled(context.WithoutCancel(ctx), nil)
+	return err
+}
+
+// Told is closed when every record so far has been handed to the recorder.
+func (b *Bridge) Told() <-chan struct{} {
+	c := make(chan struct{})
+	if !b.clerk.do(func() { close(c) }) {
+		close(c)
+	}
+	return c
+}
+
 // stillTrying is the time after which it is told again that a safe state is not reached.
 const stillTrying = 5 * time.Second
 

@@ -12,6 +12,7 @@ type Lease struct {
 	b             *Bridge
 	g             *gate
 	who, why      string
+	yields        bool // to another hand at the controller
 	asked, given  float64
 	reached, done chan struct{}
 	isReached     bool

@@ -80,6 +80,9 @@ func (b *Bridge) advance(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 	if !known {
 		return b.find(ctx, d, g, l)
 	}
+	if err := b.untouched(ctx, d, g, l); err != nil {
+		return err
+	}
 	v, write, err := b.plan(g, l)
 	if err == nil && write {
 		err = d.Set(ctx, g.Name, v)
@@ -210,6 +213,11 @@ func (b *Bridge) confirm(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 	if err != nil && !unread {
 		return err
 	}
+	if !unread {
+		if err := b.yield(ctx, d, g, l, v); err != nil {
+			return err
+		}
+	}
 	return b.holding(g, l, func(now time.Time) error {
 		if unread {
 			g.confirm(now)
@@ -225,6 +233,49 @@ func (b *Bridge) confirm(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 			g.next = due
 		}
 		return nil
+	})
+}
+
+// untouched looks, before a value is written under a lease that yields, whether the controller still holds
+// the last one.
+func (b *Bridge) untouched(ctx context.Context, d Dialect, g *gate, l *Lease) error {
+	b.mu.Lock()
+	look := l.yields && g.verified && !g.unreadable && l.given != g.last
+	b.mu.Unlock()
+	if !look {
+		return nil
+	}
+	v, err := d.Get(ctx, g.Name)
+	if err != nil {
+		return err
+	}
+	return b.yield(ctx, d, g, l, v)
+}
+
+// yield ends a lease that yields where the controller tells another value, v, than the one that it last
+// confirmed. A damaged reply takes nothing over: readings must agree.
+func (b *Bridge) yield(ctx context.Context, d Dialect, g *gate, l *Lease, v float64) error {
+	b.mu.Lock()
+	strange := l.yields && g.verified && !g.near(v, g.last)
+	b.mu.Unlock()
+	if !strange {
+		return nil
+	}
+	v, err := b.read(ctx, d, g)
+	if err != nil {
+		return err
+	}
+	return b.holding(g, l, func(time.Time) error {
+		if g.near(v, g.last) {
+			return nil
+		}
+		why := fmt.Errorf("%w: the controller was set to %g %s by another hand, from %g", ErrTakenOver, v, g.Unit, g.last)
+		g.readBack = v
+		b.clerk.tell(g.record(Yielded, why.Error()))
+		l.end(why)
+		g.lease, g.touched = nil, false
+		b.clerk.do(b.forget)
+		return why
 	})
 }
 

@@ -20,6 +20,7 @@ const (
 	Failed   Verdict = "failed"   // the controller refused it or does not hold it: the lease ended
 	Expired  Verdict = "expired"  // nobody renewed: the lease ended
 	Released Verdict = "released" // the commander gave it back
+	Yielded  Verdict = "yielded"  // somebody else has taken the target over: the lease ended, nothing was written
 	Reverted Verdict = "reverted" // the safe state was acknowledged and read back
 )
 

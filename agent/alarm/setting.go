@@ -26,7 +26,7 @@ func Default(d *anomaly.Definition) Setting {
 	switch d.About {
 	case anomaly.AboutSource, anomaly.AboutChannel:
 		s.Group = "measurement"
-	case anomaly.AboutModel:
+	case anomaly.AboutModel, anomaly.AboutProcess:
 		s.InRun = true
 	}
 	switch d.Code {

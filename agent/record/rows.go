@@ -165,7 +165,7 @@ type Recommendation struct {
 type Command struct {
 	Time     int64   `stamp:"the decision"`
 	Target   string  `tag:"target" doc:"what is commanded"`
-	Verdict  string  `tag:"verdict" doc:"accepted, clamped, refused, reached, failed, expired, released or reverted"`
+	Verdict  string  `tag:"verdict" doc:"accepted, clamped, refused, reached, failed, expired, released, yielded or reverted; proposed: a loop would command it and must not"`
 	Unit     string  `tag:"unit,optional" doc:"unit of the three values"`
 	Asked    float64 `field:"asked" unit:"the target's, see the tag unit" doc:"asked for"`
 	Given    float64 `field:"given" unit:"the target's" doc:"passed on after the limits"`
@@ -177,8 +177,8 @@ type Command struct {
 // Event is what happened to a source, or to the record itself.
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
-	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock or program"`
-	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted or clock_step; of the journal gap, removed or filling"`
+	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock or program; of a loop control and its name"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed or filling"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
 }

@@ -33,5 +33,7 @@ func (c *cell) handler() http.Handler {
 		}{c.conf.Machine, version, os.Getpid()})
 	})
 	alarmDesk(c).Routes(mux)
+	c.agent.Handle(mux, c.records)
+	c.notifyRoutes(mux)
 	return mux
 }

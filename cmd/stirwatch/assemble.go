@@ -50,10 +50,10 @@ func newRegistry(c *config.Config) (*sensors.Registry, error) {
 }
 
 // newSources makes every source; secrets are fetched here.
-func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock) ([]sensors.Source, error) {
+func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) ([]sensors.Source, error) {
 	var all []sensors.Source
 	for i := range c.Sources {
-		s, err := newSource(c, &c.Sources[i], reg, clock)
+		s, err := newSource(c, &c.Sources[i], reg, clock, b)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", c.Sources[i].Name, err)
 		}
@@ -64,7 +64,7 @@ func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock) ([
 
 // newProbe makes a source that looks and leaves no trace: at an MQTT broker it is another client,
 // without a session that would gather messages.
-func newProbe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {
+func newProbe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
 	if s.MQTT != nil {
 		o, err := mqttOptions(c, s.Name, s.MQTT, reg, clock)
 		if err != nil {
@@ -74,11 +74,13 @@ func newProbe(c *config.Config, s *config.Source, reg *sensors.Registry, clock s
 		o.CleanSession = true
 		return mqtt.New(o)
 	}
-	return newSource(c, s, reg, clock)
+	return newSource(c, s, reg, clock, b)
 }
 
-func newSource(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {
+func newSource(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
 	switch {
+	case s.Bridge != nil:
+		return newPolled(c, s.Name, s.Bridge, reg, clock, b)
 	case s.Serial != nil:
 		return newSerial(c, s.Name, s.Serial, reg, clock)
 	case s.MQTT != nil:

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"os/user"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,8 +24,8 @@ func bridgeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bridge",
 		Short: "Commission the way to a controller: ask, read, and command under a lease",
-		Long: `Bridge speaks to the controller of agent.yaml's bridge section, within its limits. It is for
-commissioning: the agent must not run meanwhile, since it uses the same port and journal.
+		Long: `Bridge speaks to the controller of agent.yaml's bridge section, within its limits. Where the agent runs,
+it carries this out: it has the port and the journal.
 
 What a program that died has left under lease is shown and reverted before anything else.
 
@@ -91,6 +90,9 @@ Exit code 4: something did not answer.`,
 			if dry {
 				all, err := o.ShowSurvey()
 				return show(cmd.OutOrStdout(), all, err)
+			}
+			if c := runningAgent(cmd.Context(), conf); c != nil {
+				return surveyThrough(cmd.Context(), c, cmd.OutOrStdout())
 			}
 			b, err := connect(cmd, conf, o)
 			if err != nil {
@@ -167,12 +169,18 @@ stays open, and the value is read again and again until Ctrl-C.`,
 				all, err := o.ShowGet(args[0])
 				return show(cmd.OutOrStdout(), all, err)
 			}
+			if c := runningAgent(cmd.Context(), conf); c != nil {
+				return get(cmd, askThrough(c, args[0]), every)
+			}
 			b, err := connect(cmd, conf, o)
 			if err != nil {
 				return err
 			}
 			defer b.Close()
-			return get(cmd, b, args[0], every)
+			return get(cmd, func(ctx context.Context) (string, error) {
+				q, err := b.Ask(ctx, args[0])
+				return q.String(), err
+			}, every)
 		},
 	}
 	configFlag(c, &path)
@@ -182,10 +190,10 @@ stays open, and the value is read again and again until Ctrl-C.`,
 }
 
 // get prints a value, once or again and again.
-func get(cmd *cobra.Command, b *bridge.Bridge, name string, every time.Duration) error {
+func get(cmd *cobra.Command, ask func(context.Context) (string, error), every time.Duration) error {
 	ctx := cmd.Context()
 	for {
-		q, err := b.Ask(ctx, name)
+		q, err := ask(ctx)
 		switch {
 		case err == nil:
 			fmt.Fprintln(cmd.OutOrStdout(), q)
@@ -255,7 +263,8 @@ func bridgeSetCommand() *cobra.Command {
 --for and then lets the target revert to its safe state. Ctrl-C, or a terminal that hangs up, reverts
 at once. It goes on trying to reach the safe state for as long as it lives; a second Ctrl-C gives
 that up and says what it leaves behind. What was asked, given, read back and decided goes to the
-journal, with who and why; therefore the agent must not run meanwhile.
+journal, with who and why. Where the agent runs, a loop that has the target lets go of it and waits for a
+person (stirwatch control mode).
 
 Exit code 1: the value was not confirmed (acknowledged and, where that can be, read back), or the
 safe state not reached.`,
@@ -278,15 +287,14 @@ safe state not reached.`,
 			if why == "" {
 				return coded{errors.New("why is this commanded? --why \"…\" goes on record"), exitUsage}
 			}
+			if a := runningAgent(cmd.Context(), conf); a != nil {
+				return setThrough(cmd.Context(), a, c, cmd.OutOrStdout())
+			}
 			return set(cmd.Context(), conf, o, c, cmd.OutOrStdout())
 		},
 	}
 	configFlag(c, &path)
-	name := "command line"
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
-	c.Flags().StringVar(&who, "who", name, "who commands, for the record")
+	c.Flags().StringVar(&who, "who", thisUser(), "who commands, for the record")
 	c.Flags().StringVar(&why, "why", "", "why, for the record")
 	c.Flags().DurationVar(&length, "for", 10*time.Second, "how long the value is held, ramp included; the time that the controller takes to start does not count")
 	dryRunFlag(c, &dry)
@@ -311,7 +319,7 @@ func set(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Co
 	}
 	j, err := newJournal(conf, reg, nil, newLogger(conf.Log, w), false)
 	if err != nil {
-		return fmt.Errorf("a command goes on record, and the record cannot be written: %w (if the agent runs, stop it first: it has the controller's port, too)", err)
+		return fmt.Errorf("a command goes on record, and the record cannot be written: %w", err)
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	o.Recorder = tellAndRecord{w: w, to: agent.CommandRecord{Journal: j}}

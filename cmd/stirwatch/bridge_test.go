@@ -208,7 +208,7 @@ func TestLabKitByConfigurationAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	if _, err := run("set", "heater_1", "15 %", "--why", "x"); err == nil || !strings.Contains(err.Error(), "if the agent runs, stop it first") {
+	if _, err := run("set", "heater_1", "15 %", "--why", "x"); err == nil || !strings.Contains(err.Error(), "another process is recording into it") {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/config"
-	bridge "stirwatch/firmware-bridge"
+	"stirwatch/sensors"
 )
 
 func configCommand() *cobra.Command {
@@ -82,19 +83,16 @@ func configCheckCommand() *cobra.Command {
 			// Beyond the file's own rules: do channels, sources, model and bridge fit together?
 			reg, err := newRegistry(conf)
 			if err == nil {
-				_, err = newSources(conf, reg, agent.NewClock(time.Now).Now)
-			}
-			if err == nil {
-				_, err = loadModel(conf)
+				_, err = newSources(conf, reg, agent.NewClock(time.Now).Now, nil)
 			}
 			if err == nil {
 				_, err = alarmSettings(conf)
 			}
-			if err == nil && conf.Bridge != nil {
-				var o bridge.Options
-				if o, err = bridgeOptions(conf); err == nil {
-					_, err = bridge.New(o) // opens nothing before it runs
-				}
+			if err == nil {
+				_, err = notifyTargets(conf, nil, nil, nil)
+			}
+			if err == nil {
+				err = checkAgent(conf, reg)
 			}
 			if err != nil {
 				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
@@ -146,4 +144,23 @@ func configSchemaCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// checkAgent makes an agent of the configuration, without sources and record, and throws it away: do channels,
+// model, bridge and loops fit together? It opens nothing.
+func checkAgent(conf *config.Config, reg *sensors.Registry) error {
+	model, err := loadModel(conf)
+	if err != nil {
+		return err
+	}
+	b, err := newBridge(conf, nil)
+	if err != nil {
+		return err
+	}
+	kept, err := loops(conf, reg)
+	if err != nil {
+		return err
+	}
+	_, err = agent.New(agent.Options{Registry: reg, Model: model, Process: processOptions(conf), Bridge: b, Loops: kept, Log: slog.New(slog.DiscardHandler)})
+	return err
 }

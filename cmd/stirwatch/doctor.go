@@ -163,7 +163,15 @@ func (d *doctor) disk() {
 func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Registry) {
 	what := "source " + s.Name
 	clock := agent.NewClock(time.Now)
-	src, err := newProbe(d.conf, s, reg, clock.Now)
+	b, err := d.through(ctx, s)
+	if err != nil {
+		d.say(errors.Is(err, bridge.ErrInUse), what, "%v", err)
+		return
+	}
+	if b != nil {
+		defer b.Close()
+	}
+	src, err := newProbe(d.conf, s, reg, clock.Now, b)
 	if err != nil {
 		d.say(false, what, "%v", err)
 		return
@@ -176,6 +184,23 @@ func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Regi
 	d.say(true, what, "%s", text)
 }
 
+// through connects the bridge that a source reads through, nil where it reads by itself.
+func (d *doctor) through(ctx context.Context, s *config.Source) (*bridge.Bridge, error) {
+	if s.Bridge == nil {
+		return nil, nil
+	}
+	o, err := checkedBridgeOptions(d.conf)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.Left(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
+	defer cancel()
+	return bridge.Connect(ctx, o)
+}
+
 // place is what a source reads, as the configuration names it.
 func place(s *config.Source) string {
 	switch {
@@ -183,6 +208,8 @@ func place(s *config.Source) string {
 		return string(s.Serial.Port)
 	case s.MQTT != nil:
 		return string(s.MQTT.Broker)
+	case s.Bridge != nil:
+		return "the bridge's controller"
 	default:
 		return string(s.Log.Path)
 	}

@@ -15,6 +15,7 @@ import (
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/notify"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -26,8 +27,9 @@ func runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Watch the machine: read, record, estimate, forecast, advise, upload",
 		Long: `Run the agent in the foreground until Ctrl-C or SIGTERM. Everything goes to the journal first;
-with an influxdb section it is uploaded from there. What a program that died has left under lease
-of the bridge is reverted. The effective configuration is logged at
+with an influxdb section it is uploaded from there. With a bridge section it has the way to the
+controller: what a program that died has left under lease is reverted, 'stirwatch bridge' speaks through
+this one, and loops of a control section command. The effective configuration is logged at
 start, secrets hidden.`,
 		Example: `  stirwatch run
   stirwatch run -c /etc/stirwatch/agent.yaml`,
@@ -68,8 +70,16 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	if cell.uploader != nil {
 		g.Go(func() error { cell.uploader.Run(ctx); return nil })
 	}
-	if conf.Bridge != nil {
-		g.Go(func() error { revertBeside(ctx, cell, log); return nil })
+	if cell.bridge != nil {
+		g.Go(func() error {
+			if err := bridgeBeside(ctx, cell, log); err != nil {
+				log.Error("the bridge to the controller", "error", err)
+			}
+			return nil
+		})
+	}
+	if cell.notifier != nil {
+		g.Go(func() error { cell.notifier.Run(ctx, cell.agent.Alarms().List); return nil })
 	}
 	g.Go(func() error { answer(ctx, cell, log); return nil })
 	if beside != nil {
@@ -84,27 +94,27 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	return err
 }
 
-// revertBeside reverts what a program that died has left under lease, for as long as that takes.
-func revertBeside(ctx context.Context, cell *cell, log *slog.Logger) {
-	o, err := checkedBridgeOptions(cell.conf)
-	var left []string
-	if err == nil {
-		left, err = o.Left()
-	}
-	if len(left) > 0 {
-		log.Warn("a program that died has left targets under lease; they are reverted", "targets", left)
-		o.Recorder = agent.CommandRecord{Journal: cell.journal}
-		if _, err = bridge.Recover(ctx, o); err == nil {
-			log.Info("the targets are in their safe states", "targets", left)
+// bridgeBeside runs the bridge: it carries out what loops and people command, and first reverts what a program
+// that died has left under lease. Another process that has it is waited for.
+func bridgeBeside(ctx context.Context, c *cell, log *slog.Logger) error {
+	for told := false; ; told = true {
+		err := c.bridge.Run(ctx)
+		if !errors.Is(err, bridge.ErrInUse) {
+			return err
+		}
+		if !told {
+			log.Warn("another process has the bridge to the controller; it is waited for", "state", c.conf.Abs(c.conf.Bridge.State))
+		}
+		select {
+		case <-time.After(bridgeAgain):
+		case <-ctx.Done():
+			return nil
 		}
 	}
-	switch {
-	case errors.Is(err, bridge.ErrInUse):
-		log.Info("another process has the bridge to the controller", "state", o.State)
-	case err != nil:
-		log.Error("the bridge to the controller", "error", err)
-	}
 }
+
+// bridgeAgain is the time between two attempts to have a bridge that another process has.
+const bridgeAgain = time.Second
 
 // spareMemory makes the collector frugal: the computer beside the machine has 512 MB for all.
 // GOGC and GOMEMLIMIT in the environment still rule.
@@ -125,13 +135,17 @@ type cell struct {
 	sources  []sensors.Source
 	journal  *journal.Journal
 	uploader *influx.Uploader // nil without InfluxDB
+	bridge   *bridge.Bridge   // nil without one, or where nothing is live
+	records  *agent.Records   // of the bridge
 	agent    *agent.Agent
+	notifier *notify.Notifier // nil where nobody is told of alarms
+	log      *slog.Logger
 }
 
 // newCell makes all parts of the configuration; live says whether sources and upload are wanted.
 // On error nothing stays open.
 func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err error) {
-	c = &cell{conf: conf, clock: agent.NewClock(time.Now)}
+	c = &cell{conf: conf, log: log, clock: agent.NewClock(time.Now)}
 	if c.registry, err = newRegistry(conf); err != nil {
 		return nil, err
 	}
@@ -139,8 +153,16 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 	if err != nil {
 		return nil, err
 	}
+	var kept []agent.Loop
 	if live {
-		if c.sources, err = newSources(conf, c.registry, c.clock.Now); err != nil {
+		c.records = new(agent.Records)
+		if c.bridge, err = newBridge(conf, c.records); err != nil {
+			return nil, err
+		}
+		if c.sources, err = newSources(conf, c.registry, c.clock.Now, c.bridge); err != nil {
+			return nil, err
+		}
+		if kept, err = loops(conf, c.registry); err != nil {
 			return nil, err
 		}
 	}
@@ -153,6 +175,7 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 		}
 	}()
 	if live {
+		c.records.To = c.journal
 		if c.uploader, err = newUploader(conf, c.journal, log); err != nil {
 			return nil, err
 		}
@@ -161,11 +184,25 @@ func newCell(conf *config.Config, log *slog.Logger, live bool) (c *cell, err err
 	if err != nil {
 		return nil, err
 	}
+	alarms := alarm.Options{Setting: settings, Shelf: conf.Alarms.Shelve, Flood: conf.Alarms.Flood}
+	var undelivered func() string
+	if live {
+		if c.notifier, err = newNotifier(conf, c.journal, c.bridge, c.ackByMQTT, log); err != nil {
+			return nil, err
+		}
+		if c.notifier != nil {
+			alarms.Tell, undelivered = c.notifier.Tell, c.notifier.Undelivered
+		}
+	}
 	c.agent, err = agent.New(agent.Options{
 		Registry: c.registry, Sources: c.sources, Journal: c.journal, Model: model, Process: processOptions(conf),
 		Tick: conf.Tick.Rate.Period(), DeviceClock: conf.Tick.Clock == config.Device, Horizon: conf.Model.Forecast, Program: programPath(conf),
+		Bridge: c.bridge, Loops: kept,
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
-		Alarms: alarm.Options{Setting: settings, Shelf: conf.Alarms.Shelve, Flood: conf.Alarms.Flood},
+		Alarms: alarms, Undelivered: undelivered,
 	})
+	if err == nil && live {
+		c.agent.RestoreAlarms()
+	}
 	return c, err
 }

@@ -56,6 +56,10 @@ type Scenario struct {
 	// output; 0 is off, NaN unknown. Only Planned asks for it.
 	SetPoint func(ahead float64) float64
 
+	// Speed is what the spindle is commanded to instead of the machine's own controller, ahead s from now, rpm;
+	// the power follows it. nil, or NaN: the controller turns it. Only Planned asks for it.
+	Speed func(ahead float64) float64
+
 	// Drives, where it is not nil, stands for Inputs and SetPoint: what acts, worked out already. A run on
 	// record is scored so from many origins.
 	Drives Drives
@@ -126,7 +130,7 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	}
 	e.scenario = sc
 	if sc.Way == Planned {
-		if e.plan != nil && e.started && sc.SetPoint != nil && num.Finite(sc.SetPoint(0)) {
+		if e.plan != nil && e.started && (num.Finite(e.setPointAt(0)) || num.Finite(e.speedAt(0))) {
 			e.plan.Start(e.u, e.Reading(e.s.Leading))
 			e.planNow = 0
 			return e.byPlan, Planned
@@ -180,9 +184,30 @@ func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64
 	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > Momentary {
 		u[e.plan.up] = 0
 	}
-	e.acting = e.plan.Step(at-e.planNow, readings[e.s.Leading], u, e.scenario.SetPoint(at))
+	reading := readings[e.s.Leading]
+	if speed := e.speedAt(at); num.Finite(speed) {
+		e.acting = e.plan.Turn(at-e.planNow, reading, u, speed)
+	} else {
+		e.acting = e.plan.Step(at-e.planNow, reading, u, e.setPointAt(at))
+	}
 	e.r.Drive(d, e.acting)
 	e.planNow = at
+}
+
+// setPointAt is the set-point of the scenario at an instant ahead, NaN where it is not known.
+func (e *Estimator) setPointAt(ahead float64) float64 {
+	if e.scenario.SetPoint == nil {
+		return math.NaN()
+	}
+	return e.scenario.SetPoint(ahead)
+}
+
+// speedAt is the speed that is commanded, NaN where the machine's own controller turns the spindle.
+func (e *Estimator) speedAt(ahead float64) float64 {
+	if e.scenario.Speed == nil {
+		return math.NaN()
+	}
+	return e.scenario.Speed(ahead)
 }
 
 // inputsAt is what the scenario says of the inputs at an instant ahead.

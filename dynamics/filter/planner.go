@@ -17,6 +17,32 @@ const (
 	letsGo     = 1.0  // mm of slow climb
 )
 
+// climb tells by the vertical velocity alone whether a tool leaves the build.
+type climb struct {
+	whole, slow float64 // mm upwards in one go, and of it those below stepsFrom
+}
+
+// leaves takes dt s of a velocity upwards (mm/min).
+func (c *climb) leaves(up, dt float64) bool {
+	switch {
+	case up > stepsFrom:
+		c.whole += up * dt / 60
+	case up > climbsFrom:
+		c.whole, c.slow = c.whole+up*dt/60, c.slow+up*dt/60
+	default:
+		*c = climb{}
+	}
+	return c.whole > layerEnds || c.slow > letsGo
+}
+
+// working is what the power is told by.
+type working struct {
+	offset float64 // W, of the power from its working point, averaged while it is fed; NaN where there is none
+	fed    float64 // share of what is fed as usual, as the power follows it
+	climb  climb
+	lifted bool // it has left the build
+}
+
 // Planner runs a plan ahead: how spindle speed and power move by themselves.
 type Planner struct {
 	p            *model.Plan
@@ -25,52 +51,79 @@ type Planner struct {
 	contact      int // the same
 	feed         int // the same
 	u            []float64
-	offset       float64 // W, of the power from its working point at the start of a forecast, averaged
-	average      float64 // W, the same as it is observed; NaN out of contact
-	ripple       float64 // W, how far the present power is from the working point and the average
-	fed, fedNow  float64 // share of what is fed as usual, as the power follows it: in a forecast, and as it is observed
-	last         float64 // reading of the step before, °C
-	since        float64 // s, from the start
-	climbed      float64 // mm, in one go
-	slowly       float64 // mm of it below stepsFrom
-	lifted       bool    // contact has ended since
+
+	seen  working // as it is observed
+	ahead working // in a forecast
+	odd   float64 // W, how far the power at the start of a forecast is from what is told
+	first float64 // reading at the start, °C
+	last  float64 // and of the step before
+	since float64 // s, from the start
 }
 
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
-	return &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), u: make([]float64, len(m.Inputs)), average: math.NaN(), fedNow: 1}
+	q := &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), u: make([]float64, len(m.Inputs))}
+	q.Forget()
+	return q
 }
 
 // Forget forgets how far the power was from its working point.
-func (q *Planner) Forget() { q.average, q.ripple, q.fedNow = math.NaN(), 0, 1 }
+func (q *Planner) Forget() { q.seen = working{offset: math.NaN(), fed: 1} }
 
 // Observe averages how far the power is from its working point. While the metal does not flow yet the power
-// is on its way there, so that what has been says less and the average is shorter.
+// is on its way there, so that what has been says less and the average is shorter. While nothing is fed the
+// offset waits: a tool that idles on the build has a working point to return to, one that has left it has none.
 func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
-	if !contact {
-		q.average = math.NaN()
+	w := &q.seen
+	w.fed = q.follow(w.fed, u, dt)
+	switch {
+	case contact:
+		w.climb, w.lifted = climb{}, false
+	case q.up >= 0 && w.climb.leaves(u[q.up], dt):
+		w.lifted = true
+	}
+	if w.lifted {
+		w.offset = math.NaN()
 		return
 	}
-	q.fedNow = q.follow(q.fedNow, u, dt)
-	offset := u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), q.fedNow)
+	if !contact || w.fed < fedAgain && q.p.Idle > 0 {
+		return
+	}
+	offset := u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), w.fed)
+	if q.p.Idle > 0 {
+		offset /= w.fed
+	}
 	smooth := q.p.Smooth
 	if reading < phase.FlowsFrom {
 		smooth /= 4
 	}
-	if !num.Finite(q.average) || smooth == 0 {
-		q.average = offset
+	if !num.Finite(w.offset) || smooth == 0 {
+		w.offset = offset
 	} else {
-		q.average -= math.Expm1(-dt/smooth) * (offset - q.average)
+		w.offset -= math.Expm1(-dt/smooth) * (offset - w.offset)
 	}
-	q.ripple = offset - q.average
 }
+
+// fedAgain is the share of what is fed as usual from which the power says how far its working point is.
+const fedAgain = 0.5
 
 // Start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working
 // point to return to, and the power stays.
 func (q *Planner) Start(u []float64, reading float64) {
 	copy(q.u, u)
-	q.last, q.since, q.climbed, q.slowly, q.lifted = reading, 0, 0, 0, false
-	q.offset, q.fed = q.average, q.fedNow
+	q.first, q.last, q.since = reading, reading, 0
+	q.ahead = q.seen
+	q.ahead.climb = climb{}
+	q.odd = u[q.power] - q.told(math.Abs(u[q.Speed]))
+}
+
+// told is the power (W) in contact at a speed (rpm), NaN without a working point.
+func (q *Planner) told(speed float64) float64 {
+	w := &q.ahead
+	if q.p.Idle == 0 {
+		return q.p.WorkingPower(speed) + w.offset
+	}
+	return q.p.PowerAt(speed, w.fed) + w.fed*w.offset
 }
 
 // follow moves a share of what is fed by dt seconds at inputs u.
@@ -85,28 +138,19 @@ func (q *Planner) follow(fed float64, u []float64, dt float64) float64 {
 	return fed - math.Expm1(-dt/model.FeedTime)*(to-fed)
 }
 
-// climb takes dt seconds of the planned vertical velocity.
-func (q *Planner) climb(dt float64) {
-	if q.up < 0 {
-		return
-	}
-	switch up := q.u[q.up]; {
-	case up > stepsFrom:
-		q.climbed += up * dt / 60
-	case up > climbsFrom:
-		q.climbed, q.slowly = q.climbed+up*dt/60, q.slowly+up*dt/60
-	default:
-		q.climbed, q.slowly = 0, 0
-	}
-	q.lifted = q.lifted || q.climbed > layerEnds || q.slowly > letsGo
-	if q.lifted && q.contact >= 0 {
-		q.u[q.contact] = 0
-	}
-}
-
 // Step moves the planned inputs by dt seconds to a time at which the plan says planned (inputs, of
 // which all but speed and power are believed) and the set-point, and gives them: they hold until the next step.
 func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64) []float64 {
+	return q.step(dt, reading, planned, setPoint, math.NaN())
+}
+
+// Turn is Step with the spindle commanded to a speed (rpm) instead of by the machine's own controller: it goes there
+// at its slew, and the power follows.
+func (q *Planner) Turn(dt, reading float64, planned []float64, speed float64) []float64 {
+	return q.step(dt, reading, planned, math.NaN(), speed)
+}
+
+func (q *Planner) step(dt, reading float64, planned []float64, setPoint, commanded float64) []float64 {
 	p := q.p
 	q.since += dt
 	for i := range q.u {
@@ -114,10 +158,17 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 			q.u[i] = planned[i]
 		}
 	}
-	q.climb(dt)
-	q.fed = q.follow(q.fed, q.u, dt)
+	w := &q.ahead
+	if q.up >= 0 && w.climb.leaves(q.u[q.up], dt) {
+		w.lifted = true
+	}
+	w.fed = q.follow(w.fed, q.u, dt)
+	if w.lifted && q.contact >= 0 {
+		q.u[q.contact] = 0
+	}
 	n := q.u[q.Speed]
-	if !(setPoint > 0) { // off: the spindle runs down and takes no power
+	byHand := num.Finite(commanded)
+	if !byHand && !(setPoint > 0) { // off: the spindle runs down and takes no power
 		q.u[q.Speed] = math.Copysign(max(0, math.Abs(n)-p.Slew*dt), n)
 		q.u[q.power] = 0
 		q.last = reading
@@ -128,17 +179,24 @@ func (q *Planner) Step(dt, reading float64, planned []float64, setPoint float64)
 		sign = -1
 	}
 	move := -p.RateGain*(reading-q.last) - p.ErrorGain*(reading-setPoint)*dt
+	lo, hi := min(p.Min, math.Abs(n)), max(p.Max, math.Abs(n)) // out of its range it can only come back
+	if byHand {
+		move, lo, hi = math.Abs(commanded)-math.Abs(n), 0, math.Inf(1)
+	}
 	move = min(p.Slew*dt, max(-p.Slew*dt, move))
-	lo := min(p.Min, math.Abs(n)) // below its range it can only rise
-	speed := min(max(p.Max, math.Abs(n)), max(lo, math.Abs(n)+move))
+	speed := min(hi, max(lo, math.Abs(n)+move))
 	q.u[q.Speed] = sign * speed
 	q.last = reading
+	told := q.told(speed)
 	switch {
-	case q.lifted:
+	case w.lifted:
 		q.u[q.power] = p.Free * speed
-	case num.Finite(q.offset):
-		offset := q.offset*math.Exp(-q.since/p.Memory) + q.ripple*math.Exp(-q.since/p.Ripple)
-		q.u[q.power] = max(0, p.PowerAt(speed, q.fed)+offset)
+	case num.Finite(told):
+		told += q.odd * math.Exp(-q.since/p.Ripple)
+		q.u[q.power] = max(0, told) * math.Exp(-p.Softening*(reading-q.first))
+		if q.contact >= 0 && speed >= phase.TellsFrom {
+			q.u[q.contact] = phase.DefaultContactRule.Rub(speed, q.u[q.power])
+		}
 	}
 	return q.u
 }

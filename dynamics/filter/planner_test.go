@@ -11,12 +11,12 @@ func planOf() (*Planner, []float64) {
 	m := &model.Model{
 		Inputs: []model.Input{{Name: model.SpindlePower, Unit: "W"}, {Name: model.SpindleSpeed, Unit: "rpm"}, {Name: model.PathVelocity, Unit: "mm/min"}, {Name: model.ZVelocity, Unit: "mm/min"}, {Name: model.Contact, Unit: "1"}},
 		Plan: &model.Plan{RateGain: 0.4, ErrorGain: 0.4, Min: 300, Max: 450, Slew: 50, Power: [2]float64{3000, 10},
-			Smooth: 20, Memory: 100, Ripple: 5, Free: 4, Rows: 100},
+			Smooth: 20, Ripple: 5, Free: 4, Rows: 100},
 	}
 	return NewPlanner(m), []float64{3000 + 10*400 + 600, 400, 500, 0, 1} // 600 W more than usual
 }
 
-// The controller turns the speed, within its limits; the power follows and returns to what is usual.
+// The controller turns the speed, within its limits; the power follows, as far from what is usual as it was.
 func TestPlanFollowsTheController(t *testing.T) {
 	q, u := planOf()
 	for range 100 {
@@ -29,7 +29,7 @@ func TestPlanFollowsTheController(t *testing.T) {
 	if q.u[q.Speed] != 450 {
 		t.Errorf("speed %g rpm, want its limit", q.u[q.Speed])
 	}
-	want := 3000 + 10*450 + 600*math.Exp(-0.3)
+	want := 3000.0 + 10*450 + 600
 	if math.Abs(q.u[q.power]-want) > 20 {
 		t.Errorf("power %g W, want %g", q.u[q.power], want)
 	}
@@ -39,9 +39,9 @@ func TestPlanFollowsTheController(t *testing.T) {
 	}
 }
 
-// climb steps a planner through seconds of a vertical velocity (mm/min) and gives the power and whether there
+// ascend steps a planner through seconds of a vertical velocity (mm/min) and gives the power and whether there
 // is contact.
-func climb(q *Planner, u []float64, velocity, seconds float64) (power, contact float64) {
+func ascend(q *Planner, u []float64, velocity, seconds float64) (power, contact float64) {
 	moved := append([]float64(nil), u...)
 	moved[3] = velocity
 	for range int(10 * seconds) {
@@ -66,8 +66,8 @@ func TestPlanTellsALayerFromALift(t *testing.T) {
 			q.Observe(1, 460, u, true)
 		}
 		q.Start(u, 475)
-		climb(q, u, c.velocity, c.seconds)
-		power, contact := climb(q, u, 0, 1) // it stands still, up there
+		ascend(q, u, c.velocity, c.seconds)
+		power, contact := ascend(q, u, 0, 1) // it stands still, up there
 		if c.lifts != (contact == 0) || c.lifts != (power == 4*q.u[q.Speed]) || !c.lifts && power < 5000 {
 			t.Errorf("%s: contact %g, %g W at %g rpm", c.name, contact, power, q.u[q.Speed])
 		}
@@ -79,8 +79,8 @@ func TestPlanKeepsContact(t *testing.T) {
 	q, u := planOf()
 	q.Start(u, 475)
 	for range 5 {
-		climb(q, u, 100, 1.2)
-		if _, contact := climb(q, u, 0, 5); contact != 1 {
+		ascend(q, u, 100, 1.2)
+		if _, contact := ascend(q, u, 0, 5); contact != 1 {
 			t.Fatal("layers leave the build")
 		}
 	}
@@ -108,13 +108,70 @@ func TestPlanKnowsTheFeed(t *testing.T) {
 	for range 40 {
 		q.Step(1, 475, fed, 475)
 	}
-	if got, want := q.u[q.power], 6*q.u[q.Speed]+600*math.Exp(-0.4); math.Abs(got-want) > 100 {
+	if got, want := q.u[q.power], 6*q.u[q.Speed]; math.Abs(got-want) > 100 {
 		t.Errorf("%g W 40 s after the feed stopped, want %g", got, want)
 	}
 	for range 40 {
 		q.Step(1, 475, u, 475)
 	}
-	if got, want := q.u[q.power], q.p.WorkingPower(q.u[q.Speed])+600*math.Exp(-0.8); math.Abs(got-want) > 100 {
+	if got, want := q.u[q.power], q.p.WorkingPower(q.u[q.Speed])+600; math.Abs(got-want) > 100 {
 		t.Errorf("%g W 40 s after it went on, want %g", got, want)
+	}
+}
+
+// A commanded speed is reached at the spindle's slew, whatever the temperature, and the power follows it.
+func TestACommandedSpeedIsTurned(t *testing.T) {
+	q, u := planOf()
+	for range 100 {
+		q.Observe(1, 475, u, true)
+	}
+	q.Start(u, 475)
+	q.Turn(1, 475, u, 280)
+	if q.u[q.Speed] != 350 {
+		t.Errorf("after a second %g rpm, want 50 less than 400", q.u[q.Speed])
+	}
+	for range 30 {
+		q.Turn(1, 500, u, 280)
+	}
+	if want := 3000.0 + 10*280 + 600; q.u[q.Speed] != 280 || math.Abs(q.u[q.power]-want) > 20 {
+		t.Errorf("%g rpm and %g W, want 280 and %g", q.u[q.Speed], q.u[q.power], want)
+	}
+}
+
+// A tool that idles on the build, so light that no torque tells, returns to its working point with the feed; one
+// that has gone up knows of none.
+func TestPlanComesBackFromAReload(t *testing.T) {
+	for _, up := range []float64{0, 90} {
+		q, u := planOf()
+		q.p.Idle = 4
+		q.feed = len(u)
+		u = append(u, 400)
+		q.u = make([]float64, len(u))
+		for range 100 {
+			q.Observe(1, 460, u, true)
+		}
+		idle := append([]float64(nil), u...)
+		idle[q.feed], idle[q.power], idle[q.contact] = 0, 4*400, 0
+		for i := range 30 {
+			idle[q.up] = 0
+			if i < 20 {
+				idle[q.up] = up
+			}
+			q.Observe(1, 400, idle, false)
+		}
+		idle[q.up] = 0
+		q.Start(idle, 350)
+		fed := append([]float64(nil), idle...)
+		fed[q.feed] = 400
+		for range 40 {
+			q.Step(1, 350, fed, 475)
+		}
+		power, contact := q.p.WorkingPower(q.u[q.Speed])+600, 1.0
+		if up > 0 {
+			power, contact = 4*q.u[q.Speed], 0
+		}
+		if math.Abs(q.u[q.power]-power) > 100 || q.u[q.contact] != contact {
+			t.Errorf("up at %g mm/min before: %g W and contact %g, want %g and %g", up, q.u[q.power], q.u[q.contact], power, contact)
+		}
 	}
 }

@@ -67,3 +67,24 @@ func TestIdentifyControllerLeavesOutWhatIsNotFree(t *testing.T) {
 		t.Error("too few rows make a controller")
 	}
 }
+
+// A log that samples the reading half a second after what the controller saw must not halve the rate gain.
+func TestIdentifyControllerSeesThroughTheLagOfTheLog(t *testing.T) {
+	fine := turned(0.374, 0.387, 0.1, 0, 12000)
+	logged := &runs.Run{U: [][]float64{nil}, Z: [][]float64{nil}}
+	for i := 20; i < len(fine.Time); i += 10 {
+		logged.Time = append(logged.Time, fine.Time[i])
+		logged.U[0], logged.Z[0] = append(logged.U[0], fine.U[0][i-5]), append(logged.Z[0], fine.Z[0][i])
+		logged.SetPoint = append(logged.SetPoint, fine.SetPoint[i])
+	}
+	p := &model.Plan{Min: -1e9, Max: 1e9, Slew: 1e6} // never at a limit
+	rate, gain, ok := identifyController([]*runs.Run{logged}, 0, p)
+	if !ok || math.Abs(rate-0.374) > 0.04 || math.Abs(gain-0.387) > 0.02 {
+		t.Errorf("rate gain %.3f, error gain %.3f, %v; want 0.374 and 0.387", rate, gain, ok)
+	}
+	var none controllerFit
+	none.add(logged, 0, p, 0)
+	if rate, _, _, _ := none.solve(); rate > 0.3 {
+		t.Errorf("at no lag the rate gain is %.3f: this log does not show what the test is for", rate)
+	}
+}

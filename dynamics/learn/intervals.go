@@ -102,14 +102,12 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 const leastMisses = 20
 
 // conformal is the share of the misses that an interval must hold so that the next one is inside with
-// probability inside: forecasts that overlap err alike, so that only about half of a horizon is new, and
-// of few independent ones the next may well be worse than all but the worst (split conformal prediction:
-// Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). spans is the length of the
-// misses in horizons. It is for forecasts that are told the inputs: what others miss by most are single
+// probability inside: forecasts that overlap err alike, and of few independent ones the next may well be worse
+// than all but the worst (split conformal prediction: Vovk, Gammerman and Shafer, Algorithmic Learning in a
+// Random World, 2005). spans is the length of the misses in horizons, of which each is new. It is for forecasts that are told the inputs: what others miss by most are single
 // events, and the worst of them says little of the next.
 func conformal(inside, spans float64) float64 {
-	independent := 2 * spans
-	return min(1, inside*(independent+1)/independent)
+	return min(1, inside*(spans+1)/spans)
 }
 
 // maxShare is the power of the NIS that an interval may follow at the first horizon; at the last it must not

@@ -322,26 +322,32 @@ func TestInputsWithDefaults(t *testing.T) {
 	}
 }
 
-// The noise of the states is chosen across runs: from a tenth of the truth upwards.
+// The noise of the states is chosen across runs: from a tenth of the truth upwards, unless the hypotheses
+// know it well.
 func TestNoiseIsTuned(t *testing.T) {
 	learnsMuch(t)
-	h := plantHypotheses(t)
-	for i := range h.States {
-		h.States[i].Noise /= 10
-	}
-	var runs []runs.Run
+	var given []runs.Run
 	for seed := range uint64(2) {
 		r := simulate(truths["loss"], seed)
 		r.Name = r.Name + string(rune('a'+seed))
-		runs = append(runs, r)
+		given = append(given, r)
 	}
-	m, err := Learn(t.Context(), runs, Options{Inputs: plantInputs, Hypotheses: h})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := m.States[m.StateIndex("d")].Noise
-	if d < 0.06 || d > 0.6 {
-		t.Errorf("the disturbance's noise is found to be %.3g K/s per √s, the truth is 0.2, the hypotheses say 0.02", d)
+	for _, c := range []struct{ factor, low, high float64 }{{0, 0.06, 0.6}, {1.1, 0.018, 0.04}} {
+		h := plantHypotheses(t)
+		for i := range h.States {
+			h.States[i].Noise /= 10
+			if h.States[i].Noise > 0 {
+				h.States[i].NoiseFactor = c.factor
+			}
+		}
+		m, err := Learn(t.Context(), given, Options{Inputs: plantInputs, Hypotheses: h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := m.States[m.StateIndex("d")].Noise
+		if d < c.low || d > c.high {
+			t.Errorf("noise_factor %g: the disturbance's noise is found to be %.3g K/s per √s, want %g to %g; the truth is 0.2, the hypotheses say 0.02", c.factor, d, c.low, c.high)
+		}
 	}
 }
 

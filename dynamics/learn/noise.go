@@ -14,7 +14,7 @@ const (
 	noiseRange = 100.0 // times more or less than the hypotheses say
 	firstStep  = 3.0
 	lastStep   = 1.3
-	cautious   = 2e-3 // weight of a decade away from the hypotheses
+	cautious   = 2e-3 // share of the cost that a decade away from the hypotheses costs where they do not say how sure they are
 )
 
 // trial is a fit whose forecasts count in the choice of noise.
@@ -55,7 +55,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := searchNoise(ctx, s.m, p.h.Draft(nil), append(trials, trial{f, s.theta}), coarse); err != nil {
+		if err := searchNoise(ctx, s.m, p.h, append(trials, trial{f, s.theta}), coarse); err != nil {
 			return nil, err
 		}
 		if err := f.solve(ctx, s.theta, warmSteps); err != nil {
@@ -69,21 +69,30 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 // searchNoise finds the noise of the states of m with which the forecasts of trials are best, each counting by
 // the logarithm of its cost, by a pattern search (Hooke and Jeeves, J. ACM 8, 1961): how the gain of
 // the filter depends on noise is not differentiated, and a cost without derivatives is cheap. A
-// noise of 0 stays. All trials are of m; first has what people propose, which is
-// preferred. The search begins with steps by the factor coarse.
-func searchNoise(ctx context.Context, m, first *model.Model, trials []trial, coarse float64) error {
+// noise of 0 stays. All trials are of m, the last of them of all runs. What the hypotheses h propose is
+// preferred: as little as a guess deserves, or where they say how sure they are, as the other priors, by a
+// number of rows. The search begins with steps by the factor coarse.
+func searchNoise(ctx context.Context, m *model.Model, h *model.Hypotheses, trials []trial, coarse float64) error {
 	type knob struct {
 		share bool
 		state int
 		first float64
+		pull  float64 // share of the cost that a decade away from first costs
 	}
 	var knobs []knob
+	rows := trials[len(trials)-1].f.rows()
 	for i, x := range m.States {
+		k := slices.IndexFunc(h.States, func(s model.HypothesisState) bool { return s.Symbol == x.Symbol })
+		first, pull := &h.States[k], cautious
+		if first.NoiseFactor > 1 {
+			sd := math.Log10(first.NoiseFactor)
+			pull = priorRows / rows / (sd * sd)
+		}
 		if x.Noise > 0 {
-			knobs = append(knobs, knob{false, i, first.States[first.StateIndex(x.Symbol)].Noise})
+			knobs = append(knobs, knob{false, i, first.Noise, pull})
 		}
 		if x.NoiseShare > 0 {
-			knobs = append(knobs, knob{true, i, first.States[first.StateIndex(x.Symbol)].NoiseShare})
+			knobs = append(knobs, knob{true, i, first.NoiseShare, pull})
 		}
 	}
 	at := func(k knob) float64 {
@@ -115,7 +124,7 @@ func searchNoise(ctx context.Context, m, first *model.Model, trials []trial, coa
 		}
 		for _, k := range knobs {
 			d := math.Log10(at(k) / k.first)
-			sum += cautious * d * d
+			sum += k.pull * d * d
 		}
 		return sum
 	}

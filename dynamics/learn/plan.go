@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -24,6 +25,9 @@ const freeRows = 20
 // idleRows are enough to tell what pressing takes while nothing is fed.
 const idleRows = 10
 
+// stillOn is the rise since the last contact below which a tool still idles on the build, mm.
+const stillOn = 1.0
+
 // pressedFrom is the temperature in contact from which the power counts for the working point, °C.
 const pressedFrom = 300.0
 
@@ -39,7 +43,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	if s.Contact < 0 {
 		return nil
 	}
-	feed := m.InputIndex(model.FeedVelocity)
+	feed, up := m.InputIndex(model.FeedVelocity), m.InputIndex(model.ZVelocity)
 	var speeds, slews, free, idle []float64
 	type row struct{ n, p float64 }
 	var rows []row
@@ -47,10 +51,16 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	for k, r := range all {
 		t := score.NewTrack(s, r)
 		contact[k] = make([]bool, len(r.Time))
-		unfed := 0.0 // s for which nothing is fed
+		unfed := 0.0        // s for which nothing is fed
+		rise := math.Inf(1) // mm since the last contact
 		for i := range r.Time {
 			n := math.Abs(r.U[speed][i])
 			contact[k][i] = t.Drive[i*s.Drives()+s.Contact] > 0.5
+			if contact[k][i] {
+				rise = 0
+			} else if up >= 0 && i > 0 && num.Finite(r.U[up][i]) {
+				rise += r.U[up][i] / 60 * (r.Time[i] - r.Time[i-1])
+			}
 			if !controlled(r, i) || !num.Finite(n, r.U[power][i], r.Z[0][i]) {
 				continue
 			}
@@ -65,7 +75,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 			} else if i > 0 {
 				unfed += r.Time[i] - r.Time[i-1]
 			}
-			if contact[k][i] && n > freeFrom && unfed > 2*model.FeedTime {
+			if rise < stillOn && n > freeFrom && unfed > 2*model.FeedTime {
 				idle = append(idle, r.U[power][i]/n)
 			}
 			if contact[k][i] && r.Z[0][i] >= pressedFrom && unfed == 0 {
@@ -98,7 +108,9 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	for _, r := range rows {
 		speedMean, powerMean = speedMean+r.n/float64(len(rows)), powerMean+r.p/float64(len(rows))
 	}
-	p.Power[0], p.Power[1] = powerMean-slopeAtFirst*speedMean, slopeAtFirst
+	p.Power[1] = cmp.Or(known.Slope, slopeAtFirst)
+	p.Power[0] = powerMean - p.Power[1]*speedMean
+	p.Smooth, p.Ripple, p.Softening = cmp.Or(known.Smooth, 25), cmp.Or(known.Ripple, 6), known.Softening
 
 	if len(idle) >= idleRows {
 		slices.Sort(idle)
@@ -109,19 +121,38 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 		slices.Sort(free)
 		p.Free = free[len(free)/2]
 	}
-	tunePlan(p, s, m, all, speedMean)
+	tunePlan(p, known, s, m, all, speedMean)
 	return p
 }
 
 // freeFrom is the speed from which a spindle without contact tells its power, rpm.
 const freeFrom = 100.0
 
-// tunePlan chooses how the power follows the speed and how it is remembered: what forecasts the
+// tunePlan chooses how the power follows the speed and how it is remembered, where that is not known: what forecasts the
 // temperature best by the plan, every run and horizon counting alike, one parameter at a time. How
 // power and speed stand together in a run does not tell that: there the controller turns the speed
 // down wherever the power is high.
-func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, usual float64) {
-	p.Smooth, p.Memory, p.Ripple = 25, 1e4, 6
+func tunePlan(p *model.Plan, known *model.HypothesisPlan, s *system.System, m *model.Model, all []*runs.Run, usual float64) {
+	type knob struct {
+		at     *float64
+		values []float64
+	}
+	var knobs []knob
+	for _, k := range []struct {
+		known float64
+		knob
+	}{
+		{known.Slope, knob{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15}}},
+		{known.Ripple, knob{&p.Ripple, []float64{2, 4, 6, 9, 12, 20}}},
+		{known.Smooth, knob{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}}},
+	} {
+		if k.known == 0 {
+			knobs = append(knobs, k.knob)
+		}
+	}
+	if len(knobs) == 0 {
+		return
+	}
 	c := *m
 	c.Plan, c.Intervals = p, nil
 	planned := *s
@@ -153,15 +184,7 @@ func tunePlan(p *model.Plan, s *system.System, m *model.Model, all []*runs.Run, 
 	}
 	best := cost()
 	for range 2 {
-		for _, knob := range []struct {
-			at     *float64
-			values []float64
-		}{
-			{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15}},
-			{&p.Ripple, []float64{2, 4, 6, 9, 12, 20}},
-			{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}},
-			{&p.Memory, []float64{1000, 1e4}},
-		} {
+		for _, knob := range knobs {
 			now := *knob.at
 			set := func(v float64) {
 				if knob.at == &p.Power[1] { // turned about the usual speed

@@ -21,8 +21,8 @@ const (
 
 // What is forecast of a recording that was not learned from, by a model of the other two: RMSE in °C at 1,
 // 5, 10, 30 and 60 s with known inputs and by plan, and of a simulation of the whole run. The values of the
-// built-in hypotheses were chosen with all three recordings in view. A limit is what has been reached and a
-// tenth more.
+// built-in hypotheses were chosen with all three recordings in view. The limits are those that the product is
+// held to.
 func TestForecastsOfARecordingNotSeen(t *testing.T) {
 	learnsMuch(t)
 	names := []string{light, first, second}
@@ -31,9 +31,9 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 		known, plan []float64
 		open        float64
 	}{
-		{1360, 1524, []float64{1.2, 6, 10.2, 17, 19.2}, []float64{1.2, 6.9, 13.6, 29.9, 48.7}, 25},
-		{5, 1030, []float64{2.5, 10.1, 13.9, 17.3, 26.9}, []float64{2.5, 12.2, 17.3, 24.7, 29.9}, 30},
-		{2, 1098, []float64{0.9, 6.2, 10.8, 12.8, 13.8}, []float64{0.9, 7.2, 12.4, 14.3, 15.9}, 16},
+		{1360, 1524, []float64{1.1, 7.8, 12, 20, 28}, []float64{1.1, 8, 14, 28, 40}, 25},
+		{5, 1030, []float64{2.3, 8.5, 12, 14, 14}, []float64{2.5, 9.5, 15, 25, 30}, 25},
+		{2, 1098, []float64{0.95, 4.5, 7, 9.5, 10}, []float64{1, 5.5, 9, 11, 10}, 12.7},
 	} {
 		scored := names[k]
 		var others []runs.Run
@@ -150,7 +150,7 @@ func TestLayersAreNoLifts(t *testing.T) {
 	}
 }
 
-// Intervals hold 92 to 98 % of rows that neither the equation nor the intervals were learned from: of
+// Intervals hold 90 to 99 % of rows that neither the equation nor the intervals were learned from: of
 // each half of a recording, by what the rest tells.
 func TestIntervalsOfTheRecordings(t *testing.T) {
 	learnsMuch(t)
@@ -188,8 +188,8 @@ func TestIntervalsOfTheRecordings(t *testing.T) {
 	for k, h := range score.Horizons {
 		share := inside[k] / count[k]
 		t.Logf("%g s: %.1f %% of %.0f", h, 100*share, count[k])
-		if share < 0.92 || share > 0.98 {
-			t.Errorf("%g s: intervals of 95 %% hold %.1f %% of %.0f rows not learned from, want 92 to 98", h, 100*share, count[k])
+		if share < 0.9 || share > 0.99 {
+			t.Errorf("%g s: intervals of 95 %% hold %.1f %% of %.0f rows not learned from, want 90 to 99", h, 100*share, count[k])
 		}
 	}
 }

@@ -119,6 +119,10 @@ type HypothesisState struct {
 	StartSD    float64 `yaml:"start_sd"`
 	Noise      float64 `yaml:"noise,omitempty"`
 	NoiseShare float64 `yaml:"noise_share,omitempty"`
+
+	// NoiseFactor is by how much Noise and NoiseShare may well be off, either way, where that is known: one
+	// standard deviation of their logarithms. 0: not known.
+	NoiseFactor float64 `yaml:"noise_factor,omitempty"`
 }
 
 // HypothesisTerm is a candidate for a summand of a state's rate.
@@ -254,11 +258,16 @@ func (h *Hypotheses) Check() error {
 			bad("parameter %q: give min and max (or `fixed: true`)", p.Name)
 		}
 	}
+	for _, x := range h.States {
+		if x.NoiseFactor != 0 && !(x.NoiseFactor > 1 && num.Finite(x.NoiseFactor)) {
+			bad("state %q: noise_factor %g must be above 1: by how much the noise may well be off, either way", x.Symbol, x.NoiseFactor)
+		}
+	}
 	if h.Plan != nil && h.Plan.Controller != "spindle" {
 		bad("plan: controller %q is unknown; known is spindle", h.Plan.Controller)
 	}
-	if p := h.Plan; p != nil && (min(p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Free) < 0 || p.Min > p.Max) {
-		bad("plan: gains, limits and slew must not be negative, and min not above max")
+	if p := h.Plan; p != nil && (min(p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Free, p.Softening, p.Slope, p.Smooth, p.Ripple) < 0 || p.Min > p.Max) {
+		bad("plan: no number of it may be negative, and min not above max")
 	}
 	if len(errs) == 0 {
 		if err := h.Draft(nil).Check(); err != nil {

@@ -21,7 +21,7 @@ const MaxInput = 1e9
 // Format and Version of the model document that this package reads and writes.
 const (
 	Format  = "stirwatch model"
-	Version = 5
+	Version = 6
 )
 
 // Model is a learned governing equation with all that is needed to use and to judge it.

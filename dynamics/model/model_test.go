@@ -63,7 +63,7 @@ func TestReadRefuses(t *testing.T) {
 		want   string
 	}{
 		"format":      {func(m *Model) { m.Format = "recipe" }, `format is "recipe", not "stirwatch model"`},
-		"old version": {func(m *Model) { m.Version = 3 }, "version is 3, this program reads version 5: make it anew from its runs with `stirwatch learn`"},
+		"old version": {func(m *Model) { m.Version = 3 }, "version is 3, this program reads version 6: make it anew from its runs with `stirwatch learn`"},
 		"unit":        {func(m *Model) { m.Inputs[0].Unit = "kW" }, `input "spindle power" has unit "kW", must be "W"`},
 		"no unit":     {func(m *Model) { m.Inputs[1].Unit = "" }, `input "n" has no unit`},
 		"strange":     {func(m *Model) { m.Inputs[1].Unit = "furlong" }, `unknown unit "furlong"`},
@@ -105,8 +105,8 @@ func TestReadRefuses(t *testing.T) {
 		"":    "not a model document",
 		"{":   "not a model document",
 		`[1]`: "not a model document",
-		`{"format":"stirwatch model","version":5,"colour":"red"}`:    `unknown field "colour"`,
-		`{"format":"stirwatch model","version":5,"dead_time":1e999}`: "dead_time",
+		`{"format":"stirwatch model","version":6,"colour":"red"}`:    `unknown field "colour"`,
+		`{"format":"stirwatch model","version":6,"dead_time":1e999}`: "dead_time",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)

@@ -19,13 +19,13 @@ type Plan struct {
 	Slew      float64 `json:"slew_rpm_per_s"`
 
 	// The working point: the power in contact is Power[0] + Power[1]·speed (W, rpm) and an offset. The
-	// offset is how far the power has been from there, averaged over Smooth; ahead it decays with the time
-	// constant Memory, and what the present power differs from that average, which is mostly noise, with
-	// the shorter Ripple. All three in s.
+	// offset is how far the power has been from there, averaged over Smooth (s), and it stays; what the
+	// present power differs from that average decays ahead with Ripple (s).
 	Power  [2]float64 `json:"power_W"`
 	Smooth float64    `json:"power_smooth_s"`
-	Memory float64    `json:"power_memory_s"`
 	Ripple float64    `json:"power_ripple_s"`
+	// Softening is the share of the power in contact that goes with every K that the tool warms in a forecast.
+	Softening float64 `json:"power_softening_per_K,omitempty"`
 	// Idle is the power in contact while nothing is fed, W per rpm; 0: the runs do not show it. The power
 	// goes there, and back, with FeedTime.
 	Idle float64 `json:"power_idle_W_per_rpm,omitempty"`
@@ -46,6 +46,12 @@ type HypothesisPlan struct {
 	Max       float64 `yaml:"max,omitempty"`        // rpm
 	Slew      float64 `yaml:"slew,omitempty"`       // rpm/s
 	Free      float64 `yaml:"free,omitempty"`       // W per rpm
+	Softening float64 `yaml:"softening,omitempty"`  // 1/K
+
+	// What holds where it is given; 0: it is chosen by how well the plan forecasts the runs.
+	Slope  float64 `yaml:"slope,omitempty"`  // W per rpm
+	Smooth float64 `yaml:"smooth,omitempty"` // s
+	Ripple float64 `yaml:"ripple,omitempty"` // s
 }
 
 func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
@@ -53,8 +59,8 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 	if m.InputIndex(SpindleSpeed) < 0 || m.InputIndex(SpindlePower) < 0 {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
-	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Memory, p.Smooth, p.Ripple, p.Free, p.Idle)...) || min(p.Smooth, p.Free, p.Idle) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.Memory <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
-		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and memory positive, %g to %g rpm a range", p.Min, p.Max))
+	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Smooth, p.Ripple, p.Free, p.Idle, p.Softening)...) || min(p.Smooth, p.Free, p.Idle, p.Softening) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and ripple positive, %g to %g rpm a range", p.Min, p.Max))
 	}
 	return errs
 }

@@ -14,9 +14,21 @@ type ContactRule struct {
 // it slows down by 50 rpm/s.
 var DefaultContactRule = ContactRule{FreeTorque: 33.5, Inertia: 7, From: 8, Full: 18}
 
+// Rub is the contact that a spindle at a steady speed (rpm, from [TellsFrom] on) tells by its power (W), 0 to 1.
+func (r ContactRule) Rub(speed, power float64) float64 {
+	return r.rub(power/(math.Abs(speed)*math.Pi/30) - r.FreeTorque)
+}
+
+// rub is the contact that a torque (N·m) above the free one tells.
+func (r ContactRule) rub(torque float64) float64 {
+	return min(1, max(0, (torque-r.From)/(r.Full-r.From)))
+}
+
+// TellsFrom is the speed from which the torque of the spindle tells contact, rpm.
+const TellsFrom = 30.0
+
 // How contact is lost and found.
 const (
-	tellsFrom  = 30.0 // rpm from which the torque tells
 	leavesFrom = 0.5  // mm of rise since it last rubbed from which contact begins to end
 	leftAt     = 1.5  // mm of rise at which it has ended
 	climbs     = 3.0  // mm/min upwards, well above a spiral
@@ -62,12 +74,12 @@ func (c *Contact) Step(dt, speed, power, up float64) float64 {
 	}
 	c.lagged -= math.Expm1(-dt/turnsOver) * (omega - c.lagged)
 	turning := (omega - c.lagged) / turnsOver // rad/s², whatever the time between samples
-	if omega < tellsFrom*math.Pi/30 {
+	if omega < TellsFrom*math.Pi/30 {
 		c.leave()
 		return c.On
 	}
 	torque := power/omega - rule.FreeTorque - rule.Inertia*turning
-	rub := min(1, max(0, (torque-rule.From)/(rule.Full-rule.From)))
+	rub := rule.rub(torque)
 	weakened := torque < weak*c.usual
 	switch {
 	case c.Rise > leavesFrom && weakened: // it climbs and lets go: what torque is left is the bar's, within the tool

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -373,32 +374,79 @@ func (l *Line) Get(ctx context.Context, target string) (float64, error) {
 	return v / w.Scale, nil
 }
 
+// Tell implements [bridge.Teller]: what one question asks for is asked once, as "SCAN" whose four lines
+// are four values.
+func (l *Line) Tell(ctx context.Context, targets []string, values []float64) error {
+	var failed error
+	for i, name := range targets {
+		w, err := l.word(name)
+		if err != nil || w.Get.Send == "" {
+			failed = cmp.Or(err, fmt.Errorf("%s: %w", name, bridge.ErrNoReadBack))
+			continue
+		}
+		if slices.ContainsFunc(targets[:i], func(other string) bool { return l.together(l.words[other].Get, w.Get) }) {
+			continue // told with that one
+		}
+		lines, err := l.ask(ctx, w.Get.Send, w.Get, w.value)
+		if err != nil {
+			return err
+		}
+		for k := i; k < len(targets); k++ {
+			other := l.words[targets[k]]
+			if !l.together(other.Get, w.Get) {
+				continue
+			}
+			v, ok := other.value.match(lines[other.Get.Line-1])
+			if !ok {
+				failed = fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, w.Get.Send, lines[other.Get.Line-1], other.value.text)
+				continue
+			}
+			values[k] = v / other.Scale
+		}
+	}
+	return failed
+}
+
+// together tells whether one question answers both.
+func (l *Line) together(a, b LineQuestion) bool {
+	return a.Send != "" && a.Send == b.Send && a.Lines == b.Lines && (a.Reply == plain) == (b.Reply == plain)
+}
+
 // question sends a line and returns the line of the reply that holds the answer.
 func (l *Line) question(ctx context.Context, s string, q LineQuestion, reply *pattern) (answer string, err error) {
-	if err := l.resync(ctx); err != nil {
+	lines, err := l.ask(ctx, s, q, reply)
+	if err != nil {
 		return "", err
 	}
+	answer = lines[q.Line-1]
+	if reply != nil && !reply.matches(answer) { // whose answer was it?
+		l.stale = true
+		return "", fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, reply.text)
+	}
+	return answer, nil
+}
+
+// ask sends a line and returns the lines of the reply.
+func (l *Line) ask(ctx context.Context, s string, q LineQuestion, reply *pattern) (lines []string, err error) {
+	if err := l.resync(ctx); err != nil {
+		return nil, err
+	}
 	if err := l.write(ctx, []byte(s+l.o.End)); err != nil {
-		return "", err
+		return nil, err
 	}
 	each := reply // lines of numbers alone are counted, whatever stands between them
 	if q.Lines > 1 && q.Reply != plain {
 		each = nil
 	}
-	for i := 1; i <= q.Lines; i++ {
+	for range q.Lines {
 		line, err := l.await(ctx, s, each)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		if i == q.Line {
-			answer = line
-		}
-	}
-	if reply != nil && !reply.matches(answer) { // whose answer was it?
-		return "", fmt.Errorf("%s: %q was answered by %.80q instead of %q", l.port.Name, s, answer, reply.text)
+		lines = append(lines, line)
 	}
 	l.stale = false
-	return answer, nil
+	return lines, nil
 }
 
 // Probe implements [bridge.Dialect].

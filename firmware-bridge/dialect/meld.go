@@ -229,6 +229,27 @@ func (m *MELD) Get(ctx context.Context, target string) (float64, error) {
 	return number(v)
 }
 
+// Tell implements [bridge.Teller]: one question tells all.
+func (m *MELD) Tell(ctx context.Context, targets []string, values []float64) error {
+	pairs, err := m.status(ctx)
+	if err != nil {
+		return err
+	}
+	for i, name := range targets {
+		v, ok := pairs[m.words[name].Key]
+		if !ok {
+			err = fmt.Errorf("%s: the answer to ? has no %q for %s; it has %s", m.port.Name, m.words[name].Key, name, strings.Join(slices.Sorted(maps.Keys(pairs)), ", "))
+			continue
+		}
+		if n, bad := number(v); bad != nil {
+			err = fmt.Errorf("%s: %s: %w", m.port.Name, name, bad)
+		} else {
+			values[i] = n
+		}
+	}
+	return err
+}
+
 // Probe implements [bridge.Dialect].
 func (m *MELD) Probe(ctx context.Context) (string, error) {
 	pairs, err := m.status(ctx)

@@ -10,6 +10,8 @@ const (
 	thickest = 8e-3 // m, a deposit layer of the conduction model splits above it
 	gas      = 8.314462618
 	celsius  = 273.15
+	still    = 0.33 // share of the contact with the deposit that a tool keeps which no longer shears it
+	stirs    = 25.0 // rad/s from which it shears in full
 )
 
 // cell is the thermal state of tool, deposit, plate and spindle. Heat is counted from ambient,
@@ -185,6 +187,7 @@ func (c *cell) step(d *drive, l *load) {
 		toTool *= (0.02 + 0.98*l.fill) * (1 + d.fast)
 		g := p.Build.Rest + p.Build.Moving*math.Sqrt(d.speed*60)
 		g *= 0.35 + 0.65*min(1, c.pressing/4e-3) // a tool that no feed presses touches less
+		g *= still + (1-still)*min(1, d.omega/stirs)
 		toDeposit = g * (0.12 + 0.88*l.fill) * lap * (1 - d.fast) * d.sink * (c.shear - c.surface[i])
 	}
 	gain[0] += toTool

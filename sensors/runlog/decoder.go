@@ -310,6 +310,11 @@ func (d *decoder) take(line int, at int64) {
 		}
 		cell := d.fields[c.index]
 		v, status := d.number(cell, c.index)
+		if status.Signal == sensors.Failure && c.Role == sensors.ProgramLine {
+			if n, ok := lineNumber(cell); ok { // the log has the text of the line
+				v, status = n, sensors.OK
+			}
+		}
 		switch {
 		case !status.IsGood():
 			if status.Signal == sensors.Failure {
@@ -334,6 +339,25 @@ func (d *decoder) take(line int, at int64) {
 	d.last = at
 	d.rows++
 	d.onRow(r)
+}
+
+// lineNumber reads the N word in front of the text of a program's line: "N23 G1 X40".
+func lineNumber(b []byte) (n float64, ok bool) {
+	b = bytes.TrimLeft(b, " \t\"/")
+	if len(b) < 2 || b[0]|0x20 != 'n' {
+		return 0, false
+	}
+	digits := 0
+	for _, c := range bytes.TrimLeft(b[1:], " ") {
+		if c < '0' || c > '9' {
+			break
+		}
+		if digits++; digits > 9 {
+			return 0, false
+		}
+		n = 10*n + float64(c-'0')
+	}
+	return n, digits > 0
 }
 
 // badCell counts a field that holds no number.

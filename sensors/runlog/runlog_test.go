@@ -334,6 +334,29 @@ func TestBadLinesAreNamedAndCostNothingElse(t *testing.T) {
 	}
 }
 
+// A log may have the text of the running line instead of its number.
+func TestProgramLinesMayBeText(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("Date,Time,SpinVel,SpinTrq,SpinPwr,SpinSP,FeedVel,PathVel,Gcode,ToolTemp\n")
+	cells := []string{"28", "N23 G1 X40.000 Y-70.000", "n 24 X5", "/N25 M34 S100", "N26", "G1 X5", "Nine", "N"}
+	for i, c := range cells {
+		fmt.Fprintf(&b, "2025-07-08,10:43:%02d.30,300,200,8500,465,9.5,30,%s,470\n", 10+i, c)
+	}
+	l := parse(t, b.String(), Options{Units: Inch})
+	i, ok := l.Find(sensors.ProgramLine)
+	if !ok {
+		t.Fatal("no program line")
+	}
+	for k, want := range []float64{28, 23, 24, 25, 26} {
+		if l.Value[i][k] != want || !l.Status[i][k].IsGood() {
+			t.Errorf("%q is line %g, %s", cells[k], l.Value[i][k], l.Status[i][k])
+		}
+	}
+	if len(l.Bad) != 1 || l.Bad[0].Count != 3 {
+		t.Errorf("what has no number: %v", l.Bad)
+	}
+}
+
 func TestClockSetBackKeepsTheRows(t *testing.T) {
 	row := func(clock string) string { return "2025-07-08," + clock + ",450,20,1300,1,1,20.5,0.0\n" }
 	log := parse(t, header+row("10:00:01")+row("10:00:02")+row("09:00:03")+row("09:00:04")+row("09:00:05"), Options{Units: Millimetre})

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"stirwatch/agent"
+	"stirwatch/config"
+	"stirwatch/control"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
+	bridge "stirwatch/firmware-bridge"
+	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
+)
+
+// newBridge is nil where no bridge is configured. It is not running yet.
+func newBridge(c *config.Config, to bridge.Recorder) (*bridge.Bridge, error) {
+	if c.Bridge == nil {
+		return nil, nil
+	}
+	o, err := bridgeOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	o.Recorder = to
+	return bridge.New(o)
+}
+
+// newPolled makes the source that reads through the bridge.
+func newPolled(c *config.Config, name string, p *config.Polled, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
+	units := make(map[string]unit.Unit)
+	for i := range c.Bridge.Targets {
+		units[c.Bridge.Targets[i].Name] = c.Bridge.Targets[i].Unit
+	}
+	for i := range c.Bridge.Readings {
+		units[c.Bridge.Readings[i].Name] = c.Bridge.Readings[i].Unit
+	}
+	o := agent.PolledOptions{Name: name, Bridge: b, Registry: reg, Poll: p.Poll, Silence: p.Silence, Clock: clock}
+	for _, list := range []struct {
+		from []config.PolledField
+		to   *[]agent.PolledChannel
+	}{{p.Read, &o.Read}, {p.Commanded, &o.Commanded}} {
+		for _, f := range list.from {
+			id, err := lookup(reg, f.Channel)
+			if err != nil {
+				return nil, err
+			}
+			*list.to = append(*list.to, agent.PolledChannel{Channel: id, From: f.From, Unit: units[f.From], Sentinels: f.Sentinel})
+		}
+	}
+	return agent.NewPolled(o)
+}
+
+// loops turns the section control into the agent's loops.
+func loops(c *config.Config, reg *sensors.Registry) ([]agent.Loop, error) {
+	var all []agent.Loop
+	for i := range c.Control {
+		l, err := loopOf(c, &c.Control[i], reg)
+		if err != nil {
+			return nil, fmt.Errorf("control %s: %w", c.Control[i].Name, err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Loop, err error) {
+	target := &c.Bridge.Targets[slices.IndexFunc(c.Bridge.Targets, func(t config.Target) bool { return t.Name == l.Target })]
+	o = agent.Loop{
+		Name: l.Name, Mode: agent.Mode(l.Mode), Auto: agent.AutoSetPoint, Target: l.Target,
+		Limits: control.Limits{Min: target.Min.In(target.Unit), Max: target.Max.In(target.Unit), Slew: target.Slew.PerSecond(target.Unit)},
+		Moves:  l.Moves, Change: l.Change, Every: l.Every, Lease: min(l.Lease, target.Lease), Resume: l.Resume,
+	}
+	if l.Moves != "" {
+		o.Auto = agent.AutoActuator
+	}
+	if l.Min != nil {
+		o.Limits.Min = max(o.Limits.Min, l.Min.In(target.Unit))
+	}
+	if l.Max != nil {
+		o.Limits.Max = min(o.Limits.Max, l.Max.In(target.Unit))
+	}
+	if o.Limits.Min > o.Limits.Max {
+		return o, fmt.Errorf("its limits and those of the target %s leave nothing to command", l.Target)
+	}
+	if o.Output, err = lookup(reg, l.Output); err != nil {
+		return o, err
+	}
+	out := reg.Channel(o.Output)
+	switch g := &l.Goal; {
+	case g.Value != nil:
+		o.Goal = control.Constant(g.Value.In(out.Unit))
+	case g.Channel != "":
+		if o.GoalBy, err = lookup(reg, g.Channel); err != nil {
+			return o, err
+		}
+	default:
+		var steps []control.GoalStep
+		for _, s := range g.Schedule {
+			steps = append(steps, control.GoalStep{At: s.At.Seconds(), Value: s.Value.In(out.Unit), Ramp: s.Ramp})
+		}
+		o.Goal = control.Schedule(steps)
+	}
+	for _, in := range l.Interlocks {
+		id, err := lookup(reg, in.Channel)
+		if err != nil {
+			return o, err
+		}
+		lock := agent.Interlock{Channel: id, Min: math.Inf(-1), Max: math.Inf(1), For: in.For}
+		if in.Min != nil {
+			lock.Min = in.Min.In(reg.Channel(id).Unit)
+		}
+		if in.Max != nil {
+			lock.Max = in.Max.In(reg.Channel(id).Unit)
+		}
+		o.Locks = append(o.Locks, lock)
+	}
+	for _, name := range l.Phases {
+		for p := phase.Stopped; p <= phase.Deposit; p++ {
+			if p.String() == name {
+				o.Phases = append(o.Phases, p)
+			}
+		}
+	}
+	o.NewLaw = lawOf(c, l, o.Limits, out, target.Unit)
+	if l.PID != nil && law(c, l) == "mpc" {
+		o.Default = pidOf(l, o.Limits)
+	}
+	return o, nil
+}
+
+// law is the one that a loop has where its configuration names none.
+func law(c *config.Config, l *config.Loop) string {
+	switch {
+	case l.Law != "":
+		return l.Law
+	case c.Model.File != "":
+		return "mpc"
+	case l.PID != nil:
+		return "pid"
+	}
+	return "follow"
+}
+
+func pidOf(l *config.Loop, limits control.Limits) *control.PID {
+	return &control.PID{Limits: limits, Gains: control.Gains{
+		Gain: l.PID.Gain, Integral: l.PID.Integral.Seconds(), Derivative: l.PID.Derivative.Seconds(), Weight: l.PID.Weight}}
+}
+
+// lawOf makes the law of a loop, for a model or without one.
+func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors.Channel, target unit.Unit) func(*model.Model, *filter.Estimator, *filter.Estimate) (control.Law, error) {
+	return func(m *model.Model, e *filter.Estimator, now *filter.Estimate) (control.Law, error) {
+		switch law(c, l) {
+		case "pid":
+			return pidOf(l, limits), nil
+		case "follow":
+			return &control.Follow{Limits: limits}, nil
+		}
+		if m == nil {
+			return nil, errors.New("mpc foretells with a model, and there is none")
+		}
+		foretell, err := control.Through(m, e, now, control.Use{Output: string(out.Role), OutputUnit: out.Unit, Moves: l.Moves, TargetUnit: target})
+		if err != nil {
+			return nil, err
+		}
+		o := control.MPCOptions{Limits: limits, Every: l.Every.Seconds(), Horizon: l.Horizon.Seconds(), Calm: l.Calm, Period: l.Period.Seconds(),
+			Ceiling: math.NaN(), Foretell: foretell}
+		if l.Ceiling != nil {
+			o.Ceiling = l.Ceiling.In(out.Unit)
+		}
+		return control.NewMPC(o), nil
+	}
+}

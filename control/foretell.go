@@ -1,0 +1,97 @@
+package control
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/sensors/unit"
+)
+
+// Use says how a model's forecasts serve a loop.
+type Use struct {
+	Output     string    // name of the model's output
+	OutputUnit unit.Unit // of the loop's output
+	Moves      string    // input of the model that the target is; "": the set-point of the machine's own controller
+	TargetUnit unit.Unit // of the target
+}
+
+// through asks an estimator.
+type through struct {
+	e         *filter.Estimator
+	now       *filter.Estimate
+	output    int
+	toLoop    unit.Map // the model's output as the loop's
+	toModel   unit.Map // the target as the model's input, or as its set-point
+	sc        filter.Scenario
+	f         filter.Forecast
+	course    func(ahead float64) float64
+	input     int
+	needsPlan bool
+}
+
+// Through foretells with an estimator, which now is the newest estimate of. It fails where the model has no
+// such output or input, or their units cannot be converted.
+func Through(m *model.Model, e *filter.Estimator, now *filter.Estimate, u Use) (Foretell, error) {
+	t := &through{e: e, now: now, input: -1}
+	t.output = slices.IndexFunc(m.Outputs, func(o model.Output) bool { return o.Name == u.Output })
+	if t.output < 0 {
+		return nil, fmt.Errorf("the model does not foretell the %s", u.Output)
+	}
+	var err error
+	own := unit.MustParse(m.Outputs[t.output].Unit)
+	if t.toLoop, err = unit.Between(own, u.OutputUnit); err != nil {
+		return nil, err
+	}
+	to := own
+	switch {
+	case u.Moves == "":
+		if m.Plan == nil {
+			return nil, fmt.Errorf("the model has not learned how the machine's own controller follows its set-point: its hypotheses need a plan, or the law is follow")
+		}
+		t.sc.Way, t.needsPlan = filter.Planned, true
+		t.sc.SetPoint = t.at
+	default:
+		if t.input = m.InputIndex(u.Moves); t.input < 0 {
+			return nil, fmt.Errorf("the model has no input %s", u.Moves)
+		}
+		to = unit.MustParse(m.Inputs[t.input].Unit)
+		if u.Moves == model.SpindleSpeed && m.Plan != nil {
+			t.sc.Way, t.needsPlan, t.sc.Speed = filter.Planned, true, t.at
+			break
+		}
+		t.sc.Way = filter.Known
+		t.sc.Inputs = func(in []float64, ahead float64) { in[t.input] = t.at(ahead) }
+	}
+	if t.toModel, err = unit.Between(u.TargetUnit, to); err != nil {
+		return nil, err
+	}
+	return t.foretell, nil
+}
+
+// at is the target's course in the model's unit.
+func (t *through) at(ahead float64) float64 { return t.toModel.Apply(t.course(ahead)) }
+
+func (t *through) foretell(y, horizons []float64, course func(float64) float64) string {
+	switch {
+	case t.now.Blind:
+		return "the estimate is blind: no measurement for too long"
+	case len(t.now.X) == 0:
+		return "there is no estimate yet"
+	}
+	t.course = course
+	t.f.Horizon = append(t.f.Horizon[:0], horizons...)
+	t.e.AheadMean(&t.f, t.sc)
+	if t.needsPlan && t.f.Way != filter.Planned {
+		return "the model cannot tell what the machine's own controller will do"
+	}
+	for i, v := range t.f.Outputs[t.output].Mean {
+		if math.IsNaN(v) {
+			return "the model foretells nothing"
+		}
+		y[i] = t.toLoop.Apply(v)
+	}
+	return ""
+}

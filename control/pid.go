@@ -1,0 +1,88 @@
+package control
+
+import "math"
+
+// Gains of a PID, in the units of target and output.
+type Gains struct {
+	Gain       float64 // change of the command for a unit of error
+	Integral   float64 // s; 0: no integral action
+	Derivative float64 // s; 0: no derivative action
+	Weight     float64 // share of the goal that the proportional action sees
+}
+
+// filterShare is the time constant of the derivative's filter as a share of its time (Åström and Hägglund,
+// Advanced PID Control, 2006, sec. 3.3: between 1/20 and 1/2).
+const filterShare = 1.0 / 8
+
+// PID is a controller with proportional, integral and derivative action in the form of Åström and Hägglund
+// (Advanced PID Control, 2006, eq. 3.21): the derivative sees the measurement alone, filtered; the integral is
+// led back by what the target really holds (back-calculation, sec. 3.5), so that it neither winds up at
+// a limit nor jumps when it begins.
+type PID struct {
+	Limits
+	Gains
+	// Feed is what the target must hold for a goal by the model, NaN or nil where that is not known: a change
+	// of the goal moves the command by it at once.
+	Feed func(goal float64) float64
+
+	integral   float64
+	last       float64 // output of the step before
+	derivative float64
+	wanted     float64 // command before limits
+	begun      bool
+}
+
+// Begin implements [Law].
+func (p *PID) Begin(s *Sense) {
+	p.last, p.derivative, p.begun = s.Output, 0, true
+	p.integral = 0
+	p.wanted = p.sum(s)
+	if !math.IsNaN(s.Held) {
+		p.integral = min(max(s.Held, p.Min), p.Max) - p.wanted
+		p.wanted += p.integral
+	}
+}
+
+// sum is the command of all actions.
+func (p *PID) sum(s *Sense) float64 {
+	aim := s.Aim(0)
+	v := p.Gain*(p.Weight*aim-s.Output) + p.derivative + p.integral
+	if p.Feed != nil {
+		if f := p.Feed(aim); !math.IsNaN(f) {
+			v += f
+		}
+	}
+	return v
+}
+
+// Step implements [Law].
+func (p *PID) Step(s *Sense) Move {
+	none := Move{Value: math.NaN(), Predicted: math.NaN(), Without: math.NaN()}
+	if math.IsNaN(s.Output) || math.IsNaN(s.Aim(0)) {
+		none.Doubt = "the output or its goal is not known"
+		return none
+	}
+	if !p.begun {
+		p.Begin(s)
+	}
+	dt := max(0, s.Dt)
+	if p.Integral > 0 && dt > 0 {
+		back := p.Integral
+		if p.Derivative > 0 {
+			back = math.Sqrt(p.Integral * p.Derivative)
+		}
+		if !math.IsNaN(s.Held) {
+			p.integral += (s.Held - p.wanted) * min(1, dt/max(back, 2*dt))
+		}
+		p.integral += p.Gain / p.Integral * (s.Aim(0) - s.Output) * dt
+	}
+	if p.Derivative > 0 && dt > 0 {
+		f := p.Derivative * filterShare
+		slope := (s.Output - p.last) / dt
+		p.derivative += dt / (f + dt) * (-p.Gain*p.Derivative*slope - p.derivative)
+	}
+	p.last = s.Output
+	p.wanted = p.sum(s)
+	none.Value = p.Bound(p.wanted, s.Held, dt)
+	return none
+}
