@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/journal/journaltest"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
@@ -74,25 +75,13 @@ func (s *site) open(c channels, clock sensors.Clock) *journal.Journal {
 	return j
 }
 
-type acked func()
-
-func (f acked) Ack() { f() }
-
-func keepSamples(j *journal.Journal, s []sensors.Sample) {
-	done := make(chan struct{})
-	j.AppendSamples(s, acked(func() { close(done) }))
-	<-done
-}
-
-var dawn = time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
-
 // record records seconds of a run from begin on.
 func (c channels) record(t testing.TB, j *journal.Journal, begin time.Time, seconds int, end bool) {
 	t.Helper()
 	if _, err := j.BeginRun(begin.Format("20060102-150405"), "", begin.UnixNano()); err != nil {
 		t.Fatal(err)
 	}
-	keepSamples(j, c.build(begin, seconds))
+	journaltest.Keep(j, c.build(begin, seconds))
 	if end {
 		if err := j.EndRun(begin.Add(time.Duration(seconds) * time.Second).UnixNano()); err != nil {
 			t.Fatal(err)
@@ -167,8 +156,8 @@ func (s *site) newest(c channels) (*runs.Run, error) {
 // A run that is going on is not read; one that the agent was killed in is, to the end of the record.
 func TestRunThatHasNotEnded(t *testing.T) {
 	s := newSite(t)
-	j := s.open(metric, func() int64 { return dawn.UnixNano() }) // long ago: nobody records now
-	metric.record(t, j, dawn, 200, false)
+	j := s.open(metric, func() int64 { return journaltest.Dawn.UnixNano() }) // long ago: nobody records now
+	metric.record(t, j, journaltest.Dawn, 200, false)
 	j.Close()
 	found, said, err := s.usable(metric)
 	if err != nil || len(found) != 1 || len(found[0].Time) != 200 || !strings.Contains(said, "never ended") {
@@ -176,7 +165,7 @@ func TestRunThatHasNotEnded(t *testing.T) {
 	}
 	j = s.open(metric, nil)
 	defer j.Close()
-	metric.record(t, j, dawn.Add(time.Hour), 200, false)
+	metric.record(t, j, journaltest.Dawn.Add(time.Hour), 200, false)
 	if found, said, err = s.usable(metric); err != nil || len(found) != 1 || !strings.Contains(said, "20260701-070000 is left out: it is still going on") {
 		t.Errorf("%d runs, %v\n%s", len(found), err, said)
 	}
@@ -190,7 +179,7 @@ func TestRunsAreListed(t *testing.T) {
 	s := newSite(t)
 	j := s.open(metric, nil)
 	for _, hour := range []int{1, 0, 1} {
-		metric.record(t, j, dawn.Add(time.Duration(hour)*time.Hour), 100, true)
+		metric.record(t, j, journaltest.Dawn.Add(time.Duration(hour)*time.Hour), 100, true)
 	}
 	j.Close()
 	h, _ := s.history(metric)
@@ -204,7 +193,7 @@ func TestRunsAreListed(t *testing.T) {
 func TestSeriesOfARun(t *testing.T) {
 	s := newSite(t)
 	j := s.open(metric, nil)
-	metric.record(t, j, dawn, 100, true)
+	metric.record(t, j, journaltest.Dawn, 100, true)
 	j.Close()
 	h, _ := s.history(channels{{"tool_temperature", "°F"}, metric[1], metric[2], metric[3]})
 	all, err := h.Runs()
@@ -220,7 +209,7 @@ func TestSeriesOfARun(t *testing.T) {
 		}
 		m, _ := unit.Between(unit.MustParse("°C"), got.Unit)
 		for i, v := range got.Value {
-			if want := m.Apply(450 - 430*math.Exp(-float64(i)/60) + 5*math.Sin(float64(i)/7)); math.Abs(v-want) > 1e-9 || got.Time[i] != dawn.Add(time.Duration(i)*time.Second).UnixNano() {
+			if want := m.Apply(450 - 430*math.Exp(-float64(i)/60) + 5*math.Sin(float64(i)/7)); math.Abs(v-want) > 1e-9 || got.Time[i] != journaltest.Dawn.Add(time.Duration(i)*time.Second).UnixNano() {
 				t.Fatalf("%+v: %g at %d, want %g", c, v, i, want)
 			}
 		}
@@ -239,7 +228,7 @@ func TestChangedUnits(t *testing.T) {
 	s := newSite(t)
 	for i, c := range []channels{metric, other} {
 		j := s.open(c, nil)
-		c.record(t, j, dawn.Add(time.Duration(i)*time.Hour), 300, true)
+		c.record(t, j, journaltest.Dawn.Add(time.Duration(i)*time.Hour), 300, true)
 		j.Close()
 	}
 	found, _, err := s.usable(metric)
@@ -261,7 +250,7 @@ func TestChangedUnits(t *testing.T) {
 	// A channel that measured something else then is an error; a set-point may.
 	wrong := channels{{"tool_temperature", "°C"}, {"spindle_speed", "rpm"}, {"spindle_power", "kN"}, {"set_point", "N·m"}}
 	j := s.open(wrong, nil)
-	wrong.record(t, j, dawn.Add(2*time.Hour), 300, true)
+	wrong.record(t, j, journaltest.Dawn.Add(2*time.Hour), 300, true)
 	j.Close()
 	_, _, err = s.usable(metric)
 	for _, says := range []string{"20260701-080000", `channel "spindle_power" was recorded in kN`, "as spindle power it must be in one of W, kW, hp"} {
@@ -271,7 +260,7 @@ func TestChangedUnits(t *testing.T) {
 	}
 	torque := channels{metric[0], metric[1], metric[2], {"set_point", "N·m"}}
 	j = s.open(torque, nil)
-	torque.record(t, j, dawn.Add(3*time.Hour), 300, true)
+	torque.record(t, j, journaltest.Dawn.Add(3*time.Hour), 300, true)
 	j.Close()
 	if newest, err := s.newest(metric); err != nil || slices.ContainsFunc(newest.SetPoint, func(v float64) bool { return v == v }) {
 		t.Errorf("a set-point in N·m: %v", err)
@@ -282,7 +271,7 @@ func TestRunWithoutAThermocouple(t *testing.T) {
 	s := newSite(t)
 	blind := metric[1:]
 	j := s.open(blind, nil)
-	blind.record(t, j, dawn, 300, true)
+	blind.record(t, j, journaltest.Dawn, 300, true)
 	j.Close()
 	_, said, err := s.usable(metric)
 	if err == nil || !strings.Contains(said, `nothing was recorded of channel "tool_temperature"`) || !strings.Contains(said, "left out: the record has 0 samples") {
@@ -292,7 +281,7 @@ func TestRunWithoutAThermocouple(t *testing.T) {
 		t.Errorf("without the channel: %v", err)
 	}
 	j = s.open(metric, nil) // a plug that was pulled: it says the same for ever
-	frozen := metric.build(dawn.Add(time.Hour), 300)
+	frozen := metric.build(journaltest.Dawn.Add(time.Hour), 300)
 	if _, err := j.BeginRun("frozen", "", frozen[0].Time); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +290,7 @@ func TestRunWithoutAThermocouple(t *testing.T) {
 			frozen[i].Value = 21.5
 		}
 	}
-	keepSamples(j, frozen)
+	journaltest.Keep(j, frozen)
 	j.EndRun(frozen[len(frozen)-1].Time)
 	j.Close()
 	if _, err = s.newest(metric); err == nil || !strings.Contains(err.Error(), "usable rows of tool temperature") && !strings.Contains(err.Error(), "is live") {
@@ -312,12 +301,12 @@ func TestRunWithoutAThermocouple(t *testing.T) {
 func TestDamagedBatch(t *testing.T) {
 	s := newSite(t)
 	j := s.open(metric, nil)
-	build := metric.build(dawn, 400)
+	build := metric.build(journaltest.Dawn, 400)
 	if _, err := j.BeginRun("hurt", "", build[0].Time); err != nil {
 		t.Fatal(err)
 	}
 	for part := range slices.Chunk(build, 400) { // 100 s each
-		keepSamples(j, part)
+		journaltest.Keep(j, part)
 	}
 	j.EndRun(build[len(build)-1].Time)
 	j.Close()
@@ -338,7 +327,7 @@ func TestDamagedBatch(t *testing.T) {
 func seriesOf(every time.Duration, n int) *Series {
 	s := &Series{Unit: unit.MustParse("°C")}
 	for i := range n {
-		s.Time, s.Value = append(s.Time, dawn.UnixNano()+int64(i)*int64(every)), append(s.Value, float64(i))
+		s.Time, s.Value = append(s.Time, journaltest.Dawn.UnixNano()+int64(i)*int64(every)), append(s.Value, float64(i))
 	}
 	return s
 }
@@ -390,7 +379,7 @@ func TestInputsAreHeldForTheirAge(t *testing.T) {
 	s.maxAge = int64(3 * time.Second)
 	var at []gridRow
 	for _, ms := range []int64{-1, 0, 999, 1000, 2000, 2500, 5000, 5001} {
-		at = append(at, gridRow{t: dawn.UnixNano() + ms*1e6})
+		at = append(at, gridRow{t: journaltest.Dawn.UnixNano() + ms*1e6})
 	}
 	nan := math.NaN()
 	same := func(a, b []float64) bool {
@@ -417,7 +406,7 @@ func TestSamplesAreSorted(t *testing.T) {
 		v    float64
 		good bool
 	}{{2000, 2, true}, {0, 0, true}, {1000, 9, true}, {1000, 1, true}, {2000, 7, false}, {3000, 3, false}, {3001, 3.1, true}, {3002, 3.2, false}} {
-		if err := s.add(dawn.UnixNano()+x.ms*1e6, x.v, "°C", x.good); err != nil {
+		if err := s.add(journaltest.Dawn.UnixNano()+x.ms*1e6, x.v, "°C", x.good); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,15 +23,13 @@ import (
 	"go.uber.org/goleak"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/journal/journaltest"
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-type ackFunc func()
-
-func (f ackFunc) Ack() { f() }
 
 func openJournal(t testing.TB) *journal.Journal {
 	t.Helper()
@@ -60,9 +58,7 @@ func put(t testing.TB, j *journal.Journal, from, n, each int) {
 		for i := range samples {
 			samples[i] = sensors.Sample{Time: int64(from + i), Value: float64(from+i) / 4, Status: sensors.OK}
 		}
-		done := make(chan struct{})
-		j.AppendSamples(samples, ackFunc(func() { close(done) }))
-		<-done
+		journaltest.Keep(j, samples)
 		from, n = from+k, n-k
 	}
 }
@@ -251,7 +247,7 @@ func TestFailuresLoseNothing(t *testing.T) {
 		}, Waiting},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log syncBuffer
+			var log parts.Buffer
 			j, s := openJournal(t), newServer(t)
 			var broken atomic.Bool
 			broken.Store(true)
@@ -366,7 +362,7 @@ func TestBadLinesAreSetAside(t *testing.T) {
 			for i := range 50 {
 				many = append(many, sensors.Sample{Time: int64(100 + i), Value: 1, Channel: 1, Status: sensors.OK})
 			}
-			j.AppendSamples(many, ackFunc(func() { close(done) }))
+			j.AppendSamples(many, journaltest.AckFunc(func() { close(done) }))
 			<-done
 			put(t, j, 1800, 200, 100)
 			u := upload(t, j, Options{URL: s.URL})
@@ -391,7 +387,7 @@ func TestOnlyBadLinesAreSetAside(t *testing.T) { // a good line of our own shows
 	j, s := openJournal(t), newServer(t)
 	s.misbehave(badLines(400, false)(s))
 	done := make(chan struct{})
-	j.AppendSamples([]sensors.Sample{{Time: 7, Value: 1, Channel: 1, Status: sensors.OK}}, ackFunc(func() { close(done) }))
+	j.AppendSamples([]sensors.Sample{{Time: 7, Value: 1, Channel: 1, Status: sensors.OK}}, journaltest.AckFunc(func() { close(done) }))
 	<-done
 	upload(t, j, Options{URL: s.URL})
 	sentAll(t, j)
@@ -468,13 +464,11 @@ func TestRefusedLinesAreLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	j, s := openJournal(t), newServer(t)
 	s.misbehave(badLines(400, false)(s))
-	var log syncBuffer
+	var log parts.Buffer
 	u := upload(t, j, Options{URL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for i := range 20 {
 		put(t, j, 1000+10*i, 10, 10)
-		done := make(chan struct{})
-		j.AppendSamples([]sensors.Sample{{Time: int64(i), Value: 1, Channel: 1, Status: sensors.OK}}, ackFunc(func() { close(done) }))
-		<-done
+		journaltest.Keep(j, []sensors.Sample{{Time: int64(i), Value: 1, Channel: 1, Status: sensors.OK}})
 		sentAll(t, j)
 	}
 	eventually(t, "all refused", func() bool { return u.State().Refused == 20 })
@@ -512,23 +506,6 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("%+v is taken", o)
 		}
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // What a drain costs on our side: read, join, send. Budget: 1,000,000 lines/s, so that a server

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"stirwatch/cmd/parts"
 )
 
 // A proxy that leads elsewhere, as from http to https, is named with the new address; nothing is lost,
@@ -33,7 +35,7 @@ func TestRedirectsAreNamed(t *testing.T) {
 					w.WriteHeader(status)
 					return true
 				})
-				var log syncBuffer
+				var log parts.Buffer
 				u := upload(t, j, Options{URL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
 				put(t, j, 1000, 50, 10)
 				eventually(t, "the redirect is told", func() bool {
@@ -66,7 +68,7 @@ func TestAnotherFailureIsLoggedAtOnce(t *testing.T) {
 		w.WriteHeader(int(status.Load()))
 		return true
 	})
-	var log syncBuffer
+	var log parts.Buffer
 	u := upload(t, j, Options{URL: s.URL, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	put(t, j, 1000, 5, 5)
 	for _, c := range []struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stirwatch/agent/record"
+	"stirwatch/cmd/parts"
 )
 
 const day = 24 * time.Hour
@@ -87,7 +88,7 @@ func TestClockStepsRemoveNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "j.db")
 			clock := newWallClock()
-			var log syncBuffer
+			var log parts.Buffer
 			open := func() *Journal {
 				t.Helper()
 				return testOpen(t, path, Options{Keep: 30 * day, Clock: clock.Load, Archive: archive, Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -212,7 +213,7 @@ func TestJournalWithoutMarks(t *testing.T) {
 // A journal that is the store itself says days ahead that its size will not do.
 func TestFullIsAnnounced(t *testing.T) {
 	t.Parallel()
-	var log syncBuffer
+	var log parts.Buffer
 	const size = 4 << 20
 	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{Size: size, Keep: 30 * day, Archive: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	rng := rand.New(rand.NewPCG(7, 8))

@@ -28,6 +28,7 @@ import (
 	"go.uber.org/goleak"
 
 	"stirwatch/agent/record"
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -670,7 +671,7 @@ func TestDiskFullDropsAcknowledgedFirst(t *testing.T) {
 }
 
 func TestDiskFullStopsRecordingAndGoesOn(t *testing.T) {
-	var log syncBuffer
+	var log parts.Buffer
 	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{
 		Hold: 50 * time.Millisecond, MaxPending: 64 << 10, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
@@ -862,23 +863,6 @@ func TestNoAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("a record allocates %v times", n)
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func FuzzSelects(f *testing.F) {

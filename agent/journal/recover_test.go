@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"stirwatch/agent/record"
+	"stirwatch/cmd/parts"
 	"stirwatch/sensors"
 )
 
@@ -84,7 +85,7 @@ func TestFileDeletedWhileRecording(t *testing.T) {
 		for _, archive := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, archive %v", name, archive), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "data", "j.db")
-				var log syncBuffer
+				var log parts.Buffer
 				j := testOpen(t, path, Options{Commit: time.Millisecond, Archive: archive, Log: slog.New(slog.NewTextHandler(&log, nil))})
 				const before, sent, after = 20, 5, 15
 				for i := range before {
@@ -251,7 +252,7 @@ func TestDamagedJournalIsReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filled(t, n, each, sent)
 			harm(t, path)
-			var log syncBuffer
+			var log parts.Buffer
 			j := testOpen(t, path, Options{Recover: true, Commit: time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			appendDurably(t, j, good(1e9, 1))
 			eventually(t, "damage is noticed", func() bool { // by the uploader, where not at the start
@@ -291,7 +292,7 @@ func TestDamagedJournalIsReplaced(t *testing.T) {
 func TestDamageWhileRecording(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "j.db")
-	var log syncBuffer
+	var log parts.Buffer
 	j := testOpen(t, path, Options{Commit: time.Millisecond, Keep: time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	rng := rand.New(rand.NewPCG(23, 24))
 	for i := range 300 {
@@ -357,7 +358,7 @@ func TestStartWithoutAFile(t *testing.T) {
 				j.Close()
 				t.Fatal("opened without being told to recover")
 			}
-			var log syncBuffer
+			var log parts.Buffer
 			j := testOpen(t, path, Options{Recover: true, Commit: time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			var acked atomic.Int64
 			for i := range 50 {

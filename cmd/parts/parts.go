@@ -26,22 +26,22 @@ type Process struct {
 	args  []string
 	ready func() bool // it takes what tests ask of it
 	cmd   *exec.Cmd   // nil while it does not run
-	out   output
+	out   Buffer
 }
 
-// output keeps what a program says.
-type output struct {
+// Buffer keeps what a program or a log says; several goroutines may use it.
+type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(b []byte) (int, error) {
+func (o *Buffer) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(b)
 }
 
-func (o *output) String() string {
+func (o *Buffer) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()

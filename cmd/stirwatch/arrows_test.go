@@ -67,6 +67,7 @@ var forbidden = []struct{ prefix, only, why string }{
 	{"modernc.org/sqlite", "agent/journal", "only the journal opens the database"},
 	{"github.com/mochi-mqtt", "cmd", "an embedded broker is for the demo and for tests"},
 	{"stirwatch/cmd", "cmd", "nothing imports the wiring"},
+	{"stirwatch/agent/journal/journaltest", "agent/journal/journaltest", "it is for tests"},
 }
 
 func TestArrowsBetweenRooms(t *testing.T) {
@@ -194,6 +195,8 @@ func TestBrokenArrowsAreNamed(t *testing.T) {
 		{"agent/influx/influx.go", "github.com/influxdata/influxdb-client-go/v2", ""},
 		{"agent/agent.go", "stirwatch/cmd/parts", "nothing imports the wiring"},
 		{"agent/agent_test.go", "stirwatch/cmd/parts", ""},
+		{"agent/history/history.go", "stirwatch/agent/journal/journaltest", "it is for tests"},
+		{"agent/history/history_test.go", "stirwatch/agent/journal/journaltest", ""},
 		{"helpers/x.go", "stirwatch/sensors", "no other room"},
 	} {
 		got := broken(c.file, c.target)

@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"stirwatch/firmware-bridge/twin"
 )
@@ -28,28 +26,7 @@ func TestBridgeCommandsTheTwin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() {
-		_, err := twin.Run(ctx, twin.Options{Config: twin.Config{Params: params, Program: program, Seed: 1}, Controller: link, Speed: 1})
-		ended <- err
-	}()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	for {
-		if _, err := os.Lstat(link); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			t.Fatal("the twin offers no controller")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	ctx := controllerOf(t, twin.Options{Config: twin.Config{Params: params, Program: program, Seed: 1}, Controller: link, Speed: 1})
 	var section string
 	for _, s := range manualSections(t) {
 		if strings.Contains(s, "meld:") {

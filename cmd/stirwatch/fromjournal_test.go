@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/journal/journaltest"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
 	"stirwatch/sensors"
@@ -90,18 +91,6 @@ func (r *handRecord) open() *journal.Journal {
 	return j
 }
 
-type acked func()
-
-func (f acked) Ack() { f() }
-
-func keepSamples(j *journal.Journal, s []sensors.Sample) {
-	done := make(chan struct{})
-	j.AppendSamples(s, acked(func() { close(done) }))
-	<-done
-}
-
-var dawn = time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
-
 // recordBuild records seconds of a run from begin on: heat up and hold.
 func recordBuild(t testing.TB, j *journal.Journal, begin time.Time, seconds int, end bool) {
 	t.Helper()
@@ -115,7 +104,7 @@ func recordBuild(t testing.TB, j *journal.Journal, begin time.Time, seconds int,
 			s = append(s, sensors.Sample{Time: at, Value: v, Channel: sensors.ChannelID(id), Status: sensors.OK})
 		}
 	}
-	keepSamples(j, s)
+	journaltest.Keep(j, s)
 	if end {
 		if err := j.EndRun(begin.Add(time.Duration(seconds) * time.Second).UnixNano()); err != nil {
 			t.Fatal(err)
@@ -164,10 +153,10 @@ func TestJournalRunsAreChosen(t *testing.T) {
 		t.Errorf("without a run: %v", err)
 	}
 	for i := range 3 {
-		recordBuild(t, j, dawn.Add(time.Duration(i)*time.Hour), 300, true)
+		recordBuild(t, j, journaltest.Dawn.Add(time.Duration(i)*time.Hour), 300, true)
 	}
-	recordBuild(t, j, dawn.Add(3*time.Hour), 30, true)
-	recordBuild(t, j, dawn.Add(4*time.Hour), 200, false) // the agent still records
+	recordBuild(t, j, journaltest.Dawn.Add(3*time.Hour), 30, true)
+	recordBuild(t, j, journaltest.Dawn.Add(4*time.Hour), 200, false) // the agent still records
 	for _, c := range []struct {
 		flags string
 		want  []string
@@ -371,7 +360,7 @@ func TestLearnFromAFastThermocouple(t *testing.T) {
 	if _, err := j.BeginRun("fast", "", log.Time[0]); err != nil {
 		t.Fatal(err)
 	}
-	keepSamples(j, s)
+	journaltest.Keep(j, s)
 	j.EndRun(log.Time[len(log.Time)-1])
 	j.Close()
 

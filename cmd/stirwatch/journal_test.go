@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/journal/journaltest"
 )
 
 // The journal's state and what a server refused are told, and refused lines are sent again on request.
@@ -13,7 +14,7 @@ func TestJournalCommands(t *testing.T) {
 	t.Parallel()
 	r := newRecord(t)
 	j := r.open()
-	recordBuild(t, j, dawn, 100, true)
+	recordBuild(t, j, journaltest.Dawn, 100, true)
 	dir := filepath.Dir(r.path)
 	run := func(args string, code int, says ...string) {
 		t.Helper()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"stirwatch/firmware-bridge/dialect"
 	"stirwatch/firmware-bridge/twin"
@@ -107,6 +106,26 @@ func TestTwinRefusesWithTheWayOut(t *testing.T) {
 	}
 }
 
+// controllerOf runs a twin until the test ends and returns when its controller is there; ctx bounds what
+// is asked of it.
+func controllerOf(t *testing.T, o twin.Options) (ctx context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := twin.Run(ctx, o)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	wait(t, "the twin offers its controller", func() bool { _, err := os.Lstat(o.Controller); return err == nil })
+	return ctx
+}
+
 // The bridge's dialect and the twin's controller understand each other.
 func TestTwinAnswersTheBridge(t *testing.T) {
 	t.Parallel()
@@ -115,27 +134,7 @@ func TestTwinAnswersTheBridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := twin.Run(ctx, twin.Options{Config: twin.Config{Seed: 1, Program: program, Limit: 1e6}, Controller: link, Speed: 20})
-		ended <- err
-	}()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	for {
-		if _, err := os.Lstat(link); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			t.Fatal("no controller")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	ctx := controllerOf(t, twin.Options{Config: twin.Config{Seed: 1, Program: program, Limit: 1e6}, Controller: link, Speed: 20})
 	port, err := dialect.Serial(dialect.SerialOptions{Path: link})
 	if err != nil {
 		t.Fatal(err)

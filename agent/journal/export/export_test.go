@@ -15,14 +15,11 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"stirwatch/agent/journal"
+	"stirwatch/agent/journal/journaltest"
 	"stirwatch/agent/record"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
-
-type ackFunc func()
-
-func (f ackFunc) Ack() { f() }
 
 const channel = `odd "name", here`
 
@@ -53,9 +50,7 @@ func recordOf(t testing.TB, n int) *journal.Journal {
 			}
 			s = append(s, sensors.Sample{Time: int64(k) * 1e9, Value: float64(k) / 3, Status: status})
 		}
-		done := make(chan struct{})
-		j.AppendSamples(s, ackFunc(func() { close(done) }))
-		<-done
+		journaltest.Keep(j, s)
 	}
 	return j
 }
