@@ -138,6 +138,17 @@ type HypothesisTerm struct {
 	Fixed      bool    `yaml:"fixed,omitempty"` // no coefficient: the expression is the whole term
 	Mode       string  `yaml:"mode,omitempty"`
 	Opinion    string  `yaml:"opinion,omitempty"` // propose (default), require, forbid
+
+	// Coefficient is the symbol of a coefficient that other terms have too, "": it is the term's own.
+	// What shares one is kept or dropped together.
+	Coefficient string `yaml:"coefficient,omitempty"`
+}
+
+func (t *HypothesisTerm) opinion() string {
+	if t.Opinion == "" {
+		return Propose
+	}
+	return t.Opinion
 }
 
 // Opinions on a term.
@@ -218,6 +229,12 @@ func (h *Hypotheses) Check() error {
 			bad("term %q is fixed: it has no coefficient, so no unit, start or max", t.Name)
 		case !t.Fixed && t.Start < 0, t.Max < 0, t.Max > 0 && t.Start > t.Max:
 			bad("term %q: start %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Max)
+		}
+		for _, u := range h.Terms {
+			if t.Coefficient != "" && u.Coefficient == t.Coefficient && u.opinion() != t.opinion() {
+				bad("term %q: opinion %s, but %q has the same coefficient %s and opinion %s", t.Name, t.opinion(), u.Name, t.Coefficient, u.opinion())
+				break
+			}
 		}
 		// The same expression with the same sign, asked for and ruled out, cannot both be.
 		key := [2]string{t.Of, t.Expression}
@@ -319,7 +336,7 @@ func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 		if t.Sign == "-" {
 			sign = -1
 		}
-		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed, Prior: prior(t.Start, t.SD)}
+		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed, Prior: prior(t.Start, t.SD), Shared: t.Coefficient}
 		if t.Fixed {
 			q.Coefficient, q.Unit = 1, "1"
 			if d, err := m.coefficientDimension(&q, m.dimensions()); err == nil && d != unit.None {
