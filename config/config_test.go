@@ -148,7 +148,7 @@ func TestSchemaRefusesWhatItCanExpress(t *testing.T) {
 	s := schema(t)
 	for _, name := range []string{
 		"unknown_key", "missing_unit", "wrong_unit", "not_a_choice", "missing_keys", "plain_secret",
-		"wrong_type", "unknown_unit", "unknown_role", "bad_name",
+		"wrong_type", "unknown_unit", "bad_name",
 	} {
 		data, err := os.ReadFile("testdata/" + name + ".bad.yaml")
 		if err != nil {
@@ -516,4 +516,17 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q reads back differently: %v\n%s", data, err, shown)
 		}
 	})
+}
+
+// A kind that only a model knows is a kind; one that is a known one misspelt is not.
+func TestFreeKinds(t *testing.T) {
+	for kind, ok := range map[string]bool{
+		"heater 1 power": true, "temperature 2": true, "humidity": true, "tool temperature 2": true, "Heizung Süd": true,
+		"tool temprature": false, "spindle_speed": false, "Spindle Speed": false, " heater": false, "": false, "a\tb\n": false, "x" + strings.Repeat("y", 64): false,
+	} {
+		got, c := parseRole(kind)
+		if (c == nil) != ok || ok && got != Role(kind) {
+			t.Errorf("%q: %v, %+v", kind, got, c)
+		}
+	}
 }

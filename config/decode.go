@@ -537,7 +537,7 @@ func (f *field) wants() string {
 	case f.enum != nil:
 		return strings.Join(f.enum, ", ")
 	case t == reflect.TypeFor[Role]():
-		return strings.Join(k.enum, ", ")
+		return strings.Join(k.known, ", ") + ", or the name that a model gives to what it needs"
 	case f.allowed != "":
 		return f.allowed
 	case f.min != "":

@@ -51,7 +51,7 @@ func Reference() []byte {
 			b.WriteString("\n")
 		}
 	}
-	b.WriteString("\n## Kinds of channels\n\nWhat may stand after `is`, and the units that such a channel may have:\n\n| is | units |\n|---|---|\n")
+	b.WriteString("\n## Kinds of channels\n\nWhat may stand after `is`, and the units that such a channel may have. Any other name is a kind too: a model finds the channel by the name that its hypotheses give to an input or output, in any unit of the same kind.\n\n| is | units |\n|---|---|\n")
 	for _, r := range roles {
 		units := "any"
 		if r.dim != nil {
@@ -109,7 +109,7 @@ func row(b *strings.Builder, key string, f field) {
 		}
 	}
 	if f.typ == reflect.TypeFor[Role]() {
-		allowed = "one of the [kinds of channels](#kinds-of-channels)"
+		allowed = "one of the [kinds of channels](#kinds-of-channels), or the name that a model gives to what it needs, such as heater 1 power"
 	}
 	if f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Float64 {
 		allowed = "a list of numbers"

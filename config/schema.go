@@ -283,6 +283,9 @@ func single(k *kind, t reflect.Type, f *field) object {
 	case typ == "string":
 		o = append(o, member{"minLength", 1})
 	}
+	if k.known != nil {
+		o = append(o, member{"examples", k.known})
+	}
 	if k.json != "" {
 		for _, bound := range []member{{"minimum", f.min}, {"maximum", f.max}} {
 			if bound.value != "" {

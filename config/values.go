@@ -8,10 +8,13 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"stirwatch/sensors/unit"
 )
@@ -207,6 +210,7 @@ type kind struct {
 	words   string            // what it is, e.g. `a temperature such as 80 °C`
 	pattern string            // regular expression (ECMA 262) of what may be written
 	enum    []string          // every value, where they are few
+	known   []string          // values that editors propose, where others may stand too
 	json    string            // JSON Schema type; "" = string
 }
 
@@ -218,7 +222,7 @@ var kinds = map[reflect.Type]*kind{
 	reflect.TypeFor[Path]():    text[Path]("a file name", checkPath),
 	reflect.TypeFor[URL]():     text[URL]("an address", nil), // schemes differ: see decoder.url
 	reflect.TypeFor[Key]():     text[Key]("a name, number or JSON path", nil),
-	reflect.TypeFor[Role]():    {parse: parseRole, print: plain[Role], words: "a kind of channel", enum: Roles()},
+	reflect.TypeFor[Role]():    {parse: parseRole, print: plain[Role], words: "a kind of channel", pattern: freeRole, known: Roles()},
 	reflect.TypeFor[bool]():    {parse: parseBool, print: plain[bool], words: "true or false", json: "boolean"},
 	reflect.TypeFor[int]():     {parse: parseInt, print: plain[int], measure: func(v any) float64 { return float64(v.(int)) }, words: "a whole number", json: "integer"},
 	reflect.TypeFor[float64](): {parse: parseFloat, print: func(v any) string { return number(v.(float64)) }, measure: func(v any) float64 { return v.(float64) }, words: "a number", json: "number"},
@@ -295,11 +299,29 @@ func checkURL(s string, schemes []string) *complaint {
 	return nil
 }
 
+// freeRole is what a kind of channel may be called that only a model knows.
+const freeRole = `^\S(.{0,62}\S)?$`
+
+var freeRoles = regexp.MustCompile(freeRole)
+
+// misspelt is the edit distance up to which a kind is taken for a known one misspelt. A digit that the known one lacks tells
+// them apart: temperature 2.
+const misspelt = 2
+
 func parseRole(s string) (any, *complaint) {
 	if slices.Contains(Roles(), s) {
 		return Role(s), nil
 	}
-	return nil, &complaint{"not a known kind of channel", strings.Join(Roles(), ", "), nearest(s, Roles())}
+	allowed := strings.Join(Roles(), ", ") + ", or the name that a model gives to what it needs"
+	if !freeRoles.MatchString(s) || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return nil, &complaint{message: "not a name", allowed: allowed}
+	}
+	known := nearest(s, Roles())
+	off := distance(fold(s), fold(known))
+	if known != "" && (off == 0 || off <= misspelt && !strings.ContainsAny(s, "0123456789")) {
+		return nil, &complaint{"not a known kind of channel, and too much like one to be another", allowed, known}
+	}
+	return Role(s), nil
 }
 
 func parseBool(s string) (any, *complaint) {

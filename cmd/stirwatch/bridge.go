@@ -185,7 +185,7 @@ stays open, and the value is read again and again until Ctrl-C.`,
 	}
 	configFlag(c, &path)
 	dryRunFlag(c, &dry)
-	c.Flags().DurationVar(&every, "every", 0, "read again and again, over one connection")
+	c.Flags().DurationVar(&every, "every", 0, "read again at this interval, over one connection, e.g. 2s; 0: once")
 	return c
 }
 

@@ -50,7 +50,7 @@ Where the output is no terminal, it prints a line every two seconds and one for 
 		},
 	}
 	c.Flags().DurationVar(&length, "for", 0, "end after this time, e.g. 30s; 0: when you quit")
-	c.Flags().Float64Var(&speed, "speed", 10, "times real time")
+	c.Flags().Float64Var(&speed, "speed", 10, "factor on real time, up to 100")
 	return c
 }
 

@@ -75,10 +75,10 @@ was sent to InfluxDB.`,
 	f.StringVar(&file, "journal", "", "journal to read instead of the configuration's")
 	f.BoolVar(&list, "list", false, "list the runs and end")
 	f.StringVar(&run, "run", "", "name of a run (see --list), or last")
-	f.StringVar(&from, "from", "", "first instant, e.g. 2026-03-12T07:00:00Z")
-	f.StringVar(&to, "to", "", "instant before which to end")
+	f.StringVar(&from, "from", "", "first instant, with its zone, e.g. 2026-03-12T07:00:00Z")
+	f.StringVar(&to, "to", "", "instant before which to end, e.g. 2026-03-12T08:00:00Z")
 	f.StringVar(&format, "format", string(export.CSV), "csv, parquet or lp")
-	f.StringVar(&measurement, "measurement", "", "one measurement only, e.g. estimates (lp)")
+	f.StringVar(&measurement, "measurement", "", "one measurement only, e.g. estimates; with --format lp")
 	f.StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	return c
 }

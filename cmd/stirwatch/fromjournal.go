@@ -29,7 +29,7 @@ type journalRuns struct {
 func (f *journalRuns) flags(c *cobra.Command, last int) {
 	c.Flags().BoolVar(&f.on, "from-journal", false, "take runs out of a journal: the file given, else that of the configuration")
 	configFlag(c, &f.conf)
-	c.Flags().IntVar(&f.last, "last", last, "with --from-journal: so many of the newest runs")
+	c.Flags().IntVar(&f.last, "last", last, "with --from-journal: how many of the newest runs")
 	c.Flags().StringVar(&f.since, "since", "", "with --from-journal: the runs begun since, e.g. 2026-07-01 (local time) or 2026-07-01T06:00:00Z")
 	c.Flags().StringArrayVar(&f.runs, "run", nil, "with --from-journal: the run of that `name` (see stirwatch export --list), or last; repeatable")
 }

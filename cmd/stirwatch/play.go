@@ -68,12 +68,12 @@ the sources of agent.yaml at both.
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Serial, "serial", "", "link to make to the thermocouple's pseudo terminal")
+	f.StringVar(&o.Serial, "serial", "", "symbolic link to create to the thermocouple's pseudo terminal")
 	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(device.CSV), "csv, keyvalue, json or daq")
 	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
 	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(device.Frame), "frame or flat")
-	f.StringVar(&o.Topic, "topic", "afsd/cell1", "topic in front")
-	f.Float64Var(&o.Speed, "speed", 1, "times real time; 0: as fast as the peers take it")
+	f.StringVar(&o.Topic, "topic", "afsd/cell1", "prefix of the topics")
+	f.Float64Var(&o.Speed, "speed", 1, "factor on real time; 0: as fast as the peers take it")
 	f.StringVar((*string)(&o.Stamps), "stamps", string(play.Recorded), "time in the messages: recorded or now")
 	f.StringVar(&rows, "rows", "", "A:B plays only these rows, counted from 1, both included")
 	f.BoolVar(&o.Loop, "loop", false, "begin again at the end, until Ctrl-C")

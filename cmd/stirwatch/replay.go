@@ -45,7 +45,7 @@ journal of its own, so that the record of the machine stays as it is.`,
 	}
 	configFlag(c, &path)
 	c.Flags().StringVar(&into, "into", "stirwatch-data/replay.db", "journal to write")
-	c.Flags().Float64Var(&speed, "speed", 0, "times real time; 0: as fast as possible")
+	c.Flags().Float64Var(&speed, "speed", 0, "factor on real time; 0: as fast as possible")
 	return c
 }
 

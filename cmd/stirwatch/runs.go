@@ -22,9 +22,9 @@ import (
 type logFlags struct{ units, decimal, thousands, dates string }
 
 func (f *logFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.units, "units", "auto", "units of MELD logs: auto (found out), inch or mm")
-	c.Flags().StringVar(&f.decimal, "decimal", "", "decimal sign of logs, . or ,; left out, their columns tell")
-	c.Flags().StringVar(&f.thousands, "thousands", "", "sign between thousands in logs, where that is . or ,")
+	c.Flags().StringVar(&f.units, "units", "auto", "units of MELD logs: auto (told from the log), inch or mm")
+	c.Flags().StringVar(&f.decimal, "decimal", "", "decimal separator of logs, . or ,; left out, their columns tell")
+	c.Flags().StringVar(&f.thousands, "thousands", "", "thousands separator of logs, . or ,; left out, there is none")
 	c.Flags().StringVar(&f.dates, "dates", "", "order of day and month in logs, dmy, mdy or ymd; left out, their columns tell")
 }
 

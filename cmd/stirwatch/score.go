@@ -66,7 +66,7 @@ const inputsHelp = "what the forecast is told of the inputs to come: live (nothi
 
 func scoringFlags(c *cobra.Command, model, program *string, horizons, rows *[]string, logs *logFlags) {
 	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
-	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "how far ahead")
+	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "forecast horizons, rising, up to 1h")
 	c.Flags().StringVar(program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs live or plan)")
 	rowsFlag(c, rows)
 	logs.add(c)

@@ -30,10 +30,10 @@ and faults. Each device that is named is offered as the real one would be:
                 a board with thermocouples and forces
   --controller  takes M-codes ("M41 S475", "?"), answers "ok" or "error: …"
   --mqtt        <topic>/frame {"ts":…,"spindle_speed":…,…} or, with --mqtt-format flat,
-                <topic>/<channel> {"ts":…,"value":…,"unit":"rpm"}; what really happens in <topic>/truth;
+                <topic>/<channel> {"ts":…,"value":…,"unit":"rpm"}; the ground truth in <topic>/truth;
                 <topic>/fault takes faults while it runs: "jam+30s:0.8", "clear"
   --log-dir     the machine's growing CSV log
-  --truth       what really happens, JSON lines
+  --truth       the ground truth (true temperatures, phase, faults), JSON lines
 
 A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 		Example: `  stirwatch twin --serial /tmp/daq --serial-format daq --mqtt tcp://127.0.0.1:1883 --speed 10
@@ -91,24 +91,24 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&material, "material", "6061", "shipped material ("+strings.Join(twin.Materials(), ", ")+") or a parameter file")
 	c.PersistentFlags().Uint64Var(&o.Seed, "seed", 1, "equal seeds give equal runs")
-	f.StringVar(&o.Serial, "serial", "", "link to make to the thermocouple's pseudo terminal")
+	f.StringVar(&o.Serial, "serial", "", "symbolic link to create to the thermocouple's pseudo terminal")
 	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(device.CSV), "csv, keyvalue, json or daq")
-	f.Float64Var(&o.SerialRate, "serial-rate", 0, "messages a second, to 50 (default 1, daq 10)")
-	f.StringVar(&o.Controller, "controller", "", "link to make to the controller's pseudo terminal")
+	f.Float64Var(&o.SerialRate, "serial-rate", 0, "messages a second, up to 50 (default 1, daq 10)")
+	f.StringVar(&o.Controller, "controller", "", "symbolic link to create to the controller's pseudo terminal")
 	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
 	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(device.Frame), "frame or flat")
-	f.StringVar(&o.Topic, "topic", "afsd/cell1", "topic in front")
-	f.StringVar(&o.LogDir, "log-dir", "", "folder for the machine's log")
-	f.StringVar(&o.Truth, "truth", "", "file for what really happens")
+	f.StringVar(&o.Topic, "topic", "afsd/cell1", "prefix of the topics")
+	f.StringVar(&o.LogDir, "log-dir", "", "folder for the machine's CSV log")
+	f.StringVar(&o.Truth, "truth", "", "file for the ground truth, JSON lines")
 	f.StringVar(&program, "program", "", "file of M- and G-codes (default: a build of two bars)")
-	f.StringArrayVar(&operator, "operator", nil, "code at a time, e.g. '300s M52 S150'; in order, may repeat")
-	f.StringArrayVar(&faults, "fault", nil, "e.g. jam@120s+30s:0.8; may repeat")
-	f.Float64Var(&o.Speed, "speed", 1, "times real time; 0: as fast as the peers take it")
-	f.StringVar(&begin, "begin", "", "time stamp of the start (default: now)")
+	f.StringArrayVar(&operator, "operator", nil, "code that the operator gives at a time, e.g. '300s M52 S150'; in order of time, repeatable")
+	f.StringArrayVar(&faults, "fault", nil, "KIND@ONSET+LENGTH:SEVERITY, severity 0 to 1, e.g. jam@120s+30s:0.8; repeatable")
+	f.Float64Var(&o.Speed, "speed", 1, "factor on real time; 0: as fast as the peers take it")
+	f.StringVar(&begin, "begin", "", "time stamp of the start, e.g. 2025-07-08T10:43:15Z (default: now)")
 	f.BoolVar(&o.Now, "now", false, "stamp messages with the time of sending")
 	f.BoolVar(&o.Loop, "loop", false, "build after build, until Ctrl-C")
 	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads instead of dropping")
-	f.BoolVar(&o.Vary, "vary", false, "let the cell differ a little by the seed")
+	f.BoolVar(&o.Vary, "vary", false, "vary the properties of the cell a little with the seed")
 	c.AddCommand(twinBatchCommand(&material, &o.Seed), twinCompareCommand(&material, &o.Seed))
 	return c
 }
@@ -139,7 +139,7 @@ func twinBatchCommand(material *string, seed *uint64) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().IntVar(&builds, "builds", 1000, "how many")
+	c.Flags().IntVar(&builds, "builds", 1000, "number of builds")
 	return c
 }
 

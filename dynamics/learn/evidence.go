@@ -112,10 +112,18 @@ func (f *fitter) names() []string {
 			out = append(out, m.Parameters[p].Name)
 		} else {
 			t := &m.Terms[p-len(m.Parameters)]
-			out = append(out, model.CandidateName(t.State, t.Name))
+			out = append(out, freeName(t.State, t.Name, t.Shared))
 		}
 	}
 	return out
+}
+
+// freeName is what a coefficient is called: by its symbol where terms share it.
+func freeName(state, name, shared string) string {
+	if shared != "" {
+		return shared
+	}
+	return model.CandidateName(state, name)
 }
 
 // weigh gathers the evidence for every candidate.
@@ -167,13 +175,13 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 		if t.Sign == "-" {
 			c.Sign = -1
 		}
-		name := model.CandidateName(t.Of, t.Name)
-		if k := slices.Index(namesAll, name); k >= 0 {
+		name, free := model.CandidateName(t.Of, t.Name), freeName(t.Of, t.Name, t.Coefficient)
+		if k := slices.Index(namesAll, free); k >= 0 && p.without[name] == "" {
 			scale := expr.MustUnit(t.Unit).Scale
 			c.Coefficient, c.StdErr = all.theta[all.f.free[k]]/scale, all.se[k]/scale
 			c.Inclusion, c.Identifiability, c.Rivals = share[k], seenAll[k], rivals(correlationAll, namesAll, k)
 		}
-		if k := slices.Index(names, name); k >= 0 {
+		if k := slices.Index(names, free); k >= 0 && p.without[name] == "" {
 			term := m.Terms[f.free[k]-len(m.Parameters)]
 			c.Verdict, c.Coefficient, c.StdErr = model.Kept, term.Coefficient, term.StdErr
 			c.Identifiability, c.Rivals = seen[k], rivals(correlation, names, k)

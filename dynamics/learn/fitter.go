@@ -73,9 +73,12 @@ func newFitter(s *system.System, runs []*fitRun) *fitter {
 	for k, r := range runs {
 		r.start = make([]float64, len(f.hidden))
 		for h, i := range f.hidden {
-			sd := math.Sqrt(s.StartVar[i])
+			sd, pulls := math.Sqrt(s.StartVar[i]), startRows
+			if !slices.Contains(s.Of, i) { // no rate: not a past that fades, but a number of the run
+				pulls = priorRows
+			}
 			f.vary = append(f.vary, s.NP+k*len(f.hidden)+h)
-			f.prior, f.width, f.pulls = append(f.prior, 0), append(f.width, sd), append(f.pulls, startRows)
+			f.prior, f.width, f.pulls = append(f.prior, 0), append(f.width, sd), append(f.pulls, pulls)
 			f.lo, f.hi = append(f.lo, -farStart*sd), append(f.hi, farStart*sd)
 		}
 	}

@@ -114,11 +114,19 @@ func (p *problem) fresh(m *model.Model) *model.Model {
 	return c
 }
 
-// toggled is m without the candidate if it has it, else with it; false where that makes no model.
+// toggled is m without the candidate, and what shares its coefficient, if it has it, else with it; false where that
+// makes no model.
 func (p *problem) toggled(m *model.Model, state, name string) (*model.Model, bool) {
+	shared := ""
+	for _, h := range p.h.Terms {
+		if h.Of == state && h.Name == name {
+			shared = h.Coefficient
+		}
+	}
 	d := p.h.Draft(func(h *model.HypothesisTerm) bool {
 		has := slices.ContainsFunc(m.Terms, func(t model.Term) bool { return t.State == h.Of && t.Name == h.Name })
-		return has != (h.Of == state && h.Name == name)
+		turn := h.Of == state && h.Name == name || shared != "" && h.Coefficient == shared && p.without[model.CandidateName(h.Of, h.Name)] == ""
+		return has != turn
 	})
 	p.prune(d)
 	for i := range d.Parameters {

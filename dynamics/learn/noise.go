@@ -33,10 +33,19 @@ func (t *trial) cost() float64 {
 
 // tune chooses the noise of the states by forecasts of every run with what was learned from the
 // others, and of all runs with what was learned from all: how much a filter should adapt is told by
-// runs that its equation has not seen. One run alone cannot tell, and keeps what the hypotheses say.
+// runs that its equation has not seen. Of one run alone the halves are taken for runs; where it has phases
+// they hold different ones and cannot tell, and what the hypotheses say is kept.
 func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
-	if len(p.runs) == 1 {
+	var splits []split
+	switch phased := slices.ContainsFunc(s.m.Definitions, func(d model.Definition) bool { return d.Name == model.Contact }); {
+	case len(p.runs) > 1:
+		for i := range p.runs {
+			splits = append(splits, p.holding(func(run, _, _ int) bool { return run == i }))
+		}
+	case phased:
 		return s, nil
+	default:
+		splits = p.splits()
 	}
 	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped}
 	for _, coarse := range []float64{firstStep, math.Sqrt(firstStep)} {
@@ -44,9 +53,9 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		if err != nil {
 			return nil, err
 		}
-		trials := make([]trial, len(p.runs), len(p.runs)+1)
-		err = parallel(ctx, len(p.runs), func(i int) error {
-			h, err := p.foldFit(ctx, p.holding(func(run, _, _ int) bool { return run == i }), p.fresh(s.m), foldSteps)
+		trials := make([]trial, len(splits), len(splits)+1)
+		err = parallel(ctx, len(splits), func(i int) error {
+			h, err := p.foldFit(ctx, splits[i], p.fresh(s.m), foldSteps)
 			if err == nil {
 				trials[i] = h.trial
 			}

@@ -128,7 +128,7 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 		}
 		var proposed []int
 		for k := range s.m.Terms {
-			if t := &s.m.Terms[k]; !t.Fixed && !p.required(t) {
+			if t := &s.m.Terms[k]; !t.Fixed && !p.required(t) && s.m.Sharing(k) == k {
 				proposed = append(proposed, k)
 			}
 		}

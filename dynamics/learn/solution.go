@@ -26,13 +26,18 @@ type weighing struct {
 	weak  map[string]model.WeakForm // nil where no evidence is asked for
 }
 
-// without is s with term k dropped, and the reason; m and theta are those of the fit that follows.
+// without is s with term k dropped, and what shares its coefficient, and the reason; m and theta are those of the fit that follows.
 func (s *solution) without(p *problem, k int, why string) *solution {
-	t := s.m.Terms[k]
+	gone := s.m.Terms[k]
 	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped)}
-	c.m.Terms = slices.Delete(c.m.Terms, k, k+1)
+	c.m.Terms = slices.DeleteFunc(c.m.Terms, func(t model.Term) bool {
+		is := t.State == gone.State && t.Name == gone.Name || gone.Shared != "" && t.Shared == gone.Shared
+		if is {
+			c.dropped[model.CandidateName(t.State, t.Name)] = why
+		}
+		return is
+	})
 	p.prune(c.m)
-	c.dropped[model.CandidateName(t.State, t.Name)] = why
 	return c
 }
 
@@ -54,7 +59,7 @@ func storeParameters(m *model.Model, theta []float64) {
 	for i := range m.Terms {
 		t := &m.Terms[i]
 		if !t.Fixed {
-			t.Coefficient = max(0, theta[len(m.Parameters)+i]/expr.MustUnit(t.Unit).Scale)
+			t.Coefficient = max(0, theta[len(m.Parameters)+m.Sharing(i)]/expr.MustUnit(t.Unit).Scale)
 		}
 	}
 }
@@ -68,6 +73,9 @@ func storeError(m *model.Model, i int, se float64) {
 		m.Parameters[i].StdErr = se / expr.MustUnit(m.Parameters[i].Unit).Scale
 		return
 	}
-	t := &m.Terms[i-len(m.Parameters)]
-	t.StdErr = se / expr.MustUnit(t.Unit).Scale
+	for k := range m.Terms {
+		if t := &m.Terms[k]; m.Sharing(k) == i-len(m.Parameters) {
+			t.StdErr = se / expr.MustUnit(t.Unit).Scale
+		}
+	}
 }

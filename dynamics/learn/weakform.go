@@ -84,7 +84,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 	s := f.plain
 	ones := slices.Clone(theta[:s.NP])
 	for _, i := range terms {
-		ones[len(s.Model.Parameters)+i] = 1
+		ones[len(s.Model.Parameters)+s.Model.Sharing(i)] = 1
 	}
 	moves := f.moving(theta)
 	for k, from := range f.runs {

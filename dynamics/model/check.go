@@ -159,7 +159,7 @@ func (m *Model) Check() error {
 		bad("no terms")
 	}
 	terms := map[[2]string]bool{}
-	for _, t := range m.Terms {
+	for at, t := range m.Terms {
 		i := m.StateIndex(t.State)
 		if i < 0 {
 			bad("term %q acts on %q, which is no state", t.Name, t.State)
@@ -179,6 +179,16 @@ func (m *Model) Check() error {
 			bad("term %q: standard error %g and max %g must be finite and not negative", t.Name, t.StdErr, t.Max)
 		case t.Fixed && t.Coefficient != 1:
 			bad("term %q is fixed: its coefficient must be 1", t.Name)
+		}
+		if first := m.Terms[m.Sharing(at)]; t.Shared != "" {
+			switch _, taken := dims[t.Shared]; {
+			case !isName(t.Shared) || expr.IsFunction(t.Shared) || t.Shared == StartSymbol || taken:
+				bad("term %q: coefficient %q is no symbol, or one that is taken", t.Name, t.Shared)
+			case t.Fixed:
+				bad("term %q is fixed: it has no coefficient to share", t.Name)
+			case t.Coefficient != first.Coefficient || t.Unit != first.Unit || t.Max != first.Max || (t.Prior == nil) != (first.Prior == nil) || t.Prior != nil && *t.Prior != *first.Prior:
+				bad("terms %q of %s and %q of %s share coefficient %s: unit, value, max and what is known of it must be the same", first.Name, first.State, t.Name, t.State, t.Shared)
+			}
 		}
 		want, err := m.coefficientDimension(&t, of)
 		if err != nil {

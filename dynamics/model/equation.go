@@ -27,13 +27,16 @@ func Equation(m *Model) string {
 			} else {
 				b.WriteString(strings.Repeat(" ", len([]rune(head))))
 			}
-			if t.Fixed {
+			switch {
+			case t.Fixed:
 				fmt.Fprintf(&b, " %s %s", sign, pretty(t.Expression))
-			} else {
+			case t.Shared != "":
+				fmt.Fprintf(&b, " %s %s · (%s)", sign, t.Shared, pretty(t.Expression))
+			default:
 				value, stdErr, exp := scaled(t.Coefficient, t.StdErr)
 				fmt.Fprintf(&b, " %s (%s ± %s)e%d %s · (%s)", sign, value, stdErr, exp, t.Unit, pretty(t.Expression))
 			}
-			if !t.Fixed {
+			if !t.Fixed && t.Shared == "" {
 				b.WriteString(priorWords(t.Prior, t.StdErr))
 			}
 			if t.Mode != "" && t.Mode != "always" {
@@ -72,11 +75,27 @@ func Equation(m *Model) string {
 		}
 		fmt.Fprintf(&b, "  %-8s = %s\n", p.Name, value)
 	}
+	for i, t := range m.Terms {
+		if t.Shared == "" || m.Sharing(i) != i {
+			continue
+		}
+		var of []string
+		for _, u := range m.Terms {
+			if u.Shared == t.Shared {
+				of = append(of, CandidateName(u.State, u.Name))
+			}
+		}
+		fmt.Fprintf(&b, "  %-8s = %.4g ± %.2g %s%s: one coefficient of %s\n", t.Shared, t.Coefficient, t.StdErr, t.Unit, priorWords(t.Prior, t.StdErr), strings.Join(of, ", "))
+	}
 	if p := m.ParameterNamed(m.DeadTime); p != nil {
 		fmt.Fprintf(&b, "\nThe inputs act after %.3g s.\n", p.Value)
 	}
-	for _, out := range m.Outputs {
-		fmt.Fprintf(&b, "Learned between %.4g and %.4g %s of %s", out.Min, out.Max, out.Unit, out.Name)
+	for i, out := range m.Outputs {
+		head := "Learned between"
+		if i > 0 {
+			head = ", between"
+		}
+		fmt.Fprintf(&b, "%s %.4g and %.4g %s of %s", head, out.Min, out.Max, out.Unit, out.Name)
 	}
 	for i, r := range m.Provenance.Runs {
 		sep := ", "

@@ -2,12 +2,14 @@ package model
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -16,14 +18,19 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// afsd is the built-in file of hypotheses, documented line by line in docs/hypotheses.md.
+// shipped are the files that come with the program, by the name without .yaml. afsd is built in: what is taken
+// where nobody says another; docs/hypotheses.md has it line by line.
 //
-//go:embed afsd.yaml
-var afsd []byte
+//go:embed afsd.yaml afsd-build.yaml tclab.yaml
+var shipped embed.FS
+
+const builtIn = "afsd"
 
 // Hypotheses is what people propose about a process: symbols, hidden states and candidate terms.
 // docs/hypotheses.md explains every key.
 type Hypotheses struct {
+	// Extends names a shipped file whose entries hold too, but for those that this file has of the same name.
+	Extends     string                `yaml:"extends,omitempty"`
 	Process     string                `yaml:"process"`
 	Inputs      []HypothesisInput     `yaml:"inputs"`
 	Outputs     []HypothesisOutput    `yaml:"outputs"`
@@ -138,6 +145,17 @@ type HypothesisTerm struct {
 	Fixed      bool    `yaml:"fixed,omitempty"` // no coefficient: the expression is the whole term
 	Mode       string  `yaml:"mode,omitempty"`
 	Opinion    string  `yaml:"opinion,omitempty"` // propose (default), require, forbid
+
+	// Coefficient is the symbol of a coefficient that other terms have too, "": it is the term's own.
+	// What shares one is kept or dropped together.
+	Coefficient string `yaml:"coefficient,omitempty"`
+}
+
+func (t *HypothesisTerm) opinion() string {
+	if t.Opinion == "" {
+		return Propose
+	}
+	return t.Opinion
 }
 
 // Opinions on a term.
@@ -152,7 +170,7 @@ var modes = []string{"", "always", "contact", "free spin", "coast-down", "heatin
 
 // DefaultHypotheses are those for additive friction stir deposition.
 func DefaultHypotheses() *Hypotheses {
-	h, err := ReadHypotheses(bytes.NewReader(afsd))
+	h, err := readShipped(builtIn)
 	if err != nil {
 		panic("dynamics: built-in hypotheses: " + err.Error())
 	}
@@ -160,13 +178,34 @@ func DefaultHypotheses() *Hypotheses {
 }
 
 // DefaultHypothesesText is the built-in file as it stands.
-func DefaultHypothesesText() string { return string(afsd) }
+func DefaultHypothesesText() string { return DefaultHypotheses().text }
 
-// LoadHypotheses reads the file at path.
+// ShippedHypotheses are the names of the files that come with the program.
+func ShippedHypotheses() []string {
+	entries, _ := shipped.ReadDir(".") // it is part of the program
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	return names
+}
+
+func readShipped(name string) (*Hypotheses, error) {
+	data, err := shipped.ReadFile(name + ".yaml")
+	if err != nil {
+		return nil, fmt.Errorf("no hypotheses named %q come with the program; these do: %s", name, strings.Join(ShippedHypotheses(), ", "))
+	}
+	return ReadHypotheses(bytes.NewReader(data))
+}
+
+// LoadHypotheses reads the file at path or, where there is none, what comes with the program under that name.
 func LoadHypotheses(path string) (*Hypotheses, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && slices.Contains(ShippedHypotheses(), path) {
+		return readShipped(path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open hypotheses: %w", err)
+		return nil, fmt.Errorf("open hypotheses: %w (with the program come %s)", err, strings.Join(ShippedHypotheses(), ", "))
 	}
 	defer f.Close()
 	h, err := ReadHypotheses(f)
@@ -174,6 +213,43 @@ func LoadHypotheses(path string) (*Hypotheses, error) {
 		return nil, fmt.Errorf("hypotheses %s: %w", path, err)
 	}
 	return h, nil
+}
+
+// extend adds what a shipped file says and h does not. An entry of the same name stands where that of the shipped file stood.
+func (h *Hypotheses) extend() error {
+	base, err := readShipped(h.Extends)
+	if err != nil {
+		return fmt.Errorf("extends: %w", err)
+	}
+	if h.Process == "" {
+		h.Process = base.Process
+	}
+	if h.DeadTime == "" {
+		h.DeadTime = base.DeadTime
+	}
+	if h.Plan == nil {
+		h.Plan = base.Plan
+	}
+	h.Inputs = over(base.Inputs, h.Inputs, func(x HypothesisInput) string { return x.Symbol })
+	h.Outputs = over(base.Outputs, h.Outputs, func(x HypothesisOutput) string { return x.Is })
+	h.Parameters = over(base.Parameters, h.Parameters, func(x HypothesisParameter) string { return x.Name })
+	h.Definitions = over(base.Definitions, h.Definitions, func(x HypothesisDefined) string { return x.Name })
+	h.States = over(base.States, h.States, func(x HypothesisState) string { return x.Symbol })
+	h.Terms = over(base.Terms, h.Terms, func(x HypothesisTerm) string { return CandidateName(x.Of, x.Name) })
+	return nil
+}
+
+// over is base with what more has of the same name in its place, and the rest of more behind.
+func over[T any](base, more []T, name func(T) string) []T {
+	out := slices.Clone(base)
+	for _, x := range more {
+		if i := slices.IndexFunc(base, func(y T) bool { return name(x) == name(y) }); i >= 0 {
+			out[i] = x
+		} else {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // maxHypotheses bounds what ReadHypotheses takes in.
@@ -196,6 +272,11 @@ func ReadHypotheses(r io.Reader) (*Hypotheses, error) {
 		return nil, fmt.Errorf("not a file of hypotheses: %w", err)
 	}
 	h.text = string(data)
+	if h.Extends != "" {
+		if err := h.extend(); err != nil {
+			return nil, err
+		}
+	}
 	return h, h.Check()
 }
 
@@ -218,6 +299,12 @@ func (h *Hypotheses) Check() error {
 			bad("term %q is fixed: it has no coefficient, so no unit, start or max", t.Name)
 		case !t.Fixed && t.Start < 0, t.Max < 0, t.Max > 0 && t.Start > t.Max:
 			bad("term %q: start %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Max)
+		}
+		for _, u := range h.Terms {
+			if t.Coefficient != "" && u.Coefficient == t.Coefficient && u.opinion() != t.opinion() {
+				bad("term %q: opinion %s, but %q has the same coefficient %s and opinion %s", t.Name, t.opinion(), u.Name, t.Coefficient, u.opinion())
+				break
+			}
 		}
 		// The same expression with the same sign, asked for and ruled out, cannot both be.
 		key := [2]string{t.Of, t.Expression}
@@ -319,7 +406,7 @@ func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 		if t.Sign == "-" {
 			sign = -1
 		}
-		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed, Prior: prior(t.Start, t.SD)}
+		q := Term{State: t.Of, Name: t.Name, Expression: t.Expression, Mode: t.Mode, Sign: sign, Coefficient: t.Start, Unit: t.Unit, Max: t.Max, Fixed: t.Fixed, Prior: prior(t.Start, t.SD), Shared: t.Coefficient}
 		if t.Fixed {
 			q.Coefficient, q.Unit = 1, "1"
 			if d, err := m.coefficientDimension(&q, m.dimensions()); err == nil && d != unit.None {

@@ -137,6 +137,9 @@ type Term struct {
 	Max         float64 `json:"max,omitempty"`
 	Fixed       bool    `json:"fixed,omitempty"` // the coefficient is not learned: it is 1
 	Prior       *Prior  `json:"prior,omitempty"` // of the coefficient; nil where nothing is known beforehand
+
+	// Shared is the symbol of a coefficient that several terms have in common; "": it is this term's own.
+	Shared string `json:"shared,omitempty"`
 }
 
 // Interval95 widens the filter's 95 % interval at one horizon, on each side, until it covers 95 % of
@@ -170,6 +173,14 @@ func (m *Model) ParameterNamed(name string) *Parameter {
 // StateIndex is the place of the state of a symbol, −1 if there is none.
 func (m *Model) StateIndex(symbol string) int {
 	return slices.IndexFunc(m.States, func(s State) bool { return s.Symbol == symbol })
+}
+
+// Sharing is the first of the terms that have the coefficient of term i in common: i itself where it is its own.
+func (m *Model) Sharing(i int) int {
+	if s := m.Terms[i].Shared; s != "" {
+		return slices.IndexFunc(m.Terms, func(t Term) bool { return t.Shared == s })
+	}
+	return i
 }
 
 // Assumed is the default of input i, 0 where it has none.

@@ -71,7 +71,7 @@ func (r *Report) draw() {
 				if t.learned && k <= residuals {
 					caption += " In sample: the model was learned from this run."
 				}
-				r.figures = append(r.figures, &figure{name: fileName(fmt.Sprintf("%02d-%s-%s", i+1, t.Name, name)), title: t.Name + ": " + title, Caption: caption, run: i, kind: k, canvas: c})
+				r.figures = append(r.figures, &figure{name: fileName(fmt.Sprintf("%02d-%s-%s", i+1, t.title, name)), title: t.title + ": " + title, Caption: caption, run: i, kind: k, canvas: c})
 			}
 		}
 		add(simulated, "simulated", "measured and simulated", r.simulatedCaption(t), r.drawSimulated(t))
@@ -84,7 +84,7 @@ func (r *Report) draw() {
 		}
 		for k := range t.response {
 			q := &t.response[k]
-			add(response, "response-"+q.Name, "response to "+q.Name, "", r.drawResponse(q))
+			add(response, "response-"+q.Name, "response to "+q.Name, "", r.drawResponse(t, q))
 		}
 	}
 }
@@ -119,8 +119,6 @@ func fileName(s string) string {
 	}, s)
 }
 
-func (r *Report) unit() string { return r.m.Outputs[0].Unit }
-
 func wayInk(w filter.Way) ink {
 	return map[filter.Way]ink{filter.Known: inkKnown, filter.Planned: inkPlan, filter.Held: inkHeld}[w]
 }
@@ -129,10 +127,10 @@ func (r *Report) simulatedCaption(t *runReport) string {
 	text := "The simulation starts at the first reading and uses none after it; the inputs are the measured ones."
 	if finite(t.openRMSE) {
 		above := ""
-		if a := r.above(); finite(a) {
-			above = fmt.Sprintf(" above %g %s", a, r.unit())
+		if a := t.out.Above(); finite(a) {
+			above = fmt.Sprintf(" above %g %s", a, t.out.Unit)
 		}
-		text += fmt.Sprintf(" Root mean square error%s: %s.", above, r.amount(t.openRMSE))
+		text += fmt.Sprintf(" Root mean square error%s: %s.", above, amount(t.openRMSE, t.out.Unit))
 	}
 	return text + fmt.Sprintf(" Shaded: its 95 %% interval. Time from row %d of the log.", t.NumberOf(t.From))
 }
@@ -149,7 +147,7 @@ func (t *runReport) since() []float64 {
 func (r *Report) drawSimulated(t *runReport) *canvas {
 	const left, right, tall, flat = 62.0, wide - 16, 270.0, 74.0
 	x := t.since()
-	z := t.Z[0][t.From:t.To]
+	z := t.measured[t.From:t.To]
 	sim, lo, hi, diff := make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z))
 	for i, row := range t.open {
 		sim[i], lo[i], hi[i], diff[i] = row.Forecast, row.Lower, row.Upper, row.Forecast-z[i]
@@ -157,7 +155,7 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 	c := &canvas{w: wide}
 	keys := []key{{ink: inkText, text: "measured"}, {ink: inkKnown, text: "simulated, open loop"}}
 	var set []float64
-	if t.SetPoint != nil {
+	if t.SetPoint != nil && t.leading {
 		set = slices.Clone(t.SetPoint[t.From:t.To])
 		for i, v := range set {
 			if !(v > 0) {
@@ -177,7 +175,7 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 	}
 	top := 14 + c.legend(left, 16, right, keys) + 18
 	time := axis{lo: 0, hi: max(1, x[len(x)-1])}
-	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: time, y: around(nil, z, sim), title: r.m.Outputs[0].Name, unit: r.unit()}
+	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: time, y: around(nil, z, sim), title: t.out.Name, unit: t.out.Unit}
 	p.x.plain = true
 	p.frame()
 	if len(seen) > 1 {
@@ -199,7 +197,7 @@ func (r *Report) drawSimulated(t *runReport) *canvas {
 	p.line(x, sim, inkKnown, 1.5)
 
 	top += tall + 40
-	p = &chart{c: c, left: left, top: top, w: right - left, h: flat, x: time, y: around([]float64{0}, diff), title: "simulated less measured", unit: r.unit()}
+	p = &chart{c: c, left: left, top: top, w: right - left, h: flat, x: time, y: around([]float64{0}, diff), title: "simulated less measured", unit: t.out.Unit}
 	p.x.plain = true
 	p.frame()
 	p.line(x, diff, inkKnown, 1.3)
@@ -232,7 +230,7 @@ func (t *runReport) fan(p *chart, rows []score.Row, zero float64, k ink) {
 	}
 	o := rows[0].Origin
 	at := func(i int) float64 { return t.Time[i] - zero }
-	x, mean, lo, hi := []float64{at(o)}, []float64{t.Z[0][o]}, []float64{t.Z[0][o]}, []float64{t.Z[0][o]}
+	x, mean, lo, hi := []float64{at(o)}, []float64{t.measured[o]}, []float64{t.measured[o]}, []float64{t.measured[o]}
 	for _, row := range rows {
 		x, mean, lo, hi = append(x, at(row.Target)), append(mean, row.Forecast), append(lo, row.Lower), append(hi, row.Upper)
 	}
@@ -257,11 +255,11 @@ func (r *Report) drawFans(t *runReport) *canvas {
 		keys = append(keys, key{ink: wayInk(w), text: "forecast, inputs " + w.String()})
 	}
 	top := 14 + c.legend(left, 16, right, keys) + 18
-	x, z := t.since(), t.Z[0][t.From:t.To]
+	x, z := t.since(), t.measured[t.From:t.To]
 	// Only what fans and scored readings need: heating up and cooling down are in the figure above.
 	var need []float64
 	for _, v := range z {
-		if v > r.above() {
+		if v > t.out.Above() {
 			need = append(need, v)
 		}
 	}
@@ -275,7 +273,7 @@ func (r *Report) drawFans(t *runReport) *canvas {
 	ways := t.fanWays()
 	for i, w := range ways {
 		p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: axis{lo: 0, hi: max(1, x[len(x)-1])}, y: around(nil, need),
-			title: "inputs " + w.String(), unit: r.unit(), end: "s"}
+			title: "inputs " + w.String(), unit: t.out.Unit, end: "s"}
 		p.x.plain = i < len(ways)-1
 		p.frame()
 		p.line(x, z, inkText, 1.3)
@@ -304,7 +302,7 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 		var x, z, need []float64
 		for k := t.From; k < t.To; k++ {
 			if at := t.Time[k] - t.Time[o]; at >= -before && at <= fanLength {
-				x, z = append(x, at), append(z, t.Z[0][k])
+				x, z = append(x, at), append(z, t.measured[k])
 			}
 		}
 		for _, way := range t.fanWays() {
@@ -318,7 +316,7 @@ func (r *Report) drawClosely(t *runReport) *canvas {
 		}
 		p := &chart{c: c, left: left + float64(i%columns)*(w+gap), top: top + float64(i/columns)*(tall+62), w: w, h: tall,
 			x: axis{lo: -before, hi: fanLength, ticks: []float64{-20, 0, 20, 40, 60}}, y: around(nil, z, need),
-			title: title, unit: r.unit()}
+			title: title, unit: t.out.Unit}
 		p.frame()
 		c.line(inkMuted, 1, []float64{3, 3}, p.at(0, p.y.lo), p.at(0, p.y.hi))
 		for _, way := range slices.Backward(t.fanWays()) {
@@ -368,7 +366,7 @@ func (r *Report) drawResiduals(t *runReport) *canvas {
 	top := 14 + c.legend(8, 16, right, keys) + 18
 	row := bar*float64(len(t.ways)) + 20
 	p := &chart{c: c, left: left, top: top, w: right - left, h: row * float64(len(phases)), x: around([]float64{0}, ends), y: axis{lo: 0, hi: 1, ticks: []float64{}, plain: true},
-		title: fmt.Sprintf("error %g s ahead", residualHorizon), unit: r.unit()}
+		title: fmt.Sprintf("error %g s ahead", residualHorizon), unit: t.out.Unit}
 	p.frame()
 	zero := p.at(0, 0).x
 	c.line(inkMuted, 1.2, nil, point{zero, top}, point{zero, top + p.h})
@@ -461,7 +459,7 @@ func (r *Report) drawSkill(t *runReport, windows string) *canvas {
 	c.text(inkMuted, 8, 35, labelSize, 0, false, s.sample())
 	top := 54 + c.legend(8, 56, right, keys) + 16
 	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: horizonAxis(), y: axis{lo: lo / 1.25, hi: hi * 1.25, log: true},
-		title: "RMSE", unit: r.unit() + " over the horizon in s", end: ""}
+		title: "RMSE", unit: t.out.Unit + " over the horizon in s", end: ""}
 	p.frame()
 	for _, k := range curves {
 		width := 2.0
@@ -511,7 +509,7 @@ func (r *Report) drawCoverage(t *runReport) *canvas {
 	return c
 }
 
-func (r *Report) drawResponse(q *score.Response) *canvas {
+func (r *Report) drawResponse(t *runReport, q *score.Response) *canvas {
 	c := &canvas{w: half}
 	keys := []key{{ink: inkText, text: "all together"}}
 	// Terms that never act at this working point only blur the picture.
@@ -532,7 +530,7 @@ func (r *Report) drawResponse(q *score.Response) *canvas {
 	c.text(inkText, 8, 18, titleSize, 0, true, q.Name)
 	top := 36 + c.legend(8, 38, right, keys) + 16
 	p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: axis{lo: q.X[0], hi: q.X[len(q.X)-1]}, y: around([]float64{0}, append(slices.Clone(q.Part), q.Total)...),
-		title: "d" + r.m.States[model.StateTool].Symbol + "/dt", unit: q.RateUnit + " over " + q.Symbol + " in " + q.Unit}
+		title: "d" + r.m.Observed(t.output) + "/dt", unit: q.RateUnit + " over " + q.Symbol + " in " + q.Unit}
 	if !(p.x.hi > p.x.lo) {
 		p.x.hi = p.x.lo + 1
 	}

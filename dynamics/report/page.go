@@ -51,7 +51,8 @@ type page struct {
 	Output         model.Output
 	Version, Hash  string
 	Style          template.CSS
-	Shown          []runPage
+	Shown          []runPage // by run and output
+	Runs           []runPage // every run once
 	Headline       []sentence
 	Doubts         []string
 	Proof          []headRow // pooled
@@ -80,6 +81,9 @@ type sentence struct {
 // runPage is one run on the page.
 type runPage struct {
 	Name, SHA256             string
+	Title                    string // of the run, and of the output where there are several
+	State, StateName         string // that the output is about
+	Leading                  bool
 	First, Last, Rows        int
 	Learned                  bool
 	Simulated, Fans, Closely *figure
@@ -132,7 +136,7 @@ type workRow struct {
 func (r *Report) page() *page {
 	m := r.m
 	p := &page{
-		M: m, Output: m.Outputs[0], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Plan != nil, HasPhases: r.hasPhases(), Evidence: m.Evidence,
+		M: m, Output: m.Outputs[m.LeadingIndex()], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Plan != nil, HasPhases: r.hasPhases(), Evidence: m.Evidence,
 		Style:    template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}@media print{" + styles(false) + "}"),
 		Equation: template.HTML(model.MathML(m)),
 		Residual: number(residualHorizon),
@@ -149,6 +153,9 @@ func (r *Report) page() *page {
 	}
 	for i, t := range r.runs {
 		p.Shown = append(p.Shown, r.runPage(i, t))
+		if t.leading {
+			p.Runs = append(p.Runs, p.Shown[i])
+		}
 	}
 	if m.Evidence != nil {
 		p.FreeParameters = slices.ContainsFunc(m.Evidence.Candidates, func(c model.Candidate) bool { return c.State == "" })
@@ -167,7 +174,8 @@ func (r *Report) page() *page {
 }
 
 func (r *Report) runPage(i int, t *runReport) runPage {
-	v := runPage{Name: t.Name, SHA256: t.SHA256, First: t.NumberOf(t.From), Last: t.NumberOf(t.To - 1), Rows: t.To - t.From, Learned: t.learned,
+	state := r.m.Observed(t.output)
+	v := runPage{Name: t.Name, Title: t.title, State: state, StateName: r.m.States[r.m.StateIndex(state)].Name, Leading: t.leading, SHA256: t.SHA256, First: t.NumberOf(t.From), Last: t.NumberOf(t.To - 1), Rows: t.To - t.From, Learned: t.learned,
 		Phase: r.phaseName(t.work.Phase), WorkRows: t.work.Rows}
 	for _, f := range r.figures {
 		if f.run != i {
@@ -218,6 +226,9 @@ func (r *Report) ranges() []rangeRow {
 	add := func(name, symbol, unit string, lo, hi float64, column func(t *runReport) []float64) {
 		row := rangeRow{Name: name, Symbol: symbol, Unit: unit, Min: lo, Max: hi}
 		for _, t := range r.runs {
+			if !t.leading { // every run once
+				continue
+			}
 			q := rangeRun{Name: t.Name, Min: math.Inf(1), Max: math.Inf(-1)}
 			n := 0.0
 			for _, v := range column(t)[t.From:t.To] {
@@ -241,8 +252,15 @@ func (r *Report) ranges() []rangeRow {
 	for i, in := range r.m.Inputs {
 		add(in.Name, in.Symbol, in.Unit, in.Min, in.Max, func(t *runReport) []float64 { return t.inputs(r.m)[i] })
 	}
-	for i, out := range r.m.Outputs {
-		add(out.Name, out.State, out.Unit, out.Min, out.Max, func(t *runReport) []float64 { return t.Z[i] })
+	for _, out := range r.m.Outputs {
+		add(out.Name, out.State, out.Unit, out.Min, out.Max, func(t *runReport) []float64 {
+			for _, other := range r.runs {
+				if other.Name == t.Name && other.out.Name == out.Name {
+					return other.measured
+				}
+			}
+			return nil
+		})
 	}
 	return rows
 }
@@ -250,16 +268,32 @@ func (r *Report) ranges() []rangeRow {
 // The horizons of the headline, s.
 var headHorizons = []float64{10, 60}
 
-// headline says in plain words how good the forecasts are where they prove something.
+// headline says in plain words how good the forecasts are where they prove something: first of the leading output, of
+// which the page has a table as well, then of the others.
 func (r *Report) headline(p *page) {
-	proof := r.proof()
-	p.InSample = len(proof) == 0
-	p.ProofRuns = len(proof)
-	if p.InSample {
-		for _, t := range r.runs {
-			proof = append(proof, r.tables(t)...)
+	lead := r.m.LeadingIndex()
+	r.headlineOf(p, &r.m.Outputs[lead], true)
+	for o := range r.m.Outputs {
+		if o != lead {
+			r.headlineOf(p, &r.m.Outputs[o], false)
 		}
 	}
+	if len(p.Headline) == 0 {
+		p.Headline = []sentence{{Head: fmt.Sprintf("No row of the runs shown could be scored %g s ahead: nothing can be said about its forecasts.", headHorizons[0])}}
+	}
+}
+
+func (r *Report) headlineOf(p *page, out *model.Output, leading bool) {
+	proof := r.proof(out.Name)
+	inSample := len(proof) == 0
+	if inSample {
+		for _, t := range r.runs {
+			if t.out.Name == out.Name {
+				proof = append(proof, r.tables(t)...)
+			}
+		}
+	}
+	var rows []headRow
 	for _, windows := range r.windows() {
 		for _, h := range headHorizons {
 			row := headRow{Windows: windows, Horizon: h, Known: pooled(proof, filter.Known, windows, h), Plan: pooled(proof, filter.Planned, windows, h), Held: pooled(proof, filter.Held, windows, h)}
@@ -274,9 +308,17 @@ func (r *Report) headline(p *page) {
 			if row.Held != nil && row.Held.Count != row.Count {
 				row.Held = nil
 			}
-			p.PlanProved = p.PlanProved || row.Plan != nil
-			p.HasSetPoint = p.HasSetPoint || row.Known.SetPoint > 0
-			p.Proof = append(p.Proof, row)
+			rows = append(rows, row)
+			if leading {
+				p.PlanProved = p.PlanProved || row.Plan != nil
+				p.HasSetPoint = p.HasSetPoint || row.Known.SetPoint > 0
+			}
+		}
+	}
+	if leading {
+		p.InSample, p.ProofRuns, p.Proof = inSample, len(proof), rows
+		if inSample {
+			p.ProofRuns = 0
 		}
 	}
 	turns := 0 // runs that were held out in learning
@@ -287,7 +329,7 @@ func (r *Report) headline(p *page) {
 	}
 	where := fmt.Sprintf("On %s that it was not learned from, the model forecasts", count(len(proof), "run", "runs"))
 	switch {
-	case p.InSample:
+	case inSample:
 		where = "On the very runs that it was learned from (there is nothing else to judge by), the model forecasts"
 	case turns == len(proof):
 		where = fmt.Sprintf("On %s left out in turn, models of the other runs forecast", count(turns, "run", "runs"))
@@ -295,21 +337,21 @@ func (r *Report) headline(p *page) {
 		where = fmt.Sprintf("On %s not learned from (%d of them left out in turn and forecast by models of the others), the model forecasts", count(len(proof), "run", "runs"), turns)
 	}
 	for _, windows := range r.windows() {
-		q := sentence{Head: where + " the " + r.m.Outputs[0].Name + " with a root mean square error of"}
+		q := sentence{Head: where + " the " + out.Name + " with a root mean square error of"}
 		if windows == model.OnePhase {
 			q.Head = "Within one phase, where no start or stop makes the baselines look weak:"
 		}
-		for _, row := range p.Proof {
+		for _, row := range rows {
 			if row.Windows != windows {
 				continue
 			}
-			text := r.amount(row.Known.RMSE) + " with the inputs to come known"
+			text := amount(row.Known.RMSE, out.Unit) + " with the inputs to come known"
 			if row.Plan != nil {
-				text = r.amount(row.Plan.RMSE) + " by the plan, " + text
+				text = amount(row.Plan.RMSE, out.Unit) + " by the plan, " + text
 			}
-			text += fmt.Sprintf("; persistence has %s", r.amount(row.Known.Persistence))
+			text += fmt.Sprintf("; persistence has %s", amount(row.Known.Persistence, out.Unit))
 			if row.Known.SetPoint > 0 {
-				text += fmt.Sprintf(", “T = set-point” %s", r.amount(row.Known.SetPoint))
+				text += fmt.Sprintf(", “T = set-point” %s", amount(row.Known.SetPoint, out.Unit))
 			}
 			q.Items = append(q.Items, fmt.Sprintf("%g s ahead: %s.", row.Horizon, text))
 		}
@@ -317,12 +359,9 @@ func (r *Report) headline(p *page) {
 			p.Headline = append(p.Headline, q)
 		}
 	}
-	if len(p.Headline) == 0 {
-		p.Headline = []sentence{{Head: fmt.Sprintf("No row of the runs shown could be scored %g s ahead: nothing can be said about its forecasts.", headHorizons[0])}}
-	}
 }
 
-func (r *Report) amount(v float64) string { return fmt.Sprintf("%s %s", value(v), r.unit()) }
+func amount(v float64, unit string) string { return value(v) + " " + unit }
 
 func count(n int, one, many string) string {
 	if n == 1 {
@@ -335,12 +374,23 @@ func count(n int, one, many string) string {
 func (r *Report) doubts() []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	proof := r.proof()
+	proof := r.proof(r.m.Outputs[r.m.LeadingIndex()].Name)
 	switch {
 	case len(proof) == 0:
 		add("Nothing is proved: every run shown was learned from, and none was held out. Learn from two runs or more, or make this report on one that it has not seen.")
 	case len(proof) == 1:
 		add("Only one run speaks for forecasts on runs not learned from.")
+	}
+	for o, output := range r.m.Outputs {
+		if o != r.m.LeadingIndex() {
+			proof = append(proof, r.proof(output.Name)...)
+		}
+	}
+	name := func(s *skillTable) string {
+		if len(r.m.Outputs) > 1 {
+			return s.run + ", " + s.output
+		}
+		return s.run
 	}
 	for _, n := range r.m.NotJudged {
 		add("How the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).", n.Run, n.Why)
@@ -354,7 +404,7 @@ func (r *Report) doubts() []string {
 			for _, s := range proof {
 				for _, h := range score.Horizons {
 					if k := s.find(w.way, windows, h); k != nil && k.Count > 0 && better(k) == "bad" {
-						worse = append(worse, fmt.Sprintf("%s at %g s", s.run, h))
+						worse = append(worse, fmt.Sprintf("%s at %g s", name(&s), h))
 					}
 				}
 			}
@@ -368,7 +418,7 @@ func (r *Report) doubts() []string {
 		for _, k := range s.rows {
 			if k.Count > 0 && k.Windows == model.AllRows {
 				if k.Coverage < lo {
-					lo, narrow = k.Coverage, fmt.Sprintf("%s, inputs %s, at %g s", s.run, k.Way, k.Horizon)
+					lo, narrow = k.Coverage, fmt.Sprintf("%s, inputs %s, at %g s", name(&s), k.Way, k.Horizon)
 				}
 				hi = max(hi, k.Coverage)
 			}

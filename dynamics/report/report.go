@@ -40,13 +40,18 @@ type Report struct {
 	figures  []*figure
 }
 
-// runReport is what was found out on one run.
+// runReport is what was found out on one run about one output.
 type runReport struct {
 	Run
-	learned  bool // the model was learned from it
+	output   int // place in Model.Outputs
+	out      model.Output
+	title    string    // of the run, and of the output where there are several
+	leading  bool      // the output leads
+	learned  bool      // the model was learned from it
+	measured []float64 // the output, by row
 	phase    []phase.Phase
 	open     []score.Row // one per row
-	openRMSE float64     // above Output.ScoreAbove
+	openRMSE float64     // above its ScoreAbove
 	ways     []filter.Way
 	errors   map[filter.Way][]phaseError // at residualHorizon
 	fans     map[filter.Way]map[int][]score.Row
@@ -94,11 +99,11 @@ func Make(m *model.Model, runs []Run, o Options) (*Report, error) {
 	sum := sha256.Sum256(append(data, '\n'))
 	r := &Report{m: m, o: o, checksum: hex.EncodeToString(sum[:])}
 	for i := range runs {
-		one, err := r.try(&runs[i])
+		all, err := r.try(&runs[i])
 		if err != nil {
 			return nil, err
 		}
-		r.runs = append(r.runs, one)
+		r.runs = append(r.runs, all...)
 	}
 	r.draw()
 	return r, nil
@@ -110,48 +115,63 @@ func (r *Report) progress(format string, args ...any) {
 	}
 }
 
-// try finds out how the model does on one run.
-func (r *Report) try(run *Run) (*runReport, error) {
+// try finds out how the model does on one run, output by output.
+func (r *Report) try(run *Run) (all []*runReport, err error) {
 	m := r.m
-	t := &runReport{Run: *run, errors: map[filter.Way][]phaseError{}, fans: map[filter.Way]map[int][]score.Row{}}
-	t.learned = m.LearnedFrom(run.Source()) != ""
-	r.progress("%s: simulating rows %d to %d", run.Name, t.NumberOf(run.From), t.NumberOf(run.To-1))
-	var err error
-	if t.phase, err = score.Phases(m, &t.Run.Run); err != nil {
+	phases, err := score.Phases(m, &run.Run)
+	if err != nil {
 		return nil, err
 	}
-	var squares, n float64
+	ways := []filter.Way{filter.Known, filter.Held}
+	if m.Plan != nil {
+		ways = []filter.Way{filter.Known, filter.Planned, filter.Held}
+	}
+	columns, err := run.For(m)
+	if err != nil {
+		return nil, err
+	}
 	lead := m.LeadingIndex()
-	if err := score.OpenLoop(m, &t.Run.Run, run.From, run.To, func(row score.Row) {
-		if row.Output != lead {
-			return
+	for o, out := range m.Outputs {
+		t := &runReport{Run: *run, output: o, out: out, title: run.Name, leading: o == lead, phase: phases, ways: ways,
+			learned: m.LearnedFrom(run.Source()) != "", errors: map[filter.Way][]phaseError{}, fans: map[filter.Way]map[int][]score.Row{}}
+		if len(m.Outputs) > 1 {
+			t.title += ", " + out.Name
 		}
+		t.measured = columns.Z[o]
+		t.origins(columns.Z[lead], m.Outputs[lead].Above())
+		all = append(all, t)
+	}
+	squares, n := make([]float64, len(all)), make([]float64, len(all))
+	r.progress("%s: simulating rows %d to %d", run.Name, run.NumberOf(run.From), run.NumberOf(run.To-1))
+	if err := score.OpenLoop(m, &run.Run, run.From, run.To, func(row score.Row) {
+		t := all[row.Output]
 		t.open = append(t.open, row)
-		if z := row.Measured; z > r.above() && finite(row.Forecast) {
-			squares += (row.Forecast - z) * (row.Forecast - z)
-			n++
+		if z := row.Measured; z > t.out.Above() && finite(row.Forecast) {
+			squares[row.Output] += (row.Forecast - z) * (row.Forecast - z)
+			n[row.Output]++
 		}
 	}); err != nil {
 		return nil, err
 	}
-	t.openRMSE = math.Sqrt(squares / n)
-	t.ways = []filter.Way{filter.Known, filter.Held}
-	if m.Plan != nil {
-		t.ways = []filter.Way{filter.Known, filter.Planned, filter.Held}
+	for o, t := range all {
+		t.openRMSE = math.Sqrt(squares[o] / n[o])
 	}
-	t.origins(r.above())
-	for _, way := range t.ways {
+	for _, way := range ways {
 		r.progress("%s: forecasting with inputs %s", run.Name, way)
-		s, err := score.Score(m, &t.Run.Run, way, score.Horizons, run.From, run.To)
+		skill, err := score.Score(m, &run.Run, way, score.Horizons, run.From, run.To)
 		if err != nil {
 			return nil, err
 		}
-		t.skill = append(t.skill, s...)
-		t.fans[way] = map[int][]score.Row{}
-		err = score.ForecastRun(m, &t.Run.Run, way, fanHorizons, run.From, run.To, func(row score.Row) {
-			if row.Output != lead {
-				return
+		for _, t := range all {
+			t.fans[way] = map[int][]score.Row{}
+			for _, s := range skill {
+				if s.Output == t.out.Name {
+					t.skill = append(t.skill, s)
+				}
 			}
+		}
+		err = score.ForecastRun(m, &run.Run, way, fanHorizons, run.From, run.To, func(row score.Row) {
+			t := all[row.Output]
 			if slices.Contains(t.wide, row.Origin) || slices.Contains(t.close, row.Origin) {
 				t.fans[way][row.Origin] = append(t.fans[way][row.Origin], row)
 			}
@@ -163,25 +183,24 @@ func (r *Report) try(run *Run) (*runReport, error) {
 			return nil, err
 		}
 	}
-	if t.work, err = score.Work(m, &t.Run.Run, run.From, run.To); err != nil {
+	work, err := score.Work(m, &run.Run, run.From, run.To)
+	if err != nil {
 		return nil, err
 	}
-	t.response, err = score.Responses(m, t.work, sweepPoints)
-	return t, err
-}
-
-// above is the reading from which on a row is an origin of a forecast.
-func (r *Report) above() float64 {
-	if a := r.m.Outputs[0].ScoreAbove; a != 0 {
-		return a
+	for o, t := range all {
+		t.work = work
+		if t.response, err = score.Responses(m, t.work, o, sweepPoints); err != nil {
+			return nil, err
+		}
 	}
-	return math.Inf(-1)
+	return all, nil
 }
 
 // origins chooses where fans begin: for the whole run evenly spaced and not overlapping; for a closer
-// look the three after which the reading changes most within half a fan, and three others.
-func (t *runReport) origins(above float64) {
-	z, at := t.Z[0], t.Time
+// look the three after which the reading changes most within half a fan, and three others. They are where the leading output is above
+// what is judged.
+func (t *runReport) origins(leading []float64, above float64) {
+	z, at := t.measured, t.Time
 	var can []int
 	ahead := make([]int, len(z)) // the row that is half a fan later
 	j := t.From
@@ -190,7 +209,7 @@ func (t *runReport) origins(above float64) {
 			j++
 		}
 		ahead[i] = j
-		if finite(z[i], z[j]) && z[i] > above && at[i]+fanLength < at[t.To-1] {
+		if finite(z[i], z[j]) && leading[i] > above && at[i]+fanLength < at[t.To-1] {
 			can = append(can, i)
 		}
 	}
@@ -237,20 +256,26 @@ func (t *runReport) origins(above float64) {
 func (r *Report) tables(t *runReport) []skillTable {
 	var held []model.Skill
 	for _, s := range r.m.Skill {
-		if s.Run == t.Name && s.HeldOut {
+		if s.Run == t.Name && s.HeldOut && r.isOf(&s, t.out.Name) {
 			held = append(held, s)
 		}
 	}
 	var out []skillTable
 	if len(held) > 0 && t.learned {
-		out = append(out, skillTable{run: t.Name, heldOut: true, turn: true, rows: held})
+		out = append(out, skillTable{run: t.Name, output: t.out.Name, heldOut: true, turn: true, rows: held})
 	}
-	return append(out, skillTable{run: t.Name, heldOut: !t.learned, rows: t.skill})
+	return append(out, skillTable{run: t.Name, output: t.out.Name, heldOut: !t.learned, rows: t.skill})
 }
 
-// skillTable is the skill on one run by one model.
+// isOf tells if a row of skill is of the output named; one that names none is of the leading one.
+func (r *Report) isOf(s *model.Skill, output string) bool {
+	return s.Output == output || s.Output == "" && output == r.m.Outputs[r.m.LeadingIndex()].Name
+}
+
+// skillTable is the skill of one output on one run by one model.
 type skillTable struct {
 	run     string
+	output  string
 	heldOut bool // not learned from
 	turn    bool // by a model learned from the other runs of this one's, with this run held out
 	rows    []model.Skill
@@ -276,26 +301,26 @@ func (s *skillTable) find(way filter.Way, windows string, horizon float64) *mode
 	return nil
 }
 
-// proof gathers every table of figures on runs that were not learned from.
-func (r *Report) proof() []skillTable {
+// proof gathers every table of figures of an output on runs that were not learned from.
+func (r *Report) proof(output string) []skillTable {
 	var out []skillTable
 	seen := map[string]bool{}
 	for _, t := range r.runs {
 		for _, s := range r.tables(t) {
-			if s.heldOut {
+			if s.heldOut && s.output == output {
 				out = append(out, s)
 				seen[s.run] = true
 			}
 		}
 	}
 	for _, k := range r.m.Skill { // runs held out in learning that are not shown here
-		if !k.HeldOut || seen[k.Run] {
+		if !k.HeldOut || seen[k.Run] || !r.isOf(&k, output) {
 			continue
 		}
 		i := slices.IndexFunc(out, func(s skillTable) bool { return s.run == k.Run })
 		if i < 0 {
 			i = len(out)
-			out = append(out, skillTable{run: k.Run, heldOut: true, turn: true})
+			out = append(out, skillTable{run: k.Run, output: output, heldOut: true, turn: true})
 		}
 		out[i].rows = append(out[i].rows, k)
 	}

@@ -365,8 +365,8 @@ func TestHeadlineNeverSellsAFitForAForecast(t *testing.T) {
 	if text := words(byID(t, written(t, m, runs[:2]), "headline")); !strings.Contains(text, "On 2 runs left out in turn, models of the other runs forecast") {
 		t.Errorf("a headline on the runs learned from reads: %s", text)
 	}
-	proof := (&Report{m: m}).proof() // what the document says alone
-	without := slices.Clone(proof)   // one of them has a way less
+	proof := (&Report{m: m}).proof(m.Outputs[0].Name) // what the document says alone
+	without := slices.Clone(proof)                    // one of them has a way less
 	without[0].rows = slices.DeleteFunc(slices.Clone(proof[0].rows), func(s model.Skill) bool { return s.Way == "held" })
 	if k := pooled(without, filter.Held, model.AllRows, 10); k == nil || k.Count >= pooled(proof, filter.Held, model.AllRows, 10).Count {
 		t.Errorf("pooled over one of two runs: %+v", k)

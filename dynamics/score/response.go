@@ -13,15 +13,15 @@ import (
 	"stirwatch/dynamics/system"
 )
 
-// Response is the rate of the first state while one quantity sweeps its training range and all
+// Response is the rate of the state that an output is about while one quantity sweeps its training range and all
 // others stay at a working point.
 type Response struct {
 	Name, Symbol, Unit string
 	RateUnit           string // of Total and Part
 	Usual              float64
 	X                  []float64   // the sweep, in Unit
-	Total              []float64   // rate of the first state at each of X
-	Term               []string    // terms of the first state
+	Total              []float64   // rate of the state at each of X
+	Term               []string    // its terms
 	Part               [][]float64 // by term, then X; they add up to Total
 }
 
@@ -85,10 +85,10 @@ func Work(m *model.Model, run *runs.Run, from, to int) (*WorkingPoint, error) {
 	return w, nil
 }
 
-// Responses sweeps every input over its training range in n steps, and last the first state over
-// that of the output which shows it, the rest being at w. The dead time and the sensor play no part: it is what the
+// Responses sweeps every input over its training range in n steps, and last the state that output o is about over
+// that of the outputs of its unit, the rest being at w. The dead time and the sensor play no part: it is what the
 // equation says of an instant. n must be 2 or more.
-func Responses(m *model.Model, w *WorkingPoint, n int) ([]Response, error) {
+func Responses(m *model.Model, w *WorkingPoint, o, n int) ([]Response, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
@@ -97,8 +97,9 @@ func Responses(m *model.Model, w *WorkingPoint, n int) ([]Response, error) {
 	}
 	s := system.Compile(m)
 	step := s.Stepper()
-	first := &m.States[model.StateTool]
-	scale := s.Scale[model.StateTool]
+	of := s.Observed[o]
+	first := &m.States[of]
+	scale := s.Scale[of]
 	d, x, rate := make([]float64, s.Drives()), make([]float64, s.NX), make([]float64, s.NX)
 	sweep := func(name, symbol, unitName string, usual, lo, hi float64, set func(u, x []float64, at float64)) Response {
 		r := Response{Name: name, Symbol: symbol, Unit: unitName, RateUnit: rateUnit(first.Unit), Usual: usual}
@@ -120,7 +121,7 @@ func Responses(m *model.Model, w *WorkingPoint, n int) ([]Response, error) {
 			step.Drive(d, u)
 			step.Act(d)
 			step.Rates(rate, x)
-			r.X, r.Total = append(r.X, at), append(r.Total, rate[model.StateTool]/scale)
+			r.X, r.Total = append(r.X, at), append(r.Total, rate[of]/scale)
 			for j, i := range terms {
 				r.Part[j] = append(r.Part[j], step.Term(i)/scale)
 			}
@@ -138,7 +139,7 @@ func Responses(m *model.Model, w *WorkingPoint, n int) ([]Response, error) {
 		}
 	}
 	if lo < hi {
-		out = append(out, sweep(first.Name, first.Symbol, first.Unit, w.X[model.StateTool], lo, hi, func(_, x []float64, at float64) { x[model.StateTool] = at }))
+		out = append(out, sweep(first.Name, first.Symbol, first.Unit, w.X[of], lo, hi, func(_, x []float64, at float64) { x[of] = at }))
 	}
 	return out, nil
 }

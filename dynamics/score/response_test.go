@@ -30,7 +30,7 @@ func TestResponsesAreTheRatesOfTheEquation(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &WorkingPoint{U: []float64{500}, X: []float64{120}}
-	got, err := Responses(m, w, 11)
+	got, err := Responses(m, w, 0, 11)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestResponsesAreTheRatesOfTheEquation(t *testing.T) {
 	if r := got[1]; r.X[0] != 20 || r.X[10] != 220 || r.Usual != 120 {
 		t.Errorf("T sweeps %g to %g, usually %g", r.X[0], r.X[10], r.Usual)
 	}
-	if _, err := Responses(m, &WorkingPoint{U: []float64{1, 2}}, 11); err == nil {
+	if _, err := Responses(m, &WorkingPoint{U: []float64{1, 2}}, 0, 11); err == nil {
 		t.Error("a working point of another model is no error")
 	}
 }

@@ -81,7 +81,7 @@ func (t *tally) skill() (s model.Skill) {
 }
 
 // Score forecasts run and compares with what was measured, output by output: one line per horizon over all rows
-// in which the output is above its ScoreAbove, then one per horizon over the windows in which the [Phase] does not
+// in which the output is above its ScoreAbove, then, where there are phases, one per horizon over the windows in which the [Phase] does not
 // change. "T = set-point" is scored where the set-point is above zero (a controller that is off has none), for the
 // leading output. Persistence is the last reading.
 func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, from, to int) ([]model.Skill, error) {
@@ -93,6 +93,9 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 	same := t.samePhase()
 	last := t.lastReadings()
 	windows := []string{model.AllRows, model.OnePhase}
+	if m.InputIndex(model.SpindleSpeed) < 0 { // phases are those of a spindle
+		windows = windows[:1]
+	}
 	tallies := make([]tally, len(m.Outputs)*len(windows)*len(horizons)) // by output, windows and horizon
 	err = t.Follow(way, horizons, from, to, func(r Row) {
 		hold := last[r.Output][r.Origin]
@@ -105,7 +108,7 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 		}
 		k := r.Output*len(windows)*len(horizons) + slices.Index(horizons, r.Horizon)
 		tallies[k].add(&r, r.Measured, hold, set)
-		if same[r.Origin] >= r.Target {
+		if len(windows) > 1 && same[r.Origin] >= r.Target {
 			tallies[k+len(horizons)].add(&r, r.Measured, hold, set)
 		}
 	})

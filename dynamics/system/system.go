@@ -41,7 +41,8 @@ type System struct {
 	into    [][]int32 // by state: the states of before that a step's Jacobian takes
 	all     [][]int32 // every state, by state
 
-	// Free are the parameters that are learned: the lanes of a [Flow].
+	// Free are the parameters that are learned: the lanes of a [Flow]. Of a shared coefficient it is that of the first
+	// term that has it.
 	Free []int
 	// Of a system for fitting:
 	byParam     []slope // ∂rate/∂parameter: of is a state, by a lane
@@ -95,7 +96,7 @@ func compile(m *model.Model, fit bool) *System {
 		}
 	}
 	for i, t := range m.Terms {
-		if !t.Fixed {
+		if !t.Fixed && m.Sharing(i) == i {
 			s.Free = append(s.Free, len(params))
 		}
 		params = append(params, coefficientName(i))
@@ -132,7 +133,7 @@ func compile(m *model.Model, fit bool) *System {
 	for i, t := range m.Terms {
 		n := expr.MustParse(t.Expression)
 		if !t.Fixed {
-			n = expr.Times(expr.Symbol(coefficientName(i)), n)
+			n = expr.Times(expr.Symbol(coefficientName(m.Sharing(i))), n)
 		}
 		if t.Sign < 0 {
 			n = n.Negative()
