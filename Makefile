@@ -20,7 +20,7 @@ help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: ## bin/stirwatch
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/stirwatch ./cmd/stirwatch
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/stirwatch ./cmd/stirwatch
 
 demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by itself
 	bin/stirwatch demo $(if $(FOR),--for $(FOR))

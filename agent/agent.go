@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,6 +65,7 @@ type Agent struct {
 	recordAt  int64 // frame time at which estimates are recorded next
 
 	health health
+	beats  atomic.Uint64 // ticks begun and ended
 
 	// slow takes work that waits for the disk away from the tick.
 	slow chan func()
@@ -189,8 +191,12 @@ func (a *Agent) beat(ctx context.Context) error {
 			}
 		}
 		a.tick(now)
+		a.beats.Add(1)
 	}
 }
+
+// Beats grows with every tick that has ended, also while no frame can be made. It may be called from any goroutine.
+func (a *Agent) Beats() uint64 { return a.beats.Load() }
 
 // stepped moves what the agent holds along with a step of the arrival clock.
 func (a *Agent) stepped(step time.Duration, now int64) {
@@ -373,6 +379,11 @@ func (a *Agent) recordHealth(now int64) {
 		journal.Write(a.opt.Journal, record.SourceHealth{Time: now, Source: s.Name(), Connected: h.Connected,
 			Connects: int64(h.Connects), Bytes: int64(h.Bytes), Messages: int64(h.Messages), Samples: int64(h.Samples),
 			Rejected: int64(h.Rejected), Gaps: int64(h.Gaps), Lost: int64(h.Lost), Duplicates: int64(h.Duplicates), Skew: h.Skew.Seconds()})
+	}
+	if h, err := a.opt.Journal.Health(now); err != nil {
+		a.opt.Log.Error("how fast the journal grows cannot be read", "error", err)
+	} else {
+		journal.Write(a.opt.Journal, h)
 	}
 	if !a.opt.Journal.Uploads() {
 		return

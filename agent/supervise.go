@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -9,21 +10,46 @@ import (
 	"stirwatch/sensors"
 )
 
-// Retry of a source that failed: the first at once, then doubling, with jitter so that many
-// agents do not knock together.
+// Retry of a source that failed. One that has just given data is likely to be back at once (a loose plug, a
+// board that restarts): it is tried many times a second for a minute. One that is long gone is tried ever
+// more slowly. Jitter keeps many agents from knocking together.
 const (
+	quickRetry = 50 * time.Millisecond
+	quickFor   = time.Minute // since the last data
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
+
+// retry decides how long to wait before a source is opened again.
+type retry struct {
+	good time.Time // when it last gave data; zero: never
+	wait time.Duration
+}
+
+// after gives the wait after a run of the source that began at some time, has given samples or not, and failed.
+func (r *retry) after(began, now time.Time, gave bool, err error) time.Duration {
+	broken := errors.As(err, new(panicked)) // by data perhaps: opening it many times a second would flood the record
+	if gave && !broken {
+		r.good, r.wait = now, 0
+	}
+	if !broken && !r.good.IsZero() && now.Sub(r.good) < quickFor {
+		return quickRetry
+	}
+	if now.Sub(began) > lastRetry {
+		r.wait = 0
+	}
+	r.wait = min(max(2*r.wait, firstRetry), lastRetry)
+	return r.wait
+}
 
 // supervise runs a source until ctx ends or a finite source is exhausted, and reopens it when
 // it fails. A source that panics fails: one broken driver must not take the others along.
 func (a *Agent) supervise(ctx context.Context, s sensors.Source, to sensors.Sink) {
 	log := a.opt.Log.With("source", s.Name())
-	wait := firstRetry
+	var r retry
 	var said string
 	for {
-		began := time.Now()
+		began, before := time.Now(), s.Health().Samples.Load()
 		err := runSource(ctx, s, to)
 		if ctx.Err() != nil {
 			return
@@ -33,9 +59,7 @@ func (a *Agent) supervise(ctx context.Context, s sensors.Source, to sensors.Sink
 			return
 		}
 		s.Health().Fail(err)
-		if time.Since(began) > lastRetry {
-			wait = firstRetry
-		}
+		wait := r.after(began, time.Now(), s.Health().Samples.Load() > before, err)
 		if err.Error() != said { // the same failure again is counted, not repeated in the log
 			said = err.Error()
 			log.Warn("source failed; trying again", "error", err, "in", wait)
@@ -45,14 +69,16 @@ func (a *Agent) supervise(ctx context.Context, s sensors.Source, to sensors.Sink
 			return
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
-		wait = min(2*wait, lastRetry)
 	}
 }
+
+// panicked is a source's failure that is a fault of ours.
+type panicked struct{ error }
 
 func runSource(ctx context.Context, s sensors.Source, to sensors.Sink) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: panic: %v", s.Name(), p)
+			err = panicked{fmt.Errorf("%s: panic: %v", s.Name(), p)}
 		}
 	}()
 	return s.Run(ctx, to)

@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,12 +40,17 @@ func (d *decoder) check(c *Config) {
 			ports[s.Serial.Port] = s.Name
 		}
 		if s.MQTT != nil {
-			if s.MQTT.ClientID == "" {
+			if s.MQTT.ClientID == "" && s.MQTT.Listen == "" {
 				s.MQTT.ClientID = "stirwatch-" + c.Machine + "-" + s.Name
 			}
 			x.mqtt(s.MQTT, path+".mqtt")
 			session := string(s.MQTT.Broker) + " " + s.MQTT.ClientID
-			if first, taken := sessions[session]; taken {
+			if s.MQTT.Broker == "" {
+				session = string(s.MQTT.Listen)
+				if first, taken := sessions[session]; taken && session != "" {
+					x.at(path+".mqtt.listen", complaint{message: "the source " + first + " listens there already", allowed: "all topics under one source, or an address for each"})
+				}
+			} else if first, taken := sessions[session]; taken {
 				x.at(path+".mqtt.client_id", complaint{message: "the source " + first + " has the same session at this broker: they would throw each other out", allowed: "a client_id of its own for each source"})
 			}
 			sessions[session] = s.Name
@@ -62,6 +70,9 @@ func (d *decoder) check(c *Config) {
 	}
 	if c.Notify != nil {
 		x.notify(c)
+	}
+	if c.Debug != nil {
+		x.debug(c.Debug.Listen)
 	}
 	x.loops(c)
 	if c.InfluxDB != nil {
@@ -151,6 +162,11 @@ func (x *crosscheck) channelList(list []Channel) {
 		}
 		if fits && ch.Min != nil && ch.Max != nil && (ch.Min.Unit != unit.Unit{}) && (ch.Max.Unit != unit.Unit{}) && ch.Min.SI() >= ch.Max.SI() {
 			x.at(path+".max", complaint{message: "not above min, which is " + ch.Min.String()})
+		}
+		if d := ch.DeadBand; d != nil && d.Unit != "" {
+			if _, ok := d.in(u); !ok {
+				x.at(path+".dead_band", complaint{message: "the unit does not measure what the channel's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")})
+			}
 		}
 		if r := ch.MaxRate; r != nil && r.Unit != "" {
 			if _, ok := r.in(u); !ok {
@@ -253,10 +269,59 @@ func (x *crosscheck) mqtt(m *MQTT, path string) {
 	if m.Password.IsSet() && m.Username == "" {
 		x.at(path+".password", complaint{message: "a password without a user", allowed: "username beside it"})
 	}
-	x.tls(m.TLS, path, string(m.Broker), "tls", "ssl", "mqtts")
+	switch {
+	case m.Broker == "" && m.Listen == "" && x.sound(path+".broker") && x.sound(path+".listen"):
+		x.at(path, complaint{message: "no broker is named", allowed: "broker: the address of one, or listen: to be the broker"})
+	case m.Broker != "" && m.Listen != "":
+		x.at(path+".listen", complaint{message: "a source reads a broker or is one", allowed: "either broker or listen"})
+	case m.Listen != "":
+		x.broker(m, path)
+	default:
+		x.useless(path+".users", m.Users != nil, "users are those of a broker that the agent itself is, with listen; here it is username and password")
+		x.tls(m.TLS, path, string(m.Broker), "tls", "ssl", "mqtts")
+	}
 	x.some(path+".topics", len(m.Topics), "no topic is named", "[{topic: …, channel: …}, …]")
 	for i := range m.Topics {
 		x.topic(&m.Topics[i], m.Clock, fmt.Sprintf("%s.topics[%d]", path, i))
+	}
+}
+
+// broker checks a source that is the broker.
+func (x *crosscheck) broker(m *MQTT, path string) {
+	for _, key := range []string{"client_id", "username", "password"} {
+		x.useless(path+"."+key, x.written(path+"."+key), "with listen the others connect; users says who may")
+	}
+	for i := range m.Users {
+		if u := &m.Users[i]; !u.Password.IsSet() && x.sound(path+".users."+u.Name) {
+			x.at(path+".users."+u.Name, complaint{message: "a user without a password", allowed: "{env: NAME} or {file: PATH}"})
+		}
+	}
+	secure := !strings.HasPrefix(string(m.Listen), "tcp:") && !strings.HasPrefix(string(m.Listen), "mqtt:")
+	u, err := url.Parse(string(m.Listen))
+	switch {
+	case err != nil: // reported when it was read
+	case secure && (m.TLS == nil || m.TLS.Cert == ""):
+		x.at(path+".listen", complaint{message: "an encrypted broker needs a certificate", allowed: "tls: {cert: …, key: …} beside it"})
+	case len(m.Users) == 0 && !loopback(u.Hostname()) && (m.TLS == nil || m.TLS.CA == ""):
+		x.at(path+".listen", complaint{message: "others could connect from the network without a password", allowed: "users beside it; or tls with ca, so that only certificates of that authority may; or a loopback address such as tcp://127.0.0.1:1883"})
+	}
+	x.tls(m.TLS, path, string(m.Listen), "tls", "ssl", "mqtts")
+}
+
+// loopback tells whether only programs of this computer reach a host.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// debug refuses addresses at which others could look into the agent.
+func (x *crosscheck) debug(listen string) {
+	host, port, err := net.SplitHostPort(listen)
+	switch n, bad := strconv.ParseUint(port, 10, 16); {
+	case err != nil || bad != nil || n == 0:
+		x.at("debug.listen", complaint{message: "not an address with a port", allowed: "such as 127.0.0.1:6060"})
+	case !loopback(host):
+		x.at("debug.listen", complaint{message: "not a loopback address: anyone on the network could look into the agent's memory", allowed: "127.0.0.1, ::1 or localhost, reached over SSH from elsewhere"})
 	}
 }
 

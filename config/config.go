@@ -53,6 +53,8 @@ type Config struct {
 	API API `yaml:"api"`
 	// What the agent says about itself on standard error.
 	Log Log `yaml:"log"`
+	// For whoever looks into a running agent; without this section nothing listens.
+	Debug *Debug `yaml:"debug"`
 
 	dir string // folder of the file: relative paths start here
 }
@@ -86,6 +88,8 @@ type Channel struct {
 	MaxAge time.Duration `yaml:"max_age" default:"3 s" min:"0 s" max:"1 d"`
 	// Fastest believable change.
 	MaxRate *Rate `yaml:"max_rate"`
+	// Record a value only where it has moved by more than this since the last one recorded, at least every two thirds of max_age; 0 with a unit = every change. The agent itself sees all values. Left out, all are recorded.
+	DeadBand *Difference `yaml:"dead_band"`
 }
 
 // Limits are the smallest and largest believable value in the channel's own unit, infinite
@@ -102,6 +106,15 @@ func (c *Channel) Limits() (lo, hi float64) {
 		hi = c.Max.In(c.Unit)
 	}
 	return lo, hi
+}
+
+// Recorded tells whether changes alone are recorded, and by how much a value must have moved, in the channel's own unit.
+func (c *Channel) Recorded() (changes bool, deadBand float64) {
+	if c.DeadBand == nil {
+		return false, 0
+	}
+	v, _ := c.DeadBand.in(c.Unit)
+	return true, v
 }
 
 // RateLimit is the fastest believable change per second in the channel's own unit; 0 = not set.
@@ -182,10 +195,14 @@ type LogTime struct {
 	Order string `yaml:"order" enum:"dmy,mdy,ymd"`
 }
 
-// MQTT is a set of topics on one broker.
+// MQTT is a set of topics on one broker; exactly one of Broker and Listen is set.
 type MQTT struct {
 	// Address of the broker, e.g. tcp://127.0.0.1:1883, or tls://broker:8883 for an encrypted connection.
-	Broker URL `yaml:"broker" required:"true" enum:"tcp,mqtt,tls,ssl,mqtts"`
+	Broker URL `yaml:"broker" enum:"tcp,mqtt,tls,ssl,mqtts"`
+	// Be the broker, at this address of this computer, e.g. tcp://0.0.0.0:1883, or tls://0.0.0.0:8883 with cert and key; a message is acknowledged to its sender when it is in the journal.
+	Listen URL `yaml:"listen" enum:"tcp,mqtt,tls,ssl,mqtts"`
+	// Who may connect to the broker that the agent is; without users only programs of this computer may.
+	Users []User `yaml:"users,flow"`
 	// Name of the session that the broker keeps while the agent is away; left out, `stirwatch-<machine>-<source>`.
 	ClientID string `yaml:"client_id"`
 	// User name.
@@ -202,6 +219,13 @@ type MQTT struct {
 	Clock string `yaml:"clock" default:"arrival" enum:"arrival,device"`
 	// The topics to read.
 	Topics []Topic `yaml:"topics" required:"true"`
+}
+
+// User is one who may connect.
+type User struct {
+	Name string `yaml:",key"`
+	// Password of that user.
+	Password Secret `yaml:"password,flow" required:"true"`
 }
 
 // Topic maps the messages of one topic filter to channels.
@@ -534,8 +558,8 @@ type Journal struct {
 	Commit time.Duration `yaml:"commit" default:"100 ms" min:"1 ms" max:"10 s"`
 	// Age at which records are removed.
 	Keep time.Duration `yaml:"keep" default:"30 d" min:"1 h" max:"3650 d"`
-	// Size at which the oldest records are removed.
-	Size Size `yaml:"size" default:"2 GB" min:"16 MB" max:"1 TB"`
+	// Size at which the oldest records are removed; left out, half of what the disk has free when the agent starts, the journal's own counted, 100 GB at most.
+	Size Size `yaml:"size" min:"16 MB" max:"1 TB"`
 	// How often estimates and forecasts are recorded.
 	Estimates time.Duration `yaml:"estimates" default:"1 s" min:"1 ms" max:"1 h"`
 	// How often the counters of the sources are recorded.
@@ -716,6 +740,12 @@ type NotifyLight struct {
 type API struct {
 	// Socket that `stirwatch` commands reach a running agent by; who may open this file may command what the agent may.
 	Socket Path `yaml:"socket" default:"stirwatch-data/agent.sock"`
+}
+
+// Debug is where Go's profiles can be fetched.
+type Debug struct {
+	// Address on loopback at which /debug/pprof/ answers: goroutines, heap, processor time. No other address is taken.
+	Listen string `yaml:"listen" default:"127.0.0.1:6060"`
 }
 
 // Log is what the agent says about itself.

@@ -240,7 +240,7 @@ func TestReferenceNamesEveryKeyOfTheSchema(t *testing.T) {
 
 func TestDefaultsAreWithinTheirLimits(t *testing.T) {
 	d := Default()
-	if d.Tick.Rate.String() != "10 Hz" || d.Tick.Rate.Period() != 100*time.Millisecond || d.Journal.Size != 2e9 ||
+	if d.Tick.Rate.String() != "10 Hz" || d.Tick.Rate.Period() != 100*time.Millisecond || d.Journal.Size != 0 ||
 		d.Journal.Keep != 30*24*time.Hour || d.Log.Level != "info" || d.InfluxDB != nil {
 		t.Errorf("%+v", d)
 	}
@@ -284,6 +284,12 @@ func TestWhatIsRead(t *testing.T) {
 	}
 	if lo, hi := c.Channels[2].Limits(); !math.IsInf(lo, -1) || hi != 40000 {
 		t.Errorf("a power of at most 40 kW is %g to %g W", lo, hi)
+	}
+	if changes, band := c.Channels[0].Recorded(); !changes || math.Abs(band-1) > 1e-12 {
+		t.Errorf("a dead band of 1.8 °F is %v, %g K", changes, band)
+	}
+	if changes, _ := c.Channels[1].Recorded(); changes {
+		t.Error("a channel without a dead band records changes alone")
 	}
 	if got := c.Channels[2].RateLimit(); math.Abs(got-2000.0/60) > 1e-9 {
 		t.Errorf("2 kW/min is %g W/s", got)

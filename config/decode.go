@@ -438,8 +438,8 @@ func (d *decoder) single(n *yaml.Node, path string, v reflect.Value, f field, k 
 	}
 	fail := func(c complaint) {
 		value := n.Value
-		if _, isURL := v.Interface().(URL); isURL && strings.Contains(value, "@") {
-			value = "" // may hold a password
+		if _, isURL := v.Interface().(URL); isURL && strings.ContainsAny(value, "@?#") {
+			value = "" // may hold a password or a token
 		}
 		if c.allowed == "" {
 			c.allowed = f.wants()

@@ -69,6 +69,23 @@ func (r Rate) in(u unit.Unit) (perSecond float64, ok bool) {
 	return r.Value * of.Scale / u.Scale / per.Scale, true
 }
 
+// Difference is a step between two values of a channel, written in a unit of its kind: 0.5 K of a channel in °C.
+type Difference struct {
+	Value float64
+	Unit  string
+}
+
+// String prints the difference as it may be written.
+func (d Difference) String() string { return number(d.Value) + " " + d.Unit }
+
+func (d Difference) in(u unit.Unit) (v float64, ok bool) {
+	own, err := unit.Parse(d.Unit)
+	if err != nil || own.Dim != u.Dim {
+		return 0, false
+	}
+	return d.Value * own.Scale / u.Scale, true
+}
+
 // Size is a number of bytes.
 type Size int64
 
@@ -250,6 +267,10 @@ var kinds = map[reflect.Type]*kind{
 		parse: parseAnyQuantity, print: plain[unit.Quantity], words: "a number with a unit of the channel's kind, such as 80 °C",
 		pattern: quantityPattern(append(spellings(nil), "")),
 	},
+	reflect.TypeFor[Difference](): {
+		parse: parseDifference, print: plain[Difference], words: "a difference of the channel's kind, such as 0.5 K",
+		pattern: quantityPattern(append(spellings(nil), "")),
+	},
 	reflect.TypeFor[Rate](): {
 		parse: parseRate, print: plain[Rate], words: "a change per time of the channel's kind, such as 150 K/s",
 		pattern: ratePattern(),
@@ -285,8 +306,8 @@ func checkURL(s string, schemes []string) *complaint {
 	allowed := "an address that starts with " + strings.Join(schemes, "://, ") + "://"
 	u, err := url.Parse(s)
 	switch {
-	case err == nil && u.User != nil:
-		return &complaint{message: "an address cannot hold a user or password", allowed: "username and password (or token) under their own keys"}
+	case err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != ""):
+		return &complaint{message: "an address cannot hold a user, a password, a token or parameters", allowed: "the address alone; username and password, or token, under their own keys"}
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return &complaint{message: "not an address", allowed: allowed}
 	case !slices.Contains(schemes, u.Scheme):
@@ -442,6 +463,21 @@ func parseRate(s string) (any, *complaint) {
 		return nil, &complaint{message: "the unit is missing"}
 	}
 	return Rate{v, name}, nil
+}
+
+// parseDifference leaves it to the caller to compare the unit with the channel's.
+func parseDifference(s string) (any, *complaint) {
+	v, name, c := split(s)
+	switch {
+	case c != nil:
+		return nil, c
+	case v < 0:
+		return nil, &complaint{message: "below zero"}
+	}
+	if _, err := unit.Parse(name); err != nil {
+		return nil, &complaint{"unknown unit", strings.Join(unit.Symbols(), ", "), nearestQuantity(s, name, spellings(nil))}
+	}
+	return Difference{v, name}, nil
 }
 
 // whole is a unit of time or size: so many nanoseconds or bytes. Lists go from small to large;

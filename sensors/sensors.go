@@ -78,11 +78,13 @@ func Roles() []Role {
 
 // Channel describes one measured quantity. Everything is in the channel's own unit.
 type Channel struct {
-	Name     string        // as in agent.yaml and in InfluxDB's channel tag
-	Role     Role          // what it is
-	Unit     unit.Unit     // unit of every value of the channel
-	Min, Max float64       // values outside are out of specification; both 0: no limits
-	MaxRate  float64       // largest believable change per second; 0: not checked
+	Name     string    // as in agent.yaml and in InfluxDB's channel tag
+	Role     Role      // what it is
+	Unit     unit.Unit // unit of every value of the channel
+	Min, Max float64   // values outside are out of specification; both 0: no limits
+	MaxRate  float64   // largest believable change per second; 0: not checked
+	Changes  bool      // only what has moved by more than DeadBand is recorded, and at times what has not
+	DeadBand float64
 	MaxAge   time.Duration // a value older than this is stale; 0: never
 }
 

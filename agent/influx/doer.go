@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// doer carries the library's requests: it marks bodies as the gzip they already are, follows no
-// redirect, bounds what an answer may make us read, and takes 204 alone for success.
+// doer carries the library's requests: it follows no redirect, bounds what an answer may make us read, and takes 204 alone for success.
 type doer struct {
 	client *http.Client
 	open   sync.WaitGroup // request bodies the transport still reads
@@ -39,6 +38,8 @@ func newDoer(conf *tls.Config, timeout time.Duration) *doer {
 		},
 	}}
 }
+
+const userAgent = "stirwatch"
 
 // maxAnswer bounds the text of an error.
 const maxAnswer = 16 << 10
@@ -77,7 +78,7 @@ func newMoved(resp *http.Response) *moved {
 
 // Do implements the library's Doer.
 func (d *doer) Do(req *http.Request) (*http.Response, error) {
-	req.Header.Set("Content-Encoding", "gzip")
+	req.Header.Set("User-Agent", userAgent)
 	if req.Body != nil {
 		req.Body = d.track(req.Body)
 		if again := req.GetBody; again != nil {

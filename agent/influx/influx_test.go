@@ -190,6 +190,31 @@ func TestSendsAsStoredInOrder(t *testing.T) {
 	}
 }
 
+// Batches of a line or two are sent as one, in a fraction of what they take by themselves.
+func TestSmallBatchesShareTheirNames(t *testing.T) {
+	j, s := openJournal(t), newServer(t)
+	var wire atomic.Int64
+	s.misbehave(func(_ int, _ http.ResponseWriter, r *http.Request, _ []string) bool {
+		wire.Add(r.ContentLength)
+		return false
+	})
+	const n = 200
+	put(t, j, 1000, n, 2)
+	stored, err := j.Backlog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload(t, j, Options{URL: s.URL})
+	sentAll(t, j)
+	if got, ordered := s.seen(); got != n || !ordered {
+		t.Fatalf("%d lines, ordered %v", got, ordered)
+	}
+	t.Logf("%d bytes as stored, %d on the wire: %.1f a line", stored.Bytes, wire.Load(), float64(wire.Load())/n)
+	if wire.Load() > stored.Bytes/3 {
+		t.Errorf("%d bytes as stored, %d on the wire", stored.Bytes, wire.Load())
+	}
+}
+
 // TestFailuresLoseNothing lets a server fail in every way once or twice, then work.
 func TestFailuresLoseNothing(t *testing.T) {
 	t.Parallel()

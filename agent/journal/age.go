@@ -144,6 +144,7 @@ func (j *Journal) announceFull(now time.Duration) error {
 // Filling is how fast a journal grows.
 type Filling struct {
 	Known  bool          // false until an hour is on record
+	Size   int64         // bytes that it holds now
 	PerDay int64         // bytes of a day of running, mean of the last
 	Left   time.Duration // until size is reached; 0: it is full, and lives by removal; MaxInt64: age keeps it below
 }
@@ -162,20 +163,33 @@ func (f Filling) String() string {
 	}
 }
 
+// Health is what people should see of a journal at work.
+func (j *Journal) Health(now int64) (record.JournalHealth, error) {
+	f, err := j.Filling(j.opts.Size, j.opts.Keep)
+	s := j.Stats()
+	h := record.JournalHealth{Time: now, Source: record.JournalSource, Size: f.Size, Most: j.opts.Size, PerDay: f.PerDay,
+		FullIn: math.NaN(), Lost: int64(s.Lost), Unchanged: int64(s.Unchanged)}
+	if f.Known && f.Left != math.MaxInt64 && j.opts.Size > 0 {
+		h.FullIn = f.Left.Hours() / 24
+	}
+	return h, err
+}
+
 // Filling tells how fast the journal grows and when it will have the size given, if batches go after keep.
 func (r *Reader) Filling(size int64, keep time.Duration) (f Filling, err error) {
-	first, last, err := lastDay(r.conn())
-	if err != nil || last.age-first.age < int64(markEvery) {
-		return f, err
-	}
 	used, free, page, err := pages(r.conn())
 	if err != nil {
+		return f, err
+	}
+	f.Size = (used - free) * page
+	first, last, err := lastDay(r.conn())
+	if err != nil || last.age-first.age < int64(markEvery) {
 		return f, err
 	}
 	f.Known = true
 	perNS := float64(last.bytes-first.bytes) / float64(last.age-first.age)
 	f.PerDay = int64(perNS * 24 * float64(time.Hour))
-	room := float64(size - size/sizeSlack - (used-free)*page)
+	room := float64(size - size/sizeSlack - f.Size)
 	switch {
 	case room <= 0:
 	case perNS <= 0 || room/perNS > math.MaxInt64, keep > 0 && perNS*float64(keep) <= float64(size):

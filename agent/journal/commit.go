@@ -131,6 +131,9 @@ func (j *Journal) run() {
 		case cursor && cursorWait <= 0:
 			j.saveCursor()
 			continue
+		case now-j.mergedAt >= mergeEvery && j.merge():
+			j.mergedAt = now
+			continue
 		case cursor && (wait < 0 || cursorWait < wait):
 			wait = cursorWait
 		}
@@ -244,7 +247,7 @@ func (j *Journal) fit() error {
 func (j *Journal) kept(b *Batch, sent int64, dirty bool) {
 	j.commits.Add(1)
 	j.stored.Add(uint64(b.Lines))
-	j.storedBytes += int64(len(b.Deflate))
+	j.storedBytes += int64(len(b.Deflate)) + rowBytes
 	j.mu.Lock()
 	j.lastErr = ""
 	if dirty && j.sent == sent {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,15 +26,16 @@ type Batch struct {
 
 // deflater compresses batches with one set of buffers.
 type deflater struct {
-	out bytes.Buffer
-	w   *flate.Writer
+	level int // 0: the fastest
+	out   bytes.Buffer
+	w     *flate.Writer
 }
 
 // run compresses raw; the result is valid until the next call.
 func (d *deflater) run(raw []byte) []byte {
 	d.out.Reset()
 	if d.w == nil {
-		d.w, _ = flate.NewWriter(&d.out, flate.BestSpeed) // the level is known to be valid
+		d.w, _ = flate.NewWriter(&d.out, cmp.Or(d.level, flate.BestSpeed)) // the level is known to be valid
 	} else {
 		d.w.Reset(&d.out)
 	}

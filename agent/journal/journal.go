@@ -71,6 +71,7 @@ type Journal struct {
 
 	mu        sync.Mutex
 	samples   *record.SampleEncoder
+	bands     deadBands
 	room      sync.Cond // fill was emptied, or recording stopped
 	fill      pending
 	gap       gap  // what was lost since recording stopped
@@ -104,6 +105,8 @@ type Journal struct {
 	deflater deflater
 	pace     pace
 	lastLog  time.Duration
+	mergedAt time.Duration
+	merged   int64 // id up to which batches have become one where they can
 
 	// Its own too; see age.go.
 	age         *mark // at the origin of the monotonic instants; nil: never opened
@@ -186,8 +189,8 @@ func Open(path string, opts Options) (*Journal, error) {
 	}
 	j := &Journal{
 		Reader: &Reader{path: path}, opts: opts, log: opts.Log, start: time.Now(),
-		samples: record.NewSampleEncoder(opts.Machine, opts.Registry),
-		full:    make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		samples: record.NewSampleEncoder(opts.Machine, opts.Registry), bands: newDeadBands(opts.Registry),
+		full: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		pace: pace{commit: opts.Commit, quiet: quietMin},
 	}
@@ -259,7 +262,7 @@ func (j *Journal) Close() error {
 func (j *Journal) now() time.Duration { return time.Since(j.start) }
 
 // AppendSamples takes samples into the record and keeps nothing of the slice. Values that are
-// not finite and unknown channels are counted as skipped. If ack is not nil it is called once,
+// not finite and unknown channels are counted as skipped; of a channel with a dead band only changes are kept. If ack is not nil it is called once,
 // from another goroutine and in the order of the calls, when every sample is safe on disk.
 //
 // It waits only while MaxPending bytes wait for the disk, at most Options.Hold. When recording
@@ -288,22 +291,28 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 	}
 	p := &j.fill
 	wake := p.empty()
-	before, skipped := len(p.buf), 0
+	before, skipped, taken := len(p.buf), 0, 0
 	for i := range samples {
-		s := &samples[i]
-		n := len(p.buf)
-		if p.buf = j.samples.Append(p.buf, s); len(p.buf) == n {
-			skipped++
-			continue
+		first, second := j.bands.pass(&samples[i])
+		for _, s := range [...]*sensors.Sample{first, second} {
+			if s == nil {
+				continue
+			}
+			n := len(p.buf)
+			if p.buf = j.samples.Append(p.buf, s); len(p.buf) == n {
+				skipped++
+				continue
+			}
+			p.note(s.Time)
+			taken++
 		}
-		p.note(s.Time)
 	}
 	if ack != nil {
 		p.acks = append(p.acks, ack)
 	}
 	wake = j.touch(now, wake, before)
 	j.mu.Unlock()
-	j.appended.Add(uint64(len(samples) - skipped))
+	j.appended.Add(uint64(taken))
 	if skipped > 0 {
 		j.skipped.Add(uint64(skipped))
 	}
@@ -489,6 +498,7 @@ func (j *Journal) Full(lines int) <-chan struct{} {
 type Stats struct {
 	Lines     uint64 // taken
 	Skipped   uint64 // not finite, unknown channel, no field
+	Unchanged uint64 // within the dead band of their channel
 	Stored    uint64 // lines safe on disk
 	Commits   uint64
 	Lost      uint64 // lines not kept because the disk took nothing
@@ -504,6 +514,6 @@ func (j *Journal) Stats() Stats {
 	defer j.mu.Unlock()
 	return Stats{
 		Lines: j.appended.Load(), Skipped: j.skipped.Load(), Stored: j.stored.Load(), Commits: j.commits.Load(), Lost: j.lost.Load(),
-		Pending: len(j.fill.buf), Recording: !j.suspended && !j.closed, Err: j.lastErr, Sent: j.sent,
+		Unchanged: j.bands.left, Pending: len(j.fill.buf), Recording: !j.suspended && !j.closed, Err: j.lastErr, Sent: j.sent,
 	}
 }

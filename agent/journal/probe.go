@@ -45,3 +45,29 @@ func Free(path string) int64 {
 	}
 	return int64(fs.Bavail) * int64(fs.Bsize)
 }
+
+// Bounds of what [FittingSize] gives.
+const (
+	leastSize = 64 << 20
+	mostSize  = 100e9
+)
+
+// FittingSize is the size that a journal at path may have where nobody says: half of what its disk has free,
+// what the journal itself takes counted as free.
+func FittingSize(path string) int64 {
+	free := int64(2 * leastSize) // where the system does not tell
+	var fs syscall.Statfs_t
+	dir := filepath.Dir(path)
+	for syscall.Statfs(dir, &fs) != nil && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir) // not yet made
+	}
+	if fs.Bsize > 0 {
+		free = int64(fs.Bavail) * int64(fs.Bsize)
+	}
+	for _, companion := range []string{"", "-wal", ".reserve"} {
+		if f, err := os.Stat(path + companion); err == nil {
+			free += f.Size()
+		}
+	}
+	return min(max(free/2, leastSize), mostSize)
+}

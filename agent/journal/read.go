@@ -222,9 +222,13 @@ func parseStamp(line []byte) (stamp int64, ok bool) {
 	return stamp, err == nil
 }
 
-// readStep is how many batches one statement reads; between them a checkpoint may pass, so that
-// a long export does not make the write-ahead log grow.
-const readStep = 32
+// blockSpan ids are a block. Batches become one only within a block (see merge.go), and one statement reads
+// a block: so it sees it either before or after. Between statements a checkpoint may pass, so that a long
+// export does not make the write-ahead log grow.
+const blockSpan = 64
+
+// blockEnd is the last id of the block of an id.
+func blockEnd(id int64) int64 { return (id + blockSpan - 1) / blockSpan * blockSpan }
 
 // batches unpacks every batch that may hold what q selects.
 func (r *Reader) batches(ctx context.Context, q Query, damage *DamageError, fn func(*Batch, []byte) error) error {
@@ -235,7 +239,7 @@ func (r *Reader) batches(ctx context.Context, q Query, damage *DamageError, fn f
 	var z Inflater
 	var progress func(id int64)
 	if q.Progress != nil {
-		progress = func(id int64) { q.Progress(id-first+1, last-first+1) }
+		progress = func(id int64) { q.Progress(min(id, last)-first+1, last-first+1) }
 	}
 	return r.each(ctx, first-1, last, damage, progress, func(b *Batch) error {
 		if b.Last < q.From || b.First >= q.To {
@@ -281,16 +285,17 @@ func (r *Reader) end(ctx context.Context, which string, id *sql.NullInt64) (err 
 // unknownEnd stands for the id of the newest batch where nothing tells it.
 const unknownEnd = math.MaxInt64 / 4
 
-// each calls fn for every batch with after < id ≤ upTo that can be read, in order. What cannot be read is
-// left out and counted in damage. The batch is valid during the call.
+// each calls fn for every batch with after < id ≤ upTo that can be read, in order, and for what has become one
+// with them since. What cannot be read is left out and counted in damage. The batch is valid during the call.
 func (r *Reader) each(ctx context.Context, after, upTo int64, damage *DamageError, progress func(id int64), fn func(*Batch) error) error {
 	var page []Batch
-	for after < upTo {
+	for after < blockEnd(upTo) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		var err error
-		page, err = r.page(page[:0], after, upTo, readStep)
+		end := blockEnd(after + 1)
+		page, err = r.page(page[:0], after, end, blockSpan)
 		for i := range page {
 			after = page[i].ID
 			if err := fn(&page[i]); err != nil {
@@ -298,6 +303,8 @@ func (r *Reader) each(ctx context.Context, after, upTo int64, damage *DamageErro
 			}
 		}
 		switch {
+		case isDamaged(err) && len(page) == 0 && after >= upTo: // not of what was asked for
+			return nil
 		case isDamaged(err) && len(page) == 0:
 			next := r.behind(after, upTo)
 			n := next - after - 1
@@ -311,7 +318,17 @@ func (r *Reader) each(ctx context.Context, after, upTo int64, damage *DamageErro
 		case err != nil:
 			return err
 		case len(page) == 0:
-			return nil
+			var next sql.NullInt64
+			if err := r.conn().QueryRowContext(ctx, "SELECT min(id) FROM batches WHERE id > ? AND id <= ?", end, blockEnd(upTo)).Scan(&next); err != nil && !isDamaged(err) {
+				return explain(r.path, err)
+			} else if err == nil && !next.Valid {
+				return nil
+			} else if err == nil {
+				end = next.Int64 - 1
+			}
+			after = end
+		default:
+			after = end
 		}
 		if progress != nil {
 			progress(after)

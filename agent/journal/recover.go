@@ -92,6 +92,7 @@ func (j *Journal) attach() error {
 		j.lock.Close()
 	}
 	j.lock, j.st = lock, st
+	j.beginMerging(st)
 	j.tally.Lock()
 	j.mu.Lock()
 	j.writer = st.db

@@ -506,7 +506,7 @@ func TestKillWhileTakingOver(t *testing.T) {
 	t.Parallel()
 	const n, each, sent = 60, 40, 10
 	path := filled(t, n, each, sent)
-	damageMiddle(t, path, 0.6, 1)
+	damageMiddle(t, path, 0.6, 4)
 	if err := os.WriteFile(path+newFile, []byte("half of it"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -89,6 +89,10 @@ func openStore(path string, archive bool) (*store, error) {
 	if err := checkHeader(path); err != nil {
 		return nil, err
 	}
+	// SQLite would let everyone on this computer read it, and gives its companions the same rights.
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640); err == nil {
+		f.Close()
+	}
 	db, err := open(path, 1, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)", fmt.Sprintf("wal_autocheckpoint(%d)", walPages))
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)

@@ -138,7 +138,8 @@ func TestEveryRowReadsBack(t *testing.T) {
 	reads[Event](t)
 	reads[SourceHealth](t)
 	reads[UploadHealth](t)
-	if len(byType) != 14 {
+	reads[JournalHealth](t)
+	if len(byType) != 15 {
 		t.Errorf("%d row types", len(byType))
 	}
 }

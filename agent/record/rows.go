@@ -35,7 +35,7 @@ const (
 // A float that is not finite is left out, since line protocol cannot carry it; read back, what was
 // left out is NaN. Rows of one measurement are told apart by the tags that they must have.
 type Row interface {
-	Sample | Estimate | Innovation | Forecast | Attribution | ProgramEvent | Anomaly | Alarm | Notification | Recommendation | Command | Event | SourceHealth | UploadHealth
+	Sample | Estimate | Innovation | Forecast | Attribution | ProgramEvent | Anomaly | Alarm | Notification | Recommendation | Command | Event | SourceHealth | UploadHealth | JournalHealth
 }
 
 // Sample is one reading of one channel.
@@ -177,8 +177,8 @@ type Command struct {
 // Event is what happened to a source, or to the record itself.
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
-	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock or program; of a loop control and its name"`
-	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed or filling"`
+	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock, program or tick; of a loop control and its name"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed or filling; of the tick still"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
 }
@@ -207,10 +207,31 @@ type UploadHealth struct {
 	Probe   int64  `field:"probe,optional" unit:"1" doc:"1: written when a server that refuses lines is asked whether it takes any"`
 }
 
+// JournalHealth is about the journal on the agent's own disk.
+type JournalHealth struct {
+	Time      int64   `stamp:"when it was read"`
+	Source    string  `tag:"source" doc:"journal"`
+	Size      int64   `field:"size" unit:"byte" doc:"the file, less what is free in it"`
+	Most      int64   `field:"most" unit:"byte" doc:"size at which the oldest records go"`
+	PerDay    int64   `field:"per_day,optional" unit:"byte" doc:"growth in a day of running, mean of the last; not there in the first hour"`
+	FullIn    float64 `field:"full_in" unit:"d" doc:"until size is reached; 0: it is; not there where age keeps it below, and in the first hour"`
+	Lost      int64   `field:"lines_lost" unit:"1" doc:"lines that the disk did not take, since the agent's start"`
+	Unchanged int64   `field:"unchanged" unit:"1" doc:"readings left out, being within their channel's dead band, since the agent's start"`
+}
+
+// JournalSource is the source of [JournalHealth].
+const JournalSource = "journal"
+
 // Kinds of events of the journal itself, besides gap.
 const (
 	Removed = "removed" // its oldest went by age or size
 	Filling = "filling" // it will soon be full
+)
+
+// Still is the kind of the event that the tick stands still, of the source tick.
+const (
+	TickSource = "tick"
+	Still      = "still"
 )
 
 // InfluxDB is the source of [UploadHealth].
@@ -232,4 +253,5 @@ var tables = []*table{
 	define[Event](Events, "what happened to a source, or to the record itself"),
 	define[SourceHealth](Health, "counters of a source, totals since the agent's start"),
 	define[UploadHealth](Health, "the upload to InfluxDB"),
+	define[JournalHealth](Health, "the journal on the agent's own disk"),
 }

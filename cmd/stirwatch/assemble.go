@@ -41,9 +41,11 @@ func newRegistry(c *config.Config) (*sensors.Registry, error) {
 	for i := range c.Channels {
 		ch := &c.Channels[i]
 		lo, hi := ch.Limits()
+		changes, deadBand := ch.Recorded()
 		channels[i] = sensors.Channel{
 			Name: ch.Name, Role: sensors.Role(ch.Is), Unit: ch.Unit,
 			Min: lo, Max: hi, MaxRate: ch.RateLimit(), MaxAge: ch.MaxAge,
+			Changes: changes, DeadBand: deadBand,
 		}
 	}
 	return sensors.NewRegistry(channels)
@@ -297,10 +299,18 @@ func newTLS(c *config.Config, t *config.TLS) (*tls.Config, error) {
 	return conf, nil
 }
 
+// journalSize is what the journal may take of the disk, in bytes.
+func journalSize(c *config.Config) int64 {
+	if c.Journal.Size > 0 {
+		return int64(c.Journal.Size)
+	}
+	return journal.FittingSize(c.Abs(c.Journal.Path))
+}
+
 // newJournal opens the record. watching is for the agent beside the machine, which must go on in any case.
 func newJournal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger, watching bool) (*journal.Journal, error) {
 	return journal.Open(c.Abs(c.Journal.Path), journal.Options{
-		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: int64(c.Journal.Size),
+		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: journalSize(c),
 		Archive: c.InfluxDB == nil, Clock: clock, Log: log, Recover: watching,
 	})
 }

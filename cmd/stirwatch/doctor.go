@@ -77,6 +77,9 @@ func (d *doctor) say(ok bool, what, format string, args ...any) {
 
 func (d *doctor) examine(ctx context.Context) {
 	d.clock()
+	for _, text := range d.conf.Exposed() {
+		d.say(false, "permissions", "%s", text)
+	}
 	reg, err := newRegistry(d.conf)
 	if err != nil {
 		d.say(false, "channels", "%v", err)
@@ -156,8 +159,9 @@ func (d *doctor) disk() {
 	if disk.Free >= 0 {
 		free = fmt.Sprintf("%d MB free", disk.Free/1e6)
 	}
-	d.say(disk.Free < 0 || disk.Free > int64(d.conf.Journal.Size), "journal", "%s: 4 KiB are safe in %v, %s, the journal may take %s",
-		dir, disk.Sync.Round(10*time.Microsecond), free, d.conf.Journal.Size)
+	size := journalSize(d.conf)
+	d.say(disk.Free < 0 || d.conf.Journal.Size == 0 || disk.Free > size, "journal", "%s: 4 KiB are safe in %v, %s, the journal may take %.3g GB",
+		dir, disk.Sync.Round(10*time.Microsecond), free, float64(size)/1e9)
 }
 
 func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Registry) {
@@ -263,7 +267,7 @@ func (d *doctor) record() {
 		return
 	}
 	defer r.Close()
-	f, err := r.Filling(int64(d.conf.Journal.Size), d.conf.Journal.Keep)
+	f, err := r.Filling(journalSize(d.conf), d.conf.Journal.Keep)
 	if err != nil {
 		d.say(false, "journal", "%v", err)
 		return

@@ -79,7 +79,7 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 		fmt.Fprintf(w, "%s: last record %s\n", r.Path(), time.Unix(0, last).Format(time.DateTime))
 	}
 	if conf != nil {
-		f, err := r.Filling(int64(conf.Journal.Size), conf.Journal.Keep)
+		f, err := r.Filling(journalSize(conf), conf.Journal.Keep)
 		if err != nil {
 			return err
 		}

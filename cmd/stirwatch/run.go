@@ -16,6 +16,8 @@ import (
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/notify"
+	"stirwatch/agent/record"
+	"stirwatch/agent/service"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -63,6 +65,9 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 	log.Info("stirwatch starts", "version", version, "machine", conf.Machine, "channels", cell.registry.Len(),
 		"sources", len(cell.sources), "model", conf.Model.File != "", "influxdb", cell.uploader != nil, "journal", conf.Abs(conf.Journal.Path))
 	log.Debug("effective configuration", "yaml", string(conf.Show()))
+	for _, text := range conf.Exposed() {
+		log.Warn(text)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
@@ -82,6 +87,15 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 		g.Go(func() error { cell.notifier.Run(ctx, cell.agent.Alarms().List); return nil })
 	}
 	g.Go(func() error { answer(ctx, cell, log); return nil })
+	g.Go(func() error { tellService(ctx, cell, log); return nil })
+	if conf.Debug != nil {
+		g.Go(func() error {
+			if err := service.Debug(ctx, conf.Debug.Listen); err != nil {
+				log.Error(err.Error())
+			}
+			return nil
+		})
+	}
 	if beside != nil {
 		g.Go(func() error { defer cancel(); return beside(ctx, cell) })
 	}
@@ -115,6 +129,13 @@ func bridgeBeside(ctx context.Context, c *cell, log *slog.Logger) error {
 
 // bridgeAgain is the time between two attempts to have a bridge that another process has.
 const bridgeAgain = time.Second
+
+// tellService tells the service manager how the agent is, and the record where the tick stands still.
+func tellService(ctx context.Context, c *cell, log *slog.Logger) {
+	service.Run(ctx, service.Options{Beats: c.agent.Beats, Log: log, Still: func(text string) {
+		journal.Write(c.journal, record.Event{Time: c.clock.Now(), Source: record.TickSource, Kind: record.Still, Text: text})
+	}})
+}
 
 // spareMemory makes the collector frugal: the computer beside the machine has 512 MB for all.
 // GOGC and GOMEMLIMIT in the environment still rule.

@@ -1,6 +1,5 @@
 // Package export writes the journal out for other programs: CSV and Parquet for analysis, line
-// protocol as it was or will be sent. It stands apart from the journal because what it links is
-// of no use to an agent that only records.
+// protocol as it was or will be sent.
 package export
 
 import (
@@ -13,9 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/snappy"
 
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
@@ -106,37 +102,4 @@ func appendCSV(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = append(b, strings.ReplaceAll(s, `"`, `""`)...)
 	return append(b, '"')
-}
-
-type row struct {
-	Time    int64   `parquet:"time,timestamp(nanosecond),delta"`
-	Channel string  `parquet:"channel,dict"`
-	Value   float64 `parquet:"value"`
-	Unit    string  `parquet:"unit,dict"`
-	Quality string  `parquet:"quality,dict"`
-	Reason  string  `parquet:"reason,dict"`
-}
-
-const (
-	rowsAtOnce  = 1024
-	rowsInGroup = 128 << 10 // what Parquet must hold in memory: some 3 MB
-)
-
-func writeParquet(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query) (rows int64, err error) {
-	out := parquet.NewGenericWriter[row](w, parquet.Compression(&snappy.Codec{}), parquet.MaxRowsPerRowGroup(rowsInGroup))
-	buf := make([]row, 0, rowsAtOnce)
-	flush := func() error {
-		_, err := out.Write(buf)
-		buf = buf[:0]
-		return err
-	}
-	err = journal.Rows(ctx, r, q, func(s *record.Sample) error {
-		rows++
-		buf = append(buf, row{s.Time, s.Channel, s.Value, s.Unit, quality(s), s.Reason})
-		if len(buf) == rowsAtOnce {
-			return flush()
-		}
-		return nil
-	})
-	return rows, finish(err, func() error { return errors.Join(flush(), out.Close()) })
 }

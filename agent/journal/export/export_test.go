@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/parquet-go/parquet-go"
 
 	"stirwatch/agent/journal"
@@ -80,6 +82,16 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// row is a sample as a reader of Parquet sees it.
+type row struct {
+	Time    int64   `parquet:"time,timestamp(nanosecond),delta"`
+	Channel string  `parquet:"channel,dict"`
+	Value   float64 `parquet:"value"`
+	Unit    string  `parquet:"unit,dict"`
+	Quality string  `parquet:"quality,dict"`
+	Reason  string  `parquet:"reason,dict"`
+}
+
 func TestParquet(t *testing.T) {
 	const n = rowsInGroup + 5000 // more than one row group
 	j := recordOf(t, n)
@@ -144,6 +156,43 @@ func TestRefusals(t *testing.T) {
 type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// FuzzParquet writes whatever samples and reads them back with another's library.
+func FuzzParquet(f *testing.F) {
+	f.Add([]byte("0123456789abcdef"), uint16(300))
+	f.Add([]byte{0xff}, uint16(1))
+	f.Fuzz(func(t *testing.T, noise []byte, n uint16) {
+		if len(noise) == 0 || n == 0 {
+			t.Skip("nothing to write")
+		}
+		var b bytes.Buffer
+		p := parquetFile{w: &b, gzip: gzip.NewWriter(io.Discard)}
+		p.write([]byte(magic))
+		var want []row
+		at := func(i int) uint64 {
+			var v uint64
+			for k := range 8 {
+				v = v<<7 ^ uint64(noise[(i*8+k)%len(noise)])*uint64(i+1)
+			}
+			return v
+		}
+		for i := range int(n) {
+			r := row{Time: int64(at(i)), Value: float64(at(i + 1)), Channel: fmt.Sprint(at(i) % 300), Unit: "°C", Quality: fmt.Sprint(at(i) % 3)}
+			want = append(want, r)
+			p.time, p.value = append(p.time, r.Time), append(p.value, r.Value)
+			for k, s := range [...]string{r.Channel, r.Unit, r.Quality, r.Reason} {
+				p.texts[k].add(s)
+			}
+		}
+		if err := p.end(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := parquet.Read[row](bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%d rows of %d, %v", len(got), len(want), err)
+		}
+	})
+}
 
 // Budget: 500,000 rows/s for each format.
 func BenchmarkExport(b *testing.B) {

@@ -1,0 +1,58 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+)
+
+// Exposed names files of the configuration that everyone on this computer can read and should not: those of
+// secrets and private keys, and the journal. Each is one sentence with its way out.
+func (c *Config) Exposed() (all []string) {
+	look := func(key, path string) {
+		f, err := os.Stat(path)
+		if err == nil && f.Mode().IsRegular() && f.Mode().Perm()&0o004 != 0 {
+			all = append(all, fmt.Sprintf("%s: everyone on this computer can read %s (mode %04o): chmod o-rwx %s", key, path, f.Mode().Perm(), path))
+		}
+	}
+	c.private("", reflect.ValueOf(c).Elem(), look)
+	look("journal.path", c.Abs(c.Journal.Path))
+	return all
+}
+
+// private calls found for the file of every secret and private key under v, whose key is at.
+func (c *Config) private(at string, v reflect.Value, found func(key, path string)) {
+	switch x := v.Interface().(type) {
+	case Secret:
+		if x.File != "" {
+			found(at, c.Abs(x.File))
+		}
+		return
+	case TLS:
+		if x.Key != "" {
+			found(at+".key", c.Abs(x.Key))
+		}
+		return
+	}
+	switch {
+	case v.Kind() == reflect.Pointer && !v.IsNil():
+		c.private(at, v.Elem(), found)
+	case v.Kind() == reflect.Slice && kinds[v.Type()] == nil:
+		name, named := entryName(v.Type().Elem())
+		for i := range v.Len() {
+			entry := fmt.Sprintf("%s[%d]", at, i)
+			if named {
+				entry = at + "." + v.Index(i).Field(name.index).String()
+			}
+			c.private(entry, v.Index(i), found)
+		}
+	case v.Kind() == reflect.Struct && kinds[v.Type()] == nil:
+		for _, f := range fieldsOf(v.Type()) {
+			key := f.name
+			if at != "" {
+				key = at + "." + f.name
+			}
+			c.private(key, v.Field(f.index), found)
+		}
+	}
+}
