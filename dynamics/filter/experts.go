@@ -61,17 +61,19 @@ func (t *Trust) Text(unit string) string {
 // What is believed of the experts before they have shown anything. Chosen on three recordings and on
 // simulated builds.
 const (
-	arrives      = 20.0 // s, in which a controller that is free to move brings the tool near its set-point
-	mostArrived  = 0.9  // belief in the set-point far ahead, while it deposits
+	arrives      = 12.0 // s, in which a controller that is free to move brings the tool near its set-point
+	mostArrived  = 0.95 // belief in the set-point far ahead, while it deposits
 	elsewhere    = 0.05 // and in other phases: a start or a stop is seldom at its set-point
 	persists     = 0.05 // belief in persistence against held and plan together
-	heldInStarts = 0.75 // and in held, where the machine does not deposit: its controller is at a limit then
+	heldInStarts = 0.98 // and in held, where the machine does not deposit: its controller is at a limit then
 	heldInBuilds = 0.5
+	heldIfTold   = 0.1 // where a program says what the inputs will be
+	setIfTold    = 0.5 // share of the belief in the set-point that is left then
 )
 
 // How evidence counts.
 const (
-	evidence    = 0.5  // power of the evidence of one window: of Gaussian errors whose size is unknown
+	evidence    = 0.3  // power of the evidence of one window: of Gaussian errors whose size is unknown
 	memoryFor   = 60.0 // s that evidence is remembered at least; at long horizons three of them
 	suddenFor   = 10.0 // s after which a sudden failure at a shorter horizon shows; or that horizon
 	mostSudden  = 10.0 // by how much it may be worse than usual
@@ -118,11 +120,15 @@ func (s *skill) suddenly(x Expert, floor float64) float64 {
 	return min(mostSudden, max(1, (s.justSquare[x]/s.justNow+floor)/s.mean(x, floor)))
 }
 
-// prior is what is believed of the experts beforehand.
-func prior(p phase.Phase, horizon float64) (w [Experts]float64) {
+// prior is what is believed of the experts beforehand. told says that a program tells the inputs to come, which
+// the plan then goes by.
+func prior(p phase.Phase, horizon float64, told bool) (w [Experts]float64) {
 	set, held := elsewhere, heldInStarts
 	if p == phase.Deposit {
 		set, held = -mostArrived*math.Expm1(-horizon/arrives), heldInBuilds
+	}
+	if told {
+		set, held = setIfTold*set, heldIfTold
 	}
 	w[AtSetPoint] = set
 	w[Persist] = (1 - set) * persists
@@ -146,10 +152,10 @@ func prior(p phase.Phase, horizon float64) (w [Experts]float64) {
 // errors, and that mean, over the evidence so far, exceeds the best expert's by no more than the share
 // (1/b − 1)/(e·(p − 1)) where p > 1, b being what was believed of the best beforehand: each other expert, r times as bad,
 // adds at most its belief over b times (r − 1)·r^−p, which is largest at r = p/(p − 1).
-func weigh(t *Trust, p phase.Phase, horizon float64, says *[Experts]float64, skills []skill, mean, sd, floor float64) {
+func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]float64, skills []skill, mean, sd, floor float64) {
 	s := &skills[len(skills)-1]
 	t.Says = *says
-	believed := prior(p, horizon)
+	believed := prior(p, horizon, told)
 	best := math.Inf(1)
 	for x := range Expert(Experts) {
 		t.RMSE[x] = math.NaN()

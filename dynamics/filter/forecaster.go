@@ -226,7 +226,7 @@ func (f *Forecaster) says(said *saying, o, h int, planned bool, sc Scenario) {
 // mix makes the forecast of what the experts say.
 func (f *Forecaster) mix(t *Trust, said *saying, o, h int) {
 	floor := f.e.m.Outputs[o].SD
-	weigh(t, f.phase, f.ledger.horizons[h], &said.by, f.skills[o][f.phase][:h+1], said.mean, said.half/num.Sigma95, floor*floor)
+	weigh(t, f.phase, f.ledger.horizons[h], f.told, &said.by, f.skills[o][f.phase][:h+1], said.mean, said.half/num.Sigma95, floor*floor)
 	mean := 0.0
 	for x, w := range t.Weight {
 		if w > 0 {
@@ -254,20 +254,22 @@ func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 	if doubts&Untrained != 0 {
 		said.half *= 1 + outIsWide/(1+f.outside/horizon) // what comes due meanwhile tells
 	}
+	out := &f.e.m.Outputs[o]
+	most := (out.Max - out.Min) / 2 // wider than all that the training showed says nothing more
 	var sides [2]float64
 	for side := range sides {
 		grown := b.grown[side]
 		for g := range h { // what fails at a shorter horizon comes due at this one later
 			grown = max(grown, carries*f.bounds[o][g].grown[side])
 		}
-		sides[side] = said.half * math.Exp(grown)
+		sides[side] = min(most, said.half*math.Exp(grown))
 	}
 	lower, upper := said.mean-sides[0], said.mean+sides[1]
 	if len(x.Stopped) > 0 && !f.told && f.deposited < settlesIn {
 		doubts |= MayStop
 		lower, upper = min(lower, x.Stopped[h]-stopMargin*said.half), max(upper, x.Stopped[h])
 	}
-	lower = max(lower, min(said.mean, f.e.m.Outputs[o].Min)-belowRange)
+	lower = max(lower, min(said.mean, out.Min)-belowRange)
 	x.Mean[h], x.Lower[h], x.Upper[h], x.SD[h] = said.mean, lower, upper, (upper-lower)/(2*num.Sigma95)
 	if f.mixes {
 		x.By[h].Doubt = doubts
