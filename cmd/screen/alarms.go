@@ -94,7 +94,7 @@ func alarmStyle(a *alarm.Alarm) lipgloss.Style {
 	return red
 }
 
-// alarmWords is "medium: tool: the sensor reports a failure; now -2 °C (returned since 10:04:05)".
+// alarmWords is "medium: tool: the sensor reports a failure, -2 °C (returned since 10:04:05)".
 func alarmWords(a *alarm.Alarm) string {
 	state := a.State.String()
 	if a.State == alarm.Suppressed {

@@ -56,7 +56,7 @@ func TestTheScreenFits(t *testing.T) {
 		s.snap.Advice.Reason = "unreachable: the spindle is at its upper limit of 450 rpm and the temperature 18 K below the set-point of 475 °C; it will be at 460 °C in 60 s"
 		for range 12 {
 			s.alarms.Alarms = append(s.alarms.Alarms, alarm.Alarm{Key: alarm.Key{Code: anomaly.Innovation, Subject: "tool_temperature"}, State: alarm.Unacknowledged, Priority: anomaly.Medium,
-				Text: "tool_temperature: the temperature is not what the model expects; now 474.9 °C", Response: anomaly.Of(anomaly.Innovation).Response})
+				Text: "tool_temperature: the temperature is not what the model expects, 474.9 °C", Response: anomaly.Of(anomaly.Innovation).Response})
 		}
 		v := s.View()
 		if w, h := lipgloss.Width(v), lipgloss.Height(v); w > size[0] && size[0] >= 60 || h > size[1] {
@@ -104,7 +104,7 @@ func TestAcknowledgeOnTheScreen(t *testing.T) {
 	s := &view{Shown: &Shown{Title: "t", Who: "Ann", Agent: a, Registry: registry, Journal: j}, width: 120, height: 40}
 	s.look()
 	s.snap.Tick = 1
-	if v := s.View(); !strings.Contains(v, "▸ medium: a: the value is outside the sensor's range; now 500 °C (unacknowledged since ") || !strings.Contains(v, "do: compare") {
+	if v := s.View(); !strings.Contains(v, "▸ medium: a: the value is outside the sensor's range, 500 °C (unacknowledged since ") || !strings.Contains(v, "do: compare") {
 		t.Fatalf("%s", v)
 	}
 	key := func(k string) {
