@@ -123,6 +123,11 @@ func (e *Estimator) AheadMean(dst *Forecast, sc Scenario) {
 	e.forecast(dst, drives, way, false)
 }
 
+// Knows says what is known of the inputs to come, for every scenario by plan that says nothing of them itself
+// ([Scenario.Inputs]): who asks what would be if the set-point were another need not know the machine's program. nil:
+// they stay.
+func (e *Estimator) Knows(inputs func(u []float64, ahead float64)) { e.coming = inputs }
+
 // under makes ready to run ahead under a scenario: what will act, and on what that rests.
 func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	if sc.Drives != nil {
@@ -130,6 +135,9 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	}
 	e.scenario = sc
 	if sc.Way == Planned {
+		if sc.Inputs == nil {
+			e.scenario.Inputs = e.coming
+		}
 		if e.plan != nil && e.started && (num.Finite(e.setPointAt(0)) || num.Finite(e.speedAt(0))) {
 			e.plan.Start(e.u, e.Reading(e.s.Leading))
 			e.planNow = 0
