@@ -36,18 +36,20 @@ func Ways() []Way { return []Way{Machine, Advice, SetPoint, Actuator, PID} }
 
 // Options of a trial.
 type Options struct {
-	Way    Way
-	Builds int
-	Seed   uint64
-	Model  *model.Model // may be nil for machine and pid
-	Params *twin.Params // of the machine that the model was learned on; nil: 6061
-	Vary   float64      // share by which machines differ from it
-	Gain   float64      // factor of the heat of every machine; 0 is 1
-	Dead   float64      // factor of the dead time of every machine; 0 is 1
-	Gains  control.Gains
-	Limits control.Limits // of the spindle, rpm; zero: 250 to 450 at 20 rpm/s
-	Calm   float64
-	Period float64 // s of the lap that prediction learns; 0: none
+	Way     Way
+	Builds  int
+	Seed    uint64
+	Model   *model.Model // may be nil for machine and pid
+	Params  *twin.Params // of the machine that the model was learned on; nil: 6061
+	Vary    float64      // share by which machines differ from it
+	Gain    float64      // factor of the heat of every machine; 0 is 1
+	Dead    float64      // factor of the dead time of every machine; 0 is 1
+	Gains   control.Gains
+	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
+	Calm    float64
+	Period  float64 // s of the lap that prediction learns; 0: none
+	Every   float64 // s between two commands; 0 is 0.5
+	Horizon float64 // s that prediction looks ahead; 0 is 20
 }
 
 // Build is how one build went. Temperatures are K off the goal in steady deposition (150 s of it have passed)
@@ -65,6 +67,9 @@ type Build struct {
 	Rows            int     // of steady deposition
 	P50, P99T, MaxT time.Duration
 }
+
+// interval is the time between two rows of telemetry, s.
+const interval = 0.1
 
 // steady is how long deposition has to go on before errors count, s.
 const steady = 150.0
@@ -85,7 +90,13 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 		return nil, fmt.Errorf("no way %q; there are %v", o.Way, Ways())
 	}
 	if o.Limits == (control.Limits{}) {
-		o.Limits = control.Limits{Min: 250, Max: 450, Slew: 20}
+		o.Limits = control.Limits{Min: 250, Max: 450, Slew: 50}
+	}
+	if o.Every == 0 {
+		o.Every = 0.5
+	}
+	if o.Horizon == 0 {
+		o.Horizon = 20
 	}
 	if o.Gains == (control.Gains{}) {
 		o.Gains = control.Gains{Gain: 1, Integral: 12, Weight: 1}
@@ -133,9 +144,14 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 		return Build{}, err
 	}
 	g := newGauge(seed, o.Limits)
-	err = twin.Simulate(ctx, twin.RandomBuild(p, seed, false), func(m *twin.Machine, r *twin.Row) error {
-		d.row(m, r)
-		g.row(r, d.goal)
+	build := twin.RandomBuild(p, seed, false)
+	build.Interval = interval
+	rows := 0
+	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
+		if d.row(m, r); rows%10 == 0 {
+			g.row(r, d.goal)
+		}
+		rows++
 		return nil
 	})
 	b := g.build()
@@ -160,7 +176,8 @@ type driver struct {
 	goal       float64 // °C: the set-point of the program; NaN before it has one
 	commanded  float64 // set-point or speed under command, NaN: none
 	expected   float64 // rpm that the spindle should have by now
-	strange    int     // rows that it did not
+	strange    float64 // s that it did not
+	since      float64 // s since the last command
 	sense      control.Sense
 	violations int
 	took       []time.Duration
@@ -193,13 +210,13 @@ func newDriver(o *Options) (*driver, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.law = control.NewMPC(control.MPCOptions{Limits: set, Every: 1, Horizon: 30, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
+		d.law = control.NewMPC(control.MPCOptions{Limits: set, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
 	case Actuator:
 		f, err := foretell(control.Use{Moves: model.SpindleSpeed, TargetUnit: rpm})
 		if err != nil {
 			return nil, err
 		}
-		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: 1, Horizon: 30, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
+		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
 	case PID:
 		d.law = &control.PID{Limits: o.Limits, Gains: o.Gains}
 	}
@@ -208,7 +225,7 @@ func newDriver(o *Options) (*driver, error) {
 
 // estimate takes a row into the estimator, as the agent does.
 func (d *driver) estimate(r *twin.Row) {
-	pressed := d.contact.Step(1, r.RPM, r.Power, r.ZVel)
+	pressed := d.contact.Step(interval, r.RPM, r.Power, r.ZVel)
 	if d.e == nil {
 		return
 	}
@@ -236,10 +253,10 @@ func (d *driver) estimate(r *twin.Row) {
 			d.z[i] = r.ToolTemp
 		}
 	}
-	d.e.Step(&d.est, 1, d.u, d.z)
+	d.e.Step(&d.est, interval, d.u, d.z)
 }
 
-// row is one second.
+// row is one row of telemetry.
 func (d *driver) row(m *twin.Machine, r *twin.Row) {
 	d.estimate(r)
 	if r.SetPoint > 0 && r.SetPoint != d.commanded { // the program has said something new
@@ -269,7 +286,7 @@ func (d *driver) release() {
 func (d *driver) follow(m *twin.Machine, r *twin.Row) {
 	held := filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return r.SetPoint }}
 	d.e.Ahead(&d.f, held)
-	d.advisor.Advise(&d.advice, control.Situation{Dt: 1, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &d.f})
+	d.advisor.Advise(&d.advice, control.Situation{Dt: interval, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &d.f})
 	if d.advice.Kind == control.Change && d.advice.SetPoint != r.SetPoint {
 		d.commanded = d.advice.SetPoint
 		m.Do(twin.Code{Name: "M41", S: d.advice.SetPoint, HasS: true})
@@ -293,10 +310,11 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 		}
 		d.sense = control.Sense{Output: r.ToolTemp, Goal: nil, Fixed: d.goal, Held: held}
 		d.law.Begin(&d.sense)
+		d.commanded, d.since = held, d.o.Every
 	}
 	if byHand { // somebody else turns the spindle: the program's stop
 		if math.Abs(r.RPM-d.expected) > 40 {
-			if d.strange++; d.strange > 1 {
+			if d.strange += interval; d.strange > 2 {
 				d.release()
 				d.goal = math.NaN()
 				return
@@ -305,7 +323,11 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 			d.strange = 0
 		}
 	}
-	d.sense.Dt, d.sense.Output, d.sense.Fixed, d.sense.Held = 1, r.ToolTemp, d.goal, held
+	if d.since += interval; d.since < d.o.Every-1e-9 {
+		return
+	}
+	d.sense.Dt, d.sense.Output, d.sense.Fixed, d.sense.Held = d.since, r.ToolTemp, d.goal, held
+	d.since = 0
 	if r.ToolTemp == twin.NoSignal {
 		d.sense.Output = math.NaN()
 	}
@@ -324,7 +346,7 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	if !byHand {
 		limits, code = control.Limits{Min: 300, Max: 500, Slew: 5}, "M41"
 	}
-	if v < limits.Min || v > limits.Max || math.Abs(v-held) > limits.Slew+0.5 && held >= limits.Min && held <= limits.Max {
+	if v < limits.Min || v > limits.Max || math.Abs(v-held) > limits.Slew*d.sense.Dt+0.5 && held >= limits.Min && held <= limits.Max {
 		d.violations++
 	}
 	d.commanded, d.expected = v, v

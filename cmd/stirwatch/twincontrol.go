@@ -54,6 +54,8 @@ A seed is a build, so that rows of equal seeds compare.`,
 	f.Float64Var(&o.Dead, "dead", 1, "factor of the sensor's dead time of every machine")
 	f.Float64Var(&o.Calm, "calm", 1, "how dear prediction holds a change")
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction learns, 0: none")
+	f.Float64Var(&o.Every, "every", 0.5, "s between two commands")
+	f.Float64Var(&o.Horizon, "horizon", 20, "s that prediction looks ahead")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K; 0: its own")
 	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
 	f.StringVarP(&out, "output", "o", "", "file for a row of each build")
