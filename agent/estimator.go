@@ -228,7 +228,7 @@ func (e *estimator) follow(p *programs) {
 // expected is what is expected to come: by the program where one is followed, else what is now goes on.
 func (e *estimator) expected() filter.Scenario {
 	e.guide.Look(int(e.forecast.Horizon[len(e.forecast.Horizon)-1]) + 1)
-	return e.scenario
+	return e.guide.Told(e.scenario)
 }
 
 // record writes the present estimate and forecast.

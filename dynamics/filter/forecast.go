@@ -60,6 +60,10 @@ type Scenario struct {
 	// the power follows it. nil, or NaN: the controller turns it. Only Planned asks for it.
 	Speed func(ahead float64) float64
 
+	// Changes is how far ahead another regime is known to begin (a stop, a reload, another set-point), s; 0: none
+	// is. From there on what has been tells nothing of what will be, see [Forecaster].
+	Changes float64
+
 	// Drives, where it is not nil, stands for Inputs and SetPoint: what acts, worked out already. A run on
 	// record is scored so from many origins.
 	Drives Drives

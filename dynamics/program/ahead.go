@@ -41,7 +41,7 @@ func (t *Tracker) Look(dst *Ahead, seconds int) {
 		w.second()
 		dst.Path[k], dst.Feed[k], dst.Up[k], dst.SetPoint[k] = w.path, w.fed, w.up, w.aim
 		if dst.Speed[k] = w.speed; math.IsInf(dst.Changes, 1) && t.changes(&w) {
-			dst.Changes = float64(k)
+			dst.Changes = float64(k + 1)
 		}
 		if l := t.p.steps[w.at].layer; l >= 0 {
 			dst.Layer[k] = float64(t.p.Layers[l].Number)
@@ -194,6 +194,21 @@ func (g *Guide) Look(seconds int) {
 		return
 	}
 	g.Tracker.Look(&g.Ahead, seconds)
+}
+
+// Follows tells whether the program is followed.
+func (g *Guide) Follows() bool { return g.Tracker != nil && g.Tracker.State() == Following }
+
+// Told is a scenario with what the program says, as Look has found it: sc itself where none is followed.
+func (g *Guide) Told(sc filter.Scenario) filter.Scenario {
+	if !g.Follows() {
+		return sc
+	}
+	sc.Inputs = g.Inputs
+	if !math.IsInf(g.Ahead.Changes, 1) {
+		sc.Changes = g.Ahead.Changes
+	}
+	return sc
 }
 
 // Inputs is the filter.Scenario's: where nothing is known what is now goes on, but for what is momentary.

@@ -264,7 +264,7 @@ func (t *Track) byProgram(i int, horizons []float64) filter.Scenario {
 		set = t.Run.SetPoint[i]
 	}
 	t.guide.Look(int(math.Ceil(horizons[len(horizons)-1])) + 1)
-	return filter.Scenario{Way: filter.Planned, Inputs: t.guide.Inputs, SetPoint: func(ahead float64) float64 { return t.guide.SetPoint(ahead, set) }, Speed: t.guide.Speed}
+	return t.guide.Told(filter.Scenario{Way: filter.Planned, SetPoint: func(ahead float64) float64 { return t.guide.SetPoint(ahead, set) }, Speed: t.guide.Speed})
 }
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
