@@ -92,7 +92,7 @@ func (b *alarms) text(k int) string {
 	case f.Status[x.About.Channel].Signal == sensors.Missing:
 		text += fmt.Sprintf("; last %.4g %s, %v ago", v, c.Unit, age.Round(time.Second))
 	default:
-		text += fmt.Sprintf("; now %.4g %s", v, c.Unit)
+		text += fmt.Sprintf(", %.4g %s", v, c.Unit)
 	}
 	return text
 }

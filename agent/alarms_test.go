@@ -27,7 +27,7 @@ func TestAnAnomalyIsAnAlarm(t *testing.T) {
 	ticks(1, 712, 0, 0, 0, 0, 475)
 	l := a.Alarms().List()
 	if len(l.Alarms) != 1 || l.Alarms[0].Code != anomaly.SensorOutOfRange || l.Alarms[0].Subject != "tool" || l.Alarms[0].State != alarm.Unacknowledged ||
-		l.Alarms[0].Text != "tool: the value is outside the sensor's range; now 712 °C" || !strings.Contains(l.Alarms[0].Response, "second reading") {
+		l.Alarms[0].Text != "tool: the value is outside the sensor's range, 712 °C" || !strings.Contains(l.Alarms[0].Response, "second reading") {
 		t.Fatalf("%+v", l)
 	}
 	if _, err := a.Alarms().Ack(now, "sensor.out_of_range tool", "Ann", "the wire is loose"); err != nil {

@@ -83,9 +83,8 @@ type estimator struct {
 	setPoint  signal          // of the machine's own controller; the forecast follows what it will do
 	aim       float64         // its present value, NaN where it is not known
 	commanded float64         // rpm that a loop commands the spindle to, NaN while the machine's own controller turns it
-	scenario  filter.Scenario // what is expected to come: path and feed stay, the machine's controller acts
-	guide     *program.Guide  // says it where the machine's program is followed
-	follows   bool
+	scenario  filter.Scenario // what is expected to come: the machine's controller acts, path and feed stay or
+	guide     *program.Guide  // are what the machine's program says
 	u, z      []float64
 	estimate  filter.Estimate
 	live      *filter.Forecaster
@@ -121,7 +120,15 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		aim:  math.NaN(), commanded: math.NaN(), pressed: m.InputIndex(model.Contact), tool: m.OutputIndex(model.ToolTemperature),
 	}
 	e.guide = program.NewGuide(m)
-	e.scenario = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return e.aim }, Speed: func(float64) float64 { return e.commanded }}
+	e.scenario = filter.Scenario{Way: filter.Planned,
+		SetPoint: func(ahead float64) float64 { return e.guide.SetPoint(ahead, e.aim) },
+		Speed: func(ahead float64) float64 {
+			if !math.IsNaN(e.commanded) {
+				return e.commanded
+			}
+			return e.guide.Speed(ahead)
+		}}
+	e.filter.Knows(e.guide.Inputs)
 	need := func(name, unitName string, must bool) (signal, error) {
 		s, err := signalFor(reg, sensors.Role(name), unitName)
 		if err == nil && !s.known && must {
@@ -211,20 +218,17 @@ func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	}
 }
 
-// follow takes over whether a program is followed.
+// follow takes over the program that is followed.
 func (e *estimator) follow(p *programs) {
-	if e.follows = p != nil && p.tracker != nil; e.follows {
+	if p != nil {
 		e.guide.Tracker = p.tracker
-		e.follows = e.guide.Follows()
 	}
 }
 
-// expected is what is expected to come: by the program where it is followed, else what is now goes on.
+// expected is what is expected to come: by the program where one is followed, else what is now goes on.
 func (e *estimator) expected() filter.Scenario {
-	if !e.follows {
-		return e.scenario
-	}
-	return e.guide.Scenario(int(e.forecast.Horizon[len(e.forecast.Horizon)-1])+1, e.aim)
+	e.guide.Look(int(e.forecast.Horizon[len(e.forecast.Horizon)-1]) + 1)
+	return e.guide.Told(e.scenario)
 }
 
 // record writes the present estimate and forecast.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stirwatch/agent/record"
+	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/program"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
@@ -81,6 +82,15 @@ func TestForecastKnowsTheProgram(t *testing.T) {
 	stopped, goesOn := a.Forecast.Outputs[a.Leading].Mean[last], b.Forecast.Outputs[b.Leading].Mean[last]
 	if !(stopped < goesOn-50) {
 		t.Errorf("in %g s %g °C with a stop in 15 s, %g without knowing it", a.Forecast.Horizon[last], stopped, goesOn)
+	}
+	// Who asks what would be with another set-point gets what comes by the program too, and needs not know it.
+	whatIf := func(e *estimator) float64 {
+		f := filter.Forecast{Horizon: []float64{60}}
+		e.filter.AheadMean(&f, filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return 480 }})
+		return f.Outputs[a.Leading].Mean[0]
+	}
+	if x, y := whatIf(with.estimator), whatIf(without.estimator); !(math.Abs(x-y) > 1) {
+		t.Errorf("at a set-point of 480 °C %.2f °C, and %.2f without the program", x, y)
 	}
 	ends := -1.0
 	for _, e := range a.Program.Next {
@@ -205,7 +215,7 @@ func TestTickWithAProgramDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Fatalf("%v allocations a tick", n)
 	}
-	if a.estimator.follows != true {
+	if a.estimator.guide.Tracker.State() != program.Following {
 		t.Error("the program is not followed")
 	}
 }

@@ -31,7 +31,7 @@ type Loop struct {
 	Target string `yaml:"target" required:"true"`
 	// Input of the model that the target moves, such as spindle speed or heater 1 power; left out, the set-point of the machine's own controller.
 	Moves string `yaml:"moves"`
-	// How the command is found: mpc = foretold with the model; pid; follow = the goal itself is the set-point; left out, mpc with a model, else pid where it has gains, else follow.
+	// How the command is found: mpc = foretold with the model; pid; follow = the goal itself is the set-point; left out, mpc where it moves an input of a model, else pid where it has gains, else follow.
 	Law string `yaml:"law" enum:"mpc,pid,follow"`
 	// Time between two commands.
 	Every time.Duration `yaml:"every" default:"1 s" min:"100 ms" max:"1 min"`
@@ -46,7 +46,7 @@ type Loop struct {
 	// How long doubt (a dead sensor, an interlock) must be over before the loop commands again; 0 s = when a person says so. After another hand at the controller always a person must.
 	Resume time.Duration `yaml:"resume" default:"30 s" min:"0 s" max:"1 d"`
 	// How far ahead mpc looks.
-	Horizon time.Duration `yaml:"horizon" default:"30 s" min:"2 s" max:"10 min"`
+	Horizon time.Duration `yaml:"horizon" default:"20 s" min:"2 s" max:"10 min"`
 	// How dear mpc holds a change of the command, against an error: larger is calmer.
 	Calm float64 `yaml:"calm" default:"1" min:"0.001" max:"1000"`
 	// What mpc keeps the output under if it can, as the ceiling of the metal.
@@ -59,8 +59,6 @@ type Loop struct {
 	Interlocks []Interlock `yaml:"interlocks,flow"`
 	// Phases in which the loop commands (stopped, free spin, warm-up, prime, deposit); left out, all.
 	Phases []string `yaml:"phases,flow"`
-	// Forecasts of the last minutes must be better than that nothing changes by this share, or mpc is not relied on; 0 = they need not.
-	Skill float64 `yaml:"skill" default:"0" min:"0" max:"1"`
 }
 
 // Goal is where an output is kept; exactly one of its keys is set.

@@ -25,7 +25,7 @@ type MPCOptions struct {
 const (
 	moves      = 8    // values of the command ahead
 	points     = 15   // instants at which the output is foretold
-	calmness   = 0.1  // weight of a change that leads to 1 unit of output, at Calm 1
+	calmness   = 0.05 // weight of a change that leads to 1 unit of output, at Calm 1
 	nudge      = 0.01 // share of the command's range by which a move is varied
 	hardly     = 1e4  // weight of a violated ceiling
 	halvings   = 2    // of a step that made it worse
@@ -40,13 +40,15 @@ var starts = [moves]float64{0, 1.0 / 30, 2.0 / 30, 4.0 / 30, 7.0 / 30, 11.0 / 30
 // it last thought best, and along one that is nudged at each move; on these a quadratic program finds the
 // course with the least errors and changes within limits (successive linearisation: Diehl, Bock and Schlöder,
 // SIAM J. Control Optim. 43, 2005, the real-time iteration). A step that the model then foretells to be worse is
-// halved. What the model has foretold wrongly of late, on average and with the period, is added to what it
+// halved. By what factor the target does more than the model says is learned on the way ([Gain]). What the model has foretold wrongly of late, on average and with the period, is added to what it
 // foretells (so it holds without offset: Maeder, Borrelli and Morari, Automatica 45, 2009).
 type MPC struct {
 	o        MPCOptions
 	horizons [points]float64
 	begins   [moves]float64
 	learned  *Residual
+	gain     *Gain
+	factor   float64 // by which a move does more than the model says
 
 	plan, trial [moves]float64
 	begun       bool
@@ -54,13 +56,13 @@ type MPC struct {
 	stays       func(float64) float64
 	held        float64
 
-	base, y, aims, correction [points]float64
-	g                         [points * moves]float64
-	h                         [(moves + 1) * (moves + 1)]float64
-	grad, step                [moves + 1]float64
-	a                         []float64
-	b                         []float64
-	solver                    *qp.Solver
+	stay, base, y, aims, correction [points]float64 // base and y with the factor, all without correction
+	g                               [points * moves]float64
+	h                               [(moves + 1) * (moves + 1)]float64
+	grad, step                      [moves + 1]float64
+	a                               []float64
+	b                               []float64
+	solver                          *qp.Solver
 	// Last is how the last program ended, for people.
 	Last qp.Result
 }
@@ -83,7 +85,7 @@ func NewMPC(o MPCOptions) *MPC {
 			m.begins[k] = o.Horizon * (1 - 0.01*float64(moves-k))
 		}
 	}
-	m.learned = NewResidual(o.Every, o.Horizon, o.Period)
+	m.learned, m.gain = NewResidual(o.Every, o.Horizon, o.Period), NewGain(o.Every, o.Horizon)
 	m.follows = m.course
 	m.stays = func(float64) float64 { return m.held }
 	rows := 4*moves + points + 1
@@ -112,6 +114,7 @@ func (m *MPC) Begin(s *Sense) {
 	}
 	m.begun = false
 	m.learned.Forget()
+	m.gain.Forget()
 }
 
 // Step implements [Law].
@@ -126,6 +129,11 @@ func (m *MPC) Step(s *Sense) Move {
 		m.held = m.plan[0]
 	}
 	m.learned.Observe(s.Dt, s.Output)
+	m.gain.Observe(s.Output, &m.begins)
+	m.factor = m.gain.Factor()
+	if out.Doubt = m.o.Foretell(m.stay[:], m.horizons[:], m.stays); out.Doubt != "" {
+		return out
+	}
 	for i, h := range m.horizons {
 		m.aims[i] = s.Aim(h)
 		m.correction[i] = m.learned.At(h)
@@ -145,14 +153,36 @@ func (m *MPC) Step(s *Sense) Move {
 		}
 	}
 	m.begun = true
-	if out.Doubt = m.o.Foretell(m.y[:], m.horizons[:], m.stays); out.Doubt != "" {
-		return out
-	}
-	out.Without = m.y[points-1] + m.correction[points-1]
+	out.Without = m.stay[points-1] + m.correction[points-1]
 	out.Predicted = m.base[points-1] + m.correction[points-1]
 	out.Value = m.o.Bound(m.plan[0], m.held, max(s.Dt, m.o.Every))
 	m.learned.Foretold(m.horizons[:], m.base[:])
+	m.remember(out.Value)
 	return out
+}
+
+// remember notes for the gain what is expected of this plan.
+func (m *MPC) remember(command float64) {
+	i := 0
+	for i < points-1 && m.horizons[i] < m.gain.ahead {
+		i++
+	}
+	p := planned{held: m.held, stays: m.stay[i] + m.correction[i], instrument: (m.base[i] - m.stay[i]) / m.factor}
+	for k := range moves {
+		p.effect[k] = m.g[i*moves+k] / m.factor
+	}
+	m.gain.Planned(p, command)
+}
+
+// foretell fills y with what is expected along the trial.
+func (m *MPC) foretell(y *[points]float64) (doubt string) {
+	if doubt = m.o.Foretell(y[:], m.horizons[:], m.follows); doubt != "" {
+		return doubt
+	}
+	for i := range y {
+		y[i] = m.stay[i] + m.factor*(y[i]-m.stay[i])
+	}
+	return ""
 }
 
 // shift moves the plan on by what has passed, and within limits from where the target is now.
@@ -185,7 +215,7 @@ func (m *MPC) since(k int) float64 {
 // improve makes the plan better by one linearisation, and foretells it into base.
 func (m *MPC) improve() (doubt string) {
 	m.trial = m.plan
-	if doubt = m.o.Foretell(m.base[:], m.horizons[:], m.follows); doubt != "" {
+	if doubt = m.foretell(&m.base); doubt != "" {
 		return doubt
 	}
 	full := 0.0
@@ -196,7 +226,7 @@ func (m *MPC) improve() (doubt string) {
 		}
 		m.trial = m.plan
 		m.trial[k] += by
-		if doubt = m.o.Foretell(m.y[:], m.horizons[:], m.follows); doubt != "" {
+		if doubt = m.foretell(&m.y); doubt != "" {
 			return doubt
 		}
 		for i := range points {
@@ -218,7 +248,7 @@ func (m *MPC) improve() (doubt string) {
 		}
 		m.bound()
 		m.trial = m.plan
-		if doubt = m.o.Foretell(m.y[:], m.horizons[:], m.follows); doubt != "" {
+		if doubt = m.foretell(&m.y); doubt != "" {
 			return doubt
 		}
 		if m.cost(m.y[:], &m.plan, weight) <= before {

@@ -1,5 +1,7 @@
 package alarm
 
+//go:generate go test -run TestPageIsCurrent -update .
+
 import (
 	"encoding/json"
 	"errors"

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"stirwatch/agent"
-	"stirwatch/agent/anomaly"
+	"stirwatch/agent/alarm"
 	"stirwatch/agent/journal"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
@@ -30,6 +30,7 @@ import (
 // Shown is a running agent with what it stands on.
 type Shown struct {
 	Title    string
+	Who      string // the viewer's name, for acknowledgements
 	Agent    *agent.Agent
 	Registry *sensors.Registry
 	Sources  []sensors.Source
@@ -38,7 +39,7 @@ type Shown struct {
 }
 
 // Show shows c on out until ctx ends or the viewer quits: as a live view where out is a terminal, else as
-// a line every two seconds and one whenever an anomaly comes or goes.
+// a line every two seconds and one whenever an alarm changes.
 func Show(ctx context.Context, c *Shown, out io.Writer) error {
 	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return tell(ctx, c, out)
@@ -55,7 +56,7 @@ func tell(ctx context.Context, c *Shown, out io.Writer) error {
 	t := time.NewTicker(redraw)
 	defer t.Stop()
 	var s agent.Snapshot
-	standing, said := 0, time.Now()
+	version, said := uint64(0), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -63,10 +64,11 @@ func tell(ctx context.Context, c *Shown, out io.Writer) error {
 		case <-t.C:
 		}
 		c.Agent.Snapshot(&s)
-		if len(s.Anomalies) == standing && time.Since(said) < tellEvery {
+		now := c.Agent.Alarms().Version()
+		if now == version && time.Since(said) < tellEvery {
 			continue
 		}
-		standing, said = len(s.Anomalies), time.Now()
+		version, said = now, time.Now()
 		if s.Tick == 0 {
 			fmt.Fprintln(out, "waiting for the first samples")
 			continue
@@ -75,8 +77,8 @@ func tell(ctx context.Context, c *Shown, out io.Writer) error {
 		if s.Program.Name != "" {
 			line += "  " + programWords(&s.Program, 2)
 		}
-		for _, a := range s.Anomalies {
-			line += "  [" + anomalyWords(c, a) + "]"
+		for _, a := range c.Agent.Alarms().List().Alarms {
+			line += "  [" + alarmWords(&a) + "]"
 		}
 		if s.Advice.Reason != "" {
 			line += "  " + s.Advice.Reason
@@ -178,23 +180,15 @@ func whyWords(a *filter.Attribution, ahead float64, unit string) string {
 	return w + " = " + strings.Join(parts, ", ")
 }
 
-func anomalyWords(c *Shown, a anomaly.Anomaly) string {
-	w := a.Code.Text()
-	switch anomaly.Of(a.Code).About {
-	case anomaly.AboutSource:
-		w = fmt.Sprintf("%s: %s (%d channels)", c.Sources[a.About.Source].Name(), w, len(a.Channels))
-	case anomaly.AboutChannel:
-		w = c.Registry.Channel(sensors.ChannelID(a.About.Channel)).Name + ": " + w
-	}
-	return fmt.Sprintf("%s, %.0f s", w, a.Since)
-}
-
 // view is the live view.
 type view struct {
 	*Shown
 	width, height int
 	snap          agent.Snapshot
 	past          []point // of the last pastSpan
+	alarms        alarm.Listing
+	chosen        int    // of the alarms
+	said          string // what came of the last key
 }
 
 type point struct {
@@ -223,6 +217,9 @@ func (s *view) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		switch m.String() {
 		case "q", "esc", "ctrl+c":
 			return s, tea.Quit
+		default:
+			s.said = ""
+			s.press(m.String())
 		}
 	case tea.WindowSizeMsg:
 		s.width, s.height = m.Width, m.Height
@@ -236,6 +233,7 @@ func (s *view) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // look takes the newest snapshot and remembers the temperature for the chart.
 func (s *view) look() {
 	s.Agent.Snapshot(&s.snap)
+	s.lookAtAlarms()
 	if s.snap.Tick == 0 {
 		return
 	}
@@ -263,7 +261,6 @@ const (
 	leastChart = 24 // columns; where there is less room, there is no chart
 	leastRows  = 4
 	mostRows   = 24
-	mostListed = 4 // anomalies
 )
 
 // View implements tea.Model. No line is wider than the screen, and there are no more than fit.
@@ -282,7 +279,7 @@ func (s *view) View() string {
 		s.line("Forecast", s.forecast()),
 		s.line("Why", s.why()),
 		s.line("Advice", s.advice()),
-		s.line("Anomalies", s.anomalies()),
+		s.line("Alarms", s.alarmLines()),
 		s.line("Sources", s.sources()),
 		s.line("Journal", s.journal()),
 	)
@@ -443,21 +440,6 @@ func (s *view) advice() string {
 	default:
 		return yellow.Render(a.Reason)
 	}
-}
-
-func (s *view) anomalies() string {
-	if len(s.snap.Anomalies) == 0 {
-		return green.Render("none")
-	}
-	var w []string
-	for i, a := range s.snap.Anomalies {
-		if i == mostListed {
-			w = append(w, red.Render(fmt.Sprintf("and %d more", len(s.snap.Anomalies)-i)))
-			break
-		}
-		w = append(w, red.Render(anomalyWords(s.Shown, a)))
-	}
-	return strings.Join(w, "\n")
 }
 
 func (s *view) sources() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/user"
 	"strings"
 	"text/tabwriter"
@@ -144,11 +145,7 @@ func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 				return err
 			}
 			if who == "" {
-				u, err := user.Current()
-				if err != nil {
-					return fmt.Errorf("your name is not known (%w): give it with --as", err)
-				}
-				who = u.Username
+				who = accountName()
 			}
 			var answer alarm.Answer
 			err = agentOf(conf).Do(cmd.Context(), "POST", "/alarms/"+name, alarm.Request{Name: strings.Join(args, " "), Who: who, Why: why, ForS: length.Seconds()}, &answer)
@@ -180,6 +177,14 @@ func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 		c.MarkFlagRequired("why")
 	}
 	return c
+}
+
+// accountName is who uses the program.
+func accountName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("user %d", os.Getuid())
 }
 
 // alarmRows reads the life of alarms out of the journal of the flags.

@@ -67,7 +67,7 @@ func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock, b 
 // newProbe makes a source that looks and leaves no trace: at an MQTT broker it is another client,
 // without a session that would gather messages.
 func newProbe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
-	if s.MQTT != nil {
+	if s.MQTT != nil && s.MQTT.Listen == "" {
 		o, err := mqttOptions(c, s.Name, s.MQTT, reg, clock)
 		if err != nil {
 			return nil, err
@@ -89,6 +89,9 @@ func newSource(c *config.Config, s *config.Source, reg *sensors.Registry, clock 
 		o, err := mqttOptions(c, s.Name, s.MQTT, reg, clock)
 		if err != nil {
 			return nil, err
+		}
+		if s.MQTT.Listen != "" {
+			return newBroker(c, s.MQTT, o)
 		}
 		return mqtt.New(o)
 	default:
@@ -132,8 +135,10 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 	if opt.ClientID == "" {
 		opt.ClientID = "stirwatch-" + c.Machine + "-" + name
 	}
-	if opt.TLS, err = newTLS(c, s.TLS); err != nil {
-		return opt, err
+	if s.Listen == "" {
+		if opt.TLS, err = newTLS(c, s.TLS); err != nil {
+			return opt, err
+		}
 	}
 	for i := range s.Topics {
 		t := &s.Topics[i]
@@ -181,6 +186,25 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 		opt.Topics = append(opt.Topics, topic)
 	}
 	return opt, nil
+}
+
+// newBroker makes a source that is the broker; o holds what it shares with one that reads a broker.
+func newBroker(c *config.Config, s *config.MQTT, o mqtt.Options) (sensors.Source, error) {
+	b := mqtt.BrokerOptions{Options: o, Listen: string(s.Listen), Users: map[string]string{}}
+	for _, u := range s.Users {
+		password, err := u.Password.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("user %s: %w", u.Name, err)
+		}
+		b.Users[u.Name] = password
+	}
+	var err error
+	if s.TLS != nil {
+		if b.TLS, err = mqtt.ServerTLS(c.Abs(s.TLS.CA), c.Abs(s.TLS.Cert), c.Abs(s.TLS.Key)); err != nil {
+			return nil, err
+		}
+	}
+	return mqtt.NewBroker(b)
 }
 
 func newTail(c *config.Config, name string, s *config.RunLog, reg *sensors.Registry, clock sensors.Clock) (sensors.Source, error) {

@@ -98,7 +98,7 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 		g.Go(func() error {
 			defer cancel()
 			return screen.Show(ctx, &screen.Shown{
-				Title: title, Agent: c.agent, Registry: c.registry, Sources: c.sources, Journal: c.journal, Uploads: c.uploader != nil,
+				Title: title, Who: accountName(), Agent: c.agent, Registry: c.registry, Sources: c.sources, Journal: c.journal, Uploads: c.uploader != nil,
 			}, out)
 		})
 		err := g.Wait()

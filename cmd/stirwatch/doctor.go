@@ -211,7 +211,7 @@ func place(s *config.Source) string {
 	case s.Serial != nil:
 		return string(s.Serial.Port)
 	case s.MQTT != nil:
-		return string(s.MQTT.Broker)
+		return string(s.MQTT.Broker + s.MQTT.Listen)
 	case s.Bridge != nil:
 		return "the bridge's controller"
 	default:

@@ -138,7 +138,7 @@ func law(c *config.Config, l *config.Loop) string {
 	switch {
 	case l.Law != "":
 		return l.Law
-	case c.Model.File != "":
+	case c.Model.File != "" && l.Moves != "":
 		return "mpc"
 	case l.PID != nil:
 		return "pid"

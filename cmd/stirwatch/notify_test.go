@@ -65,7 +65,7 @@ func TestPeopleAreTold(t *testing.T) {
 	b.says("a", "500")
 	b.becomes("sensor.out_of_range a", "unacknowledged")
 	wait(t, "the mail is there", func() bool { return len(smtp.Letters()) == 2 })
-	if s := smtp.Letters(); !strings.Contains(s[0].Subject+s[1].Subject, "cell-1: a: the value is outside the sensor's range; now 500") {
+	if s := smtp.Letters(); !strings.Contains(s[0].Subject+s[1].Subject, "cell-1: a: the value is outside the sensor's range, 500") {
 		t.Errorf("%v", s)
 	}
 	wait(t, "the web address was tried", func() bool {

@@ -103,7 +103,7 @@ func TestProgramForetellsTheTwin(t *testing.T) {
 					told[i+30] = e.In - 30
 				}
 			}
-			if i > 0 && now.Feed < rows[i-1].Feed/3 && rows[i-1].SetPoint > 0 {
+			if i > 0 && now.Feed < 100 && rows[i-1].Feed >= 100 && rows[i-1].SetPoint > 0 {
 				off++
 				near := false
 				for at := i - 3; at <= i+3; at++ {

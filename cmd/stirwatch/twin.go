@@ -109,7 +109,7 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 	f.BoolVar(&o.Loop, "loop", false, "build after build, until Ctrl-C")
 	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads instead of dropping")
 	f.BoolVar(&o.Vary, "vary", false, "vary the properties of the cell a little with the seed")
-	c.AddCommand(twinBatchCommand(&material, &o.Seed), twinCompareCommand(&material, &o.Seed))
+	c.AddCommand(twinControlCommand(), twinBatchCommand(&material, &o.Seed), twinCompareCommand(&material, &o.Seed))
 	return c
 }
 

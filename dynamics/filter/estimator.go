@@ -51,11 +51,12 @@ type Estimator struct {
 	before []float64 // states before the measurements of the last Step
 	judged bool      // and whether there were any
 
-	plan                     *Planner             // nil without a plan
-	planNow                  float64              // s ahead that the planner has come
-	scenario                 Scenario             // that a forecast is made for
-	readings                 []float64            // by output, in its unit: as forecast so far
-	intervals                [][]model.Interval95 // by output
+	plan                     *Planner                         // nil without a plan
+	planNow                  float64                          // s ahead that the planner has come
+	scenario                 Scenario                         // that a forecast is made for
+	coming                   func(u []float64, ahead float64) // what is known of the inputs to come, where a scenario says nothing of them
+	readings                 []float64                        // by output, in its unit: as forecast so far
+	intervals                [][]model.Interval95             // by output
 	byHold, byInputs, byPlan Drives
 	acting                   []float64 // inputs behind the drives that these gave last; nil while those of the past act
 }

@@ -60,6 +60,10 @@ type Scenario struct {
 	// the power follows it. nil, or NaN: the controller turns it. Only Planned asks for it.
 	Speed func(ahead float64) float64
 
+	// Changes is how far ahead another regime is known to begin (a stop, a reload, another set-point), s; 0: none
+	// is. From there on what has been tells nothing of what will be, see [Forecaster].
+	Changes float64
+
 	// Drives, where it is not nil, stands for Inputs and SetPoint: what acts, worked out already. A run on
 	// record is scored so from many origins.
 	Drives Drives
@@ -123,6 +127,11 @@ func (e *Estimator) AheadMean(dst *Forecast, sc Scenario) {
 	e.forecast(dst, drives, way, false)
 }
 
+// Knows says what is known of the inputs to come, for every scenario by plan that says nothing of them itself
+// ([Scenario.Inputs]): who asks what would be if the set-point were another need not know the machine's program. nil:
+// they stay.
+func (e *Estimator) Knows(inputs func(u []float64, ahead float64)) { e.coming = inputs }
+
 // under makes ready to run ahead under a scenario: what will act, and on what that rests.
 func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	if sc.Drives != nil {
@@ -130,6 +139,9 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	}
 	e.scenario = sc
 	if sc.Way == Planned {
+		if sc.Inputs == nil {
+			e.scenario.Inputs = e.coming
+		}
 		if e.plan != nil && e.started && (num.Finite(e.setPointAt(0)) || num.Finite(e.speedAt(0))) {
 			e.plan.Start(e.u, e.Reading(e.s.Leading))
 			e.planNow = 0

@@ -213,6 +213,10 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 func (f *Forecaster) says(said *saying, o, h int, planned bool, sc Scenario) {
 	nan := math.NaN()
 	said.by = [Experts]float64{Persist: f.ledger.last[o].value, Holding: said.mean, Planning: nan, AtSetPoint: nan}
+	if planned && sc.Changes > 0 && said.ahead >= sc.Changes { // of another regime only who is told knows
+		said.by = [Experts]float64{Persist: nan, Holding: nan, Planning: said.mean, AtSetPoint: nan}
+		return
+	}
 	if planned {
 		said.by[Holding], said.by[Planning] = f.held.Outputs[o].Mean[h], said.mean
 	}

@@ -122,6 +122,34 @@ func TestForecasterFollowsARun(t *testing.T) {
 	}
 }
 
+// What is known to come is not weighed against what only knows the past: from the change on the plan alone speaks.
+func TestAKnownChangeIsThePlansAlone(t *testing.T) {
+	d := newDeposition(planned(), true)
+	d.run(300)
+	if x := &d.fc.Outputs[0]; x.By[4].Weight[Planning] == 1 {
+		t.Fatalf("the plan is trusted alone before anything is known: %s", x.By[4].Text("°C"))
+	}
+	d.sc.Changes = 20
+	d.sc.Inputs = func([]float64, float64) {}
+	d.sc.SetPoint = func(ahead float64) float64 {
+		if ahead > 20 {
+			return 0
+		}
+		return 470
+	}
+	d.run(1)
+	x := &d.fc.Outputs[0]
+	for h, ahead := range d.fc.Horizon {
+		alone := x.By[h].Weight[Planning] == 1 && math.IsNaN(x.By[h].Says[Persist]) && x.Mean[h] == x.By[h].Says[Planning]
+		if alone != (ahead >= 20) {
+			t.Errorf("%g s ahead of a change in 20 s: %s", ahead, x.By[h].Text("°C"))
+		}
+	}
+	if !(x.Mean[4] < 440) {
+		t.Errorf("40 s after the stop %g °C", x.Mean[4])
+	}
+}
+
 // A stop that nobody announced does not widen what is said to happen if nothing stops.
 func TestAStopTeachesNoWidth(t *testing.T) {
 	d := newDeposition(planned(), true).run(600)

@@ -64,8 +64,12 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		if err != nil {
 			return nil, err
 		}
+		before := slices.Clone(s.m.States)
 		if err := searchNoise(ctx, s.m, p.h, append(trials, trial{f, s.theta}), coarse); err != nil {
 			return nil, err
+		}
+		if slices.Equal(before, s.m.States) { // it is as good as can be, and so is the fit
+			return s, nil
 		}
 		if err := f.solve(ctx, s.theta, warmSteps); err != nil {
 			return nil, err

@@ -1,8 +1,11 @@
 package learn
 
 import (
+	"context"
 	"math"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +21,25 @@ const (
 	first  = "20250707151600" // two hard starts, free spins, never steady
 	second = "20250708104310" // one build, twelve minutes near 475 °C
 )
+
+var learned sync.Map // by names: what learnedFrom gives
+
+// learnedFrom is the model of recordings, learned once for all tests.
+func learnedFrom(t *testing.T, names []string) *model.Model {
+	t.Helper()
+	given := make([]runs.Run, len(names))
+	for i, name := range names {
+		given[i] = *recording(t, name)
+	}
+	once, _ := learned.LoadOrStore(strings.Join(names, " "), sync.OnceValues(func() (*model.Model, error) {
+		return Learn(context.Background(), given, Options{Inputs: testInputs})
+	}))
+	m, err := once.(func() (*model.Model, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 // What is forecast of a recording that was not learned from, by a model of the other two: RMSE in °C at 1,
 // 5, 10, 30 and 60 s with known inputs and by plan, and of a simulation of the whole run. The values of the
@@ -36,16 +58,7 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 		{2, 1098, []float64{0.95, 4.5, 7, 9.5, 10}, []float64{1, 5.5, 9, 11, 10}, 12.7},
 	} {
 		scored := names[k]
-		var others []runs.Run
-		for _, name := range names {
-			if name != scored {
-				others = append(others, *recording(t, name))
-			}
-		}
-		m, err := Learn(t.Context(), others, Options{Inputs: testInputs})
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := learnedFrom(t, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == scored }))
 		r := recording(t, scored)
 		r.Inputs = testInputs
 		for _, w := range []struct {
@@ -131,10 +144,7 @@ func checkIntervals(t *testing.T, scored string, way filter.Way, skill []model.S
 func TestLayersAreNoLifts(t *testing.T) {
 	learnsMuch(t)
 	r := recording(t, second)
-	m, err := Learn(t.Context(), []runs.Run{*recording(t, first), *r}, Options{Inputs: testInputs})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := learnedFrom(t, []string{first, second})
 	r.Inputs = testInputs
 	up := slices.Index(testInputs, model.ZVelocity)
 	r.U[up] = slices.Clone(r.U[up])

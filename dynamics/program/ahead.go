@@ -16,8 +16,10 @@ type Ahead struct {
 	Feed     []float64 // mm/min
 	Up       []float64 // mm/min of the tool over the build, upwards: a layer's step is none, the build rises too
 	SetPoint []float64 // °C of the spindle's PID at the end of the second; 0 is off
+	Speed    []float64 // rpm that the spindle is told to have without its PID
 	Layer    []float64 // its number
 	Known    float64   // s after which it waits for something that nobody knows the time of
+	Changes  float64   // s after which another regime begins: the feed starts or stops, the set-point is another, the tool leaves; +Inf: none
 }
 
 // Look fills dst with what comes in the next seconds. While the tracker does not follow, nothing is known. It does
@@ -25,18 +27,22 @@ type Ahead struct {
 func (t *Tracker) Look(dst *Ahead, seconds int) {
 	dst.Path, dst.Feed = num.Resize(dst.Path, seconds), num.Resize(dst.Feed, seconds)
 	dst.Up, dst.SetPoint = num.Resize(dst.Up, seconds), num.Resize(dst.SetPoint, seconds)
-	dst.Layer = num.Resize(dst.Layer, seconds)
-	dst.Known = 0
+	dst.Speed, dst.Layer = num.Resize(dst.Speed, seconds), num.Resize(dst.Layer, seconds)
+	dst.Known, dst.Changes = 0, math.Inf(1)
 	nan := math.NaN()
-	w := walk{t: t, at: t.at, into: t.into, over: t.over, feed: t.now.Feed, aim: nan, known: true}
+	w := walk{t: t, at: t.at, into: t.into, over: t.over, feed: t.now.Feed, aim: nan, speed: nan, known: true}
 	follows := t.State() == Following
 	for k := range seconds {
-		dst.Path[k], dst.Feed[k], dst.Up[k], dst.SetPoint[k], dst.Layer[k] = nan, nan, nan, nan, nan
+		dst.Path[k], dst.Feed[k], dst.Up[k], dst.SetPoint[k] = nan, nan, nan, nan
+		dst.Speed[k], dst.Layer[k] = nan, nan
 		if !follows {
 			continue
 		}
 		w.second()
 		dst.Path[k], dst.Feed[k], dst.Up[k], dst.SetPoint[k] = w.path, w.fed, w.up, w.aim
+		if dst.Speed[k] = w.speed; math.IsInf(dst.Changes, 1) && t.changes(&w) {
+			dst.Changes = float64(k + 1)
+		}
 		if l := t.p.steps[w.at].layer; l >= 0 {
 			dst.Layer[k] = float64(t.p.Layers[l].Number)
 		}
@@ -44,6 +50,14 @@ func (t *Tracker) Look(dst *Ahead, seconds int) {
 			dst.Known = float64(k + 1)
 		}
 	}
+}
+
+// changes tells whether a second is of another regime than the present instant.
+func (t *Tracker) changes(w *walk) bool {
+	feeds := func(v float64) bool { return v >= model.FeedsFrom }
+	return num.Finite(t.now.Feed, w.fed) && feeds(t.now.Feed) != feeds(w.fed) ||
+		!math.IsNaN(w.aim) && !(math.Abs(w.aim-t.now.SetPoint) < sameAim) ||
+		!math.IsNaN(w.speed) || w.up*1/60 > layerFrom
 }
 
 // walk goes through the program ahead of the machine.
@@ -54,6 +68,7 @@ type walk struct {
 	over   float64 // %
 	feed   float64 // mm/min
 	aim    float64 // °C, NaN as it is now
+	speed  float64 // rpm, NaN by the PID or as it is now
 	waited float64 // s ahead
 	known  bool    // it has met no wait without an end
 
@@ -145,8 +160,13 @@ func (w *walk) do(s *step) {
 		if math.IsNaN(s.mode) || s.mode == 3 {
 			w.aim = s.s
 		}
+		if s.s > 0 {
+			w.speed = math.NaN()
+		}
+	case 3, 4, 6:
+		w.speed = s.s
 	case 5:
-		w.aim = 0
+		w.aim, w.speed = 0, math.NaN()
 	case 52:
 		if s.s > 0 {
 			w.over = s.s
@@ -154,61 +174,75 @@ func (w *walk) do(s *step) {
 	}
 }
 
-// Guide makes what a tracker knows into the scenario of a forecast by one model. It serves one goroutine.
+// Guide makes what a tracker knows into what the scenario of a forecast by one model says. It serves one goroutine.
 type Guide struct {
-	Tracker *Tracker
-	Ahead   Ahead
+	Tracker *Tracker // nil: nothing is known
+	Ahead   Ahead    // as Look has filled it
 
 	path, feed, up int // places in the model's inputs, −1 where it has none
-	scenario       filter.Scenario
-	setPoint       float64
 }
 
 // NewGuide makes one that has no tracker yet.
 func NewGuide(m *model.Model) *Guide {
-	g := &Guide{path: m.InputIndex(model.PathVelocity), feed: m.InputIndex(model.FeedVelocity), up: m.InputIndex(model.ZVelocity), setPoint: math.NaN()}
-	g.scenario = filter.Scenario{Way: filter.Planned, Inputs: g.inputs, SetPoint: g.aim}
-	return g
+	return &Guide{path: m.InputIndex(model.PathVelocity), feed: m.InputIndex(model.FeedVelocity), up: m.InputIndex(model.ZVelocity)}
 }
 
-// Scenario is what is expected, looking so many seconds ahead: by the program where it is followed, else what is
-// now goes on. setPoint is the present one, NaN unknown. It holds until the next call.
-func (g *Guide) Scenario(seconds int, setPoint float64) filter.Scenario {
+// Look looks so many seconds ahead from now on.
+func (g *Guide) Look(seconds int) {
+	if g.Tracker == nil {
+		g.Ahead = Ahead{Path: g.Ahead.Path[:0], Feed: g.Ahead.Feed[:0], Up: g.Ahead.Up[:0], SetPoint: g.Ahead.SetPoint[:0], Speed: g.Ahead.Speed[:0], Layer: g.Ahead.Layer[:0], Changes: math.Inf(1)}
+		return
+	}
 	g.Tracker.Look(&g.Ahead, seconds)
-	g.setPoint = setPoint
-	return g.scenario
 }
 
 // Follows tells whether the program is followed.
 func (g *Guide) Follows() bool { return g.Tracker != nil && g.Tracker.State() == Following }
 
-func (g *Guide) inputs(u []float64, ahead float64) {
-	n := len(g.Ahead.Path)
-	if n == 0 {
-		return
+// Told is a scenario with what the program says, as Look has found it: sc itself where none is followed.
+func (g *Guide) Told(sc filter.Scenario) filter.Scenario {
+	if !g.Follows() {
+		return sc
 	}
-	k := max(0, min(n-1, int(ahead)))
-	set := func(i int, v float64) {
-		if i >= 0 && !math.IsNaN(v) {
-			u[i] = v
+	sc.Inputs = g.Inputs
+	if !math.IsInf(g.Ahead.Changes, 1) {
+		sc.Changes = g.Ahead.Changes
+	}
+	return sc
+}
+
+// Inputs is the filter.Scenario's: where nothing is known what is now goes on, but for what is momentary.
+func (g *Guide) Inputs(u []float64, ahead float64) {
+	set := func(i int, seconds []float64) bool {
+		v := second(seconds, ahead)
+		if i < 0 || math.IsNaN(v) {
+			return false
 		}
+		u[i] = v
+		return true
 	}
-	set(g.path, g.Ahead.Path[k])
-	set(g.feed, g.Ahead.Feed[k])
-	switch v := g.Ahead.Up[k]; {
-	case !math.IsNaN(v):
-		set(g.up, v)
-	case g.up >= 0 && ahead > filter.Momentary:
+	set(g.path, g.Ahead.Path)
+	set(g.feed, g.Ahead.Feed)
+	if !set(g.up, g.Ahead.Up) && g.up >= 0 && ahead > filter.Momentary {
 		u[g.up] = 0
 	}
 }
 
-func (g *Guide) aim(ahead float64) float64 {
-	n := len(g.Ahead.SetPoint)
-	if n > 0 {
-		if v := g.Ahead.SetPoint[max(0, min(n-1, int(ahead)))]; !math.IsNaN(v) {
-			return v
-		}
+// SetPoint is the scenario's; now is the present one, NaN unknown.
+func (g *Guide) SetPoint(ahead, now float64) float64 {
+	if v := second(g.Ahead.SetPoint, ahead); !math.IsNaN(v) {
+		return v
 	}
-	return g.setPoint
+	return now
+}
+
+// Speed is the scenario's: NaN where the machine's own controller turns the spindle, or nothing is known.
+func (g *Guide) Speed(ahead float64) float64 { return second(g.Ahead.Speed, ahead) }
+
+// second is the value of the second that is ahead: the last there is where it is further, NaN where there is none.
+func second(v []float64, ahead float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
+	return v[max(0, min(len(v)-1, int(ahead)))]
 }

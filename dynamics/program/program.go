@@ -44,6 +44,8 @@ type step struct {
 	// The modal words as they are before the step.
 	feed    feedWord
 	aim     float64 // set-point of the spindle's PID, 0 off, NaN unknown
+	feedMay bool    // the feed word stands in a block that may be skipped
+	aimMay  bool    // and so does the set-point
 	spindle float64 // rpm without the PID, 0 stopped, NaN unknown
 	mode    float64 // of the PID, NaN unknown
 	layer   int32   // place in layers, −1 before the first
@@ -326,10 +328,12 @@ func (p *Program) layersByHeight(g *gcode.Program, place []int32) {
 // modal notes for each step the words that hold before it.
 func (p *Program) modal() {
 	feed, aim, spindle, mode := feedWord{}, math.NaN(), math.NaN(), math.NaN()
+	feedMay, aimMay := false, false
 	for i := range p.steps {
 		t := &p.steps[i]
 		inch := t.feed.in
 		t.feed, t.aim, t.spindle, t.mode = feed, aim, spindle, mode
+		t.feedMay, t.aimMay = feedMay, aimMay
 		if t.Kind != gcode.Code {
 			continue
 		}
@@ -338,12 +342,13 @@ func (p *Program) modal() {
 			if feed = (feedWord{t.m, t.s, inch}); t.s == 0 {
 				feed.m = 25
 			}
+			feedMay = t.skip
 		case 25, 35:
-			feed = feedWord{m: 25}
+			feed, feedMay = feedWord{m: 25}, t.skip
 		case 40:
 			mode = t.s
 		case 41:
-			if aim = t.s; aim > 0 {
+			if aim, aimMay = t.s, t.skip; aim > 0 {
 				spindle = math.NaN()
 			}
 		case 3, 4, 6:

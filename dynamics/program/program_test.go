@@ -399,6 +399,34 @@ func TestLinesMayBeCounts(t *testing.T) {
 	}
 }
 
+// Where block skip is on, the feed of such blocks is not what comes.
+func TestBlocksThatAreSkipped(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("M34 S2400\nM41 S465\n")
+	for i := range 8 {
+		fmt.Fprintf(&b, "/0 M34 S%d\nG1 X%d F600\n", 3000+100*i, 100*(1-i%2))
+	}
+	b.WriteString("M30\n")
+	p := made(t, b.String())
+	for _, skips := range []bool{false, true} {
+		m := &machine{p: p, pace: 1, scale: 0.1, temp: 460}
+		if skips {
+			m.p = p.skipping
+		}
+		tr := NewTracker(p)
+		for range 60 {
+			if tr.Step(1, m.second(100)); tr.State() == Misfit {
+				t.Fatalf("skips %v: %s", skips, tr.Why())
+			}
+		}
+		var a Ahead
+		tr.Look(&a, 15)
+		if want := map[bool]float64{false: 360, true: 240}[skips]; math.Abs(a.Feed[14]-want) > 15 {
+			t.Errorf("skips %v: feed %g mm/min in 15 s, want %g", skips, a.Feed[14], want)
+		}
+	}
+}
+
 func TestHeldPathStaysHeld(t *testing.T) {
 	p := made(t, build)
 	m := &machine{p: p, pace: 1, scale: 0.1, temp: 445, heats: 1}

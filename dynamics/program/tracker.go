@@ -58,6 +58,8 @@ const (
 	beyondFor  = 2    // reports beyond the program's end
 	noFactor   = 0.0  // not compared yet
 	sameFactor = 0.04 // of a known unit
+	sameAim    = 2.0  // °C
+	mostSkips  = 2.9  // times that a block which may be skipped has done nothing
 )
 
 // Tracker follows a program by the line that the machine shows, and corrects what it believes of the machine's
@@ -91,7 +93,8 @@ type Tracker struct {
 	beyond       int
 	misfit       bool
 	why          string
-	judged       int // step whose feed word was compared
+	judged       int     // step whose words were compared
+	skips, takes float64 // what blocks that may be skipped have done
 }
 
 // NewTracker makes one for a program.
@@ -201,29 +204,58 @@ func (t *Tracker) learn(dt float64) {
 	} else {
 		t.still, t.held = 0, false
 	}
-	t.compareFeed(s)
+	t.compare(s)
 }
 
-// compareFeed finds what one in a feed word is in mm/min.
-func (t *Tracker) compareFeed(s *step) {
-	if t.past < factorFor || t.judged == t.at || !num.Finite(t.now.Feed) || !s.feed.on() || s.feed.s == 0 {
-		return
-	}
-	ratio := t.now.Feed / s.feed.s
-	if ratio < 1e-3 || t.now.Feed < 1 { // a feed that stands tells nothing of its word
+// compare finds what one in a feed word is in mm/min, and whether the machine leaves out the blocks that may be
+// skipped: then neither their feed nor their set-point is what is measured. Each step is compared once, some time
+// after its words.
+func (t *Tracker) compare(s *step) {
+	if t.past < factorFor || t.judged == t.at {
 		return
 	}
 	t.judged = t.at
+	if aim := t.now.SetPoint; s.aimMay && s.aim > 0 && num.Finite(aim) && (math.IsNaN(s.mode) || s.mode == 3) {
+		t.skipped(math.Abs(aim-s.aim) > sameAim)
+	}
+	if !num.Finite(t.now.Feed) || !s.feed.on() || s.feed.s == 0 {
+		return
+	}
+	ratio := t.now.Feed / s.feed.s
 	w := s.feed.place()
 	for _, unit := range units[w] {
 		if math.Abs(ratio/unit-1) < sameFactor {
-			t.factor[w] = unit
+			if t.factor[w] = unit; s.feedMay {
+				t.skipped(false)
+			}
 			return
 		}
 	}
-	if t.factor[w] == noFactor {
+	switch {
+	case s.feedMay && math.Abs(t.now.Feed-t.fed(s.feed)) > sameFactor*t.now.Feed:
+		t.skipped(true)
+	case ratio < 1e-3 || t.now.Feed < 1: // a feed that stands tells nothing of its word
+	case t.factor[w] == noFactor:
 		t.factor[w] = ratio
 	}
+}
+
+// skipped counts what a block that may be skipped has done, and goes by the program without such blocks where they do
+// nothing.
+func (t *Tracker) skipped(was bool) {
+	t.skips, t.takes = forget*t.skips, forget*t.takes
+	if !was {
+		t.takes++
+		return
+	}
+	if t.skips++; t.base.skipping == nil || t.p != t.base || t.skips < mostSkips || t.skips < 2*t.takes {
+		return
+	}
+	line := t.p.shows(t.at, false)
+	t.p = t.base.skipping
+	at, _ := t.p.at(line, 0, false)
+	t.jump(max(0, at), 0)
+	t.from, t.judged = t.at, -1
 }
 
 // units are what one in a feed word may be, mm/min: M24 in mm/min or inch/min, M34 in tenths of the one or
@@ -398,6 +430,7 @@ func (t *Tracker) jump(at int, into float64) {
 // rest is what the machine does before and after a program: it may begin again.
 func (t *Tracker) rest() {
 	t.idle, t.misfit, t.beyond = true, false, 0
+	t.p, t.skips, t.takes, t.judged = t.base, 0, 0, -1
 	t.hits, t.misses, t.wrong, t.late = 0, 0, 0, 0
 	t.jump(0, 0)
 }

@@ -263,7 +263,8 @@ func (t *Track) byProgram(i int, horizons []float64) filter.Scenario {
 	if t.Run.SetPoint != nil {
 		set = t.Run.SetPoint[i]
 	}
-	return t.guide.Scenario(int(math.Ceil(horizons[len(horizons)-1]))+1, set)
+	t.guide.Look(int(math.Ceil(horizons[len(horizons)-1])) + 1)
+	return t.guide.Told(filter.Scenario{Way: filter.Planned, SetPoint: func(ahead float64) float64 { return t.guide.SetPoint(ahead, set) }, Speed: t.guide.Speed})
 }
 
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off

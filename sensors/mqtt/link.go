@@ -62,8 +62,9 @@ type burst struct {
 	done bool
 }
 
-func newLink(c net.Conn, src *Source) *link {
-	l := &link{Conn: c, src: src, buf: make([]byte, bufferSize), closed: make(chan struct{})}
+// newLink makes a link that reads through a buffer of so many bytes; with 0 it only acknowledges.
+func newLink(c net.Conn, src *Source, buffer int) *link {
+	l := &link{Conn: c, src: src, buf: make([]byte, buffer), closed: make(chan struct{})}
 	l.timer = time.AfterFunc(time.Hour, l.sendAcks)
 	l.timer.Stop()
 	l.burst = &burst{link: l}

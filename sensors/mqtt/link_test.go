@@ -74,7 +74,7 @@ func offline(t testing.TB, o Options, to sensors.Sink, c net.Conn) (*Source, *li
 		t.Fatal(err)
 	}
 	s.sink = to
-	l := newLink(c, s)
+	l := newLink(c, s, bufferSize)
 	t.Cleanup(func() { l.Close() })
 	return s, l
 }

@@ -321,7 +321,7 @@ func (s *Source) dial(ctx context.Context) (*link, error) {
 	}
 	var l *link
 	if s.url.Scheme != "tls" {
-		l = newLink(p, s)
+		l = newLink(p, s, bufferSize)
 	} else {
 		cfg := &tls.Config{}
 		if s.o.TLS != nil {
@@ -336,7 +336,7 @@ func (s *Source) dial(ctx context.Context) (*link, error) {
 			c.Close()
 			return nil, fmt.Errorf("TLS: %w", err)
 		}
-		l = newLink(t, s)
+		l = newLink(t, s, bufferSize)
 	}
 	p.before = l.handOver
 	return l, nil

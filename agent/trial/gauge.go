@@ -1,0 +1,159 @@
+package trial
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"stirwatch/control"
+	"stirwatch/firmware-bridge/twin"
+)
+
+// gauge measures one build.
+type gauge struct {
+	b       Build
+	limits  control.Limits
+	errors  []float64
+	lasting float64 // s of deposition without a break
+	outside int
+	limit   int
+	began   float64 // s when the tool first got warm, NaN: not yet
+	reached float64 // s when it first came within 5 K of its goal
+	feed    float64
+	path    float64
+	event   float64 // s since a change, +Inf: none yet
+	reload  bool
+}
+
+// When something counts.
+const (
+	warm       = 60.0 // °C: a start has begun
+	near       = 5.0  // K
+	after      = 120.0
+	eventLasts = 60.0 // s
+)
+
+func newGauge(seed uint64, limits control.Limits) *gauge {
+	return &gauge{b: Build{Seed: seed}, limits: limits, began: math.NaN(), reached: math.NaN(), event: math.Inf(1)}
+}
+
+func (g *gauge) row(r *twin.Row, goal float64) {
+	if math.IsNaN(goal) || r.ToolTemp == twin.NoSignal {
+		return
+	}
+	off := r.ToolTemp - goal
+	if math.IsNaN(g.began) && r.ToolTemp > warm {
+		g.began = r.At
+	}
+	if math.IsNaN(g.reached) && !math.IsNaN(g.began) && math.Abs(off) < near {
+		g.reached = r.At
+		g.b.Reach = r.At - g.began
+	}
+	if !math.IsNaN(g.reached) && r.At-g.reached < after {
+		g.b.Overshoot = max(g.b.Overshoot, off)
+	}
+	deposit := r.True.Phase == twin.Deposit
+	g.event++
+	if g.lasting > 30 && (math.Abs(r.FeedVel-g.feed) > 20 || math.Abs(r.PathVel-g.path) > 60) || deposit && g.reload {
+		g.event = 0
+	}
+	g.reload = r.True.Phase == twin.Reload
+	g.feed, g.path = g.feed+(r.FeedVel-g.feed)/3, g.path+(r.PathVel-g.path)/3
+	if !deposit {
+		g.lasting = 0
+		return
+	}
+	if g.event < eventLasts && !math.IsNaN(g.reached) {
+		g.b.Event = max(g.b.Event, math.Abs(off))
+	}
+	if g.lasting++; g.lasting <= steady {
+		return
+	}
+	g.errors = append(g.errors, off)
+	if math.Abs(off) > 10 {
+		g.outside++
+	}
+	if r.RPM >= g.limits.Max-2 || r.RPM <= g.limits.Min+2 {
+		g.limit++
+	}
+}
+
+func (g *gauge) build() Build {
+	b := g.b
+	if math.IsNaN(g.reached) {
+		b.Reach, b.Overshoot = math.NaN(), math.NaN()
+	}
+	n := float64(len(g.errors))
+	if b.Rows = len(g.errors); b.Rows == 0 {
+		b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit = math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()
+		return b
+	}
+	mean, abs := 0.0, make([]float64, 0, len(g.errors))
+	for _, e := range g.errors {
+		mean += e / n
+		abs = append(abs, math.Abs(e))
+		b.MeanAbs += math.Abs(e) / n
+	}
+	for _, e := range g.errors {
+		b.SD += (e - mean) * (e - mean) / n
+	}
+	b.SD = math.Sqrt(b.SD)
+	slices.Sort(abs)
+	b.P99 = abs[int(0.99*(n-1))]
+	b.Outside, b.AtLimit = float64(g.outside)/n, float64(g.limit)/n
+	return b
+}
+
+func percentiles(all []time.Duration) (p50, p99, most time.Duration) {
+	if len(all) == 0 {
+		return 0, 0, 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2], all[int(0.99*float64(len(all)-1))], all[len(all)-1]
+}
+
+// Figure is one measure over builds.
+type Figure struct {
+	Name, Unit             string
+	Mean, Median, P90, Max float64
+	Builds                 int // that had it
+}
+
+// Figures of builds, in the order of a table.
+func Figures(builds []Build) []Figure {
+	var all []Figure
+	for _, f := range []struct {
+		name, unit string
+		of         func(*Build) float64
+	}{
+		{"mean absolute error", "K", func(b *Build) float64 { return b.MeanAbs }},
+		{"standard deviation", "K", func(b *Build) float64 { return b.SD }},
+		{"99 % of errors below", "K", func(b *Build) float64 { return b.P99 }},
+		{"time more than 10 K off", "%", func(b *Build) float64 { return 100 * b.Outside }},
+		{"time at a spindle limit", "%", func(b *Build) float64 { return 100 * b.AtLimit }},
+		{"start: overshoot", "K", func(b *Build) float64 { return b.Overshoot }},
+		{"start: time to within 5 K", "s", func(b *Build) float64 { return b.Reach }},
+		{"after changes: worst error", "K", func(b *Build) float64 { return b.Event }},
+		{"limit violations", "1", func(b *Build) float64 { return float64(b.Violations) }},
+		{"a step: median", "µs", func(b *Build) float64 { return float64(b.P50.Nanoseconds()) / 1e3 }},
+		{"a step: 99 %", "µs", func(b *Build) float64 { return float64(b.P99T.Nanoseconds()) / 1e3 }},
+	} {
+		var v []float64
+		for i := range builds {
+			if x := f.of(&builds[i]); !math.IsNaN(x) {
+				v = append(v, x)
+			}
+		}
+		fig := Figure{Name: f.name, Unit: f.unit, Mean: math.NaN(), Median: math.NaN(), P90: math.NaN(), Max: math.NaN(), Builds: len(v)}
+		if len(v) > 0 {
+			slices.Sort(v)
+			fig.Mean = 0
+			for _, x := range v {
+				fig.Mean += x / float64(len(v))
+			}
+			fig.Median, fig.P90, fig.Max = v[len(v)/2], v[int(0.9*float64(len(v)-1))], v[len(v)-1]
+		}
+		all = append(all, fig)
+	}
+	return all
+}

@@ -1,0 +1,354 @@
+// Package trial lets ways of control run simulated builds, and measures them. All ways get the same builds, with the
+// same disturbances, of machines that differ from the one that the model was learned on.
+package trial
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"stirwatch/control"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
+	"stirwatch/firmware-bridge/twin"
+	"stirwatch/sensors/unit"
+)
+
+// Way is who controls.
+type Way string
+
+// The ways.
+const (
+	Machine  Way = "machine"   // the machine's own controller
+	Advice   Way = "advice"    // the same, with every advised set-point set by an operator
+	SetPoint Way = "set-point" // prediction commands the set-point of the machine's own controller
+	Actuator Way = "actuator"  // prediction commands the spindle
+	PID      Way = "pid"       // a PID commands the spindle
+)
+
+// Ways lists them.
+func Ways() []Way { return []Way{Machine, Advice, SetPoint, Actuator, PID} }
+
+// Options of a trial.
+type Options struct {
+	Way     Way
+	Builds  int
+	Seed    uint64
+	Model   *model.Model // may be nil for machine and pid
+	Params  *twin.Params // of the machine that the model was learned on; nil: 6061
+	Vary    float64      // share by which machines differ from it
+	Gain    float64      // factor of the heat of every machine; 0 is 1
+	Dead    float64      // factor of the dead time of every machine; 0 is 1
+	Gains   control.Gains
+	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
+	Calm    float64
+	Period  float64 // s of the lap that prediction learns; 0: none
+	Every   float64 // s between two commands; 0 is 0.5
+	Horizon float64 // s that prediction looks ahead; 0 is 20
+}
+
+// Build is how one build went. Temperatures are K off the goal in steady deposition (150 s of it have passed)
+// unless they say otherwise; NaN: the build had none.
+type Build struct {
+	Seed            uint64
+	MeanAbs, SD     float64
+	P99             float64 // 99 % of absolute errors are below
+	Outside         float64 // share of time more than 10 K off
+	AtLimit         float64 // share of time with the spindle at a limit
+	Overshoot       float64 // K over the goal in the two minutes after it was first reached
+	Reach           float64 // s from the first contact heat to within 5 K of the goal
+	Event           float64 // K: worst error in the minute after a change of feed or traverse, or a reload
+	Violations      int     // commands beyond limits or slew
+	Rows            int     // of steady deposition
+	P50, P99T, MaxT time.Duration
+}
+
+// interval is the time between two rows of telemetry, s.
+const interval = 0.1
+
+// steady is how long deposition has to go on before errors count, s.
+const steady = 150.0
+
+// Run runs the builds on all processors.
+func Run(ctx context.Context, o Options) ([]Build, error) {
+	if o.Params == nil {
+		p, err := twin.Load("6061")
+		if err != nil {
+			return nil, err
+		}
+		o.Params = p
+	}
+	if o.Model == nil && (o.Way == Advice || o.Way == SetPoint || o.Way == Actuator) {
+		return nil, fmt.Errorf("the way %s foretells with a model", o.Way)
+	}
+	if !slices.Contains(Ways(), o.Way) {
+		return nil, fmt.Errorf("no way %q; there are %v", o.Way, Ways())
+	}
+	if o.Limits == (control.Limits{}) {
+		o.Limits = control.Limits{Min: 250, Max: 450, Slew: 50}
+	}
+	if o.Every == 0 {
+		o.Every = 0.5
+	}
+	if o.Horizon == 0 {
+		o.Horizon = 20
+	}
+	if o.Gains == (control.Gains{}) {
+		o.Gains = control.Gains{Gain: 1, Integral: 12, Weight: 1}
+	}
+	builds := make([]Build, o.Builds)
+	errs := make([]error, o.Builds)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(o.Builds, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := range next {
+				builds[i], errs[i] = one(ctx, &o, o.Seed+uint64(i))
+			}
+		})
+	}
+feed:
+	for i := range o.Builds {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(next)
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("build of seed %d: %w", o.Seed+uint64(i), err)
+		}
+	}
+	return builds, ctx.Err()
+}
+
+// one runs one build.
+func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
+	p := o.Params.Varied(o.Vary, seed)
+	if o.Gain != 0 {
+		p.Tool.Stick *= o.Gain
+	}
+	if o.Dead != 0 {
+		p.Thermo.Dead *= o.Dead
+	}
+	d, err := newDriver(o)
+	if err != nil {
+		return Build{}, err
+	}
+	g := newGauge(seed, o.Limits)
+	build := twin.RandomBuild(p, seed, false)
+	build.Interval = interval
+	rows := 0
+	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
+		if d.row(m, r); rows%10 == 0 {
+			g.row(r, d.goal)
+		}
+		rows++
+		return nil
+	})
+	b := g.build()
+	b.Violations = d.violations
+	b.P50, b.P99T, b.MaxT = percentiles(d.took)
+	return b, err
+}
+
+// driver is a way at work: it sees the rows that a machine's telemetry shows, and commands codes.
+type driver struct {
+	o       *Options
+	e       *filter.Estimator
+	est     filter.Estimate
+	f       filter.Forecast
+	law     control.Law
+	advisor *control.Recommender
+	advice  control.Recommendation
+	contact phase.Contact
+	u, z    []float64
+	in      []int // by input of the model: which column
+
+	goal       float64 // °C: the set-point of the program; NaN before it has one
+	commanded  float64 // set-point or speed under command, NaN: none
+	expected   float64 // rpm that the spindle should have by now
+	strange    float64 // s that it did not
+	since      float64 // s since the last command
+	sense      control.Sense
+	violations int
+	took       []time.Duration
+}
+
+var (
+	celsius = unit.MustParse("°C")
+	rpm     = unit.MustParse("rpm")
+)
+
+func newDriver(o *Options) (*driver, error) {
+	d := &driver{o: o, goal: math.NaN(), commanded: math.NaN()}
+	if o.Model != nil {
+		d.e = filter.New(o.Model)
+		d.u, d.z = make([]float64, len(o.Model.Inputs)), make([]float64, len(o.Model.Outputs))
+		d.f.Horizon = []float64{1, 5, 10, 20, 30, 45, 60}
+	}
+	set := control.Limits{Min: 300, Max: 500, Slew: 5}
+	foretell := func(u control.Use) (control.Foretell, error) {
+		u.Output, u.OutputUnit = model.ToolTemperature, celsius
+		return control.Through(o.Model, d.e, &d.est, u)
+	}
+	switch o.Way {
+	case Advice:
+		var err error
+		d.advisor, err = control.New(control.Options{SetPointMin: set.Min, SetPointMax: set.Max, SpindleMin: o.Limits.Min, SpindleMax: o.Limits.Max, Ceiling: 540, Expires: 30})
+		return d, err
+	case SetPoint:
+		f, err := foretell(control.Use{TargetUnit: celsius})
+		if err != nil {
+			return nil, err
+		}
+		d.law = control.NewMPC(control.MPCOptions{Limits: set, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
+	case Actuator:
+		f, err := foretell(control.Use{Moves: model.SpindleSpeed, TargetUnit: rpm})
+		if err != nil {
+			return nil, err
+		}
+		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
+	case PID:
+		d.law = &control.PID{Limits: o.Limits, Gains: o.Gains}
+	}
+	return d, nil
+}
+
+// estimate takes a row into the estimator, as the agent does.
+func (d *driver) estimate(r *twin.Row) {
+	pressed := d.contact.Step(interval, r.RPM, r.Power, r.ZVel)
+	if d.e == nil {
+		return
+	}
+	for i, in := range d.o.Model.Inputs {
+		switch in.Name {
+		case model.SpindlePower:
+			d.u[i] = r.Power
+		case model.SpindleSpeed:
+			d.u[i] = r.RPM
+		case model.PathVelocity:
+			d.u[i] = r.PathVel
+		case model.FeedVelocity:
+			d.u[i] = r.FeedVel
+		case model.ZVelocity:
+			d.u[i] = r.ZVel
+		case model.Contact:
+			d.u[i] = pressed
+		default:
+			d.u[i] = math.NaN()
+		}
+	}
+	for i := range d.z {
+		d.z[i] = math.NaN()
+		if d.o.Model.Outputs[i].Name == model.ToolTemperature && r.ToolTemp != twin.NoSignal {
+			d.z[i] = r.ToolTemp
+		}
+	}
+	d.e.Step(&d.est, interval, d.u, d.z)
+}
+
+// row is one row of telemetry.
+func (d *driver) row(m *twin.Machine, r *twin.Row) {
+	d.estimate(r)
+	if r.SetPoint > 0 && r.SetPoint != d.commanded { // the program has said something new
+		d.goal = r.SetPoint
+		if d.o.Way == SetPoint || d.o.Way == Actuator || d.o.Way == PID {
+			d.release()
+		}
+	}
+	switch {
+	case r.SetPoint == 0 && (math.IsNaN(d.commanded) || d.o.Way == SetPoint || d.o.Way == Advice):
+		d.release()
+		return
+	case d.o.Way == Machine:
+		return
+	case d.o.Way == Advice:
+		d.follow(m, r)
+		return
+	}
+	d.decide(m, r)
+}
+
+func (d *driver) release() {
+	d.commanded, d.strange = math.NaN(), 0
+}
+
+// follow sets every advised set-point, as an operator who follows advice at once.
+func (d *driver) follow(m *twin.Machine, r *twin.Row) {
+	held := filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return r.SetPoint }}
+	d.e.Ahead(&d.f, held)
+	d.advisor.Advise(&d.advice, control.Situation{Dt: interval, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &d.f})
+	if d.advice.Kind == control.Change && d.advice.SetPoint != r.SetPoint {
+		d.commanded = d.advice.SetPoint
+		m.Do(twin.Code{Name: "M41", S: d.advice.SetPoint, HasS: true})
+	}
+}
+
+// handover is how near to the goal the machine's own controller brings a start before the spindle is taken
+// over, K: on the way there it runs at its limit anyhow.
+const handover = 60.0
+
+// decide asks the law and commands.
+func (d *driver) decide(m *twin.Machine, r *twin.Row) {
+	held := d.commanded
+	byHand := d.o.Way != SetPoint
+	if math.IsNaN(held) {
+		if math.IsNaN(d.goal) || r.ToolTemp == twin.NoSignal || byHand && (r.ToolTemp < d.goal-handover || r.RPM < d.o.Limits.Min) {
+			return
+		}
+		if held = r.SetPoint; byHand {
+			held, d.expected = math.Round(r.RPM), r.RPM
+		}
+		d.sense = control.Sense{Output: r.ToolTemp, Goal: nil, Fixed: d.goal, Held: held}
+		d.law.Begin(&d.sense)
+		d.commanded, d.since = held, d.o.Every
+	}
+	if byHand { // somebody else turns the spindle: the program's stop
+		if math.Abs(r.RPM-d.expected) > 40 {
+			if d.strange += interval; d.strange > 2 {
+				d.release()
+				d.goal = math.NaN()
+				return
+			}
+		} else {
+			d.strange = 0
+		}
+	}
+	if d.since += interval; d.since < d.o.Every-1e-9 {
+		return
+	}
+	d.sense.Dt, d.sense.Output, d.sense.Fixed, d.sense.Held = d.since, r.ToolTemp, d.goal, held
+	d.since = 0
+	if r.ToolTemp == twin.NoSignal {
+		d.sense.Output = math.NaN()
+	}
+	began := time.Now()
+	move := d.law.Step(&d.sense)
+	d.took = append(d.took, time.Since(began))
+	if math.IsNaN(move.Value) {
+		if !math.IsNaN(d.commanded) { // back to the machine's own controller
+			m.Do(twin.Code{Name: "M41", S: d.goal, HasS: true})
+			d.release()
+		}
+		return
+	}
+	v := math.Round(move.Value)
+	limits, code := d.o.Limits, "M06"
+	if !byHand {
+		limits, code = control.Limits{Min: 300, Max: 500, Slew: 5}, "M41"
+	}
+	if v < limits.Min || v > limits.Max || math.Abs(v-held) > limits.Slew*d.sense.Dt+0.5 && held >= limits.Min && held <= limits.Max {
+		d.violations++
+	}
+	d.commanded, d.expected = v, v
+	m.Do(twin.Code{Name: code, S: v, HasS: true})
+}

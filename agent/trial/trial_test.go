@@ -1,0 +1,146 @@
+package trial
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"stirwatch/control"
+	"stirwatch/dynamics/model"
+	"stirwatch/firmware-bridge/twin"
+)
+
+func demoModel(t testing.TB) *model.Model {
+	t.Helper()
+	m, err := model.Load("../../cmd/stirwatch/demo_model.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func meanOf(t *testing.T, o Options) (figures map[string]float64) {
+	t.Helper()
+	builds, err := Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures = make(map[string]float64)
+	for _, f := range Figures(builds) {
+		if f.Builds == 0 {
+			t.Errorf("%s: no build had %s", o.Way, f.Name)
+		}
+		figures[f.Name] = f.Mean
+	}
+	return figures
+}
+
+// Prediction that turns the spindle keeps the goal better than the machine's own controller on machines that it has not
+// been learned on, and no command is beyond a limit.
+func TestPredictionIsBetterThanTheMachinesController(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	o := Options{Builds: 3, Seed: 11, Vary: 0.2, Model: demoModel(t)}
+	o.Way = Machine
+	own := meanOf(t, o)
+	o.Way = Actuator
+	led := meanOf(t, o)
+	t.Logf("machine %v", own)
+	t.Logf("actuator %v", led)
+	for name, share := range map[string]float64{"mean absolute error": 0.85, "99 % of errors below": 1, "after changes: worst error": 1} {
+		if led[name] > share*own[name] {
+			t.Errorf("%s: %.2f, the machine's own controller %.2f", name, led[name], own[name])
+		}
+	}
+	if led["limit violations"] != 0 {
+		t.Error("commands beyond limits")
+	}
+}
+
+// The same seed is the same build, for every way, whatever else runs.
+func TestBuildsAreTheSameForAll(t *testing.T) {
+	o := Options{Way: Machine, Builds: 2, Seed: 3, Vary: 0.2}
+	a := meanOf(t, o)
+	b := meanOf(t, o)
+	if a["mean absolute error"] != b["mean absolute error"] {
+		t.Errorf("%g and %g", a["mean absolute error"], b["mean absolute error"])
+	}
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := p.Varied(0.2, 1); *v != *p.Varied(0.2, 1) || v.Tool.Stick == p.Varied(0.2, 2).Tool.Stick || math.Abs(v.Tool.Stick/p.Tool.Stick-1) > 0.2 {
+		t.Error("machines do not follow their seeds")
+	}
+	if *p.Varied(0, 1) != *p {
+		t.Error("a machine that varies by nothing varies")
+	}
+}
+
+func TestTrialsThatCannotBe(t *testing.T) {
+	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}} {
+		if _, err := Run(context.Background(), o); err == nil {
+			t.Errorf("%+v ran", o)
+		}
+	}
+}
+
+// A thermocouple that breaks while the spindle is led hands the process back to the machine's own controller.
+func TestALostSensorHandsBack(t *testing.T) {
+	o := &Options{Way: PID, Limits: control.Limits{Min: 250, Max: 450, Slew: 50}, Gains: control.Gains{Gain: 2, Integral: 6, Weight: 1}, Every: 0.5}
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Params = p
+	d, err := newDriver(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := twin.RandomBuild(p, 5, false)
+	cfg.Interval = interval
+	cfg.Faults = []twin.Fault{{Kind: twin.Open, At: 250, For: 20, Severity: 1}}
+	var before, during, after bool
+	err = twin.Simulate(context.Background(), cfg, func(m *twin.Machine, r *twin.Row) error {
+		d.row(m, r)
+		switch by := !math.IsNaN(d.commanded); {
+		case r.At > 240 && r.At < 249:
+			before = before || by && r.SetPoint == 0
+		case r.At > 253 && r.At < 268:
+			during = during || r.SetPoint > 0 && !by
+		case r.At > 280 && r.At < 300:
+			after = after || by
+		}
+		return nil
+	})
+	if err != nil || !before || !during || !after {
+		t.Errorf("led before: %v, handed back: %v, led again: %v; %v", before, during, after, err)
+	}
+}
+
+// One step of prediction on the learned equation, with some twelve forecasts of 20 s and the program between
+// them: 1 ms is the budget, on a small core that has nothing else to do.
+func BenchmarkStep(b *testing.B) {
+	p, err := twin.Load("6061")
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := &Options{Way: Actuator, Params: p, Model: demoModel(b), Limits: control.Limits{Min: 250, Max: 450, Slew: 50}, Every: 0.5, Horizon: 20}
+	d, err := newDriver(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cfg := twin.RandomBuild(p, 5, false)
+	cfg.Interval, cfg.Limit = interval, 200
+	if err := twin.Simulate(context.Background(), cfg, func(m *twin.Machine, r *twin.Row) error { d.row(m, r); return nil }); err != nil {
+		b.Fatal(err)
+	}
+	d.sense.Dt = 0.5
+	b.ReportAllocs()
+	for b.Loop() {
+		if m := d.law.Step(&d.sense); m.Doubt != "" {
+			b.Fatal(m.Doubt)
+		}
+	}
+}
