@@ -35,13 +35,6 @@ func TestShippedHypotheses(t *testing.T) {
 func TestExtends(t *testing.T) {
 	h, err := ReadHypotheses(strings.NewReader(`extends: afsd
 parameters: [{name: Ta, value: 30, unit: °C, fixed: true, text: a hot hall}]
-terms: [{of: T, name: more loss, sign: -, expression: "T - Ta", unit: 1/s, opinion: forbid}]
-`))
-	if err == nil {
-		t.Fatal("the same expression twice is not noticed")
-	}
-	h, err = ReadHypotheses(strings.NewReader(`extends: afsd
-parameters: [{name: Ta, value: 30, unit: °C, fixed: true, text: a hot hall}]
 outputs: [{is: tool temperature, state: R, unit: °C, sd: 0.2}]
 `))
 	if err != nil {
