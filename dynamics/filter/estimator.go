@@ -59,7 +59,7 @@ type Estimator struct {
 	readings                 []float64                        // by output, in its unit: as forecast so far
 	intervals                [][]model.Interval95             // by output
 	byHold, byInputs, byPlan Drives
-	acting                   []float64 // inputs behind the drives that these gave last; nil while those of the past act
+	acting                   []float64    // inputs behind the drives that these gave last; nil while those of the past act
 	controllers              *Controllers // nil without
 }
 
