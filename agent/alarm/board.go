@@ -189,7 +189,11 @@ func (b *Board) Step(now int64, running bool) {
 	b.lived += dt
 	b.judgeFlood()
 	for i := range b.points {
-		b.advance(&b.points[i], dt)
+		if p := &b.points[i]; p.seen || p.Active || p.State != Normal || p.set.Out != "" {
+			b.advance(p, dt)
+		} else {
+			p.on = -1
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type Estimator struct {
 
 	u, ahead []float64 // last good inputs; those of a scenario
 	age      []float64 // s since each was good, +Inf if never
+	aims     []bool    // by input: it is the set-point of a controller
 	now      []float64 // drives of u
 	last     []float64 // scratch
 	half     []float64
@@ -58,7 +59,8 @@ type Estimator struct {
 	readings                 []float64                        // by output, in its unit: as forecast so far
 	intervals                [][]model.Interval95             // by output
 	byHold, byInputs, byPlan Drives
-	acting                   []float64 // inputs behind the drives that these gave last; nil while those of the past act
+	acting                   []float64    // inputs behind the drives that these gave last; nil while those of the past act
+	controllers              *Controllers // nil without
 }
 
 // New makes an estimator for m; it panics where m does not pass Check.
@@ -86,6 +88,10 @@ func ForSystem(s *system.System) *Estimator {
 	}
 	e.past.init(e.dead, s.Drives())
 	e.byHold, e.byInputs, e.byPlan = e.holdDrives, e.inputDrives, e.planDrives
+	e.controllers, e.aims = NewControllers(s.Model), make([]bool, s.NU)
+	for i := range e.aims {
+		e.aims[i] = slices.ContainsFunc(s.Model.Controllers, func(c model.Controller) bool { return c.Follows == s.Model.Inputs[i].Name })
+	}
 	if s.Model.Plan != nil {
 		e.plan = NewPlanner(s.Model)
 	}
@@ -145,6 +151,14 @@ func (e *Estimator) Step(dst *Estimate, dt float64, u, z []float64) {
 	dst.Outside, dst.Missing = dst.Outside[:0], dst.Missing[:0]
 	for i, v := range u {
 		in := &e.m.Inputs[i]
+		if e.aims[i] { // nothing but a controller takes it: 0 is off
+			if e.age[i] += dt; num.Finite(v) && math.Abs(v) <= model.MaxInput {
+				e.u[i], e.age[i] = v, 0
+			} else if e.age[i] > holdFor {
+				e.u[i] = 0
+			}
+			continue
+		}
 		if num.Finite(v) && math.Abs(v) <= model.MaxInput {
 			e.u[i], e.age[i] = v, 0
 		} else if e.age[i] += dt; in.Default != nil && e.age[i] > holdFor {
@@ -387,6 +401,9 @@ func (e *Estimator) Contact() float64 {
 
 // Planner is what runs the plan of the model ahead, nil without one.
 func (e *Estimator) Planner() *Planner { return e.plan }
+
+// Controllers are those of the model, run ahead; nil without.
+func (e *Estimator) Controllers() *Controllers { return e.controllers }
 
 // Save gives the states (SI), nil before the first measurement; restore takes them again, so that
 // forecasts can be made from there once more.

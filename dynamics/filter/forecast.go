@@ -43,7 +43,7 @@ type Drives func(d []float64, from, to float64, readings []float64)
 // for a "what if" or to score, says so in a scenario.
 type Scenario struct {
 	// Way says on what the scenario rests, and with it which calibrated interval holds. By Planned the
-	// machine's own controller moves speed and power; where the model has no plan or the set-point is not
+	// controllers of the model move their inputs, and the machine's own speed and power; where the model has no plan or the set-point is not
 	// known, the forecast falls back to Held and says so in [Forecast.Way].
 	Way Way
 
@@ -144,6 +144,14 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 		}
 		if e.plan != nil && e.started && (num.Finite(e.setPointAt(0)) || num.Finite(e.speedAt(0))) {
 			e.plan.Start(e.u, e.Reading(e.s.Leading))
+			if e.controllers != nil {
+				e.controllers.Start(e.u, e.read(e.x))
+			}
+			e.planNow = 0
+			return e.byPlan, Planned
+		}
+		if e.plan == nil && e.controllers != nil && e.started {
+			e.controllers.Start(e.u, e.read(e.x))
 			e.planNow = 0
 			return e.byPlan, Planned
 		}
@@ -193,6 +201,12 @@ func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64
 	}
 	at := ahead - e.dead
 	u := e.inputsAt(at)
+	if e.plan == nil {
+		e.acting = e.controllers.Step(at-e.planNow, readings, u)
+		e.r.Drive(d, e.acting)
+		e.planNow = at
+		return
+	}
 	if e.scenario.Inputs == nil && e.plan.up >= 0 && at > Momentary {
 		u[e.plan.up] = 0
 	}
@@ -201,6 +215,9 @@ func (e *Estimator) planDrives(d []float64, from, to float64, readings []float64
 		e.acting = e.plan.Turn(at-e.planNow, reading, u, speed)
 	} else {
 		e.acting = e.plan.Step(at-e.planNow, reading, u, e.setPointAt(at))
+	}
+	if e.controllers != nil {
+		e.acting = e.controllers.Step(at-e.planNow, readings, e.acting)
 	}
 	e.r.Drive(d, e.acting)
 	e.planNow = at

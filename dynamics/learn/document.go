@@ -36,6 +36,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 	if p.h.Plan != nil {
 		m.Plan = learnPlan(m, p.h.Plan, all)
 	}
+	m.Controllers = learnControllers(m, p.h, all)
 	m.Hypotheses = p.h.Text()
 	m.Provenance = model.Provenance{Learned: p.o.Date}
 	for i, r := range p.runs {

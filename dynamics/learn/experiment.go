@@ -86,8 +86,8 @@ func (p *problem) experiments(found *model.Model, all *weighing, doubt []float64
 	for _, hold := range holdTimes {
 		for k := range m.Inputs {
 			in := &m.Inputs[k]
-			if found.Plan != nil && (in.Name == model.SpindlePower || in.Name == model.SpindleSpeed) {
-				continue // the machine's own controller sets these
+			if found.MovedBy(in.Name) {
+				continue // a controller sets these
 			}
 			margin := model.RangeMargin * (in.Max - in.Min)
 			for _, to := range []float64{

@@ -29,6 +29,7 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 	models := make([]*model.Model, len(folds))
 	err := parallel(ctx, len(folds), func(i int) (err error) {
 		models[i] = copyOf(folds[i].m)
+		models[i].Controllers = m.Controllers
 		if m.Plan != nil {
 			models[i].Plan, err = p.planFrom(models[i], folds[i].learn)
 		}
@@ -42,7 +43,7 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 	err = parallel(ctx, len(misses), func(i int) error {
 		misses[i] = make([][]miss, outputs*len(score.Horizons))
 		h, m, w := folds[i/len(ways)], models[i/len(ways)], ways[i%len(ways)]
-		if w == filter.Planned && m.Plan == nil {
+		if w == filter.Planned && !m.Planned() {
 			return nil
 		}
 		for k, r := range p.runs {

@@ -15,7 +15,7 @@ const judgeParts = 5
 
 // ways are those that m can forecast in by itself, and has intervals for.
 func ways(m *model.Model) []filter.Way {
-	if m.Plan == nil {
+	if !m.Planned() {
 		return []filter.Way{filter.Known, filter.Held}
 	}
 	return []filter.Way{filter.Known, filter.Held, filter.Planned}
@@ -40,7 +40,7 @@ func (p *problem) judge(ctx context.Context, m *model.Model) (skill []model.Skil
 		}
 		for i := part; i < len(p.runs); i += parts {
 			for _, w := range append([]filter.Way{filter.Live}, ways(m)...) {
-				if w == filter.Planned && others.Plan == nil {
+				if w == filter.Planned && !others.Planned() {
 					continue // the others did not show one
 				}
 				s, err := score.Score(others, p.runs[i], w, score.Horizons, 0, len(p.runs[i].Time))

@@ -262,3 +262,98 @@ func measuredKit(t *testing.T, name string) *runs.Run {
 	}
 	return r
 }
+
+// A kit whose heaters are moved by controllers with limits, each with its own: the gains are learned from its log, a forecast by
+// plan knows what the heaters will do when the set-points change, and on the tick the controllers act likewise.
+func TestControllersOfAKit(t *testing.T) {
+	const step, sub = 1.0, 10
+	gains := [2][2]float64{{4, 0.05}, {6, 0.08}}
+	simulate := func(name string, seed uint64, rows int) runs.Run {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		r := runs.Run{Name: name, U: make([][]float64, 4), Z: make([][]float64, 2)}
+		temp, z, sum, set, q := [2]float64{21, 21}, [2]float64{21, 21}, [2]float64{}, [2]float64{}, [2]float64{}
+		for i := range rows {
+			for k := range q {
+				if i%150 == 30+60*k {
+					set[k] = 30 + 15*rng.Float64()
+				}
+				read := z[k] + 0.03*rng.NormFloat64()
+				if e := set[k] - read; set[k] > 0 {
+					u := gains[k][0]*e + gains[k][1]*(sum[k]+e*step)
+					if q[k] = min(100, max(0, u)); q[k] == u { // no wind-up beyond a limit
+						sum[k] += e * step
+					}
+				}
+				r.U[k], r.U[2+k], r.Z[k] = append(r.U[k], q[k]), append(r.U[2+k], set[k]), append(r.Z[k], read)
+			}
+			r.Time = append(r.Time, step*float64(i))
+			for range sub {
+				between := 15 * 2e-4 * (temp[1] - temp[0])
+				for k := range q {
+					heat := [2]float64{0.008, 0.005}[k]*q[k] - 9e-3*(temp[k]-21) + [2]float64{between, -between}[k]
+					temp[k] += step / sub / 2 * heat
+					z[k] += step / sub / 18 * (temp[k] - z[k])
+				}
+			}
+		}
+		return r
+	}
+	inputs := append(slices.Clone(kitInputs), "temperature 1 set-point", "temperature 2 set-point")
+	m, err := Learn(t.Context(), []runs.Run{simulate("a", 1, 700)}, Options{Inputs: inputs, Hypotheses: kit(t, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Controllers) != 2 {
+		t.Fatalf("controllers %+v", m.Controllers)
+	}
+	for k, c := range m.Controllers {
+		if math.Abs(c.Proportional/gains[k][0]-1) > 0.15 || math.Abs(c.Integral/gains[k][1]-1) > 0.3 || c.Rows < controllerRows || c.Moves != kitInputs[k] {
+			t.Errorf("%+v, gains %v were simulated", c, gains[k])
+		}
+	}
+	other := simulate("b", 2, 700)
+	rmse := map[filter.Way][2]float64{}
+	for _, way := range []filter.Way{filter.Known, filter.Held, filter.Planned} {
+		skill, err := score.Score(m, &other, way, []float64{60}, 0, 700)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rmse[way] = [2]float64{skill[0].RMSE, skill[1].RMSE}
+	}
+	for o := range 2 {
+		if rmse[filter.Planned][o] > 0.5*rmse[filter.Held][o] || rmse[filter.Planned][o] > rmse[filter.Known][o]+0.6 {
+			t.Errorf("output %d, 60 s ahead: %v", o, rmse)
+		}
+	}
+	// The same on the tick, where the scenario says nothing but that the controllers act.
+	e, fc := filter.New(m), filter.Forecast{Horizon: []float64{30}}
+	named := other
+	named.Inputs = inputs
+	run, err := named.For(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var planned, held, n float64
+	score.RunFilter(e, run, 0, 700, func(i int, _ *filter.Estimate) {
+		if i < 40 || i+30 >= 700 || run.U[2][i] != run.U[2][i+30] || run.U[3][i] != run.U[3][i+30] {
+			return // what nobody knows yet
+		}
+		for _, c := range []struct {
+			way filter.Way
+			sum *float64
+		}{{filter.Planned, &planned}, {filter.Held, &held}} {
+			if e.AheadMean(&fc, filter.Scenario{Way: c.way}); fc.Way != c.way {
+				t.Fatalf("row %d: forecast by %v", i, fc.Way)
+			}
+			d := fc.Outputs[0].Mean[0] - run.Z[0][i+30]
+			*c.sum += d * d
+		}
+		n++
+	})
+	if n < 300 || planned > 0.5*held {
+		t.Errorf("on the tick, 30 s ahead: squared error %g with the controllers acting, %g with heaters held", planned/n, held/n)
+	}
+	if allocs := testing.AllocsPerRun(20, func() { e.Ahead(&fc, filter.Scenario{Way: filter.Planned}) }); allocs != 0 {
+		t.Errorf("%g allocations", allocs)
+	}
+}

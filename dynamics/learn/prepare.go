@@ -220,6 +220,14 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 			}
 		}
 	}
+	for _, c := range h.Controllers { // what they need stays, whether a term needs it or not
+		has := func(symbol string) bool {
+			return without[symbol] == "" && slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Symbol == symbol && slices.Contains(o.Inputs, in.Is) })
+		}
+		if has(c.Moves) && has(c.Follows) {
+			p.planned = append(p.planned, c.Moves, c.Follows)
+		}
+	}
 	p.prune(p.draft)
 	for _, r := range active {
 		c, err := r.For(p.draft)

@@ -226,6 +226,7 @@ func (m *Model) Check() error {
 		}
 		named[out.Name] = true
 	}
+	errs = append(errs, m.checkControllers()...)
 	if m.Plan != nil {
 		errs = append(errs, m.Plan.check(m, of)...)
 	}

@@ -90,6 +90,11 @@ func Equation(m *Model) string {
 	if p := m.ParameterNamed(m.DeadTime); p != nil {
 		fmt.Fprintf(&b, "\nThe inputs act after %.3g s.\n", p.Value)
 	}
+	for _, c := range m.Controllers {
+		in, out := m.Inputs[m.InputIndex(c.Moves)].Unit, m.Outputs[m.OutputIndex(c.Holds)].Unit
+		fmt.Fprintf(&b, "By plan a controller moves the %s between %.4g and %.4g %s, so that the %s follows its set-point: %.3g %s and %.3g %s/s for each %s of error.\n",
+			c.Moves, c.Min, c.Max, in, c.Holds, c.Proportional, in, c.Integral, in, strings.Replace(out, "°C", "K", 1))
+	}
 	for i, out := range m.Outputs {
 		head := "Learned between"
 		if i > 0 {

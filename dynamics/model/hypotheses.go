@@ -30,16 +30,17 @@ const builtIn = "afsd"
 // docs/hypotheses.md explains every key.
 type Hypotheses struct {
 	// Extends names a shipped file whose entries hold too, but for those that this file has of the same name.
-	Extends     string                `yaml:"extends,omitempty"`
-	Process     string                `yaml:"process"`
-	Inputs      []HypothesisInput     `yaml:"inputs"`
-	Outputs     []HypothesisOutput    `yaml:"outputs"`
-	Parameters  []HypothesisParameter `yaml:"parameters"`
-	DeadTime    string                `yaml:"dead_time,omitempty"`
-	Definitions []HypothesisDefined   `yaml:"definitions"`
-	States      []HypothesisState     `yaml:"states"`
-	Terms       []HypothesisTerm      `yaml:"terms"`
-	Plan        *HypothesisPlan       `yaml:"plan,omitempty"`
+	Extends     string                 `yaml:"extends,omitempty"`
+	Process     string                 `yaml:"process"`
+	Inputs      []HypothesisInput      `yaml:"inputs"`
+	Outputs     []HypothesisOutput     `yaml:"outputs"`
+	Parameters  []HypothesisParameter  `yaml:"parameters"`
+	DeadTime    string                 `yaml:"dead_time,omitempty"`
+	Definitions []HypothesisDefined    `yaml:"definitions"`
+	States      []HypothesisState      `yaml:"states"`
+	Terms       []HypothesisTerm       `yaml:"terms"`
+	Plan        *HypothesisPlan        `yaml:"plan,omitempty"`
+	Controllers []HypothesisController `yaml:"controllers,omitempty"`
 
 	text string // as it was read
 }
@@ -187,6 +188,7 @@ func ShippedHypotheses() []string {
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
+	slices.Sort(names)
 	return names
 }
 
@@ -235,6 +237,7 @@ func (h *Hypotheses) extend() error {
 	h.Parameters = over(base.Parameters, h.Parameters, func(x HypothesisParameter) string { return x.Name })
 	h.Definitions = over(base.Definitions, h.Definitions, func(x HypothesisDefined) string { return x.Name })
 	h.States = over(base.States, h.States, func(x HypothesisState) string { return x.Symbol })
+	h.Controllers = over(base.Controllers, h.Controllers, func(x HypothesisController) string { return x.Moves })
 	h.Terms = over(base.Terms, h.Terms, func(x HypothesisTerm) string { return CandidateName(x.Of, x.Name) })
 	return nil
 }
@@ -335,6 +338,25 @@ func (h *Hypotheses) Check() error {
 			bad("output %q: possible %g to %g is no range", o.Is, p[0], p[1])
 		}
 	}
+	for _, c := range h.Controllers {
+		in := func(symbol string) *HypothesisInput {
+			if i := slices.IndexFunc(h.Inputs, func(x HypothesisInput) bool { return x.Symbol == symbol }); i >= 0 {
+				return &h.Inputs[i]
+			}
+			return nil
+		}
+		out := slices.IndexFunc(h.Outputs, func(o HypothesisOutput) bool { return o.Is == c.Holds })
+		switch moves, follows := in(c.Moves), in(c.Follows); {
+		case moves == nil || follows == nil || moves == follows:
+			bad("controllers: moves %q and follows %q must be symbols of two inputs", c.Moves, c.Follows)
+		case out < 0:
+			bad("controllers: holds %q is no output", c.Holds)
+		case follows.Unit != h.Outputs[out].Unit:
+			bad("controllers: %q is in %s, must be in %s as the %s that it is the set-point of", c.Follows, follows.Unit, h.Outputs[out].Unit, c.Holds)
+		case c.Slew < 0 || c.Min > c.Max:
+			bad("controllers: slew %g must not be negative, and min %g not above max %g", c.Slew, c.Min, c.Max)
+		}
+	}
 	for _, in := range h.Inputs {
 		if in.Default != nil && !num.Finite(*in.Default) {
 			bad("input %q: default %g is no number", in.Symbol, *in.Default)
@@ -382,7 +404,11 @@ func prior(value, sd float64) *Prior {
 func (h *Hypotheses) Draft(keep func(t *HypothesisTerm) bool) *Model {
 	m := &Model{Format: Format, Version: Version, Process: h.Process, DeadTime: h.DeadTime}
 	for _, in := range h.Inputs {
-		m.Inputs = append(m.Inputs, Input{Name: in.Is, Symbol: in.Symbol, Unit: in.Unit, Default: in.Default})
+		q := Input{Name: in.Is, Symbol: in.Symbol, Unit: in.Unit, Default: in.Default}
+		if q.Default == nil && slices.ContainsFunc(h.Controllers, func(c HypothesisController) bool { return c.Follows == in.Symbol }) {
+			q.Default = new(float64) // a set-point that nobody records is off
+		}
+		m.Inputs = append(m.Inputs, q)
 	}
 	for _, o := range h.Outputs {
 		m.Outputs = append(m.Outputs, Output{Name: o.Is, State: o.State, Unit: o.Unit, SD: o.SD, ScoreAbove: o.ScoreAbove})

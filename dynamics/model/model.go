@@ -39,6 +39,7 @@ type Model struct {
 	Terms       []Term       `json:"terms"`
 	DeadTime    string       `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
 	Plan        *Plan        `json:"plan,omitempty"`
+	Controllers []Controller `json:"controllers,omitempty"`
 	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
 	Provenance  Provenance   `json:"provenance"`
 	Skill       []Skill      `json:"skill,omitempty"`

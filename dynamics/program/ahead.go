@@ -179,12 +179,15 @@ type Guide struct {
 	Tracker *Tracker // nil: nothing is known
 	Ahead   Ahead    // as Look has filled it
 
-	path, feed, up int // places in the model's inputs, −1 where it has none
+	path, feed, up int                              // places in the model's inputs, −1 where it has none
+	inputs         func(u []float64, ahead float64) // Inputs, made once: a method's value is made anew each time
 }
 
 // NewGuide makes one that has no tracker yet.
 func NewGuide(m *model.Model) *Guide {
-	return &Guide{path: m.InputIndex(model.PathVelocity), feed: m.InputIndex(model.FeedVelocity), up: m.InputIndex(model.ZVelocity)}
+	g := &Guide{path: m.InputIndex(model.PathVelocity), feed: m.InputIndex(model.FeedVelocity), up: m.InputIndex(model.ZVelocity)}
+	g.inputs = g.Inputs
+	return g
 }
 
 // Look looks so many seconds ahead from now on.
@@ -204,7 +207,7 @@ func (g *Guide) Told(sc filter.Scenario) filter.Scenario {
 	if !g.Follows() {
 		return sc
 	}
-	sc.Inputs = g.Inputs
+	sc.Inputs = g.inputs
 	if !math.IsInf(g.Ahead.Changes, 1) {
 		sc.Changes = g.Ahead.Changes
 	}

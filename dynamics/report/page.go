@@ -136,7 +136,7 @@ type workRow struct {
 func (r *Report) page() *page {
 	m := r.m
 	p := &page{
-		M: m, Output: m.Outputs[m.LeadingIndex()], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Plan != nil, HasPhases: r.hasPhases(), Evidence: m.Evidence,
+		M: m, Output: m.Outputs[m.LeadingIndex()], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Planned(), HasPhases: r.hasPhases(), Evidence: m.Evidence,
 		Style:    template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}@media print{" + styles(false) + "}"),
 		Equation: template.HTML(model.MathML(m)),
 		Residual: number(residualHorizon),

@@ -123,7 +123,7 @@ func (r *Report) try(run *Run) (all []*runReport, err error) {
 		return nil, err
 	}
 	ways := []filter.Way{filter.Known, filter.Held}
-	if m.Plan != nil {
+	if m.Planned() {
 		ways = []filter.Way{filter.Known, filter.Planned, filter.Held}
 	}
 	columns, err := run.For(m)

@@ -21,7 +21,7 @@ type Rivals struct {
 // which run it is.
 func (c *Rivals) Report(w io.Writer, given []*runs.Run, segments runs.Segments, horizons []float64, progress func(run string)) error {
 	ways := []filter.Way{filter.Live, filter.Known}
-	if c.Candidate.Plan != nil && c.InUse.Plan != nil {
+	if c.Candidate.Planned() && c.InUse.Planned() {
 		ways = append(ways, filter.Planned)
 	} else {
 		fmt.Fprintf(w, "By plan nothing is compared: %s, the runs did not show how the machine's controller acts.\n\n", c.without())
@@ -82,9 +82,9 @@ func (c *Rivals) Report(w io.Writer, given []*runs.Run, segments runs.Segments, 
 // without says who has no plan.
 func (c *Rivals) without() string {
 	switch {
-	case c.Candidate.Plan != nil:
+	case c.Candidate.Planned():
 		return c.Names[1] + " has no plan"
-	case c.InUse.Plan != nil:
+	case c.InUse.Planned():
 		return c.Names[0] + " has no plan"
 	}
 	return "neither model has a plan"

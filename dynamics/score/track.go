@@ -183,7 +183,7 @@ func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func
 }
 
 func (t *Track) canPlan(way filter.Way) error {
-	if way == filter.Planned && t.S.Model.Plan == nil {
+	if way == filter.Planned && !t.S.Model.Planned() {
 		return fmt.Errorf("the model has no plan of how the machine's controller acts: its runs did not show it")
 	}
 	return nil
@@ -270,7 +270,7 @@ func (t *Track) byProgram(i int, horizons []float64) filter.Scenario {
 // planned gives the drives from row i on by the plan: path, feed and the set-point's being on or off
 // are those of the recording; speed and power follow.
 func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) filter.Drives {
-	run, s, plan, r := t.Run, t.S, e.Planner(), t.S.Stepper()
+	run, s, plan, controllers, r := t.Run, t.S, e.Planner(), e.Controllers(), t.S.Stepper()
 	dead := s.DeadTime()
 	row := make([]float64, len(run.U))
 	fill := func(j int) {
@@ -292,7 +292,16 @@ func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) fi
 		return run.SetPoint[j]
 	}
 	fill(i)
-	plan.Start(row, run.Z[s.Leading][i])
+	if plan != nil {
+		plan.Start(row, run.Z[s.Leading][i])
+	}
+	if controllers != nil {
+		readings := make([]float64, len(run.Z))
+		for o := range readings {
+			readings[o] = e.Reading(o)
+		}
+		controllers.Start(row, readings)
+	}
 	j, now := i, 0.0
 	return func(d []float64, from, until float64, readings []float64) {
 		ahead := (from + until) / 2
@@ -305,7 +314,14 @@ func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) fi
 			j++
 		}
 		fill(j)
-		r.Drive(d, plan.Step(at-now, readings[s.Leading], row, setPoint(j)))
+		u := row
+		if plan != nil {
+			u = plan.Step(at-now, readings[s.Leading], row, setPoint(j))
+		}
+		if controllers != nil {
+			u = controllers.Step(at-now, readings, u)
+		}
+		r.Drive(d, u)
 		now = at
 	}
 }
