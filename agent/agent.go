@@ -67,6 +67,9 @@ type Agent struct {
 	health health
 	beats  atomic.Uint64 // ticks begun and ended
 
+	// asks are questions to the model, which the tick answers, one at a time.
+	asks chan func()
+
 	// slow takes work that waits for the disk away from the tick.
 	slow chan func()
 
@@ -88,7 +91,7 @@ func New(opt Options) (*Agent, error) {
 		board: sensors.NewBoard(opt.Registry, opt.DeviceClock),
 		frame: sensors.NewFrame(opt.Registry.Len()),
 		watch: newWatch(opt.Registry, opt.Sources, opt.Model, opt.has),
-		slow:  make(chan func(), 64),
+		slow:  make(chan func(), 64), asks: make(chan func()),
 	}
 	a.alarms = newAlarms(a)
 	var err error
@@ -258,6 +261,11 @@ func (a *Agent) tick(now int64) {
 	}
 	for _, l := range a.loops {
 		l.step(a.dt.Seconds(), a)
+	}
+	select {
+	case ask := <-a.asks:
+		ask()
+	default:
 	}
 	a.publish()
 }

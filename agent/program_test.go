@@ -181,6 +181,9 @@ func TestWrongProgramIsNotUsed(t *testing.T) {
 	if n != 1 {
 		t.Errorf("it is said %d times", n)
 	}
+	if all := strings.Join(lines(t, a, record.Events), "\n"); strings.Contains(all, "is followed") {
+		t.Errorf("it is followed first: %s", all)
+	}
 }
 
 func TestProgramMustBeThereAndFollowed(t *testing.T) {

@@ -182,6 +182,7 @@ func (s LoopStatus) MarshalJSON() ([]byte, error) {
 // Handle answers for the loops and the bridge at the agent's socket. records is the bridge's recorder.
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.Loops()) })
+	mux.HandleFunc("POST /whatif", a.answerWhatIf)
 	mux.HandleFunc("POST /control/{loop}/mode", func(w http.ResponseWriter, r *http.Request) {
 		var in ModeRequest
 		if !api.Read(w, r, &in) {

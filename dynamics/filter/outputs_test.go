@@ -228,3 +228,21 @@ func TestEveryOutputIsAttributed(t *testing.T) {
 func same(a, b []float64) bool {
 	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) })
 }
+
+func TestSeveralOutputsDoNotAllocate(t *testing.T) {
+	e, fc, sc := New(several()), Forecast{Horizon: horizons}, staying(steady)
+	var est Estimate
+	var why, blame []Attribution
+	step := func() {
+		e.Step(&est, 1, steady, severalTruth)
+		e.Ahead(&fc, sc)
+		why = e.attribute(why, 30, Scenario{Way: Held}, nil)
+		blame = e.AttributeInnovation(blame)
+	}
+	for range 5 {
+		step()
+	}
+	if n := testing.AllocsPerRun(50, step); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}

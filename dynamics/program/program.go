@@ -97,7 +97,9 @@ func New(name, text string, axes Axes) (*Program, error) {
 	}
 	p := compile(name, g, axes, false)
 	if slices.ContainsFunc(g.Steps, func(s gcode.Step) bool { return s.Skip }) {
-		p.skipping = compile(name, g, axes, true)
+		if q := compile(name, g, axes, true); len(q.steps) > 0 {
+			p.skipping = q
+		}
 	}
 	return p, nil
 }

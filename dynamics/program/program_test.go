@@ -408,6 +408,9 @@ func TestBlocksThatAreSkipped(t *testing.T) {
 	}
 	b.WriteString("M30\n")
 	p := made(t, b.String())
+	if q := made(t, "/G1 X5 F100\n/M34 S5"); q.skipping != nil {
+		t.Error("a program of nothing is left where all may be skipped")
+	}
 	for _, skips := range []bool{false, true} {
 		m := &machine{p: p, pace: 1, scale: 0.1, temp: 460}
 		if skips {
@@ -484,6 +487,9 @@ func FuzzTracker(f *testing.F) {
 	f.Add(build, []byte{1, 6, 9, 14, 2, 255})
 	f.Add("G1 X5 F1\nG4 P3\nM43 S5\nG2 I5\nM52 S300\nG1 F3 L3\n", []byte{1, 2, 3, 3, 3, 5, 6})
 	f.Fuzz(func(t *testing.T, text string, lines []byte) {
+		if len(text) > 4000 || len(lines) > 200 { // more says no more, and takes long
+			return
+		}
 		p, err := New("fuzz", text, DefaultAxes)
 		if err != nil {
 			return

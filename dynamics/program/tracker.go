@@ -389,6 +389,7 @@ func (t *Tracker) sync(dt, line float64) {
 		if t.beyond++; t.beyond >= beyondFor {
 			t.misfit, t.idle = true, false
 		}
+		t.shown = !begins // nothing is followed yet
 		return
 	}
 	t.beyond, t.idle = 0, false

@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+
+	"stirwatch/agent/api"
+	"stirwatch/dynamics/filter"
+	"stirwatch/dynamics/model"
+)
+
+// WhatIf is a question to the model: what would come if this were so from now on?
+type WhatIf struct {
+	SetPoint *float64           // of the machine's own controller, in the unit of the leading output; nil: as it is
+	Inputs   map[string]float64 // by name, in the model's units; others as they are
+}
+
+// Outlook is the answer for one output: what is expected by horizon as things are, and if.
+type Outlook struct {
+	Output, Unit string
+	Horizon      []float64 // s
+	Is, If       Course
+	Way          string // on what the forecast rests
+}
+
+// Course is what is expected by horizon, with its interval of 95 %.
+type Course struct{ Mean, Lower, Upper []number }
+
+// Ask answers a question at the next tick, which owns the estimator.
+func (a *Agent) Ask(ctx context.Context, q WhatIf) (all []Outlook, err error) {
+	if a.estimator == nil {
+		return nil, errors.New("there is no model to ask")
+	}
+	set := make(map[int]float64)
+	for name, v := range q.Inputs {
+		i := a.estimator.model.InputIndex(name)
+		if i < 0 {
+			return nil, fmt.Errorf("the model has no input %s", name)
+		}
+		set[i] = v
+	}
+	done := make(chan struct{})
+	ask := func() { all = a.estimator.ask(set, q.SetPoint); close(done) }
+	select {
+	case a.asks <- ask:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-done:
+		return all, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// ask forecasts as things are expected to be, and with inputs and set-point replaced. It allocates: people ask seldom.
+func (e *estimator) ask(set map[int]float64, setPoint *float64) (all []Outlook) {
+	is, with := e.expected(), e.expected()
+	up := e.model.InputIndex(model.ZVelocity)
+	with.Inputs = func(u []float64, ahead float64) {
+		if is.Inputs != nil {
+			is.Inputs(u, ahead)
+		} else if up >= 0 && ahead > 2 {
+			u[up] = 0 // a climb is soon over
+		}
+		for i, v := range set {
+			u[i] = v
+		}
+	}
+	if setPoint != nil {
+		v := *setPoint
+		with.SetPoint, with.Speed = func(float64) float64 { return v }, nil
+	}
+	f := [2]filter.Forecast{{Horizon: e.forecast.Horizon}, {Horizon: e.forecast.Horizon}}
+	e.filter.Ahead(&f[0], is)
+	e.filter.Ahead(&f[1], with)
+	for o, out := range e.model.Outputs {
+		all = append(all, Outlook{Output: out.Name, Unit: out.Unit, Horizon: e.forecast.Horizon, Is: courseOf(&f[0].Outputs[o]), If: courseOf(&f[1].Outputs[o]), Way: f[1].Way.String()})
+	}
+	return all
+}
+
+func courseOf(x *filter.Expected) (c Course) {
+	for i := range x.Mean {
+		c.Mean, c.Lower, c.Upper = append(c.Mean, number(x.Mean[i])), append(c.Lower, number(x.Lower[i])), append(c.Upper, number(x.Upper[i]))
+	}
+	return c
+}
+
+// UnmarshalJSON takes null for a number that is not known.
+func (n *number) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*n = number(math.NaN())
+		return nil
+	}
+	_, err := fmt.Sscan(string(text), (*float64)(n))
+	return err
+}
+
+// answerWhatIf is POST /whatif.
+func (a *Agent) answerWhatIf(w http.ResponseWriter, r *http.Request) {
+	var q WhatIf
+	if !api.Read(w, r, &q) {
+		return
+	}
+	all, err := a.Ask(r.Context(), q)
+	if err != nil {
+		api.Fail(w, http.StatusBadRequest, err)
+		return
+	}
+	api.Write(w, all)
+}
