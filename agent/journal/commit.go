@@ -200,7 +200,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 				continue
 			}
 		}
-		if j.st != nil && isFull(err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
+		if j.st != nil && isFull(j.path, err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
 			continue
 		}
 		j.fail(err)
@@ -329,7 +329,7 @@ func (j *Journal) resume() {
 	if err == nil {
 		err = j.st.addGap(g, why, j.opts.Clock())
 	}
-	if j.st != nil && isFull(err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
+	if j.st != nil && isFull(j.path, err) && j.st.makeRoom(j.disposable(), j.opts.Clock()) {
 		err = j.st.addGap(g, why, j.opts.Clock())
 	}
 	if err != nil {

@@ -51,7 +51,7 @@ func (j *Journal) attach() error {
 		}
 	}
 	st, err := j.openOrReplace()
-	if isFull(err) && os.Remove(j.path+".reserve") == nil {
+	if isFull(j.path, err) && os.Remove(j.path+".reserve") == nil {
 		st, err = j.openOrReplace()
 	}
 	if isDamaged(err) && j.opts.Recover && j.old == nil {

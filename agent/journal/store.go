@@ -236,10 +236,17 @@ func isDamaged(err error) bool {
 	return e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB
 }
 
-// isFull tells whether more room may help.
-func isFull(err error) bool {
-	c := code(err)
-	return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR && !isDamaged(err)
+// isFull tells whether more room would help. Of an error of input and output SQLite does not say which it was;
+// removing the oldest helps against none but a full disk.
+func isFull(path string, err error) bool {
+	switch code(err) {
+	case sqlite3.SQLITE_FULL:
+		return true
+	case sqlite3.SQLITE_IOERR:
+		free := Free(path)
+		return !isDamaged(err) && free >= 0 && free < 2*reserveSize
+	}
+	return false
 }
 
 // MoveAside renames a file that cannot be used as a journal, with the companions SQLite keeps

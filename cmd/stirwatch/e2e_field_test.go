@@ -75,7 +75,11 @@ func TestFieldRunsAreLearnedFrom(t *testing.T) {
 				says = []string{`heater power [W]: 120 values are no number, the first in line 302: "---"`}
 			}
 			out := filepath.Join(dir, strings.ReplaceAll(name, "/", "_")+".json")
-			said := stirwatch(t, "learn", "--hypotheses", "../../dynamics/heater.yaml", first, strings.Replace(first, "_1.csv", "_2.csv", 1), "-o", out)
+			text, err := plain(t, "learn", "--hypotheses", "../../dynamics/heater.yaml", first, strings.Replace(first, "_1.csv", "_2.csv", 1), "-o", out).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, text)
+			}
+			said := string(text)
 			for _, text := range says {
 				if strings.Count(said, text) != 2 { // of each run
 					t.Errorf("not told of both runs: %q", text)
