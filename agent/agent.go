@@ -58,6 +58,7 @@ type Agent struct {
 	programs  *programs     // nil where no program is told
 	estimator *estimator    // nil without a model
 	watch     *watch
+	machine   *machine
 	alarms    *alarms
 	advisor   *advisor // nil without a process section
 	loops     []*loop
@@ -93,8 +94,11 @@ func New(opt Options) (*Agent, error) {
 		watch: newWatch(opt.Registry, opt.Sources, opt.Model, opt.has),
 		slow:  make(chan func(), 64), asks: make(chan func()),
 	}
-	a.alarms = newAlarms(a)
 	var err error
+	if a.machine, err = newMachine(opt.Registry, a.watch.set); err != nil {
+		return nil, err
+	}
+	a.alarms = newAlarms(a)
 	if opt.Model != nil {
 		if a.estimator, err = newEstimator(opt.Model, opt.Registry, opt.Horizon); err != nil {
 			return nil, err
@@ -246,15 +250,7 @@ func (a *Agent) tick(now int64) {
 		a.alarms.Step(now, a.phases.Running)
 		return
 	}
-	contact := a.phases.step(a.dt, a.frame)
-	if a.programs != nil {
-		a.programs.step(a.dt, a.frame, a.Event)
-	}
-	if a.estimator != nil {
-		a.estimator.follow(a.programs)
-		a.estimator.step(a.dt, a.frame, contact) // predict, fuse, forecast
-	}
-	a.watch.judge(a.dt, a.frame, a.estimator, &a.health)
+	a.judge()
 	a.alarms.step(now, a.phases.change == phase.Began, a.phases.Running)
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)
@@ -268,6 +264,20 @@ func (a *Agent) tick(now int64) {
 	default:
 	}
 	a.publish()
+}
+
+// judge estimates, and judges what the frame says.
+func (a *Agent) judge() {
+	contact := a.phases.step(a.dt, a.frame)
+	if a.programs != nil {
+		a.programs.step(a.dt, a.frame, a.Event)
+	}
+	if a.estimator != nil {
+		a.estimator.follow(a.programs)
+		a.estimator.step(a.dt, a.frame, contact) // predict, fuse, forecast
+	}
+	a.watch.judge(a.dt, a.frame, a.estimator, &a.health)
+	a.machine.judge(a.dt, a.frame, &a.phases, contact, a.watch.set)
 }
 
 // setBack is how far the devices' time may fall behind the last frame before it counts as set back.

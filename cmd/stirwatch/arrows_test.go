@@ -49,7 +49,7 @@ var upward = []struct{ from, to, why string }{
 }
 
 // ladder orders the packages of dynamics: each may import those before it.
-var ladder = []string{"num", "watch", "gcode", "phase", "expr", "model", "system", "filter", "program", "runs", "score", "learn", "report"}
+var ladder = []string{"num", "watch", "gcode", "phase", "signature", "expr", "model", "system", "filter", "program", "runs", "score", "learn", "report"}
 
 // step is the place of a package of dynamics on the ladder, -1 where it has none.
 func step(path string) int {

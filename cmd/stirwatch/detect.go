@@ -12,24 +12,30 @@ import (
 
 	"stirwatch/agent/detect"
 	"stirwatch/config"
+	"stirwatch/dynamics/model"
+	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
 
 // detectFlags are those of `detect`.
 type detectFlags struct {
-	config, train, good, out, flags string
-	ignore                          []string
-	falseAlarms                     float64
-	adapt                           time.Duration
-	logs                            logFlags
+	config, model, train, good, out, flags string
+	ignore                                 []string
+	falseAlarms                            float64
+	adapt                                  time.Duration
+	logs                                   logFlags
 }
 
 func detectCommand() *cobra.Command {
 	var f detectFlags
 	c := &cobra.Command{
 		Use:   "detect RUN.csv...",
-		Short: "Find anomalies in recorded runs of any process",
-		Long: `Detect watches all channels of a run log or CSV, alone and together: it is trained on a stretch of
+		Short: "Find anomalies in recorded runs, of the machine or of any process",
+		Long: `Detect puts a log of the machine (spindle speed and tool temperature among its columns) through
+what the agent judges its frames by: sensors, the faults that show in the machine's own signals,
+and with -m what the model says to them.
+
+Of any other log, and with --train or --good, it watches all channels of a run log or CSV, alone and together: it is trained on a stretch of
 rows that are good, and flags the rows in which levels, relations between channels or their
 restlessness have left what that stretch showed. A flag of a row rests on that row and those
 before it.
@@ -40,7 +46,8 @@ Any CSV will do: each column of numbers is a channel; columns that are labels by
 Events go to -o as lines of JSON: code, start, end, confidence, contributions of the channels (they
 add up to 1), what usually causes it, what to do. --flags writes one line for each data row:
 log,t_index,anomaly,score,code.`,
-		Example: `  stirwatch detect --train 400 pump.csv
+		Example: `  stirwatch detect build.csv
+  stirwatch detect --train 400 pump.csv
   stirwatch detect --train 400 -o events.jsonl --flags flags.csv loop1.csv loop2.csv
   stirwatch detect --train 200:900 --ignore ambient build.csv
   stirwatch detect --good january.csv february.csv march.csv
@@ -50,6 +57,7 @@ log,t_index,anomaly,score,code.`,
 	}
 	c.Flags().StringVar(&f.train, "train", "", "good rows to train on: N for the first N data rows, or A:B, counted from 0, end exclusive; left out, the first quarter")
 	c.Flags().StringVar(&f.good, "good", "", "run to train on instead of on the start of each; --train then says which of its rows, left out, all")
+	c.Flags().StringVarP(&f.model, "model", "m", "", "model document of the machine: what it says to a machine's log is judged as well")
 	c.Flags().StringVarP(&f.config, "config", "c", "", "configuration whose channels and log mapping say what the columns are")
 	c.Flags().StringVarP(&f.out, "output", "o", "", "file for the events, one JSON object a line, - for standard output; left out, they are printed for people")
 	c.Flags().StringVar(&f.flags, "flags", "", "file for the flags of each row, - for standard output")
@@ -139,20 +147,47 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 			return err
 		}
 	}
+	var m *model.Model
+	if f.model != "" {
+		if m, err = model.Load(f.model); err != nil {
+			return err
+		}
+	}
 	for _, path := range paths {
-		t, err := f.table(told, path)
+		log, reg, err := f.read(told, path)
 		if err != nil {
 			return err
 		}
-		if f.good == "" {
-			err = train(t)
-		} else {
-			err = t.Order(trained.Channel)
-		}
+		t, err := f.chosen(log)
 		if err != nil {
 			return err
 		}
-		of, found := detect.Judge(t, fit)
+		var of []detect.Flag
+		var found []detect.Event
+		machine := detect.IsMachine(log)
+		switch {
+		case m != nil && !machine:
+			return fmt.Errorf("%s: -m judges a machine's log, which has spindle speed and tool temperature; this one has %s", path, strings.Join(t.Channel, ", "))
+		case machine:
+			if of, found, err = detect.Machine(log, reg, m); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+		}
+		if f.train != "" || f.good != "" || !machine {
+			if f.good == "" {
+				err = train(t)
+			} else {
+				err = t.Order(trained.Channel)
+			}
+			if err != nil {
+				return err
+			}
+			flagged, more := detect.Judge(t, fit)
+			if machine {
+				flagged = detect.Merge(of, flagged)
+			}
+			of, found = flagged, append(found, more...)
+		}
 		if events != nil {
 			if err := detect.WriteEvents(events, found); err != nil {
 				return err
@@ -169,10 +204,15 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 
 // table reads a log as a table.
 func (f *detectFlags) table(told io.Writer, path string) (*detect.Table, error) {
-	log, err := f.read(told, path)
+	log, _, err := f.read(told, path)
 	if err != nil {
 		return nil, err
 	}
+	return f.chosen(log)
+}
+
+// chosen is a log as a table, without the channels to be ignored.
+func (f *detectFlags) chosen(log *runlog.Log) (*detect.Table, error) {
 	t := detect.FromLog(log)
 	if err := t.Leave(f.ignore); err != nil {
 		return nil, coded{fmt.Errorf("--ignore: %w", err), exitUsage}
@@ -181,33 +221,33 @@ func (f *detectFlags) table(told io.Writer, path string) (*detect.Table, error) 
 }
 
 // read reads a log: by the mapping of a configuration, or as it describes itself, or by what its columns hold.
-func (f *detectFlags) read(told io.Writer, path string) (*runlog.Log, error) {
+func (f *detectFlags) read(told io.Writer, path string) (log *runlog.Log, reg *sensors.Registry, err error) {
 	if f.config != "" {
 		conf, err := config.Load(f.config)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		reg, err := newRegistry(conf)
-		if err != nil {
-			return nil, err
+		if reg, err = newRegistry(conf); err != nil {
+			return nil, nil, err
 		}
-		return readRun(conf, reg, path)
+		log, err = readRun(conf, reg, path)
+		return log, reg, err
 	}
 	o, err := f.logs.options()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o, notes, err := runlog.Discover(path, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	log, err := runlog.Read(path, o)
-	if err != nil {
-		return nil, err
+	if log, err = runlog.Read(path, o); err != nil {
+		return nil, nil, err
 	}
 	log.Notes = append(notes, log.Notes...)
 	tellLog(told, log)
-	return log, nil
+	reg, err = detect.Registry(log)
+	return log, reg, err
 }
 
 // tellFit says what was trained on, and what is not watched.

@@ -1,0 +1,54 @@
+package anomaly
+
+// Codes of the faults of a deposition machine that show in its own signals (dynamics/signature).
+const (
+	SensorStep       Code = "sensor.step"
+	Feedstock        Code = "process.feedstock"
+	Jam              Code = "process.jam"
+	LiftOff          Code = "process.lift_off"
+	Flash            Code = "process.flash"
+	ColdStart        Code = "process.cold_start"
+	Coolant          Code = "process.coolant"
+	Unreachable      Code = "process.set_point_unreachable"
+	StoppedInContact Code = "process.stopped_in_contact"
+)
+
+// machineCodes score 1 where the signature is just there.
+var machineCodes = []Definition{
+	{Code: SensorStep, About: AboutChannel, Priority: Medium, Limit: 1, On: 0, Off: 30,
+		Text:     "the temperature jumps further than heat can move it",
+		Cause:    "a loose thermocouple or plug, electrical noise of the drives",
+		Response: "fasten plug and shield; do not trust the value, nor advice that rests on it"},
+	{Code: Feedstock, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
+		Text:     "no feedstock: the feed runs without force",
+		Cause:    "the bar has run out, or slips in the feed",
+		Response: "stop the feed, retract, load the next bar"},
+	{Code: Jam, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
+		Text:     "the bar binds: feed force is high and the feed slower than commanded",
+		Cause:    "metal has smeared or set in the bore, galling, the tool is too cold",
+		Response: "reduce the feed; if the force does not fall, stop and clear the bore"},
+	{Code: LiftOff, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
+		Text:     "the tool has lost contact with the deposit",
+		Cause:    "a gap or step in the layer below, a wrong height in the program, the build has come loose",
+		Response: "stop traverse and feed; look at height and clamping before going on"},
+	{Code: Flash, About: AboutProcess, Priority: Medium, Limit: 1, On: 3, Off: 5,
+		Text:     "more metal is fed than laid: flash at the tool's edge",
+		Cause:    "a feed too high for the traverse, an override",
+		Response: "reduce the feed or raise the traverse; check the overrides"},
+	{Code: ColdStart, About: AboutProcess, Priority: Medium, Limit: 1, On: 0, Off: 3,
+		Text:     "pressed hard on cold metal: the torque is more than twice a good start's",
+		Cause:    "the plunge is too fast or too deep for a cold tool",
+		Response: "plunge more slowly, or preheat; check tool and spindle for damage"},
+	{Code: Coolant, About: AboutProcess, Priority: High, Limit: 1, On: 3, Off: 20,
+		Text:     "the spindle bearing warms faster than it did",
+		Cause:    "coolant flow lost or low, a bearing that begins to fail",
+		Response: "check coolant flow and level; end the build if the bearing goes on warming"},
+	{Code: Unreachable, About: AboutProcess, Priority: Medium, Limit: 1, On: 10, Off: 5,
+		Text:     "the set-point is not reached: the spindle runs as fast as it does and the temperature stays more than 10 °C below",
+		Cause:    "feed or traverse take more heat than the spindle makes, light contact, a worn tool",
+		Response: "reduce feed and traverse, press more, or lower the set-point", DependsOn: []Code{Feedstock, Jam, LiftOff}},
+	{Code: StoppedInContact, About: AboutProcess, Priority: High, Limit: 1, On: 0, Off: 3,
+		Text:     "the spindle stands while the tool is pressed on the hot build",
+		Cause:    "a stop of program or drive before the tool was lifted",
+		Response: "lift the tool before it sets in the metal; turn the spindle only after that"},
+}

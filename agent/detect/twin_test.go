@@ -1,0 +1,216 @@
+package detect
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"stirwatch/agent/anomaly"
+	"stirwatch/firmware-bridge/twin"
+	"stirwatch/sensors"
+	"stirwatch/sensors/runlog"
+)
+
+// build is a simulated build as its machine's log, with what was at work in each row.
+type build struct {
+	log    *runlog.Log
+	reg    *sensors.Registry
+	faults []twin.Fault
+	phase  []twin.Phase
+	short  []bool // the spindle is at its limit, and more than 10 °C are missing
+}
+
+// logOf simulates a build and keeps what its log has.
+func logOf(t testing.TB, cfg twin.Config) *build {
+	t.Helper()
+	b := &build{log: &runlog.Log{Name: fmt.Sprint(cfg.Seed)}, faults: cfg.Faults}
+	columns := []struct {
+		name   string
+		digits float64
+		of     func(r *twin.Row) float64
+	}{
+		{"tool_temperature", 10, func(r *twin.Row) float64 { return r.ToolTemp }},
+		{"spindle_speed", 100, func(r *twin.Row) float64 { return r.RPM }},
+		{"spindle_torque", 100, func(r *twin.Row) float64 { return r.Torque }},
+		{"spindle_power", 100, func(r *twin.Row) float64 { return r.Power }},
+		{"set_point", 100, func(r *twin.Row) float64 { return r.SetPoint }},
+		{"feed_velocity", 100, func(r *twin.Row) float64 { return r.FeedVel }},
+		{"feed_torque", 100, func(r *twin.Row) float64 { return r.FeedTrq }},
+		{"path_velocity", 10, func(r *twin.Row) float64 { return r.PathVel }},
+		{"z_position", 100, func(r *twin.Row) float64 { return r.Z }},
+		{"z_velocity", 100, func(r *twin.Row) float64 { return r.ZVel }},
+		{"bearing_low", 10, func(r *twin.Row) float64 { return r.Low }},
+	}
+	for _, c := range columns {
+		i := slices.IndexFunc(runlog.MELDChannels(), func(ch sensors.Channel) bool { return ch.Name == c.name })
+		ch := runlog.MELDChannels()[i]
+		b.log.Columns = append(b.log.Columns, runlog.Column{Name: c.name, Key: c.name, Role: ch.Role, Unit: ch.Unit})
+	}
+	var err error
+	if b.reg, err = Registry(b.log); err != nil {
+		t.Fatal(err)
+	}
+	b.log.Value, b.log.Status = make([][]float64, len(columns)), make([][]sensors.Status, len(columns))
+	if err := twin.Simulate(context.Background(), cfg, func(_ *twin.Machine, r *twin.Row) error {
+		b.log.Time = append(b.log.Time, 1e18+int64(r.At*1e9))
+		b.log.Line = append(b.log.Line, len(b.log.Time)+1)
+		b.phase = append(b.phase, r.True.Phase)
+		b.short = append(b.short, r.True.AtLimit && r.SetPoint-r.ToolTemp > 10)
+		for i, c := range columns {
+			v, status := math.Round(c.of(r)*c.digits)/c.digits, sensors.OK
+			if i == 0 && r.ToolTemp == twin.NoSignal {
+				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
+			}
+			if i == 0 && r.ToolLost {
+				v, status = math.NaN(), sensors.Status{}
+			}
+			b.log.Value[i], b.log.Status[i] = append(b.log.Value[i], v), append(b.log.Status[i], status)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// named are the codes that name a fault rightly.
+var named = map[twin.Kind][]anomaly.Code{
+	twin.Feedstock:   {anomaly.Feedstock},
+	twin.Jam:         {anomaly.Jam},
+	twin.LiftOff:     {anomaly.LiftOff},
+	twin.Flash:       {anomaly.Flash},
+	twin.ColdStart:   {anomaly.ColdStart},
+	twin.Coolant:     {anomaly.Coolant},
+	twin.Unreachable: {anomaly.Unreachable},
+	twin.Open:        {anomaly.SensorFailure},
+	twin.Spike:       {anomaly.SensorStep, anomaly.SensorRate},
+	twin.Frozen:      {anomaly.SensorStuck},
+	twin.Lost:        {anomaly.SensorMissing, anomaly.SensorFailure}, // an empty cell of a log
+}
+
+// after is how long after its end a fault is still to blame, s.
+const after = 60
+
+// tally is what was found of a fault.
+type tally struct {
+	builds, found, right int
+	delay                []float64
+	missed               []uint64
+}
+
+// scored is what many builds gave.
+type scored struct {
+	of      map[twin.Kind]*tally
+	hours   float64              // in builds
+	deposit float64              // of those, in deposition
+	wrong   map[anomaly.Code]int // events that no fault explains
+	events  map[anomaly.Code]int
+	where   []string
+}
+
+// scoreBuilds judges builds of seeds, every second one with a fault.
+func scoreBuilds(t testing.TB, from, builds uint64) *scored {
+	t.Helper()
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}}
+	for _, k := range twin.Kinds {
+		s.of[k] = &tally{}
+	}
+	for seed := from; seed < from+builds; seed++ {
+		b := logOf(t, twin.RandomBuild(p, seed, seed%2 == 1))
+		_, events, err := Machine(b.log, b.reg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.hours += float64(len(b.log.Time)) / 3600
+		for _, ph := range b.phase {
+			if ph == twin.Deposit {
+				s.deposit += 1.0 / 3600
+			}
+		}
+		start := b.log.Time[0]
+		first, right := math.Inf(1), math.Inf(1)
+		for _, e := range events {
+			s.events[e.Code]++
+			at := float64(e.Start.UnixNano()-start) / 1e9
+			blamed := false
+			for _, f := range b.faults {
+				if os.Getenv("STIRWATCH_SHOW") == string(f.Kind) {
+					t.Logf("seed %d %v: %s at %.0f score %.2f", seed, f, e.Code, at, e.Score)
+				}
+				if at >= f.At-1 && at <= f.At+f.For+after {
+					blamed = true
+					first = min(first, at-f.At)
+					if slices.Contains(named[f.Kind], e.Code) {
+						right = min(right, at-f.At)
+					}
+				}
+			}
+			if e.Code == anomaly.Unreachable && b.short[e.From] { // it is so, with or without a fault
+				blamed = true
+			}
+			if !blamed {
+				s.wrong[e.Code]++
+				s.where = append(s.where, fmt.Sprintf("seed %d row %d %s %v", seed, e.From, e.Code, b.phase[e.From]))
+			}
+		}
+		for _, f := range b.faults {
+			n := s.of[f.Kind]
+			n.builds++
+			if !math.IsInf(first, 1) {
+				n.found++
+				n.delay = append(n.delay, first)
+			}
+			if !math.IsInf(right, 1) {
+				n.right++
+			} else {
+				n.missed = append(n.missed, seed)
+			}
+		}
+	}
+	return s
+}
+
+func (s *scored) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-12s %6s %6s %6s %8s %8s\n", "fault", "builds", "found", "named", "median s", "95 % s")
+	for _, k := range twin.Kinds {
+		n := s.of[k]
+		sort.Float64s(n.delay)
+		at := func(p float64) float64 {
+			if len(n.delay) == 0 {
+				return math.NaN()
+			}
+			return n.delay[int(p*float64(len(n.delay)-1))]
+		}
+		fmt.Fprintf(&b, "%-12s %6d %6d %6d %8.0f %8.0f\n", k, n.builds, n.found, n.right, at(0.5), at(0.95))
+	}
+	all := 0
+	for _, n := range s.wrong {
+		all += n
+	}
+	fmt.Fprintf(&b, "%d events that no fault explains in %.1f build-hours (%.1f of deposition): %v\n", all, s.hours, s.deposit, s.wrong)
+	return b.String()
+}
+
+// TestScoreBuilds prints the table of docs/detect.md: STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v
+func TestScoreBuilds(t *testing.T) {
+	var from, n uint64
+	if _, err := fmt.Sscanf(os.Getenv("STIRWATCH_BUILDS"), "%d:%d", &from, &n); err != nil {
+		t.Skip("STIRWATCH_BUILDS=SEED:N says which builds")
+	}
+	s := scoreBuilds(t, from, n)
+	t.Logf("\n%s", s)
+	for _, k := range twin.Kinds {
+		t.Logf("%s not named: %v", k, s.of[k].missed)
+	}
+	t.Logf("%s", strings.Join(s.where, "\n"))
+}

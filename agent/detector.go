@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"time"
+
+	"stirwatch/agent/anomaly"
+	"stirwatch/dynamics/model"
+	"stirwatch/sensors"
+)
+
+// Detector judges recorded rows as the tick judges frames, and keeps no record of them.
+type Detector struct {
+	a     *Agent
+	stand []anomaly.Anomaly
+}
+
+// longestWait is how often a detector judges where rows are further apart: what is missing must be seen.
+const longestWait = int64(time.Second)
+
+// NewDetector makes one for channels, with a model or without (nil).
+func NewDetector(reg *sensors.Registry, m *model.Model) (*Detector, error) {
+	a := &Agent{
+		opt:   Options{Registry: reg},
+		board: sensors.NewBoard(reg, false),
+		frame: sensors.NewFrame(reg.Len()),
+		watch: newWatch(reg, nil, m, func(anomaly.Code) bool { return false }),
+	}
+	var err error
+	if a.machine, err = newMachine(reg, a.watch.set); err != nil {
+		return nil, err
+	}
+	if m != nil {
+		if a.estimator, err = newEstimator(m, reg, time.Second); err != nil {
+			return nil, err
+		}
+	}
+	if a.phases, err = newPhases(reg); err != nil {
+		return nil, err
+	}
+	return &Detector{a: a}, nil
+}
+
+// Standing puts a row through and gives the anomalies that stand after it; they are valid until the next row.
+func (d *Detector) Standing(row Row) []anomaly.Anomaly {
+	a := d.a
+	for last := a.frame.Time; last > 0 && row.Time-last > 2*longestWait && row.Time-last < 600*longestWait; last = a.frame.Time {
+		d.tick(last + longestWait)
+	}
+	a.board.Put(row.Samples)
+	d.tick(row.Time)
+	d.stand = a.watch.set.Standing(d.stand[:0])
+	return d.stand
+}
+
+func (d *Detector) tick(now int64) {
+	if d.a.gather(now) {
+		d.a.judge()
+	}
+}
+
+// Subject is the channel that an anomaly is about, "" where it is about none.
+func (d *Detector) Subject(a anomaly.Anomaly) string { return d.a.watch.subject(a) }
+
+// Carried tells by how much each channel carries an anomaly now; the shares add up to 1.
+func (d *Detector) Carried(a anomaly.Anomaly, each func(channel string, share float64)) {
+	for k, code := range machineCodes {
+		s := &d.a.machine.follower.Score[k]
+		if code != a.Code || s.Value <= 0 {
+			continue
+		}
+		for i, part := range s.Part {
+			if in := &d.a.machine.in[i]; part > 0 {
+				name := in.name
+				if in.known {
+					name = d.a.opt.Registry.Channel(in.id).Name
+				}
+				each(name, part/s.Value)
+			}
+		}
+		return
+	}
+	if name := d.Subject(a); name != "" {
+		each(name, 1)
+	}
+}

@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"time"
+
+	"stirwatch/agent/anomaly"
+	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/signature"
+	"stirwatch/sensors"
+)
+
+// machine finds the faults that show in the machine's own signals.
+type machine struct {
+	follower signature.Follower
+	frame    signature.Frame
+	in       [signature.Signals]signal
+	place    [signature.Faults]int // in the set
+}
+
+// machineCodes are those of the faults.
+var machineCodes = [signature.Faults]anomaly.Code{
+	signature.Feedstock: anomaly.Feedstock, signature.Jam: anomaly.Jam, signature.LiftOff: anomaly.LiftOff,
+	signature.Flash: anomaly.Flash, signature.ColdStart: anomaly.ColdStart, signature.Coolant: anomaly.Coolant,
+	signature.Unreachable: anomaly.Unreachable, signature.Stopped: anomaly.StoppedInContact,
+	signature.Frozen: anomaly.SensorStuck, signature.Step: anomaly.SensorStep,
+}
+
+// newMachine finds the signals by role; a fault whose signals nobody measures is never found.
+func newMachine(reg *sensors.Registry, set *anomaly.Set) (*machine, error) {
+	m := &machine{}
+	in := &m.in
+	if err := findSignals(reg,
+		wanted{&in[signature.Speed], sensors.SpindleSpeed, "rpm"},
+		wanted{&in[signature.Torque], sensors.SpindleTorque, "N·m"},
+		wanted{&in[signature.FeedVelocity], sensors.FeedVelocity, "mm/min"},
+		wanted{&in[signature.Path], sensors.PathVelocity, "mm/min"},
+		wanted{&in[signature.Rise], sensors.ZVelocity, "mm/min"},
+		wanted{&in[signature.Temperature], sensors.ToolTemperature, "°C"},
+		wanted{&in[signature.Bearing], sensors.BearingTemperature, "°C"},
+	); err != nil {
+		return nil, err
+	}
+	// Feed torque has no unit that is known: it is compared with itself. A set-point is a temperature in
+	// one mode of the spindle alone.
+	m.feedTorque(reg)
+	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil {
+		in[signature.SetPoint] = s
+	}
+	for k, code := range machineCodes {
+		about := anomaly.Subject{Source: anomaly.None, Channel: anomaly.None}
+		if anomaly.Of(code).About == anomaly.AboutChannel && in[signature.Temperature].known {
+			about.Channel = int(in[signature.Temperature].id)
+		}
+		m.place[k] = set.Add(code, about)
+	}
+	return m, nil
+}
+
+// feedTorque takes the feed's torque as its channel has it.
+func (m *machine) feedTorque(reg *sensors.Registry) {
+	id, ok := reg.Find(sensors.FeedTorque)
+	if !ok {
+		return
+	}
+	if s, err := signalFor(reg, sensors.FeedTorque, reg.Channel(id).Unit.Symbol); err == nil {
+		m.in[signature.FeedTorque] = s
+	}
+}
+
+// judge takes the frame dt after the last one. It does not allocate.
+func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact float64, set *anomaly.Set) {
+	if p.change == phase.Began {
+		m.follower.Reset()
+	}
+	for k := range m.in {
+		m.frame.Value[k] = m.in[k].value(f)
+	}
+	tool := &m.in[signature.Temperature]
+	m.frame.Fresh = tool.known && f.Fresh[tool.id]
+	m.frame.Contact, m.frame.Phase = contact, p.Phase
+	m.follower.Step(dt.Seconds(), &m.frame)
+	for k, place := range m.place {
+		set.Step(place, dt.Seconds(), m.follower.Score[k].Value)
+	}
+}

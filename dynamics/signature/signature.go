@@ -1,0 +1,339 @@
+// Package signature scores the faults of a friction stir deposition machine that show in the signals of the
+// machine itself, each in the phases in which it can happen. It needs no equation and no training: what is usual is
+// what the same run has shown before. Numbers in, numbers out, causal; it does not allocate.
+package signature
+
+import (
+	"math"
+
+	"stirwatch/dynamics/phase"
+)
+
+// Fault is what is scored.
+type Fault int
+
+// Faults.
+const (
+	Feedstock   Fault = iota // the bar has run out
+	Jam                      // the bar binds
+	LiftOff                  // tool and deposit part
+	Flash                    // more metal is fed than laid
+	ColdStart                // pressed hard on cold metal
+	Coolant                  // the bearing warms as if coolant were missing
+	Unreachable              // the spindle gives all it has, and the set-point is not reached
+	Stopped                  // the spindle stands while the tool is pressed on the hot build
+	Frozen                   // the tool temperature stands still while the process moves
+	Step                     // the tool temperature jumps further than heat can move it
+	Faults
+)
+
+// Signal is one of the signals that carry a fault.
+type Signal int
+
+// Signals.
+const (
+	Speed Signal = iota
+	Torque
+	FeedVelocity
+	FeedTorque
+	Path
+	Rise
+	Temperature
+	SetPoint
+	Bearing
+	Signals
+)
+
+// Frame is what is known at one instant; NaN is unknown.
+type Frame struct {
+	Value   [Signals]float64 // rpm, N·m, mm/min, the log's own number, mm/min, mm/min, °C, °C, °C
+	Fresh   bool             // the tool temperature is a new measurement
+	Contact float64          // 0 none to 1 full
+	Phase   phase.Phase
+}
+
+// Score is what a fault scores.
+type Score struct {
+	Value float64          // above 1 the signature is there
+	Part  [Signals]float64 // what each signal contributes; the parts add up to Value where that is above 1
+}
+
+// What tells the faults, from the recordings and the table of docs/alarms.md.
+const (
+	usualAfter = 15.0 // s of steady deposition before anything is usual
+	usualOver  = 40.0 // s that it is averaged over
+
+	feedsFrom    = 60.0 // mm/min
+	settled      = 15.0 // s that the feed has run: a bar that starts again is cold and binds for a while
+	spentBelow   = 0.25 // of the usual feed torque: no bar
+	jamsAbove    = 1.5  // times the usual feed torque
+	jamsSlower   = 0.92 // of the usual feed
+	overFed      = 1.35 // times the usual feed over path
+	overFedBelow = 0.88 // of the usual feed torque
+	lostTorque   = 10.0 // N·m above the free torque: contact is lost
+	pressed      = 25.0 // N·m above it: there is contact
+	liftWithin   = 3.0  // s in which contact is lost
+	lifts        = 8.0  // mm/min upwards: the program lifts the tool
+
+	coldBelow  = 150.0 // °C
+	hardTorque = 300.0 // N·m: twice that of good starts on record
+	hardFor    = 10.0  // s after it in which the temperature may do anything
+
+	bearingOver  = 30   // s
+	bearingFrom  = 120  // s of deposition
+	bearingMore  = 1.25 // times what it was in as long before
+	bearingRise  = 0.12 // °C beyond that
+	bearingWhole = 1.8  // °C beyond that, of a sensor that shows whole degrees
+	bearingSteps = 3    // of the reading
+
+	shortBy    = 10.0  // °C
+	atLimit    = 0.985 // of the fastest the spindle has run
+	risesBelow = 0.3   // °C/s: the temperature does not get there
+	hotFrom    = 200.0 // °C
+	stillFor   = 8.0   // s
+	jumpOf     = 30.0  // °C beyond where it was heading
+)
+
+// Follower scores frame after frame. The zero Follower is ready.
+type Follower struct {
+	Score [Faults]Score
+
+	// What is usual in this run.
+	steady                float64 // s of steady deposition
+	feed, feedTorque, per float64 // mm/min, –, feed over path
+	fastest               float64 // rpm
+
+	pressedAgo, spentFor float64 // s
+	fed                  float64 // s that the feed has run
+	hadContact           bool    // when the bar went
+	bearing              [128]float64
+	warms                Score
+	whole                float64 // share of bearing temperatures that are whole degrees
+	risen, pushed        float64 // s since the program moved the tool up, and since the torque was that of a hard start
+	bearingAt            int
+	bearingFor           float64
+	slow                 float64 // °C, tool temperature followed slowly
+	slope                float64 // °C/s
+	last, before         float64 // °C, the last two readings
+	readings             int
+	sinceReading         float64
+	lastGap              float64
+	still, natural       float64 // s that the reading has stood still, and the longest that it did so and went on
+	stood                float64 // s that the spindle has stood in contact
+	wasHot               bool
+}
+
+// Reset forgets what was usual: another run begins.
+func (f *Follower) Reset() { *f = Follower{risen: 1e9, pushed: 1e9} }
+
+// Step takes a frame dt seconds after the last one.
+func (f *Follower) Step(dt float64, x *Frame) {
+	f.Score = [Faults]Score{}
+	free := phase.DefaultContactRule.FreeTorque
+	v := &x.Value
+	torque := math.Abs(v[Torque])
+	turning := x.Phase > phase.Stopped
+	hot := v[Temperature] > hotFrom
+	deposits := x.Phase == phase.Deposit || x.Phase == phase.Prime
+
+	if torque > free+pressed {
+		f.pressedAgo = 0
+	} else {
+		f.pressedAgo += dt
+	}
+	f.fastest = max(f.fastest*math.Exp(-dt/600), math.Abs(v[Speed]))
+	if !turning {
+		f.fastest = 0
+	}
+
+	if v[FeedVelocity] > feedsFrom && turning {
+		f.fed += dt
+	} else {
+		f.fed = 0
+	}
+	f.risen, f.pushed = f.risen+dt, f.pushed+dt
+	if v[Rise] > lifts {
+		f.risen = 0
+	}
+	if torque > hardTorque {
+		f.pushed = 0
+	}
+	f.bar(dt, x, torque-free)
+	f.cold(x, torque)
+	f.bearings(dt, x)
+	f.reading(dt, x)
+
+	// All that the spindle has, and not there: neither is it rising.
+	if short := v[SetPoint] - v[Temperature]; turning && f.fed > settled && x.Contact >= 0.5 && v[SetPoint] > hotFrom && math.Abs(v[Speed]) >= atLimit*f.fastest && f.slope < risesBelow && hot {
+		f.set(Unreachable, short/shortBy, weight{Temperature, 1}, weight{SetPoint, 1}, weight{Speed, 1})
+	}
+	// Lift-off: contact and torque go within moments, and no program lifts the tool.
+	if turning && torque < free+lostTorque && f.wasHot && v[FeedVelocity] > feedsFrom && f.risen > liftWithin && (f.pressedAgo <= liftWithin || f.Score[LiftOff].Value > 1) {
+		f.set(LiftOff, (free+lostTorque)/max(torque, 1), weight{Torque, 2}, weight{FeedTorque, 1}, weight{Rise, 1})
+	}
+	if x.Phase == phase.Stopped && x.Contact >= 0.5 && v[Temperature] > 250 {
+		f.stood += dt
+		f.set(Stopped, f.stood/5, weight{Speed, 2}, weight{Temperature, 1})
+	} else {
+		f.stood = 0
+	}
+	f.wasHot = hot && (deposits || f.wasHot && turning)
+
+	if steady := x.Phase == phase.Deposit && v[FeedVelocity] > feedsFrom && f.Score[Feedstock].Value <= 1 && f.Score[Jam].Value <= 1 && f.Score[Flash].Value <= 1 && f.Score[LiftOff].Value <= 1; steady {
+		f.learn(dt, x)
+	}
+}
+
+// learn takes a frame of steady deposition for usual. A feed that the program has changed is usual after some time.
+func (f *Follower) learn(dt float64, x *Frame) {
+	v := &x.Value
+	if math.IsNaN(v[FeedVelocity]) || math.IsNaN(v[FeedTorque]) {
+		return
+	}
+	f.steady += dt
+	share := dt / min(f.steady, usualOver)
+	f.feedTorque += share * (v[FeedTorque] - f.feedTorque)
+	f.feed += share * (v[FeedVelocity] - f.feed)
+	if v[Path] > phase.TravelsFrom {
+		f.per += share * (v[FeedVelocity]/v[Path] - f.per)
+	}
+}
+
+// bar scores what the feed shows.
+func (f *Follower) bar(dt float64, x *Frame, above float64) {
+	v := &x.Value
+	if f.steady < usualAfter || f.feedTorque < 5 || x.Phase <= phase.Stopped {
+		f.spentFor = 0
+		return
+	}
+	of := v[FeedTorque] / f.feedTorque
+	switch {
+	case !(f.fed > settled && of < spentBelow):
+		f.spentFor = 0
+	default:
+		if f.spentFor == 0 {
+			f.hadContact = above > pressed // else the tool has left the build, and the bar is not the cause
+		}
+		f.spentFor += dt
+		if f.hadContact {
+			f.set(Feedstock, 1+(spentBelow-max(of, 0))/spentBelow, weight{FeedTorque, 2}, weight{FeedVelocity, 1})
+		}
+	}
+	if slower := v[FeedVelocity] / f.feed; f.fed > settled && of > jamsAbove && slower < jamsSlower {
+		f.set(Jam, of/jamsAbove, weight{FeedTorque, of / jamsAbove}, weight{FeedVelocity, jamsSlower / slower})
+	}
+	if f.fed > settled && v[Path] > phase.TravelsFrom && f.per > 0 && x.Phase >= phase.WarmUp {
+		if more := v[FeedVelocity] / v[Path] / f.per; more > overFed && of < overFedBelow {
+			f.set(Flash, more/overFed, weight{FeedVelocity, 1}, weight{Path, 1}, weight{FeedTorque, 1})
+		}
+	}
+}
+
+// cold scores a start on cold metal.
+func (f *Follower) cold(x *Frame, torque float64) {
+	if v := &x.Value; v[Temperature] < coldBelow && x.Phase > phase.Stopped {
+		f.set(ColdStart, torque/hardTorque, weight{Torque, 2}, weight{Temperature, 1})
+	}
+}
+
+// bearings scores how much faster the bearing warms than it did just before, once a second in steady deposition: after a
+// start it warms by itself.
+func (f *Follower) bearings(dt float64, x *Frame) {
+	v := x.Value[Bearing]
+	if math.IsNaN(v) || f.fed < settled || f.steady == 0 {
+		f.bearingAt = 0
+		return
+	}
+	if f.bearingFor += dt; f.bearingFor < 1 && f.bearingAt > 0 {
+		f.Score[Coolant] = f.warms
+		return
+	}
+	f.bearingFor = 0
+	n := len(f.bearing)
+	whole := 0.0
+	if v == math.Round(v) {
+		whole = 1
+	}
+	f.whole += (whole - f.whole) / min(float64(f.bearingAt+1), 100)
+	f.bearing[f.bearingAt%n] = v
+	f.bearingAt++
+	f.warms = Score{}
+	ago := func(s int) float64 { return f.bearing[(f.bearingAt-1-s)%n] }
+	if f.bearingAt <= bearingFrom {
+		return
+	}
+	steps := 0
+	for s := range bearingOver {
+		if ago(s) > ago(s+1) {
+			steps++
+		}
+	}
+	if steps >= bearingSteps { // one step of a coarse sensor is no rise
+		now, before := v-ago(bearingOver), ago(bearingOver)-ago(2*bearingOver)
+		rise := bearingRise
+		if f.whole > 0.7 {
+			rise = bearingWhole
+		}
+		f.set(Coolant, now/(bearingMore*max(before, 0)+rise), weight{Bearing, 1})
+		f.warms = f.Score[Coolant]
+	}
+}
+
+// reading scores the tool temperature as a reading.
+func (f *Follower) reading(dt float64, x *Frame) {
+	v := x.Value[Temperature]
+	f.sinceReading += dt
+	if math.IsNaN(v) {
+		f.readings = 0
+		return
+	}
+	if !x.Fresh {
+		return
+	}
+	gap := max(f.sinceReading, 1e-3)
+	f.sinceReading = 0
+	if f.readings > 2 && f.pushed > hardFor && gap < 3 && f.last > hotFrom && v > 50 && x.Phase >= phase.WarmUp {
+		heading := f.last + (f.last-f.before)/f.lastGap*gap
+		f.set(Step, min(math.Abs(v-heading), math.Abs(v-f.last))/(jumpOf*max(gap, 1)), weight{Temperature, 1})
+	}
+	if v != f.last || f.readings == 0 {
+		if x.Phase >= phase.WarmUp && f.still < stillFor {
+			f.natural = max(f.natural, f.still)
+		}
+		f.still = 0
+	} else {
+		f.still += gap
+	}
+	if x.Phase >= phase.WarmUp && v > hotFrom {
+		f.set(Frozen, f.still/max(stillFor, 3*f.natural), weight{Temperature, 1})
+	}
+	if f.readings == 0 {
+		f.slow, f.slope = v, 0
+	}
+	f.slope += ((v-f.slow)/8 - f.slope) * min(gap/2, 1)
+	f.slow += (v - f.slow) * min(gap/8, 1)
+	f.before, f.last, f.lastGap = f.last, v, gap
+	f.readings++
+}
+
+// weight is how much a signal weighs in a signature.
+type weight struct {
+	of Signal
+	w  float64
+}
+
+// set gives a fault a score, split over the signals that carry it by their weights.
+func (f *Follower) set(k Fault, score float64, weights ...weight) {
+	if math.IsNaN(score) {
+		return
+	}
+	s := &f.Score[k]
+	s.Value = score
+	sum := 0.0
+	for _, w := range weights {
+		sum += w.w
+	}
+	for _, w := range weights {
+		s.Part[w.of] = score * w.w / sum
+	}
+}
