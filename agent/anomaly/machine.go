@@ -3,12 +3,14 @@ package anomaly
 // Codes of the faults of a deposition machine that show in its own signals (dynamics/signature).
 const (
 	SensorStep       Code = "sensor.step"
+	SensorDrift      Code = "sensor.drift"
 	Feedstock        Code = "process.feedstock"
 	Jam              Code = "process.jam"
 	LiftOff          Code = "process.lift_off"
 	Flash            Code = "process.flash"
 	ColdStart        Code = "process.cold_start"
 	Coolant          Code = "process.coolant"
+	ToolWear         Code = "process.tool_wear"
 	Unreachable      Code = "process.set_point_unreachable"
 	StoppedInContact Code = "process.stopped_in_contact"
 )
@@ -19,6 +21,10 @@ var machineCodes = []Definition{
 		Text:     "the temperature jumps further than heat can move it",
 		Cause:    "a loose thermocouple or plug, electrical noise of the drives",
 		Response: "fasten plug and shield; do not trust the value, nor advice that rests on it"},
+	{Code: SensorDrift, About: AboutChannel, Priority: Medium, Limit: 1, On: 5, Off: 20,
+		Text:     "the spindle slows while feed and set-point stay: the reading creeps up, or heat is lost less",
+		Cause:    "a thermocouple that comes loose or ages, less contact with the build",
+		Response: "compare with a second reading; at the same set-point the metal may be colder than shown"},
 	{Code: Feedstock, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
 		Text:     "no feedstock: the feed runs without force",
 		Cause:    "the bar has run out, or slips in the feed",
@@ -30,7 +36,7 @@ var machineCodes = []Definition{
 	{Code: LiftOff, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
 		Text:     "the tool has lost contact with the deposit",
 		Cause:    "a gap or step in the layer below, a wrong height in the program, the build has come loose",
-		Response: "stop traverse and feed; look at height and clamping before going on"},
+		Response: "stop traverse and feed; look at height and clamping before going on", DependsOn: []Code{Feedstock}},
 	{Code: Flash, About: AboutProcess, Priority: Medium, Limit: 1, On: 3, Off: 5,
 		Text:     "more metal is fed than laid: flash at the tool's edge",
 		Cause:    "a feed too high for the traverse, an override",
@@ -42,11 +48,15 @@ var machineCodes = []Definition{
 	{Code: Coolant, About: AboutProcess, Priority: High, Limit: 1, On: 3, Off: 20,
 		Text:     "the spindle bearing warms faster than it did",
 		Cause:    "coolant flow lost or low, a bearing that begins to fail",
-		Response: "check coolant flow and level; end the build if the bearing goes on warming"},
+		Response: "check coolant flow and level; end the build if the bearing goes on warming", DependsOn: []Code{Feedstock, Jam, LiftOff, Flash}},
 	{Code: Unreachable, About: AboutProcess, Priority: Medium, Limit: 1, On: 10, Off: 5,
 		Text:     "the set-point is not reached: the spindle runs as fast as it does and the temperature stays more than 10 °C below",
 		Cause:    "feed or traverse take more heat than the spindle makes, light contact, a worn tool",
 		Response: "reduce feed and traverse, press more, or lower the set-point", DependsOn: []Code{Feedstock, Jam, LiftOff}},
+	{Code: ToolWear, About: AboutProcess, Priority: Low, Limit: 1, On: 5, Off: 20,
+		Text:     "the spindle runs ever faster for the same feed and set-point: the tool heats less",
+		Cause:    "a worn or smeared shoulder, lighter contact, more heat lost into build or coolant",
+		Response: "look at the tool at the next stop; compare with builds before"},
 	{Code: StoppedInContact, About: AboutProcess, Priority: High, Limit: 1, On: 0, Off: 3,
 		Text:     "the spindle stands while the tool is pressed on the hot build",
 		Cause:    "a stop of program or drive before the tool was lifted",

@@ -87,6 +87,8 @@ var named = map[twin.Kind][]anomaly.Code{
 	twin.ColdStart:   {anomaly.ColdStart},
 	twin.Coolant:     {anomaly.Coolant},
 	twin.Unreachable: {anomaly.Unreachable},
+	twin.Wear:        {anomaly.ToolWear},
+	twin.Drift:       {anomaly.SensorDrift},
 	twin.Open:        {anomaly.SensorFailure},
 	twin.Spike:       {anomaly.SensorStep, anomaly.SensorRate},
 	twin.Frozen:      {anomaly.SensorStuck},
@@ -110,6 +112,7 @@ type scored struct {
 	deposit float64              // of those, in deposition
 	wrong   map[anomaly.Code]int // events that no fault explains
 	events  map[anomaly.Code]int
+	rightly map[anomaly.Code]int // of those, named rightly
 	where   []string
 }
 
@@ -120,7 +123,7 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}}
+	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}, rightly: map[anomaly.Code]int{}}
 	for _, k := range twin.Kinds {
 		s.of[k] = &tally{}
 	}
@@ -141,21 +144,21 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		for _, e := range events {
 			s.events[e.Code]++
 			at := float64(e.Start.UnixNano()-start) / 1e9
-			blamed := false
+			blamed, rightly := false, false
 			for _, f := range b.faults {
-				if os.Getenv("STIRWATCH_SHOW") == string(f.Kind) {
-					t.Logf("seed %d %v: %s at %.0f score %.2f", seed, f, e.Code, at, e.Score)
-				}
 				if at >= f.At-1 && at <= f.At+f.For+after {
 					blamed = true
 					first = min(first, at-f.At)
 					if slices.Contains(named[f.Kind], e.Code) {
-						right = min(right, at-f.At)
+						right, rightly = min(right, at-f.At), true
 					}
 				}
 			}
 			if e.Code == anomaly.Unreachable && b.short[e.From] { // it is so, with or without a fault
-				blamed = true
+				blamed, rightly = true, true
+			}
+			if rightly {
+				s.rightly[e.Code]++
 			}
 			if !blamed {
 				s.wrong[e.Code]++
@@ -201,7 +204,7 @@ func (s *scored) String() string {
 	return b.String()
 }
 
-// TestScoreBuilds prints the table of docs/detect.md: STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v
+// TestScoreBuilds prints the tables of docs/detect.md, and how often each code is right (the numbers of anomaly.Confidence are those of seeds 10001 to 10300): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v
 func TestScoreBuilds(t *testing.T) {
 	var from, n uint64
 	if _, err := fmt.Sscanf(os.Getenv("STIRWATCH_BUILDS"), "%d:%d", &from, &n); err != nil {
@@ -209,6 +212,12 @@ func TestScoreBuilds(t *testing.T) {
 	}
 	s := scoreBuilds(t, from, n)
 	t.Logf("\n%s", s)
+	t.Logf("code: events, named rightly, (right+1)/(events+2), said")
+	for _, d := range anomaly.Definitions() {
+		if n := s.events[d.Code]; n > 0 {
+			t.Logf("%s: %d, %d, %.2f, %.2f", d.Code, n, s.rightly[d.Code], float64(s.rightly[d.Code]+1)/float64(n+2), anomaly.Confidence(d.Code))
+		}
+	}
 	for _, k := range twin.Kinds {
 		t.Logf("%s not named: %v", k, s.of[k].missed)
 	}

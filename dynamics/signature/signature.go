@@ -24,6 +24,8 @@ const (
 	Stopped                  // the spindle stands while the tool is pressed on the hot build
 	Frozen                   // the tool temperature stands still while the process moves
 	Step                     // the tool temperature jumps further than heat can move it
+	Creep                    // the spindle slows for the same set-point: the reading creeps up
+	Wear                     // the spindle speeds up for it: the tool heats less
 	Faults
 )
 
@@ -85,13 +87,24 @@ const (
 	bearingRise  = 0.12 // °C beyond that
 	bearingWhole = 1.8  // °C beyond that, of a sensor that shows whole degrees
 	bearingSteps = 3    // of the reading
+	evenOver     = 60.0 // s
+	even         = 0.1  // share by which the speed may differ from that of those: a faster spindle warms its bearing
 
 	shortBy    = 10.0  // °C
 	atLimit    = 0.985 // of the fastest the spindle has run
 	risesBelow = 0.3   // °C/s: the temperature does not get there
 	hotFrom    = 200.0 // °C
-	stillFor   = 8.0   // s
-	jumpOf     = 30.0  // °C beyond where it was heading
+
+	sameFeed  = 0.03 // change of feed or set-point that begins another balance of heat
+	samePath  = 0.15 // and of the path
+	balanceIn = 25.0 // s until it is there, and that speeds are averaged over
+	balanceOf = 40.0 // s that the first speed is averaged over
+	heldTo    = 15.0 // °C within which the set-point is held
+	slower    = 0.12 // share by which speed falls
+	faster    = 0.18 // and rises: on record it rose by 0.13 in five minutes of a good build
+
+	stillFor = 8.0  // s
+	jumpOf   = 30.0 // °C beyond where it was heading
 )
 
 // Follower scores frame after frame. The zero Follower is ready.
@@ -101,7 +114,7 @@ type Follower struct {
 	// What is usual in this run.
 	steady                float64 // s of steady deposition
 	feed, feedTorque, per float64 // mm/min, –, feed over path
-	fastest               float64 // rpm
+	fastest, lately       float64 // rpm; the speed of the last minute
 
 	pressedAgo, spentFor float64 // s
 	fed                  float64 // s that the feed has run
@@ -120,7 +133,12 @@ type Follower struct {
 	lastGap              float64
 	still, natural       float64 // s that the reading has stood still, and the longest that it did so and went on
 	stood                float64 // s that the spindle has stood in contact
-	wasHot               bool
+
+	same              float64 // s of the same feed and set-point
+	atFeed, atSet     float64
+	atPath, path      float64 // mm/min; path is followed slowly, over corners
+	firstSpeed, speed float64 // rpm
+	wasHot            bool
 }
 
 // Reset forgets what was usual: another run begins.
@@ -141,9 +159,12 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	} else {
 		f.pressedAgo += dt
 	}
-	f.fastest = max(f.fastest*math.Exp(-dt/600), math.Abs(v[Speed]))
-	if !turning {
+	switch speed := math.Abs(v[Speed]); {
+	case !turning:
 		f.fastest = 0
+	case speed == speed:
+		f.fastest = max(f.fastest*math.Exp(-dt/600), speed)
+		f.lately += (speed - f.lately) * min(dt/evenOver, 1)
 	}
 
 	if v[FeedVelocity] > feedsFrom && turning {
@@ -162,6 +183,7 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	f.cold(x, torque)
 	f.bearings(dt, x)
 	f.reading(dt, x)
+	f.balance(dt, x)
 
 	// All that the spindle has, and not there: neither is it rising.
 	if short := v[SetPoint] - v[Temperature]; turning && f.fed > settled && x.Contact >= 0.5 && v[SetPoint] > hotFrom && math.Abs(v[Speed]) >= atLimit*f.fastest && f.slope < risesBelow && hot {
@@ -268,7 +290,7 @@ func (f *Follower) bearings(dt float64, x *Frame) {
 			steps++
 		}
 	}
-	if steps >= bearingSteps { // one step of a coarse sensor is no rise
+	if speed := math.Abs(x.Value[Speed]); steps >= bearingSteps && math.Abs(speed-f.lately) <= even*f.lately { // one step of a coarse sensor is no rise
 		now, before := v-ago(bearingOver), ago(bearingOver)-ago(2*bearingOver)
 		rise := bearingRise
 		if f.whole > 0.7 {
@@ -322,9 +344,44 @@ type weight struct {
 	w  float64
 }
 
+// balance scores how the speed moves by which the machine's controller holds the set-point.
+func (f *Follower) balance(dt float64, x *Frame) {
+	v := &x.Value
+	speed := math.Abs(v[Speed])
+	f.path += (v[Path] - f.path) * min(dt/10, 1)
+	if math.IsNaN(f.path) {
+		f.path = 0
+	}
+	if x.Phase != phase.Deposit || f.same > balanceIn && math.Abs(f.path-f.atPath) > samePath*f.atPath || f.same < balanceIn+balanceOf && speed >= atLimit*f.fastest && v[SetPoint]-f.slow > heldTo/2 || !(math.Abs(v[FeedVelocity]-f.atFeed) <= sameFeed*f.atFeed && v[SetPoint] == f.atSet) {
+		f.same, f.atFeed, f.atSet = 0, v[FeedVelocity], v[SetPoint]
+		return
+	}
+	if math.IsNaN(speed) {
+		return
+	}
+	if f.same < balanceIn {
+		f.atPath = f.path
+	}
+	if f.same += dt; f.same < balanceIn || f.atFeed < feedsFrom {
+		return
+	}
+	if f.same < balanceIn+balanceOf {
+		f.firstSpeed += (speed - f.firstSpeed) * dt / max(f.same-balanceIn, dt)
+		f.speed = f.firstSpeed
+		return
+	}
+	f.speed += (speed - f.speed) * min(dt/balanceIn, 1)
+	if math.Abs(f.slow-v[SetPoint]) > heldTo {
+		return
+	}
+	change := f.speed/f.firstSpeed - 1
+	f.set(Creep, -change/slower, weight{Speed, 2}, weight{Temperature, 1})
+	f.set(Wear, change/faster, weight{Speed, 2}, weight{Temperature, 1})
+}
+
 // set gives a fault a score, split over the signals that carry it by their weights.
 func (f *Follower) set(k Fault, score float64, weights ...weight) {
-	if math.IsNaN(score) {
+	if !(score > 0) {
 		return
 	}
 	s := &f.Score[k]

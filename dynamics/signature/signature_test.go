@@ -1,0 +1,162 @@
+package signature
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"stirwatch/dynamics/phase"
+)
+
+// machine is a steady deposition with a little noise, which a test disturbs.
+type machine struct {
+	f Follower
+	x Frame
+	r *rand.Rand
+}
+
+func steady(t *testing.T, seconds int) *machine {
+	t.Helper()
+	m := &machine{r: rand.New(rand.NewPCG(1, 2))}
+	m.f.Reset()
+	m.run(t, seconds, func(*Frame) {})
+	return m
+}
+
+// run lets seconds pass; nothing but want may score above 1, and it tells after how many seconds want did, 0 for never.
+func (m *machine) run(t *testing.T, seconds int, disturb func(x *Frame), want ...Fault) (after int) {
+	t.Helper()
+	for i := 1; i <= seconds; i++ {
+		m.x = Frame{Fresh: true, Contact: 1, Phase: phase.Deposit}
+		m.x.Value = [Signals]float64{Speed: 340, Torque: 210 + 5*m.r.NormFloat64(), FeedVelocity: 400, FeedTorque: 30 + m.r.NormFloat64(),
+			Path: 850 + 10*m.r.NormFloat64(), Rise: 1, Temperature: 470 + 0.5*m.r.NormFloat64(), SetPoint: 470, Bearing: 25.1}
+		m.x.Value[Speed] += 3 * m.r.NormFloat64()
+		disturb(&m.x)
+		m.f.Step(1, &m.x)
+		for k := range Faults {
+			s := m.f.Score[k]
+			sum := 0.0
+			for _, p := range s.Part {
+				sum += p
+			}
+			if s.Value > 0 && math.Abs(sum-s.Value) > 1e-9 {
+				t.Fatalf("fault %d: parts %v are not %g", k, s.Part, s.Value)
+			}
+			if s.Value <= 1 {
+				continue
+			}
+			if len(want) == 0 || k != want[0] {
+				t.Fatalf("second %d: fault %d scores %.2f", i, k, s.Value)
+			}
+			if after == 0 {
+				after = i
+			}
+		}
+	}
+	return after
+}
+
+func TestEachSignature(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		fault   Fault
+		disturb func(s float64, x *Frame) // s seconds after the onset
+		within  int
+	}{
+		{"the bar runs out", Feedstock, func(s float64, x *Frame) { x.Value[FeedTorque] = 0.5; x.Value[Torque] = max(205-10*s, 60) }, 2},
+		{"the bar binds", Jam, func(_ float64, x *Frame) { x.Value[FeedTorque], x.Value[FeedVelocity] = 80, 150 }, 2},
+		{"contact is lost", LiftOff, func(s float64, x *Frame) {
+			x.Value[FeedTorque], x.Value[Torque] = 5, 32
+			if x.Phase, x.Contact = phase.Free, 0; s < 1 {
+				x.Phase, x.Contact = phase.Deposit, 0.8
+			}
+		}, 2},
+		{"more is fed than laid", Flash, func(_ float64, x *Frame) { x.Value[FeedVelocity], x.Value[FeedTorque] = 700, 22 }, 2},
+		{"the set-point is out of reach", Unreachable, func(s float64, x *Frame) {
+			x.Value[Temperature] -= min(s, 20)
+			x.Value[Speed] = min(340+10*s, 450)
+		}, 40},
+		{"a stop in contact", Stopped, func(_ float64, x *Frame) {
+			x.Phase, x.Value[Speed], x.Value[Torque], x.Value[FeedVelocity] = phase.Stopped, 0, 0, 0
+		}, 6},
+		{"the reading stands still", Frozen, func(_ float64, x *Frame) { x.Value[Temperature] = 471.3 }, 12},
+		{"the reading jumps", Step, func(s float64, x *Frame) { x.Value[Temperature] += 90 * float64(int(s)%20/19+1-int(min(s, 1))) }, 1},
+		{"the bearing warms", Coolant, func(s float64, x *Frame) { x.Value[Bearing] += math.Round(10*0.04*s) / 10 }, 30},
+		{"the reading creeps up", Creep, func(s float64, x *Frame) { x.Value[Speed] -= s }, 80},
+		{"the tool heats less", Wear, func(s float64, x *Frame) { x.Value[Speed] += s }, 110},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := steady(t, 150)
+			s := -1.0
+			after := m.run(t, c.within, func(x *Frame) { s++; c.disturb(s, x) }, c.fault)
+			if after == 0 {
+				t.Errorf("not found in %d s", c.within)
+			}
+		})
+	}
+}
+
+func TestColdStart(t *testing.T) {
+	m := &machine{r: rand.New(rand.NewPCG(1, 2))}
+	m.f.Reset()
+	good := func(torque float64) func(x *Frame) {
+		return func(x *Frame) {
+			x.Phase = phase.WarmUp
+			x.Value[Temperature] = 60 + m.r.Float64()
+			x.Value[Torque], x.Value[Speed] = torque, 200
+		}
+	}
+	m.run(t, 5, good(140))
+	if m.run(t, 2, good(450), ColdStart) != 1 {
+		t.Error("a hard start is not found")
+	}
+}
+
+// A stop of the feed, the next bar, another feed, a layer step and a lift by the program are no faults.
+func TestWhatTheProgramDoes(t *testing.T) {
+	m := steady(t, 150)
+	m.run(t, 30, func(x *Frame) {
+		x.Value[FeedVelocity], x.Value[FeedTorque], x.Value[Path], x.Phase = 0, 0.2, 0, phase.Prime
+	})
+	m.run(t, 12, func(x *Frame) { x.Value[FeedTorque], x.Value[Path], x.Phase = 55, 0, phase.Prime })
+	m.run(t, 100, func(x *Frame) { x.Value[FeedVelocity], x.Value[Path], x.Value[FeedTorque] = 500, 1060, 33 })
+	m.run(t, 2, func(x *Frame) { x.Value[Rise] = 100 })
+	m.run(t, 30, func(x *Frame) {
+		x.Value[Rise], x.Value[Torque], x.Value[FeedTorque], x.Phase, x.Contact = 1500, 31, 6, phase.Free, 0
+	})
+}
+
+// What is not measured scores nothing.
+func TestMissingSignals(t *testing.T) {
+	m := steady(t, 150)
+	for k := range Signals {
+		m.run(t, 40, func(x *Frame) { x.Value[k] = math.NaN() })
+		m.run(t, 20, func(*Frame) {})
+	}
+	m.run(t, 60, func(x *Frame) {
+		for k := range x.Value {
+			x.Value[k] = math.NaN()
+		}
+		x.Phase, x.Contact = phase.Unknown, math.NaN()
+	})
+}
+
+func TestStepDoesNotAllocate(t *testing.T) {
+	m := steady(t, 150)
+	if n := testing.AllocsPerRun(500, func() { m.f.Step(0.1, &m.x) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Budget: 1 µs.
+func BenchmarkStep(b *testing.B) {
+	var f Follower
+	f.Reset()
+	x := Frame{Fresh: true, Contact: 1, Phase: phase.Deposit}
+	x.Value = [Signals]float64{340, 210, 400, 30, 850, 1, 470, 470, 25}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		x.Value[Temperature] = 470 + float64(i%7)
+		f.Step(0.1, &x)
+	}
+}
