@@ -52,7 +52,7 @@ type Flag struct {
 type Contribution struct {
 	Channel   string  `json:"channel"`
 	Share     float64 `json:"share"`
-	Deviation float64 `json:"deviation"` // of its level from the good stretch at the worst row, in robust standard deviations
+	Deviation float64 `json:"deviation,omitempty"` // of its level from the good stretch at the worst row, in robust standard deviations; 0 where none was trained on
 }
 
 // Event is a stretch of flagged rows.

@@ -272,7 +272,11 @@ func tellEvents(w io.Writer, t *detect.Table, events []detect.Event) {
 			if i == 4 || c.Share < 0.05 {
 				break
 			}
-			parts = append(parts, fmt.Sprintf("%s %.0f %% (%+.1f sd)", c.Channel, 100*c.Share, c.Deviation))
+			part := fmt.Sprintf("%s %.0f %%", c.Channel, 100*c.Share)
+			if c.Deviation != 0 {
+				part += fmt.Sprintf(" (%+.1f sd)", c.Deviation)
+			}
+			parts = append(parts, part)
 		}
 		fmt.Fprintf(w, "    carried by %s\n    usually: %s\n    do: %s\n", strings.Join(parts, ", "), e.Cause, e.Response)
 	}

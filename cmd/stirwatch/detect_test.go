@@ -93,9 +93,33 @@ func TestDetect(t *testing.T) {
 		{"a.csv -o - --flags -", "standard output"},
 		{"nothing.csv", "nothing.csv"},
 		{"-c nothing.yaml a.csv", "nothing.yaml"},
+		{"-m nothing.json a.csv", "nothing.json"},
 	} {
 		if code, out, told := command(t, dir, append([]string{"detect"}, strings.Fields(c.args)...)...); code == 0 || out != "" || !strings.Contains(told, c.says) {
 			t.Errorf("%s: %d %s%s", c.args, code, out, told)
 		}
+	}
+}
+
+// A machine's log is judged as the agent judges its frames; nothing is to be trained.
+func TestDetectOnARecording(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("..", "..", "..", "shared", "data", "20250707151600.csv")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("the recordings are not here")
+	}
+	dir := t.TempDir()
+	flags := filepath.Join(dir, "flags.csv")
+	code, out, told := command(t, "", "detect", "--flags", flags, path)
+	if code != 0 || !strings.Contains(out, "process.cold_start") || !strings.Contains(out, "sensor.failure") || strings.Contains(told, "trained") {
+		t.Fatalf("%d: %s%s", code, out, told)
+	}
+	text, err := os.ReadFile(flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) != 1+1254 || !strings.HasPrefix(lines[1+1100], "20250707151600,1100,1,") || !strings.HasSuffix(lines[1+1100], ",sensor.failure") {
+		t.Errorf("%d lines, row 1100: %s", len(lines), lines[min(1101, len(lines)-1)])
 	}
 }
