@@ -191,10 +191,8 @@ func (l *loop) step(dt float64, a *Agent) {
 	l.reset = false
 	l.mu.Unlock()
 	y := l.out.value(a.frame)
-	aim := math.NaN()
-	if l.Goal == nil {
-		aim = l.goal.value(a.frame)
-	} else {
+	aim := l.goal.value(a.frame)
+	if l.Goal != nil {
 		aim = l.Goal.At(l.sense.Now)
 	}
 	l.sense.Output, l.sense.Goal, l.sense.Fixed = y, l.Goal, aim

@@ -48,15 +48,14 @@ func (b *inbox) set(down error, lost bool) {
 // life is a notifier of one target that can be killed and started again, with the alarms that it is told of.
 type life struct {
 	*Notifier
-	t        *testing.T
-	box      *inbox
-	rules    Rules
-	mu       sync.Mutex
-	memory   map[string][]byte
-	rows     []record.Notification
-	end      func()
-	alarms   map[string]alarm.Alarm
-	original time.Time
+	t      *testing.T
+	box    *inbox
+	rules  Rules
+	mu     sync.Mutex
+	memory map[string][]byte
+	rows   []record.Notification
+	end    func()
+	alarms map[string]alarm.Alarm
 }
 
 func newLife(t *testing.T, rules Rules) *life {

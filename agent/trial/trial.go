@@ -171,7 +171,6 @@ type driver struct {
 	advice  control.Recommendation
 	contact phase.Contact
 	u, z    []float64
-	in      []int // by input of the model: which column
 
 	goal       float64 // °C: the set-point of the program; NaN before it has one
 	commanded  float64 // set-point or speed under command, NaN: none

@@ -112,7 +112,7 @@ func (b *Block) word(line string) string {
 
 // comments takes the comments out of line.
 func (b *Block) comments(line string) string {
-	if strings.IndexAny(line, "(;") < 0 {
+	if !strings.ContainsAny(line, "(;") {
 		return line
 	}
 	var code, said strings.Builder

@@ -48,7 +48,7 @@ func TestMovesTakeTheirTime(t *testing.T) {
 		"G0 Z60":                      60/DefaultAxes.Rapid + DefaultAxes.Rapid/a,
 		"G1 F600 L2":                  2*DefaultAxes.Lap/10 + 10/a,
 		"G1 X0.001 F600\nG4 P60":      60 + 2*math.Sqrt(0.001/a),
-		"G20 G1 X1 F60":               25.4/25.4 + 25.4/a,
+		"G20 G1 X1 F60":               1 + 25.4/a,
 	} {
 		close(t, text, made(t, text).Lasts, want, 0.01)
 	}
@@ -107,16 +107,15 @@ func TestLayersAreNamedOrFound(t *testing.T) {
 
 // machine runs a program by the program's own times, as the log of a machine shows it.
 type machine struct {
-	p      *Program
-	at     int
-	into   float64
-	pace   float64 // against the program
-	scale  float64 // mm/min of one in a feed word
-	feed   float64
-	aim    float64
-	temp   float64
-	heats  float64 // °C/s
-	before float64 // way
+	p     *Program
+	at    int
+	into  float64
+	pace  float64 // against the program
+	scale float64 // mm/min of one in a feed word
+	feed  float64
+	aim   float64
+	temp  float64
+	heats float64 // °C/s
 }
 
 // second lets a second pass and gives the row at its end.
