@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,8 +26,8 @@ type socket struct {
 	health sensors.Health
 	in     atomic.Bool
 	plug   atomic.Uint64 // how many times it was put in
-	caught map[uint64]bool
-	opened int
+	caught sync.Map // of plug
+	opened atomic.Int64
 	gives  bool
 }
 
@@ -34,11 +35,11 @@ func (s *socket) Name() string            { return "plug" }
 func (s *socket) Health() *sensors.Health { return &s.health }
 
 func (s *socket) Run(ctx context.Context, to sensors.Sink) error {
-	s.opened++
+	s.opened.Add(1)
 	if !s.in.Load() {
 		return errors.New("not there")
 	}
-	s.caught[s.plug.Load()] = true
+	s.caught.Store(s.plug.Load(), true)
 	for s.in.Load() {
 		if s.gives {
 			s.health.Samples.Add(1)
@@ -57,7 +58,7 @@ func (s *socket) Run(ctx context.Context, to sensors.Sink) error {
 func TestLoosePlug(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &Agent{opt: Options{Log: slog.New(slog.DiscardHandler)}}
-		s := &socket{caught: map[uint64]bool{}, gives: true}
+		s := &socket{gives: true}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		s.in.Store(true)
@@ -70,17 +71,19 @@ func TestLoosePlug(t *testing.T) {
 			s.in.Store(true)
 			time.Sleep(100 * time.Millisecond)
 		}
-		if len(s.caught) != 201 {
-			t.Errorf("%d of 201 contacts were caught", len(s.caught))
+		caught := 0
+		s.caught.Range(func(any, any) bool { caught++; return true })
+		if caught != 201 {
+			t.Errorf("%d of 201 contacts were caught", caught)
 		}
 		s.in.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		s.opened = 0
+		s.opened.Store(0)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if s.opened > 25 || s.opened < 8 {
-			t.Errorf("long gone it was tried %d times a minute", s.opened)
+		if n := s.opened.Load(); n > 25 || n < 8 {
+			t.Errorf("long gone it was tried %d times a minute", n)
 		}
 		cancel()
 		synctest.Wait()

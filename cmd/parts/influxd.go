@@ -62,10 +62,23 @@ level = "error"
 	return d
 }
 
-// Create makes a database.
+// Create makes a database, and returns when it takes points: a server under load says that it is made before it is.
 func (d *Influxd) Create(database string) {
 	d.t.Helper()
-	d.post("/query?q="+url.QueryEscape("CREATE DATABASE "+database), "", http.StatusOK)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		d.post("/query?q="+url.QueryEscape("CREATE DATABASE "+database), "", http.StatusOK)
+		resp, err := d.http.Post(d.URL+"/write?db="+database, "text/plain", strings.NewReader(""))
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			return
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("influxd: the database %s is not there", database)
+		}
+	}
 }
 
 // Write stores line protocol, as another program would.

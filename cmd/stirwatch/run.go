@@ -112,6 +112,7 @@ func watch(ctx context.Context, conf *config.Config, log *slog.Logger, beside fu
 // that died has left under lease. Another process that has it is waited for.
 func bridgeBeside(ctx context.Context, c *cell, log *slog.Logger) error {
 	for told := false; ; told = true {
+		tellReverted(ctx, c, log)
 		err := c.bridge.Run(ctx)
 		if !errors.Is(err, bridge.ErrInUse) {
 			return err
@@ -125,6 +126,29 @@ func bridgeBeside(ctx context.Context, c *cell, log *slog.Logger) error {
 			return nil
 		}
 	}
+}
+
+// tellReverted says what a program that died has left under lease, and when that is in its safe state.
+func tellReverted(ctx context.Context, c *cell, log *slog.Logger) {
+	o, err := checkedBridgeOptions(c.conf)
+	if err != nil {
+		return // the bridge itself says so
+	}
+	left, err := o.Left()
+	if err != nil || len(left) == 0 {
+		return
+	}
+	log.Warn("a program that died has left targets under lease; they are reverted", "targets", left)
+	go func() {
+		select {
+		case <-c.bridge.Started():
+		case <-ctx.Done():
+			return
+		}
+		if c.bridge.Safe(ctx) == nil {
+			log.Info("the targets are in their safe states", "targets", left)
+		}
+	}()
 }
 
 // bridgeAgain is the time between two attempts to have a bridge that another process has.

