@@ -28,11 +28,12 @@ demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by i
 # Most tests wait, for real programs, for disks and in real time, so more packages and tests run side by
 # side than there are cores; cmd/stirwatch takes the longest and starts first. The race detector makes code
 # ten times slower and finds in a few random stories, and in the short tests of learning, what it finds in
-# thousands: the packages of LONG run whole without it and, with it, short. dynamics/report shares nothing
-# between goroutines. What runs without the detector has the cores that are left.
+# thousands: the packages of LONG run whole without it and, with it, short. Those of ALONE start no
+# goroutine and need none. What runs without the detector has the cores that are left.
 SLOW        := stirwatch/cmd/stirwatch
-LONG        := $(addprefix stirwatch/,dynamics/learn dynamics/score firmware-bridge firmware-bridge/dialect agent/alarm)
-PLAIN       := $(LONG) stirwatch/dynamics/report
+LONG        := $(addprefix stirwatch/,dynamics/learn dynamics/score firmware-bridge firmware-bridge/dialect agent/alarm agent/trial)
+ALONE       := $(addprefix stirwatch/,dynamics/report dynamics/watch dynamics/signature control control/qp config agent/detect agent/journal/export)
+PLAIN       := $(LONG) $(ALONE)
 
 test: tools ## everything, race detector included
 	@plain=$$(mktemp); trap 'rm -f "$$plain"' EXIT; failed=0; \
