@@ -148,6 +148,8 @@ func (j *Journal) run() {
 		select {
 		case <-j.kick:
 		case <-timer.C:
+		case do := <-j.turn:
+			do()
 		case <-j.stop:
 			j.commit(j.now(), true)
 			j.saveCursor()

@@ -90,6 +90,7 @@ type Journal struct {
 	lastErr   string
 
 	kick chan struct{}
+	turn chan func() // what the committing goroutine is to do between two commits
 	stop chan struct{}
 	done chan struct{}
 
@@ -190,7 +191,7 @@ func Open(path string, opts Options) (*Journal, error) {
 	j := &Journal{
 		Reader: &Reader{path: path}, opts: opts, log: opts.Log, start: time.Now(),
 		samples: record.NewSampleEncoder(opts.Machine, opts.Registry), bands: newDeadBands(opts.Registry),
-		full: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		full: make(chan struct{}, 1), kick: make(chan struct{}, 1), turn: make(chan func()),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		pace: pace{commit: opts.Commit, quiet: quietMin},
 	}

@@ -477,7 +477,13 @@ func (j *Journal) tidyNow(t *testing.T) { j.tidyAt(t, j.now()) }
 func (j *Journal) tidyAt(t *testing.T, now time.Duration) {
 	t.Helper()
 	eventually(t, "idle", func() bool { return j.Stats().Pending == 0 })
-	j.tidy(now)
+	done := make(chan struct{})
+	select {
+	case j.turn <- func() { j.tidy(now); close(done) }:
+		<-done
+	case <-j.done: // closed: nobody else has the store
+		j.tidy(now)
+	}
 	if e := j.Stats().Err; e != "" {
 		t.Error(e)
 	}

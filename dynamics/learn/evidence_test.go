@@ -74,6 +74,7 @@ func TestEvidence(t *testing.T) {
 
 // Two candidates that act alike are told to be rivals, and their combination to be doubtful.
 func TestEvidenceOfRivals(t *testing.T) {
+	learnsMuch(t)
 	h := plantHypotheses(t)
 	for i := range h.Terms {
 		if h.Terms[i].Name == "path" {

@@ -12,6 +12,7 @@ import (
 
 // An electric heater is learned from its file of hypotheses alone: no Go knows it.
 func TestHeater(t *testing.T) {
+	learnsMuch(t)
 	h, err := model.LoadHypotheses("../heater.yaml")
 	if err != nil {
 		t.Fatal(err)

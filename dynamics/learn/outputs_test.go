@@ -65,6 +65,7 @@ func kitRun(name string, ambient float64, seed uint64, rows int) runs.Run {
 
 // What is learned does not depend on the order in which a file lists its outputs: not a bit of a number does.
 func TestOrderOfOutputsChangesNothing(t *testing.T) {
+	learnsMuch(t)
 	run := kitRun("a", 21, 1, 200)
 	turned := run
 	turned.Z = [][]float64{run.Z[1], run.Z[0]}
@@ -106,6 +107,7 @@ func TestOrderOfOutputsChangesNothing(t *testing.T) {
 
 // Coefficients that equations share are fitted once, and a room that differs by run is found in each.
 func TestSharedCoefficientsAndTheRoomOfARun(t *testing.T) {
+	learnsMuch(t)
 	rooms := []float64{18, 25}
 	var all []runs.Run
 	for i, ambient := range rooms {
@@ -153,6 +155,7 @@ func TestSharedCoefficientsAndTheRoomOfARun(t *testing.T) {
 
 // What shares a coefficient is kept or dropped together, and the evidence says the same of all of it.
 func TestWhatSharesACoefficientGoesTogether(t *testing.T) {
+	learnsMuch(t)
 	h := kit(t, func(h *model.Hypotheses) {
 		for _, of := range []string{"T1", "T2"} { // which nothing in the data asks for
 			h.Terms = append(h.Terms, model.HypothesisTerm{Of: of, Name: "idle", Sign: "+", Expression: "(Q1 - Q2)^2/C", Unit: "W/%^2", Coefficient: "X", Start: 1e-6})
@@ -202,6 +205,7 @@ func TestSharedCoefficientsAreChecked(t *testing.T) {
 // The kit as it was measured: learned from one recording, both temperatures of the other are forecast, whichever is
 // which.
 func TestTwoHeaterKitAsMeasured(t *testing.T) {
+	learnsMuch(t)
 	a, b := measuredKit(t, "tclab_a"), measuredKit(t, "tclab_b")
 	horizons := []float64{3, 10, 30, 60, 120}
 	for _, c := range []struct {
@@ -266,6 +270,7 @@ func measuredKit(t *testing.T, name string) *runs.Run {
 // A kit whose heaters are moved by controllers with limits, each with its own: the gains are learned from its log, a forecast by
 // plan knows what the heaters will do when the set-points change, and on the tick the controllers act likewise.
 func TestControllersOfAKit(t *testing.T) {
+	learnsMuch(t)
 	const step, sub = 1.0, 10
 	gains := [2][2]float64{{4, 0.05}, {6, 0.08}}
 	simulate := func(name string, seed uint64, rows int) runs.Run {

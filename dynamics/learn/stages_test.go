@@ -14,6 +14,7 @@ import (
 // A run whose others make no model is not judged, and the document, the equation and the table say so:
 // no row of skill comes from a model that has seen it.
 func TestRunsThatCannotBeJudged(t *testing.T) {
+	learnsMuch(t)
 	h := plantHypotheses(t)
 	good, short := simulate(truths["both"], 1), simulate(truths["both"], 2)
 	short = *short.Rows(0, 40) // too little to learn from by itself
