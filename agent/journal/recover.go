@@ -278,6 +278,9 @@ func (s *store) appendAll(from *Reader, after, upTo int64, damage *DamageError, 
 		return err
 	}
 	err := from.each(context.Background(), after, upTo, damage, nil, func(b *Batch) (err error) {
+		if b.ID > upTo { // of the same block: whoever has it stores it himself
+			return nil
+		}
 		if tx == nil {
 			if tx, err = s.db.Begin(); err != nil {
 				return err

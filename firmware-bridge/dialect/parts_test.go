@@ -681,7 +681,7 @@ func TestBrokerRestart(t *testing.T) {
 	n, target := &notes{}, counterparts[0].target
 	target.Slew, target.Safe = 1000, bridge.SafeState{Name: "hold", Value: 300, Ramp: false}
 	b, stop := running(t, bridge.Options{Targets: []bridge.Target{target}, Recorder: n, Step: 10 * time.Millisecond, Check: 20 * time.Millisecond,
-		Timeout: 300 * time.Millisecond, Retry: 20 * time.Millisecond, Patience: 500 * time.Millisecond, Dialect: func() bridge.Dialect {
+		Timeout: time.Second, Retry: 20 * time.Millisecond, Patience: 3 * time.Second, Dialect: func() bridge.Dialect {
 			m, err := NewMQTT(MQTTOptions{Broker: url, Words: map[string]MQTTWord{"x": {Command: "cell/set", Ack: "cell/ack", Unit: "°C"}}})
 			if err != nil {
 				t.Fatal(err)
