@@ -26,7 +26,7 @@ type socket struct {
 	health sensors.Health
 	in     atomic.Bool
 	plug   atomic.Uint64 // how many times it was put in
-	caught sync.Map // of plug
+	caught sync.Map      // of plug
 	opened atomic.Int64
 	gives  bool
 }

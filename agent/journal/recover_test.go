@@ -535,3 +535,24 @@ func TestKillWhileTakingOver(t *testing.T) {
 		t.Errorf("%d samples of %d, %v", len(got), len(whole), damage)
 	}
 }
+
+// A new file takes over the batches that are asked for, and not those behind them in the same block: the one at
+// hand, which went into a file that was deleted, is stored by who has it.
+func TestTakingOverStopsWhereItIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	j := testOpen(t, path, Options{Commit: 1})
+	commitEach(t, j, 0, 5)
+	from, err := OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	st, err := openStore(filepath.Join(t.TempDir(), "new.db"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.db.Close()
+	if err := st.appendAll(from, 1, 3, &DamageError{}, 0); err != nil || st.unsent.batches != 2 {
+		t.Errorf("%d batches were taken over, %v; want the 2nd and the 3rd", st.unsent.batches, err)
+	}
+}
