@@ -5,12 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"stirwatch/agent/anomaly"
+	"stirwatch/cmd/parts"
 )
 
 var update = flag.Bool("update", false, "write the codes of docs/alarms.md anew")
@@ -23,25 +23,7 @@ const (
 
 // The page has every code of the registry, with the setting that it is shipped with.
 func TestPageIsCurrent(t *testing.T) {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := bytes.Cut(text, []byte(begin))
-	made, tail, closed := bytes.Cut(rest, []byte(end))
-	if !ok || !closed {
-		t.Fatalf("%s has no place for the codes, between %q and %q", page, begin, end)
-	}
-	want := describe()
-	if string(made) == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s is not what the registry says: go generate ./agent/alarm", page)
-	}
-	if err := os.WriteFile(page, slices.Concat(head, []byte(begin+want+end), tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	parts.Page(t, page, begin, end, describe(), "go generate ./agent/alarm", *update)
 }
 
 // describe writes a table of all codes, then a paragraph for each.

@@ -1,14 +1,14 @@
 package record
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"stirwatch/cmd/parts"
 )
 
 var update = flag.Bool("update", false, "write the tables of docs/influxdb.md anew")
@@ -21,25 +21,7 @@ const (
 
 // TestPageIsCurrent compares the tables of the manual with the row types.
 func TestPageIsCurrent(t *testing.T) {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := bytes.Cut(text, []byte(begin))
-	made, tail, closed := bytes.Cut(rest, []byte(end))
-	if !ok || !closed {
-		t.Fatalf("%s has no place for the tables, between %q and %q", page, begin, end)
-	}
-	want := describe()
-	if string(made) == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s is not what the row types say: go generate ./agent/record", page)
-	}
-	if err := os.WriteFile(page, slices.Concat(head, []byte(begin+want+end), tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	parts.Page(t, page, begin, end, describe(), "go generate ./agent/record", *update)
 }
 
 // describe writes a section for each measurement and in it tables for each row type.
