@@ -291,7 +291,7 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 		return
 	}
 	p := &j.fill
-	wake := p.empty()
+	empty, wake := p.empty(), false
 	before, skipped, taken := len(p.buf), 0, 0
 	for i := range samples {
 		first, second := j.bands.pass(&samples[i])
@@ -309,9 +309,10 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 		}
 	}
 	if ack != nil {
+		wake = len(p.acks) == 0 // what began without a sender that waits was to be looked at later
 		p.acks = append(p.acks, ack)
 	}
-	wake = j.touch(now, wake, before)
+	wake = j.touch(now, empty, before) || wake
 	j.mu.Unlock()
 	j.appended.Add(uint64(taken))
 	if skipped > 0 {

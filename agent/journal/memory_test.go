@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stirwatch/agent/record"
@@ -70,6 +71,26 @@ func TestMemory(t *testing.T) {
 	if err := j.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("Flush of a closed journal: %v", err)
 	}
+}
+
+// Who waits is answered at once also where something that nobody waits for was there before.
+func TestFlushDoesNotWaitForTheInterval(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	synctest.Test(t, func(t *testing.T) {
+		j := testOpen(t, path, Options{Commit: time.Hour, Archive: true})
+		j.Remember("a", "x", []byte("1"))
+		synctest.Wait() // it was seen, and can wait for an hour
+		before := time.Now()
+		if err := j.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(before); took > time.Second {
+			t.Errorf("it was on disk after %v", took)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // A journal that is deleted under the agent has a successor that remembers the same, also what the first
