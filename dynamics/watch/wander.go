@@ -4,9 +4,13 @@ import "math"
 
 // This file tells how far the level of a series may wander while nothing is wrong.
 
+// patience is the share of the walk of the good stretch that a level is let walk: a reference that follows as well as it can
+// (the gain of the Kalman filter of that walk) follows slow faults too, before they have grown enough to be flagged.
+const patience = 0.3
+
 // wander is the reference that a good stretch gives, the variance about it of a level of 1 … memory rows, and
 // how much that grows with each row that passes while the reference stays; and by which share of its distance
-// the reference best follows the level with each row: that of the Kalman filter of a random walk. series has no gaps.
+// the reference follows the level with each row: that of the Kalman filter of such a random walk. series has no gaps.
 func wander(series []float64, memory int) (ref float64, variance []float64, walks, gain float64) {
 	n := len(series)
 	var size []int
@@ -37,9 +41,9 @@ func wander(series []float64, memory int) (ref float64, variance []float64, walk
 	for m := range variance {
 		variance[m] = allan[last] + between(size, allan, max(m, 1))
 	}
-	walks = walk(series)
+	walks = patience * walk(series)
 	if noise := allan[last] * float64(size[last]); noise > 0 {
-		gain = min(math.Sqrt(walks/noise), 1/float64(memory))
+		gain = min(math.Sqrt(patience*walks/noise), 1/float64(memory))
 	}
 	return ref, variance, walks, gain
 }

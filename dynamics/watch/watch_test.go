@@ -15,7 +15,7 @@ func TestAgainstPlainBaselines(t *testing.T) {
 	for k, kind := range faultKinds {
 		var own, t2, sigma counted
 		for seed := range uint64(10) {
-			p := simulate(500_000+1000*uint64(k)+seed, kind)
+			p := simulate(700_000+1000*uint64(k)+seed, kind)
 			flags, _, err := p.run(Options{})
 			if err != nil {
 				t.Fatal(err)
