@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"stirwatch/agent/anomaly"
 )
 
 // This file is what people do with a board, and see of it.
@@ -146,17 +144,6 @@ func (b *Board) Names() []Alarm {
 		all[i] = b.points[i].Alarm
 	}
 	return all
-}
-
-// Words says how soon an operator must act.
-func Words(p anomaly.Priority) string {
-	switch p {
-	case anomaly.High:
-		return "high"
-	case anomaly.Medium:
-		return "medium"
-	}
-	return "low"
 }
 
 // Remarks are what is to be said of an alarm beside its text: what to do, who has it, until when.

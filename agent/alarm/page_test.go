@@ -37,7 +37,7 @@ func describe() string {
 			when = "run"
 		}
 		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %g s | %g s | %g s | %s | %s |\n",
-			d.Code, anchor(string(d.Code)), d.About, Words(s.Priority), d.On, d.Off, s.OffDelay.Seconds(), when, s.Group)
+			d.Code, anchor(string(d.Code)), d.About, s.Priority, d.On, d.Off, s.OffDelay.Seconds(), when, s.Group)
 	}
 	for _, d := range anomaly.Definitions() {
 		fmt.Fprintf(&b, "\n### `%s`\n\n%s.\n\n- Usual causes: %s.\n- What to do: %s.\n", d.Code, capital(d.Text), d.Cause, d.Response)

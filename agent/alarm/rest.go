@@ -50,30 +50,19 @@ func (d Desk) Routes(mux *http.ServeMux) {
 		}
 		api.Write(w, l)
 	})
-	for name, do := range map[string]func(q Request) ([]Alarm, error){
-		"ack":      func(q Request) ([]Alarm, error) { return d.Board.Ack(d.Now(), q.Name, q.Who, q.Why) },
-		"reset":    func(q Request) ([]Alarm, error) { return d.Board.Reset(d.Now(), q.Name, q.Who, q.Why) },
-		"unshelve": func(q Request) ([]Alarm, error) { return d.Board.Unshelve(d.Now(), q.Name, q.Who, q.Why) },
-		"shelve": func(q Request) ([]Alarm, error) {
-			return d.Board.Shelve(d.Now(), q.Name, time.Duration(min(max(q.ForS, 0), 1e7)*float64(time.Second)), q.Who, q.Why)
-		},
-	} {
-		mux.HandleFunc("POST /alarms/"+name, func(w http.ResponseWriter, r *http.Request) {
+	for _, do := range []Event{Ack, Reset, Shelve, Unshelve} {
+		mux.HandleFunc("POST /alarms/"+string(do), func(w http.ResponseWriter, r *http.Request) {
 			var q Request
 			if !api.Read(w, r, &q) {
 				return
 			}
-			changed, err := do(q)
+			a, err := d.Do(r.Context(), do, q)
 			switch {
 			case errors.Is(err, ErrUnknown):
 				api.Fail(w, http.StatusNotFound, err)
 			case err != nil:
 				api.Fail(w, http.StatusConflict, err)
 			default:
-				a := Answer{Changed: changed}
-				if err := d.Flush(r.Context()); err != nil { // else a kill would undo what was answered
-					a.Warning = err.Error()
-				}
 				api.Write(w, a)
 			}
 		})
@@ -100,6 +89,30 @@ func (d Desk) Routes(mux *http.ServeMux) {
 		return rows
 	}, 0))
 	mux.HandleFunc("GET /alarms/stats", span(func(rows []record.Alarm, from, to int64) any { return Count(rows, from, to) }, int64(Before)))
+}
+
+// Do does what a person asks, Ack, Reset, Shelve or Unshelve, and answers when it is on disk; where it does not get there
+// before ctx ends, the answer warns. The error is [ErrUnknown] or [ErrRefused].
+func (d Desk) Do(ctx context.Context, do Event, q Request) (a Answer, err error) {
+	switch do {
+	case Ack:
+		a.Changed, err = d.Board.Ack(d.Now(), q.Name, q.Who, q.Why)
+	case Reset:
+		a.Changed, err = d.Board.Reset(d.Now(), q.Name, q.Who, q.Why)
+	case Shelve:
+		a.Changed, err = d.Board.Shelve(d.Now(), q.Name, time.Duration(min(max(q.ForS, 0), 1e7)*float64(time.Second)), q.Who, q.Why)
+	case Unshelve:
+		a.Changed, err = d.Board.Unshelve(d.Now(), q.Name, q.Who, q.Why)
+	default:
+		err = fmt.Errorf("%w: nobody can %s an alarm", ErrRefused, do)
+	}
+	if err != nil {
+		return a, err
+	}
+	if err := d.Flush(ctx); err != nil { // else a kill would undo what was answered
+		a.Warning = err.Error()
+	}
+	return a, nil
 }
 
 // Before is how far before a span its statistics look for what stood at its beginning.

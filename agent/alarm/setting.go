@@ -1,7 +1,9 @@
 package alarm
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"stirwatch/agent/anomaly"
@@ -36,6 +38,69 @@ func Default(d *anomaly.Definition) Setting {
 		s.OffDelay = 10 * time.Second
 	}
 	return s
+}
+
+// Change is what of a code's setting is different on one machine. Zero and nil: it is as shipped.
+type Change struct {
+	Code              anomaly.Code
+	Priority          anomaly.Priority
+	None              bool // it is no alarm: nothing is put before anybody
+	Response, Group   string
+	OnDelay, OffDelay *time.Duration
+	Deadband          *float64
+	Latch, InRun      *bool
+	Out               string // why it is out of service
+}
+
+// Settings gives the setting of every code: as shipped, with changes. It fails at a code that there is not.
+func Settings(changes []Change) (func(anomaly.Code) Setting, error) {
+	all := make(map[anomaly.Code]Setting)
+	var codes []string
+	for _, d := range anomaly.Definitions() {
+		all[d.Code] = Default(&d)
+		codes = append(codes, string(d.Code))
+	}
+	for _, c := range changes {
+		s, known := all[c.Code]
+		if !known {
+			return nil, fmt.Errorf("alarms.codes.%s: there is no such code; those there are: %s", c.Code, strings.Join(codes, ", "))
+		}
+		all[c.Code] = c.apply(s)
+	}
+	return func(c anomaly.Code) Setting { return all[c] }, nil
+}
+
+func (c *Change) apply(s Setting) Setting {
+	s.Priority, s.Response, s.Group = cmp.Or(c.Priority, s.Priority), cmp.Or(c.Response, s.Response), cmp.Or(c.Group, s.Group)
+	if c.None {
+		s.Response = ""
+	}
+	replace(&s.OnDelay, c.OnDelay)
+	replace(&s.OffDelay, c.OffDelay)
+	replace(&s.Deadband, c.Deadband)
+	replace(&s.Latch, c.Latch)
+	replace(&s.InRun, c.InRun)
+	s.Out = c.Out
+	return s
+}
+
+func replace[T any](into, by *T) {
+	if by != nil {
+		*into = *by
+	}
+}
+
+// Line writes the setting of a code as it may stand below alarms.codes in agent.yaml.
+func (s Setting) Line(c anomaly.Code) string {
+	priority, when := s.Priority.String(), "always"
+	if s.Response == "" {
+		priority = "none"
+	}
+	if s.InRun {
+		when = "run"
+	}
+	return fmt.Sprintf("%s: {priority: %s, on_delay: %g s, off_delay: %g s, deadband: %g, latch: %t, when: %s, group: %s}",
+		c, priority, s.OnDelay.Seconds(), s.OffDelay.Seconds(), s.Deadband, s.Latch, when, s.Group)
 }
 
 // Check tells what is wrong with a setting.

@@ -62,7 +62,7 @@ func Count(rows []record.Alarm, from, to int64) Statistics {
 		switch {
 		case r.State == Unacknowledged.String() && r.Was != r.State:
 			s.Raised++
-			s.ByPriority[Words(anomaly.Priority(r.Priority))]++
+			s.ByPriority[anomaly.Priority(r.Priority).String()]++
 			raised[k] = append(raised[k], r.Time)
 			at = append(at, r.Time)
 		case r.Event == string(Ack) && r.Raised > 0:

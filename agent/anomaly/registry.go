@@ -34,6 +34,27 @@ const (
 	Low    Priority = 3
 )
 
+// String is high, medium or low.
+func (p Priority) String() string {
+	switch p {
+	case High:
+		return "high"
+	case Medium:
+		return "medium"
+	}
+	return "low"
+}
+
+// ParsePriority reads what [Priority.String] writes; anything else is 0.
+func ParsePriority(s string) Priority {
+	for p := High; p <= Low; p++ {
+		if p.String() == s {
+			return p
+		}
+	}
+	return 0
+}
+
 // Kind is what an anomaly of a code is about.
 type Kind string
 

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"stirwatch/agent/alarm"
 )
 
 // Command runs a program for each message: the text on its standard input, and STIRWATCH_TITLE, STIRWATCH_PRIORITY,
@@ -34,7 +32,7 @@ func (c *Command) Send(ctx context.Context, m *Message) error {
 	cmd := exec.CommandContext(ctx, c.Run[0], c.Run[1:]...)
 	cmd.Dir = c.Dir
 	cmd.Stdin = strings.NewReader(m.Text + "\n")
-	cmd.Env = append(os.Environ(), "STIRWATCH_TITLE="+m.Title, "STIRWATCH_PRIORITY="+alarm.Words(m.Priority),
+	cmd.Env = append(os.Environ(), "STIRWATCH_TITLE="+m.Title, "STIRWATCH_PRIORITY="+m.Priority.String(),
 		"STIRWATCH_MACHINE="+m.Machine, "STIRWATCH_MESSAGE="+m.ID, "STIRWATCH_CODES="+strings.Join(codes, ","))
 	said := &head{}
 	cmd.Stdout, cmd.Stderr = said, said

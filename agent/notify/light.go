@@ -96,7 +96,7 @@ func (l *Light) Run(ctx context.Context, changed <-chan struct{}, list func() al
 		case now.Before(pause):
 		case lease == nil || p != shown:
 			next, err := l.Bridge.Command(bridge.Command{Target: l.Target, Value: unit.Quantity{Value: l.Value[p], Unit: l.Unit}, For: l.Lease,
-				Who: lightWho, Why: "an alarm of " + alarm.Words(p) + " priority"})
+				Who: lightWho, Why: "an alarm of " + p.String() + " priority"})
 			if err != nil {
 				l.fails(err)
 				pause = now.Add(lightRetry)

@@ -32,8 +32,8 @@ type MQTT struct {
 	Username  string
 	Password  string
 	TLS       *tls.Config
-	Ack       func(alarm.Request) ([]alarm.Alarm, error) // done when it is on record
-	KeepAlive time.Duration                              // default 30 s
+	Ack       func(context.Context, alarm.Request) (alarm.Answer, error)
+	KeepAlive time.Duration // default 30 s
 	Log       *slog.Logger
 
 	running atomic.Pointer[mqtt.Client]
@@ -44,13 +44,15 @@ type MQTT struct {
 type MQTTAnswer struct {
 	Name    string        `json:"name"`
 	Changed []alarm.Alarm `json:"changed,omitempty"`
+	Warning string        `json:"warning,omitempty"` // it is done, and not yet on disk
 	Error   string        `json:"error,omitempty"`
 }
 
 const (
 	mqttWait  = 10 * time.Second // for the broker to take a message
 	mqttRetry = 5 * time.Second
-	maxAck    = 4 << 10 // bytes of a request
+	ackWait   = 5 * time.Second // for an acknowledgement to be on disk
+	maxAck    = 4 << 10         // bytes of a request
 )
 
 func (m *MQTT) options() *mqtt.ClientOptions {
@@ -114,7 +116,7 @@ func (m *MQTT) Run(ctx context.Context, changed <-chan struct{}, list func() ala
 			m.publish(c, "/agent", true, "online")
 			stale = true
 		case text := <-requests:
-			m.publish(c, "/answer", false, m.answer(text))
+			m.publish(c, "/answer", false, m.answer(ctx, text))
 		case <-again.C:
 		}
 		if stale && c.IsConnectionOpen() {
@@ -140,13 +142,15 @@ func (m *MQTT) publish(c mqtt.Client, under string, retained bool, v any) bool {
 }
 
 // answer does what a message asks.
-func (m *MQTT) answer(text []byte) MQTTAnswer {
+func (m *MQTT) answer(ctx context.Context, text []byte) MQTTAnswer {
 	q, err := readRequest(text)
-	var changed []alarm.Alarm
+	var done alarm.Answer
 	if err == nil {
-		changed, err = m.Ack(q)
+		once, cancel := context.WithTimeout(ctx, ackWait)
+		defer cancel()
+		done, err = m.Ack(once, q)
 	}
-	a := MQTTAnswer{Name: q.Name, Changed: changed}
+	a := MQTTAnswer{Name: q.Name, Changed: done.Changed, Warning: done.Warning}
 	if err != nil {
 		a.Error = err.Error()
 		m.Log.Warn("an acknowledgement by MQTT was refused", "target", m.Name, "error", err)

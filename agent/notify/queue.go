@@ -30,7 +30,7 @@ func (it *Item) line() string {
 	if it.Ended {
 		return fmt.Sprintf("over at %s: %s", time.Unix(0, it.Over).Format("15:04:05"), it.Text)
 	}
-	s := fmt.Sprintf("%s, %s: %s", strings.ToUpper(alarm.Words(it.Priority)), at, it.Text)
+	s := fmt.Sprintf("%s, %s: %s", strings.ToUpper(it.Priority.String()), at, it.Text)
 	var notes []string
 	if it.Times > 1 {
 		notes = append(notes, fmt.Sprintf("%d times", it.Times))
@@ -229,7 +229,7 @@ func (m *Message) word() {
 		if it := &m.Items[i]; it.Ended || it.Over > 0 {
 			counts["over"]++
 		} else {
-			counts[alarm.Words(it.Priority)]++
+			counts[it.Priority.String()]++
 		}
 	}
 	var parts []string

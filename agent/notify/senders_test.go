@@ -239,7 +239,10 @@ func TestMQTT(t *testing.T) {
 	b := alarm.NewBoard(alarm.Options{})
 	place := b.Add(alarm.Key{Code: anomaly.SensorMissing, Subject: "tool"}, func() string { return "tool: no value" })
 	m := &MQTT{Name: "broker", Broker: broker.URL, ClientID: "stirwatch-test", Topic: "cell1/alarms", KeepAlive: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
-		Ack: func(q alarm.Request) ([]alarm.Alarm, error) { return b.Ack(2e9, q.Name, q.Who, q.Why) }}
+		Ack: func(_ context.Context, q alarm.Request) (alarm.Answer, error) {
+			changed, err := b.Ack(2e9, q.Name, q.Who, q.Why)
+			return alarm.Answer{Changed: changed}, err
+		}}
 	if err := m.Test(t.Context()); err != nil {
 		t.Errorf("a test without a running agent: %v", err)
 	}

@@ -104,5 +104,5 @@ func alarmWords(a *alarm.Alarm) string {
 	if text == "" {
 		text = a.Key.String()
 	}
-	return fmt.Sprintf("%s: %s (%s since %s)", alarm.Words(a.Priority), text, state, time.Unix(0, a.Since).Format("15:04:05"))
+	return fmt.Sprintf("%s: %s (%s since %s)", a.Priority.String(), text, state, time.Unix(0, a.Since).Format("15:04:05"))
 }

@@ -20,6 +20,7 @@ import (
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 )
 
@@ -109,7 +110,7 @@ func showAlarms(out io.Writer, l alarm.Listing) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PRIORITY\tSTATE\tSINCE\tALARM\tTEXT")
 	for _, a := range l.Alarms {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", alarm.Words(a.Priority), a.State, clockTime(a.Since), a.Key, a.Text)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.Priority.String(), a.State, clockTime(a.Since), a.Key, a.Text)
 		for _, line := range a.Remarks() {
 			fmt.Fprintf(w, "\t\t\t\t  %s\n", line)
 		}
@@ -316,9 +317,9 @@ where there is none. Put the line that is to be different into your agent.yaml.`
 		Example: `  stirwatch alarms codes | grep sensor.rate`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			setting, err := alarmSettings(&config.Config{})
+			setting, err := assemble.AlarmSettings(&config.Config{})
 			if conf, failed := config.Load(path); failed == nil {
-				setting, err = alarmSettings(conf)
+				setting, err = assemble.AlarmSettings(conf)
 			} else if cmd.Flags().Changed("config") {
 				return failed
 			}
@@ -327,82 +328,11 @@ where there is none. Put the line that is to be different into your agent.yaml.`
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "alarms:\n  codes:")
 			for _, d := range anomaly.Definitions() {
-				fmt.Fprintf(cmd.OutOrStdout(), "    %s\n", settingLine(d.Code, setting(d.Code)))
+				fmt.Fprintf(cmd.OutOrStdout(), "    %s\n", setting(d.Code).Line(d.Code))
 			}
 			return nil
 		},
 	}
 	configFlag(c, &path)
 	return c
-}
-
-// settingLine writes a setting as it may stand in agent.yaml.
-func settingLine(c anomaly.Code, s alarm.Setting) string {
-	when := map[bool]string{true: "run", false: "always"}[s.InRun]
-	priority := alarm.Words(s.Priority)
-	if s.Response == "" {
-		priority = "none"
-	}
-	return fmt.Sprintf("%s: {priority: %s, on_delay: %g s, off_delay: %g s, deadband: %g, latch: %t, when: %s, group: %s}",
-		c, priority, s.OnDelay.Seconds(), s.OffDelay.Seconds(), s.Deadband, s.Latch, when, s.Group)
-}
-
-// alarmSettings gives the setting of every code as configured. A code that there is not is an error.
-func alarmSettings(c *config.Config) (func(anomaly.Code) alarm.Setting, error) {
-	all := make(map[anomaly.Code]alarm.Setting)
-	var codes []string
-	for _, d := range anomaly.Definitions() {
-		all[d.Code] = alarm.Default(&d)
-		codes = append(codes, string(d.Code))
-	}
-	for i := range c.Alarms.Codes {
-		own := &c.Alarms.Codes[i]
-		s, known := all[anomaly.Code(own.Name)]
-		if !known {
-			return nil, fmt.Errorf("alarms.codes.%s: there is no such code; those there are: %s", own.Name, strings.Join(codes, ", "))
-		}
-		switch own.Priority {
-		case "high":
-			s.Priority = anomaly.High
-		case "medium":
-			s.Priority = anomaly.Medium
-		case "low":
-			s.Priority = anomaly.Low
-		}
-		override(&s.Response, own.Response)
-		override(&s.Group, own.Group)
-		if own.Priority == "none" {
-			s.Response = ""
-		}
-		replace(&s.OnDelay, own.OnDelay)
-		replace(&s.OffDelay, own.OffDelay)
-		replace(&s.Deadband, own.Deadband)
-		replace(&s.Latch, own.Latch)
-		if own.When != "" {
-			s.InRun = own.When == "run"
-		}
-		s.Out = own.OutOfService
-		all[anomaly.Code(own.Name)] = s
-	}
-	return func(c anomaly.Code) alarm.Setting { return all[c] }, nil
-}
-
-func override(into *string, v string) {
-	if v != "" {
-		*into = v
-	}
-}
-
-func replace[T any](into *T, v *T) {
-	if v != nil {
-		*into = *v
-	}
-}
-
-// alarmDesk serves the board of a running agent.
-func alarmDesk(c *cell) alarm.Desk {
-	return alarm.Desk{Board: c.agent.Alarms(), Now: c.agent.Now, Flush: c.journal.Flush,
-		Rows: func(ctx context.Context, from, to int64) ([]record.Alarm, error) {
-			return history.Alarms(ctx, c.journal.Reader, from, to)
-		}}
 }

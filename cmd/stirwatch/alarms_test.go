@@ -9,12 +9,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/anomaly"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 )
 
@@ -144,9 +144,10 @@ func TestAlarmsSurviveAKillInEveryState(t *testing.T) {
 	const is = "sensor.out_of_range "
 	b := newBed(t, "")
 	b.up()
+	b.becomes("clock.wrong", "out of service")
 	b.killed() // normal, and out of service
 	if got := states(b.list()); got["clock.wrong"] != "out of service" || len(got) != 1 {
-		t.Fatalf("%v", got)
+		t.Fatalf("%v of\n%s", got, b.list())
 	}
 	b.says("a", "500", "b", "500", "c", "500", "d", "500")
 	b.becomes(is+"d", "unacknowledged")
@@ -243,7 +244,7 @@ func TestAlarmCodesReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setting, err := alarmSettings(conf)
+	setting, err := assemble.AlarmSettings(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,19 +252,6 @@ func TestAlarmCodesReadBack(t *testing.T) {
 		if got, want := setting(d.Code), alarm.Default(&d); got != want {
 			t.Errorf("%s: %+v, want %+v", d.Code, got, want)
 		}
-	}
-	write(t, path, base+"alarms: {codes: {sensor.rate: {priority: high, on_delay: 5 s}, sensor.missing: {priority: none}, disk.low: {out_of_service: x}}}\n")
-	if conf, err = config.Load(path); err != nil {
-		t.Fatal(err)
-	}
-	if setting, err = alarmSettings(conf); err != nil {
-		t.Fatal(err)
-	}
-	if s := setting(anomaly.SensorRate); s.Priority != anomaly.High || s.OnDelay != 5*time.Second || s.Response == "" {
-		t.Errorf("%+v", s)
-	}
-	if setting(anomaly.SensorMissing).Response != "" || setting(anomaly.DiskLow).Out != "x" {
-		t.Errorf("%+v", setting(anomaly.SensorMissing))
 	}
 	write(t, path, base+"alarms: {codes: {sensor.rat: {priority: high}}}\n")
 	if code := execute(t.Context(), []string{"config", "check", path}); code != exitConfig {

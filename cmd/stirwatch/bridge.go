@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 )
@@ -49,7 +50,7 @@ func loadBridge(path string) (*config.Config, bridge.Options, error) {
 	if conf.Bridge == nil {
 		return nil, bridge.Options{}, coded{fmt.Errorf("%s has no bridge section: docs/bridge.md shows one for every kind of controller", path), exitConfig}
 	}
-	o, err := checkedBridgeOptions(conf)
+	o, err := assemble.BridgeOptions(conf)
 	if err != nil {
 		return nil, o, coded{fmt.Errorf("%s: %w", path, err), exitConfig}
 	}
@@ -232,8 +233,8 @@ func revertLeft(ctx context.Context, conf *config.Config, o bridge.Options, note
 	}
 	tellLeft(notes)(left)
 	tell := tellAndRecord{w: notes}
-	if reg, err := newRegistry(conf); err == nil {
-		j, err := newJournal(conf, reg, nil, newLogger(conf.Log, notes), false)
+	if reg, err := assemble.Registry(conf); err == nil {
+		j, err := assemble.Journal(conf, reg, nil, assemble.Logger(conf.Log, notes), false)
 		if err == nil {
 			defer j.Close()
 			tell.to = agent.CommandRecord{Journal: j}
@@ -313,11 +314,11 @@ func showSet(w io.Writer, o bridge.Options, c bridge.Command) error {
 
 // set carries out one command for its time. It records into the journal and prints what happens.
 func set(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Command, w io.Writer) (err error) {
-	reg, err := newRegistry(conf)
+	reg, err := assemble.Registry(conf)
 	if err != nil {
 		return err
 	}
-	j, err := newJournal(conf, reg, nil, newLogger(conf.Log, w), false)
+	j, err := assemble.Journal(conf, reg, nil, assemble.Logger(conf.Log, w), false)
 	if err != nil {
 		return fmt.Errorf("a command goes on record, and the record cannot be written: %w", err)
 	}

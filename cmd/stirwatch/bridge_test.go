@@ -17,8 +17,6 @@ import (
 
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
-	"stirwatch/config"
-	bridge "stirwatch/firmware-bridge"
 )
 
 const bridgeHead = "machine: bench\nchannels: {t: {unit: °C}}\nsources: {log: {log: {path: a.csv}}}\njournal: {path: journal.db}\n"
@@ -34,27 +32,6 @@ func manualSections(t *testing.T) []string {
 		all = append(all, string(m[1]))
 	}
 	return all
-}
-
-func TestBridgeSectionsOfTheManualAreRight(t *testing.T) {
-	sections := manualSections(t)
-	if len(sections) < 6 {
-		t.Fatalf("%d sections", len(sections))
-	}
-	for _, s := range sections {
-		conf, err := config.Parse("agent.yaml", []byte(bridgeHead+s), nil)
-		if err != nil {
-			t.Errorf("%s\n%v", s, err)
-			continue
-		}
-		o, err := bridgeOptions(conf)
-		if err == nil {
-			_, err = bridge.New(o)
-		}
-		if err != nil {
-			t.Errorf("%s\n%v", s, err)
-		}
-	}
 }
 
 // kit emulates a two-heater temperature lab kit, written from its description: Q1 50 sets and

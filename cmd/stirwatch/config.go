@@ -3,16 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/agent"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
-	"stirwatch/sensors"
 )
 
 func configCommand() *cobra.Command {
@@ -80,21 +77,7 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// Beyond the file's own rules: do channels, sources, model and bridge fit together?
-			reg, err := newRegistry(conf)
-			if err == nil {
-				_, err = newSources(conf, reg, agent.NewClock(time.Now).Now, nil)
-			}
-			if err == nil {
-				_, err = alarmSettings(conf)
-			}
-			if err == nil {
-				_, err = notifyTargets(conf, nil, nil, nil)
-			}
-			if err == nil {
-				err = checkAgent(conf, reg)
-			}
-			if err != nil {
+			if err := assemble.Check(conf); err != nil {
 				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: machine %s, %d channels, sources %s\n", path, conf.Machine, len(conf.Channels), sourceNames(conf))
@@ -144,23 +127,4 @@ func configSchemaCommand() *cobra.Command {
 			return err
 		},
 	}
-}
-
-// checkAgent makes an agent of the configuration, without sources and record, and throws it away: do channels,
-// model, bridge and loops fit together? It opens nothing.
-func checkAgent(conf *config.Config, reg *sensors.Registry) error {
-	model, err := loadModel(conf)
-	if err != nil {
-		return err
-	}
-	b, err := newBridge(conf, nil)
-	if err != nil {
-		return err
-	}
-	kept, err := loops(conf, reg)
-	if err != nil {
-		return err
-	}
-	_, err = agent.New(agent.Options{Registry: reg, Model: model, Process: processOptions(conf), Bridge: b, Loops: kept, Log: slog.New(slog.DiscardHandler)})
-	return err
 }

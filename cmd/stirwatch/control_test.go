@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-
-	"stirwatch/config"
 )
 
 // controlPage is the example of docs/control.md that holds a word, with words replaced by others.
@@ -39,22 +37,6 @@ func controlPage(t testing.TB, holds string, edits ...string) string {
 	}
 	t.Fatalf("no example of the page holds %q", holds)
 	return ""
-}
-
-func TestExamplesOfTheControlPageAreRight(t *testing.T) {
-	for _, holds := range []string{"meld:", "SCAN"} {
-		conf, err := config.Parse("agent.yaml", []byte(controlPage(t, holds)), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reg, err := newRegistry(conf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := checkAgent(conf, reg); err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // lines hands every line that comes over a new pseudo terminal to answer, and sends what that gives.

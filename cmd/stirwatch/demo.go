@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"stirwatch/cmd/assemble"
 	"stirwatch/cmd/loopback"
 	"stirwatch/cmd/screen"
 	"stirwatch/config"
@@ -81,7 +82,7 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 	log := slog.New(slog.NewTextHandler(logFile, nil))
 	title := fmt.Sprintf("stirwatch demo: a simulated machine at %g× real time", speed)
 	var last string
-	err = watch(ctx, conf, log, func(ctx context.Context, c *cell) error {
+	err = assemble.Run(ctx, conf, version, log, func(ctx context.Context, c *assemble.Cell) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		g, ctx := errgroup.WithContext(ctx)
@@ -98,11 +99,11 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 		g.Go(func() error {
 			defer cancel()
 			return screen.Show(ctx, &screen.Shown{
-				Title: title, Who: accountName(), Agent: c.agent, Registry: c.registry, Sources: c.sources, Journal: c.journal, Uploads: c.uploader != nil,
+				Title: title, Who: accountName(), Agent: c.Agent, Registry: c.Registry, Sources: c.Sources, Journal: c.Journal, Uploads: c.Uploader != nil,
 			}, out)
 		})
 		err := g.Wait()
-		last = fmt.Sprintf("%d records went through the journal", c.journal.Stats().Lines)
+		last = fmt.Sprintf("%d records went through the journal", c.Journal.Stats().Lines)
 		return err
 	})
 	if errors.Is(err, context.DeadlineExceeded) {

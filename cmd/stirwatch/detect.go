@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/detect"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
@@ -227,10 +228,10 @@ func (f *detectFlags) read(told io.Writer, path string) (log *runlog.Log, reg *s
 		if err != nil {
 			return nil, nil, err
 		}
-		if reg, err = newRegistry(conf); err != nil {
+		if reg, err = assemble.Registry(conf); err != nil {
 			return nil, nil, err
 		}
-		log, err = readRun(conf, reg, path)
+		log, err = assemble.ReadRun(conf, reg, path)
 		return log, reg, err
 	}
 	o, err := f.logs.options()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
@@ -80,7 +80,7 @@ func (d *doctor) examine(ctx context.Context) {
 	for _, text := range d.conf.Exposed() {
 		d.say(false, "permissions", "%s", text)
 	}
-	reg, err := newRegistry(d.conf)
+	reg, err := assemble.Registry(d.conf)
 	if err != nil {
 		d.say(false, "channels", "%v", err)
 		return
@@ -104,7 +104,7 @@ func (d *doctor) examine(ctx context.Context) {
 // bridge reverts what a program that died has left under lease. The controller's port is not opened for
 // less: that restarts many boards.
 func (d *doctor) bridge(ctx context.Context) {
-	o, err := checkedBridgeOptions(d.conf)
+	o, err := assemble.BridgeOptions(d.conf)
 	if err != nil {
 		d.say(false, "bridge", "%v", err)
 		return
@@ -132,15 +132,14 @@ func (d *doctor) clock() {
 }
 
 func (d *doctor) model(reg *sensors.Registry) {
-	m, err := loadModel(d.conf)
+	m, err := assemble.Model(d.conf)
 	switch {
 	case err != nil:
 		d.say(false, "model", "%v", err)
 	case m == nil:
 		d.say(true, "model", "none: monitoring without estimate and forecast ('stirwatch learn' makes one)")
 	default:
-		_, err := agent.New(agent.Options{Registry: reg, Model: m, Program: programPath(d.conf), Process: processOptions(d.conf), Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
+		if err := assemble.CheckModel(d.conf, reg, m); err != nil {
 			d.say(false, "model", "%s: %v", d.conf.Model.File, err)
 			return
 		}
@@ -159,7 +158,7 @@ func (d *doctor) disk() {
 	if disk.Free >= 0 {
 		free = fmt.Sprintf("%d MB free", disk.Free/1e6)
 	}
-	size := journalSize(d.conf)
+	size := assemble.JournalSize(d.conf)
 	d.say(disk.Free < 0 || d.conf.Journal.Size == 0 || disk.Free > size, "journal", "%s: 4 KiB are safe in %v, %s, the journal may take %.3g GB",
 		dir, disk.Sync.Round(10*time.Microsecond), free, float64(size)/1e9)
 }
@@ -175,7 +174,7 @@ func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Regi
 	if b != nil {
 		defer b.Close()
 	}
-	src, err := newProbe(d.conf, s, reg, clock.Now, b)
+	src, err := assemble.Probe(d.conf, s, reg, clock.Now, b)
 	if err != nil {
 		d.say(false, what, "%v", err)
 		return
@@ -193,7 +192,7 @@ func (d *doctor) through(ctx context.Context, s *config.Source) (*bridge.Bridge,
 	if s.Bridge == nil {
 		return nil, nil
 	}
-	o, err := checkedBridgeOptions(d.conf)
+	o, err := assemble.BridgeOptions(d.conf)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +220,7 @@ func place(s *config.Source) string {
 
 // influx writes a row of each measurement and reads it back.
 func (d *doctor) influx(ctx context.Context) {
-	o, err := influxOptions(d.conf, nil)
+	o, err := assemble.InfluxOptions(d.conf, nil)
 	if err != nil {
 		d.say(false, "influxdb", "%v", err)
 		return
@@ -267,7 +266,7 @@ func (d *doctor) record() {
 		return
 	}
 	defer r.Close()
-	f, err := r.Filling(journalSize(d.conf), d.conf.Journal.Keep)
+	f, err := r.Filling(assemble.JournalSize(d.conf), d.conf.Journal.Keep)
 	if err != nil {
 		d.say(false, "journal", "%v", err)
 		return

@@ -10,6 +10,7 @@ import (
 
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
@@ -70,7 +71,7 @@ func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, wan
 	var reg *sensors.Registry
 	switch {
 	case err == nil:
-		if reg, err = newRegistry(conf); err != nil {
+		if reg, err = assemble.Registry(conf); err != nil {
 			return nil, err
 		}
 		if path == "" {

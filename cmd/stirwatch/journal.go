@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/journal"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 )
 
@@ -79,7 +80,7 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 		fmt.Fprintf(w, "%s: last record %s\n", r.Path(), time.Unix(0, last).Format(time.DateTime))
 	}
 	if conf != nil {
-		f, err := r.Filling(journalSize(conf), conf.Journal.Keep)
+		f, err := r.Filling(assemble.JournalSize(conf), conf.Journal.Keep)
 		if err != nil {
 			return err
 		}

@@ -8,9 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
-	"stirwatch/sensors"
-	"stirwatch/sensors/runlog"
 )
 
 func replayCommand() *cobra.Command {
@@ -50,27 +49,27 @@ journal of its own, so that the record of the machine stays as it is.`,
 }
 
 func replay(cmd *cobra.Command, conf *config.Config, path string, speed float64) error {
-	cell, err := newCell(conf, newLogger(conf.Log, cmd.ErrOrStderr()), false)
+	cell, err := assemble.New(conf, assemble.Logger(conf.Log, cmd.ErrOrStderr()), false)
 	if err != nil {
 		return err
 	}
-	log, err := readRun(conf, cell.registry, path)
+	log, err := assemble.ReadRun(conf, cell.Registry, path)
 	if err != nil {
-		cell.journal.Close()
+		cell.Journal.Close()
 		return err
 	}
 	tellLog(cmd.ErrOrStderr(), log)
-	rows, total := log.Rows(cell.registry), len(log.Time)
+	rows, total := log.Rows(cell.Registry), len(log.Time)
 	p, n := progress{w: cmd.ErrOrStderr()}, 0
 	began := time.Now()
-	ticks, err := cell.agent.Replay(cmd.Context(), func() (agent.Row, bool) {
+	ticks, err := cell.Agent.Replay(cmd.Context(), func() (agent.Row, bool) {
 		n++
 		p.say("row %d of %d", n, total)
 		at, samples, ok := rows()
 		return agent.Row{Time: at, Samples: samples}, ok
 	}, speed)
 	p.done()
-	if cerr := cell.journal.Close(); err == nil {
+	if cerr := cell.Journal.Close(); err == nil {
 		err = cerr
 	}
 	took := time.Since(began)
@@ -78,28 +77,8 @@ func replay(cmd *cobra.Command, conf *config.Config, path string, speed float64)
 		return err
 	}
 	span := time.Duration(log.Time[total-1] - log.Time[0])
-	s := cell.journal.Stats()
+	s := cell.Journal.Stats()
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rows, %v of machine time, %d ticks, %d records in the journal\n%v, %.0f times real time\n",
 		log.Name, total, span.Round(time.Second), ticks, s.Lines, took.Round(time.Millisecond), span.Seconds()/took.Seconds())
 	return nil
-}
-
-// readRun reads a run log with the channels of a configuration and the mapping of its first log source.
-func readRun(conf *config.Config, reg *sensors.Registry, path string) (*runlog.Log, error) {
-	section := &config.RunLog{Format: "auto", Units: "auto"}
-	for i := range conf.Sources {
-		if conf.Sources[i].Log != nil {
-			section = conf.Sources[i].Log
-			break
-		}
-	}
-	o, err := runlogOptions(section, reg)
-	if err != nil {
-		return nil, err
-	}
-	log, err := runlog.Read(path, o)
-	if err == nil && len(log.Time) == 0 {
-		err = fmt.Errorf("%s: no rows", path)
-	}
-	return log, err
 }

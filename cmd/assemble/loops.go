@@ -1,4 +1,4 @@
-package main
+package assemble
 
 import (
 	"errors"
@@ -16,19 +16,6 @@ import (
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
-
-// newBridge is nil where no bridge is configured. It is not running yet.
-func newBridge(c *config.Config, to bridge.Recorder) (*bridge.Bridge, error) {
-	if c.Bridge == nil {
-		return nil, nil
-	}
-	o, err := bridgeOptions(c)
-	if err != nil {
-		return nil, err
-	}
-	o.Recorder = to
-	return bridge.New(o)
-}
 
 // newPolled makes the source that reads through the bridge.
 func newPolled(c *config.Config, name string, p *config.Polled, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {

@@ -1,4 +1,6 @@
-package main
+// Package assemble makes an agent of a configuration: it turns sections of agent.yaml into the rooms' Options, and runs
+// what comes of them. Nothing else knows both. It knows no command line.
+package assemble
 
 import (
 	"crypto/tls"
@@ -13,7 +15,6 @@ import (
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
 	bridge "stirwatch/firmware-bridge"
-	"stirwatch/firmware-bridge/dialect"
 	"stirwatch/sensors"
 	"stirwatch/sensors/mqtt"
 	"stirwatch/sensors/runlog"
@@ -22,9 +23,8 @@ import (
 	"stirwatch/sensors/wire"
 )
 
-// This file turns sections of the configuration into the rooms' Options. Nothing else knows both.
-
-func newLogger(c config.Log, w io.Writer) *slog.Logger {
+// Logger writes what the program does to w, as the section log says.
+func Logger(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo
@@ -36,7 +36,8 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-func newRegistry(c *config.Config) (*sensors.Registry, error) {
+// Registry has the configured channels.
+func Registry(c *config.Config) (*sensors.Registry, error) {
 	channels := make([]sensors.Channel, len(c.Channels))
 	for i := range c.Channels {
 		ch := &c.Channels[i]
@@ -51,8 +52,8 @@ func newRegistry(c *config.Config) (*sensors.Registry, error) {
 	return sensors.NewRegistry(channels)
 }
 
-// newSources makes every source; secrets are fetched here.
-func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) ([]sensors.Source, error) {
+// Sources makes every source; secrets are fetched here.
+func Sources(c *config.Config, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) ([]sensors.Source, error) {
 	var all []sensors.Source
 	for i := range c.Sources {
 		s, err := newSource(c, &c.Sources[i], reg, clock, b)
@@ -64,9 +65,9 @@ func newSources(c *config.Config, reg *sensors.Registry, clock sensors.Clock, b 
 	return all, nil
 }
 
-// newProbe makes a source that looks and leaves no trace: at an MQTT broker it is another client,
+// Probe makes a source that looks and leaves no trace: at an MQTT broker it is another client,
 // without a session that would gather messages.
-func newProbe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
+func Probe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
 	if s.MQTT != nil && s.MQTT.Listen == "" {
 		o, err := mqttOptions(c, s.Name, s.MQTT, reg, clock)
 		if err != nil {
@@ -323,18 +324,18 @@ func newTLS(c *config.Config, t *config.TLS) (*tls.Config, error) {
 	return conf, nil
 }
 
-// journalSize is what the journal may take of the disk, in bytes.
-func journalSize(c *config.Config) int64 {
+// JournalSize is what the journal may take of the disk, in bytes.
+func JournalSize(c *config.Config) int64 {
 	if c.Journal.Size > 0 {
 		return int64(c.Journal.Size)
 	}
 	return journal.FittingSize(c.Abs(c.Journal.Path))
 }
 
-// newJournal opens the record. watching is for the agent beside the machine, which must go on in any case.
-func newJournal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger, watching bool) (*journal.Journal, error) {
+// Journal opens the record. watching is for the agent beside the machine, which must go on in any case.
+func Journal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger, watching bool) (*journal.Journal, error) {
 	return journal.Open(c.Abs(c.Journal.Path), journal.Options{
-		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: journalSize(c),
+		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: JournalSize(c),
 		Archive: c.InfluxDB == nil, Clock: clock, Log: log, Recover: watching,
 	})
 }
@@ -344,15 +345,15 @@ func newUploader(c *config.Config, j *journal.Journal, log *slog.Logger) (*influ
 	if c.InfluxDB == nil {
 		return nil, nil
 	}
-	o, err := influxOptions(c, log)
+	o, err := InfluxOptions(c, log)
 	if err != nil {
 		return nil, err
 	}
 	return influx.New(o, j)
 }
 
-// influxOptions are those of the section influxdb, which must be there.
-func influxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err error) {
+// InfluxOptions are those of the section influxdb, which must be there; log may be nil.
+func InfluxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err error) {
 	in := c.InfluxDB
 	token, err := in.Token.Resolve()
 	if err != nil {
@@ -368,8 +369,8 @@ func influxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err er
 	}, nil
 }
 
-// loadModel is nil where no model is configured.
-func loadModel(c *config.Config) (*model.Model, error) {
+// Model is nil where no model is configured.
+func Model(c *config.Config) (*model.Model, error) {
 	if c.Model.File == "" {
 		return nil, nil
 	}
@@ -398,117 +399,22 @@ func processOptions(c *config.Config) *control.Options {
 	}
 }
 
-// checkedBridgeOptions are those of which a bridge can be made: limits and number formats fit.
-func checkedBridgeOptions(conf *config.Config) (bridge.Options, error) {
-	o, err := bridgeOptions(conf)
-	if err == nil {
-		_, err = bridge.New(o)
-	}
-	return o, err
-}
-
-// bridgeOptions turns the section into Options, without a Recorder. Secrets are fetched here.
-func bridgeOptions(c *config.Config) (o bridge.Options, err error) {
-	b := c.Bridge
-	o = bridge.Options{Step: b.Step, Check: b.Check, Timeout: b.Timeout, Patience: b.Patience, State: c.Abs(b.State)}
-	for i := range b.Targets {
-		t := &b.Targets[i]
-		o.Targets = append(o.Targets, bridge.Target{
-			Name: t.Name, Unit: t.Unit, Min: t.Min.In(t.Unit), Max: t.Max.In(t.Unit), Slew: t.Slew.PerSecond(t.Unit),
-			Tolerance: t.Tolerance, Lease: t.Lease,
-			Safe: bridge.SafeState{Name: t.Safe.Name, Ramp: t.Safe.Ramp, AsFound: t.Safe.AsFound},
-		})
-		if !t.Safe.AsFound {
-			o.Targets[i].Safe.Value = t.Safe.Value.In(t.Unit)
+// ReadRun reads a run log with the channels of a configuration and the mapping of its first log source.
+func ReadRun(conf *config.Config, reg *sensors.Registry, path string) (*runlog.Log, error) {
+	section := &config.RunLog{Format: "auto", Units: "auto"}
+	for i := range conf.Sources {
+		if conf.Sources[i].Log != nil {
+			section = conf.Sources[i].Log
+			break
 		}
 	}
-	for _, r := range b.Readings {
-		o.Readings = append(o.Readings, bridge.Reading{Name: r.Name, Unit: r.Unit})
-	}
-	make, err := dialectOf(c, o)
-	if err != nil {
-		return o, err
-	}
-	if _, err := make(); err != nil {
-		return o, err
-	}
-	o.Dialect = func() bridge.Dialect {
-		d, err := make()
-		if err != nil {
-			panic(err) // the same was made before
-		}
-		return d
-	}
-	return o, nil
-}
-
-// dialectOf returns what makes the dialect that the section names.
-func dialectOf(c *config.Config, o bridge.Options) (func() (bridge.Dialect, error), error) {
-	b := c.Bridge
-	var port *dialect.Port
-	if b.Serial != nil {
-		var err error
-		port, err = dialect.Serial(dialect.SerialOptions{Path: c.Abs(b.Serial.Port), Baud: b.Serial.Baud, Parity: b.Serial.Parity, Stop: b.Serial.Stop, Settle: b.Serial.Settle})
-		if err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case b.MELD != nil:
-		words := make(map[string]dialect.MELDWord)
-		for _, w := range b.MELD.Words {
-			words[w.Name] = dialect.MELDWord{Code: w.Code, Key: w.Key, Safe: w.Safe, Decimals: w.Decimals}
-		}
-		return func() (bridge.Dialect, error) { return dialect.NewMELD(port, words) }, nil
-	case b.Line != nil:
-		opt := dialect.LineOptions{
-			Port: port, End: map[string]string{"crlf": "\r\n", "lf": "\n", "cr": "\r"}[b.Line.End],
-			Probe: question(b.Line.Probe), Refusal: b.Line.Refusal, Sync: b.Line.Sync, Quiet: b.Line.Quiet,
-			Words: make(map[string]dialect.LineWord),
-		}
-		for _, w := range b.Line.Words {
-			opt.Words[w.Name] = dialect.LineWord{Set: w.Set, Reply: w.Reply, Get: question(w.Get), Safe: w.Safe, SafeReply: w.SafeReply, Scale: w.Scale}
-		}
-		return func() (bridge.Dialect, error) { return dialect.NewLine(opt) }, nil
-	case b.Printer != nil:
-		words := make(map[string]dialect.PrinterWord)
-		for _, w := range b.Printer.Words {
-			words[w.Name] = dialect.PrinterWord{Code: w.Code, Tool: w.Tool, Key: w.Key, Measured: w.Measured, Decimals: w.Decimals}
-		}
-		return func() (bridge.Dialect, error) { return dialect.NewPrinter(port, words, b.Printer.Report) }, nil
-	case b.Modbus != nil:
-		words := make(map[string]dialect.ModbusWord)
-		for _, w := range b.Modbus.Words {
-			word := dialect.ModbusWord{Register: uint16(w.Register), Type: w.Type, Swapped: w.Swapped, Multiple: w.Multiple, Scale: w.Scale}
-			if w.Read >= 0 {
-				read := uint16(w.Read)
-				word.Read = &read
-			}
-			words[w.Name] = word
-		}
-		return func() (bridge.Dialect, error) { return dialect.NewModbus(port, b.Modbus.Slave, b.Serial.Baud, words) }, nil
-	}
-	password, err := b.MQTT.Password.Resolve()
+	o, err := runlogOptions(section, reg)
 	if err != nil {
 		return nil, err
 	}
-	var secure *tls.Config
-	if secure, err = newTLS(c, b.MQTT.TLS); err != nil {
-		return nil, err
+	log, err := runlog.Read(path, o)
+	if err == nil && len(log.Time) == 0 {
+		err = fmt.Errorf("%s: no rows", path)
 	}
-	opt := dialect.MQTTOptions{Broker: string(b.MQTT.Broker), Username: b.MQTT.Username, Password: password, TLS: secure, Expires: b.MQTT.Expires, Words: make(map[string]dialect.MQTTWord)}
-	for _, w := range b.MQTT.Words {
-		word := dialect.MQTTWord{Command: w.Command, Ack: w.Ack}
-		for _, t := range o.Targets {
-			if t.Name == w.Name {
-				word.Unit = t.Unit.String()
-			}
-		}
-		opt.Words[w.Name] = word
-	}
-	return func() (bridge.Dialect, error) { return dialect.NewMQTT(opt) }, nil
-}
-
-func question(q config.LineQuestion) dialect.LineQuestion {
-	return dialect.LineQuestion{Send: q.Send, Reply: q.Reply, Lines: q.Lines, Line: q.Line}
+	return log, err
 }

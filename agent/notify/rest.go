@@ -1,0 +1,46 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"stirwatch/agent/api"
+)
+
+// TestRequest is the body of POST /notify/test.
+type TestRequest struct {
+	Name string `json:"name"` // of the target
+}
+
+// Routes adds the requests of a notifier, nil where nobody is told of alarms:
+//
+//	GET  /notify       the [Status] of every target
+//	POST /notify/test  [TestRequest] → nothing, once the other side has taken the message
+func Routes(mux *http.ServeMux, n *Notifier) {
+	mux.HandleFunc("GET /notify", func(w http.ResponseWriter, _ *http.Request) {
+		all := []Status{}
+		if n != nil {
+			all = n.Status()
+		}
+		api.Write(w, all)
+	})
+	mux.HandleFunc("POST /notify/test", func(w http.ResponseWriter, r *http.Request) {
+		var q TestRequest
+		if !api.Read(w, r, &q) {
+			return
+		}
+		err := fmt.Errorf("%w: agent.yaml has no section notify", ErrNoTarget)
+		if n != nil {
+			err = n.Test(r.Context(), q.Name)
+		}
+		switch {
+		case errors.Is(err, ErrNoTarget):
+			api.Fail(w, http.StatusNotFound, err)
+		case err != nil:
+			api.Fail(w, http.StatusBadGateway, err)
+		default:
+			api.Write(w, struct{}{})
+		}
+	})
+}

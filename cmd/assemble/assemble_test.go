@@ -1,0 +1,86 @@
+package assemble
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"stirwatch/agent/anomaly"
+	"stirwatch/config"
+)
+
+const head = "machine: bench\nchannels: {t: {unit: °C}}\nsources: {log: {log: {path: a.csv}}}\njournal: {path: journal.db}\n"
+
+// blocks are the YAML blocks of a page of the manual.
+func blocks(t *testing.T, page string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1) {
+		all = append(all, string(m[1]))
+	}
+	return all
+}
+
+func TestExamplesOfTheManualAreRight(t *testing.T) {
+	for page, want := range map[string]struct {
+		head  string
+		least int
+	}{"bridge.md": {head, 6}, "control.md": {"", 2}} {
+		checked := 0
+		for _, text := range blocks(t, page) {
+			conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(want.head+text), nil)
+			if err == nil {
+				err = Check(conf)
+			}
+			if err != nil {
+				t.Errorf("%s:\n%s\n%v", page, text, err)
+			}
+			checked++
+		}
+		if checked < want.least {
+			t.Errorf("%s has %d examples", page, checked)
+		}
+	}
+}
+
+func TestAlarmSettingsOfAConfiguration(t *testing.T) {
+	conf, err := config.Parse("agent.yaml", []byte(head+`alarms: {codes: {sensor.rate: {priority: high, on_delay: 5 s}, sensor.missing: {priority: none}, disk.low: {out_of_service: x, when: run}}}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setting, err := AlarmSettings(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := setting(anomaly.SensorRate); s.Priority != anomaly.High || s.OnDelay != 5*time.Second || s.Response == "" {
+		t.Errorf("%+v", s)
+	}
+	if s := setting(anomaly.SensorMissing); s.Response != "" {
+		t.Errorf("%+v", s)
+	}
+	if s := setting(anomaly.DiskLow); s.Out != "x" || !s.InRun {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What the file's own rules cannot see is found by Check.
+func TestCheckFindsWhatDoesNotFitTogether(t *testing.T) {
+	for section, says := range map[string]string{
+		"alarms: {codes: {sensor.rat: {priority: high}}}\n": "alarms.codes.sensor.rat",
+		"model: {file: none.json}\n":                        "none.json",
+	} {
+		conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+section), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(conf); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", section, err)
+		}
+	}
+}
