@@ -153,32 +153,6 @@ type (
 	Answer struct{ Name, Text, Limits, Error string }
 )
 
-// number is a float64 that may be NaN, which JSON does not know: null.
-type number float64
-
-// MarshalJSON implements [json.Marshaler].
-func (n number) MarshalJSON() ([]byte, error) {
-	if v := float64(n); math.IsNaN(v) || math.IsInf(v, 0) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(n))
-}
-
-// MarshalJSON implements [json.Marshaler]: what is not known is null.
-func (s LoopStatus) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Name, Target, Mode                    string
-		Commands                              bool
-		Why                                   string
-		Goal, Output                          number
-		OutputUnit                            string
-		Wanted, Held                          number
-		TargetUnit                            string
-		Predicted, Without, Horizon, Accepted number
-	}{s.Name, s.Target, string(s.Mode), s.Commands, s.Why, number(s.Goal), number(s.Output), s.OutputUnit, number(s.Wanted), number(s.Held), s.TargetUnit,
-		number(s.Predicted), number(s.Without), number(s.Horizon), number(s.Accepted)})
-}
-
 // Handle answers for the loops and the bridge at the agent's socket. records is the bridge's recorder.
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.Loops()) })
@@ -213,7 +187,7 @@ func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	mux.HandleFunc("GET /bridge", func(w http.ResponseWriter, r *http.Request) {
 		var all []Answer
 		for _, s := range b.Survey(r.Context()) {
-			all = append(all, answerOf(s))
+			all = append(all, AnswerOf(s))
 		}
 		api.Write(w, all)
 	})
@@ -233,7 +207,8 @@ func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	})
 }
 
-func answerOf(s bridge.Answer) Answer {
+// AnswerOf is an answer as text. That a value cannot be read back is said in Text and is no error.
+func AnswerOf(s bridge.Answer) Answer {
 	a := Answer{Name: s.Name, Text: s.Text, Limits: s.Limits}
 	if s.Err != nil {
 		a.Error = s.Err.Error()

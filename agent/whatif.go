@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 
 	"stirwatch/agent/api"
@@ -27,7 +26,7 @@ type Outlook struct {
 }
 
 // Course is what is expected by horizon, with its interval of 95 %.
-type Course struct{ Mean, Lower, Upper []number }
+type Course struct{ Mean, Lower, Upper []Number }
 
 // Ask answers a question at the next tick, which owns the estimator.
 func (a *Agent) Ask(ctx context.Context, q WhatIf) (all []Outlook, err error) {
@@ -86,19 +85,9 @@ func (e *estimator) ask(set map[int]float64, setPoint *float64) (all []Outlook) 
 
 func courseOf(x *filter.Expected) (c Course) {
 	for i := range x.Mean {
-		c.Mean, c.Lower, c.Upper = append(c.Mean, number(x.Mean[i])), append(c.Lower, number(x.Lower[i])), append(c.Upper, number(x.Upper[i]))
+		c.Mean, c.Lower, c.Upper = append(c.Mean, Number(x.Mean[i])), append(c.Lower, Number(x.Lower[i])), append(c.Upper, Number(x.Upper[i]))
 	}
 	return c
-}
-
-// UnmarshalJSON takes null for a number that is not known.
-func (n *number) UnmarshalJSON(text []byte) error {
-	if string(text) == "null" {
-		*n = number(math.NaN())
-		return nil
-	}
-	_, err := fmt.Sscan(string(text), (*float64)(n))
-	return err
 }
 
 // answerWhatIf is POST /whatif.

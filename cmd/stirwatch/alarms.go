@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -78,9 +76,6 @@ func alarmsListCommand() *cobra.Command {
 	return c
 }
 
-// agentOf reaches the agent of a configuration.
-func agentOf(conf *config.Config) *api.Client { return api.NewClient(conf.Abs(conf.API.Socket)) }
-
 // rememberedAlarms reads how alarms stood out of a journal.
 func rememberedAlarms(path string) (l alarm.Listing, err error) {
 	r, err := journal.OpenReader(path)
@@ -129,24 +124,21 @@ func clockTime(ns int64) string {
 func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 	var path, who, why string
 	var length time.Duration
-	example := fmt.Sprintf("  stirwatch alarms %s sensor.missing tool_temperature\n  stirwatch alarms %[1]s source.missing          every source's\n  stirwatch alarms %[1]s all --as Ann", name)
+	example := fmt.Sprintf("  stirwatch alarms %s sensor.missing tool_temperature\n  stirwatch alarms %[1]s source.missing          every source's\n  stirwatch alarms %[1]s all --who Ann", name)
 	if shelving {
 		example = `  stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
-  stirwatch alarms shelve all --for 30m --why "commissioning" --as Ann`
+  stirwatch alarms shelve all --for 30m --why "commissioning" --who Ann`
 	}
 	c := &cobra.Command{
 		Use:     name + " all|CODE [SUBJECT]",
 		Short:   short,
-		Long:    short + ".\nIt is on record with your name, which is that of your account unless --as gives another.",
+		Long:    short + ".\nIt is on record with your name, which is that of your account unless --who gives another.",
 		Example: example,
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conf, err := config.Load(path)
 			if err != nil {
 				return err
-			}
-			if who == "" {
-				who = accountName()
 			}
 			var answer alarm.Answer
 			err = agentOf(conf).Do(cmd.Context(), "POST", "/alarms/"+name, alarm.Request{Name: strings.Join(args, " "), Who: who, Why: why, ForS: length.Seconds()}, &answer)
@@ -170,22 +162,13 @@ func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 		},
 	}
 	configFlag(c, &path)
-	c.Flags().StringVar(&who, "as", "", "your name; default that of your account")
-	c.Flags().StringVar(&why, "why", "", "why, for the record")
+	onRecord(c, &who, &why)
 	if shelving {
 		c.Flags().DurationVar(&length, "for", 0, "how long, e.g. 2h; at most alarms.shelve of agent.yaml")
 		c.MarkFlagRequired("for")
 		c.MarkFlagRequired("why")
 	}
 	return c
-}
-
-// accountName is who uses the program.
-func accountName() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return fmt.Sprintf("user %d", os.Getuid())
 }
 
 // alarmRows reads the life of alarms out of the journal of the flags.

@@ -156,9 +156,9 @@ func TestAlarmsSurviveAKillInEveryState(t *testing.T) {
 		t.Helper()
 		stirwatch(t, append([]string{"alarms"}, append(args, "-c", b.conf)...)...)
 	}
-	do("ack", "sensor.out_of_range", "b", "--as", "Ann", "--why", "cable on its way")
+	do("ack", "sensor.out_of_range", "b", "--who", "Ann", "--why", "cable on its way")
 	b.killed()
-	do("shelve", "sensor.out_of_range", "d", "--for", "2h", "--why", "probe is changed", "--as", "Ben")
+	do("shelve", "sensor.out_of_range", "d", "--for", "2h", "--why", "probe is changed", "--who", "Ben")
 	b.killed()
 	b.says("c", "20")
 	b.becomes(is+"c", "returned")
@@ -173,7 +173,7 @@ func TestAlarmsSurviveAKillInEveryState(t *testing.T) {
 		}
 	}
 	do("unshelve", "sensor.out_of_range", "d")
-	do("ack", "all", "--as", "Ann")
+	do("ack", "all", "--who", "Ann")
 	b.killed()
 	got := states(b.list())
 	for name, want := range map[string]string{"a": "acknowledged", "b": "acknowledged", "c": "", "d": "acknowledged"} {
@@ -221,7 +221,7 @@ func TestLatchedAlarmsSurviveAKill(t *testing.T) {
 	b.killed()
 	do := func(what, says string) {
 		t.Helper()
-		if out := stirwatch(t, "alarms", what, "all", "-c", b.conf, "--as", "Ann"); !strings.Contains(out, says) {
+		if out := stirwatch(t, "alarms", what, "all", "-c", b.conf, "--who", "Ann"); !strings.Contains(out, says) {
 			t.Errorf("%s: %s", what, out)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,15 +93,23 @@ Exit code 4: something did not answer.`,
 				all, err := o.ShowSurvey()
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if c := runningAgent(cmd.Context(), conf); c != nil {
-				return surveyThrough(cmd.Context(), c, cmd.OutOrStdout())
+			if a := agentOf(conf); a.Runs(cmd.Context()) {
+				all, err := a.Survey(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return printAnswers(cmd.OutOrStdout(), all)
 			}
 			b, err := connect(cmd, conf, o)
 			if err != nil {
 				return coded{err, exitFound}
 			}
 			defer b.Close()
-			return survey(cmd.Context(), b, cmd.OutOrStdout())
+			var all []agent.Answer
+			for _, a := range b.Survey(cmd.Context()) {
+				all = append(all, agent.AnswerOf(a))
+			}
+			return printAnswers(cmd.OutOrStdout(), all)
 		},
 	}
 	configFlag(c, &path)
@@ -108,22 +117,21 @@ Exit code 4: something did not answer.`,
 	return c
 }
 
-func survey(ctx context.Context, b *bridge.Bridge, w io.Writer) error {
+// printAnswers prints what the controller has answered; what it has not is an error.
+func printAnswers(w io.Writer, all []agent.Answer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	failed := 0
-	for _, a := range b.Survey(ctx) {
-		if a.Err != nil && !errors.Is(a.Err, bridge.ErrNoReadBack) {
+	for _, a := range all {
+		if a.Error != "" {
 			failed++
 		}
 		switch {
-		case a.Name == "" && a.Err == nil:
-			fmt.Fprintln(w, a.Text)
-		case a.Name == "":
-			fmt.Fprintln(w, a.Err)
-		case a.Err == nil:
-			fmt.Fprintf(t, "%s\t%s\t%s\n", a.Name, a.Text, a.Limits)
+		case a.Name == "": // who the controller is
+			fmt.Fprintln(w, cmp.Or(a.Error, a.Text))
+		case a.Error != "":
+			fmt.Fprintf(t, "%s\t-\t%s\n", a.Name, a.Error)
 		default:
-			fmt.Fprintf(t, "%s\t-\t%v\n", a.Name, a.Err)
+			fmt.Fprintf(t, "%s\t%s\t%s\n", a.Name, a.Text, a.Limits)
 		}
 	}
 	t.Flush()
@@ -170,8 +178,8 @@ stays open, and the value is read again and again until Ctrl-C.`,
 				all, err := o.ShowGet(args[0])
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if c := runningAgent(cmd.Context(), conf); c != nil {
-				return get(cmd, askThrough(c, args[0]), every)
+			if a := agentOf(conf); a.Runs(cmd.Context()) {
+				return get(cmd, func(ctx context.Context) (string, error) { return a.Read(ctx, args[0]) }, every)
 			}
 			b, err := connect(cmd, conf, o)
 			if err != nil {
@@ -288,15 +296,14 @@ safe state not reached.`,
 			if why == "" {
 				return coded{errors.New("why is this commanded? --why \"…\" goes on record"), exitUsage}
 			}
-			if a := runningAgent(cmd.Context(), conf); a != nil {
+			if a := agentOf(conf); a.Runs(cmd.Context()) {
 				return setThrough(cmd.Context(), a, c, cmd.OutOrStdout())
 			}
 			return set(cmd.Context(), conf, o, c, cmd.OutOrStdout())
 		},
 	}
 	configFlag(c, &path)
-	c.Flags().StringVar(&who, "who", thisUser(), "who commands, for the record")
-	c.Flags().StringVar(&why, "why", "", "why, for the record")
+	onRecord(c, &who, &why)
 	c.Flags().DurationVar(&length, "for", 10*time.Second, "how long the value is held, ramp included; the time that the controller takes to start does not count")
 	dryRunFlag(c, &dry)
 	return c
@@ -310,6 +317,17 @@ func showSet(w io.Writer, o bridge.Options, c bridge.Command) error {
 	i := slices.IndexFunc(o.Targets, func(t bridge.Target) bool { return t.Name == c.Target })
 	fmt.Fprintf(w, "%s: %s\nasked %s, given %s\n", c.Target, o.Targets[i].Limits(), c.Value, given)
 	return show(w, all, nil)
+}
+
+// setThrough lets the running agent carry out a command, and prints what its bridge decides.
+func setThrough(ctx context.Context, a agent.Client, c bridge.Command, w io.Writer) error {
+	fmt.Fprintln(w, "through the running agent")
+	err := a.Command(ctx, c, func(r agent.RecordText) { fmt.Fprintln(w, r.Text) })
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintln(w, "the agent reverts it")
+		return ctx.Err()
+	}
+	return err
 }
 
 // set carries out one command for its time. It records into the journal and prints what happens.

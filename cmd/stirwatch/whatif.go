@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"net/http"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent"
-	"stirwatch/agent/api"
 )
 
 func whatifCommand() *cobra.Command {
@@ -40,9 +38,9 @@ or other inputs from now on. Nothing is commanded. Values are in the units of th
 				}
 				q.Inputs[strings.TrimSpace(name)] = v
 			}
-			return withAgent(cmd, path, func(c *api.Client) error {
-				var all []agent.Outlook
-				if err := c.Do(cmd.Context(), http.MethodPost, "/whatif", q, &all); err != nil {
+			return withAgent(path, func(c agent.Client) error {
+				all, err := c.WhatIf(cmd.Context(), q)
+				if err != nil {
 					return err
 				}
 				t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)

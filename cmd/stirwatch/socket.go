@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+
+	"stirwatch/agent"
+	"stirwatch/agent/api"
+	"stirwatch/config"
+)
+
+// This file holds what commands that speak to a running agent share.
+
+// agentOf reaches the agent that runs with a configuration.
+func agentOf(conf *config.Config) agent.Client {
+	return agent.Client{Client: api.NewClient(conf.Abs(conf.API.Socket))}
+}
+
+// withAgent does something with the agent that runs with the configuration at path.
+func withAgent(path string, do func(agent.Client) error) error {
+	conf, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	return do(agentOf(conf))
+}
+
+// onRecord adds the flags that say in whose name something is done, and why.
+func onRecord(c *cobra.Command, who, why *string) {
+	c.Flags().StringVar(who, "who", accountName(), "who does it, for the record")
+	if why != nil {
+		c.Flags().StringVar(why, "why", "", "why, for the record")
+	}
+}
+
+// accountName is who uses the program.
+func accountName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return fmt.Sprintf("user %d", os.Getuid())
+}
