@@ -247,11 +247,13 @@ func (a *Agent) Event(e sensors.Event) {
 // tick is one step at the instant now (ns since the Unix epoch, arrival clock).
 func (a *Agent) tick(now int64) {
 	if !a.gather(now) {
-		a.alarms.Step(now, a.phases.Running)
+		if ruling, begun := a.board.Now(now); begun {
+			a.alarms.Step(ruling, a.phases.Running)
+		}
 		return
 	}
 	a.judge()
-	a.alarms.step(now, a.phases.change == phase.Began, a.phases.Running)
+	a.alarms.step(a.frame.Time, a.phases.change == phase.Began, a.phases.Running)
 	if a.advisor != nil {
 		a.advisor.advise(a.dt, a.frame, a.estimator)
 	}

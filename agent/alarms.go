@@ -38,8 +38,12 @@ func newAlarms(a *Agent) *alarms {
 // Alarms is the board: what people see, acknowledge and shelve.
 func (a *Agent) Alarms() *alarm.Board { return a.alarms.Board }
 
-// Now is the agent's time, ns since the Unix epoch.
-func (a *Agent) Now() int64 { return a.opt.Clock.Now() }
+// Now is the time of the agent's frames and alarms, ns since the Unix epoch: the arrival clock's, or the devices' where those rule
+// and have told one.
+func (a *Agent) Now() int64 {
+	now, _ := a.board.Now(a.opt.Clock.Now())
+	return now
+}
 
 // RestoreAlarms takes over how alarms stood when the agent was last here. It is called before [Agent.Run], and not for a
 // replay, which is another time.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stirwatch/agent/anomaly"
 	"stirwatch/agent/record"
 	"stirwatch/sensors"
 )
@@ -103,6 +104,50 @@ func TestADeviceClockKnowsNothingOfOurStep(t *testing.T) {
 	put()
 	if a.tick(now + 1); !a.frame.Status[0].IsGood() {
 		t.Fatalf("with a sample: %s, age %v", a.frame.Status[0], a.frame.Age[0])
+	}
+}
+
+// With the device's clock ruling, alarms bear its time, as the frames do: a recording of last year that is played has its alarms in that
+// year, also where the agent knew them from a later time, and what people do is stamped alike.
+func TestAlarmsBearTheTimeOfTheFrames(t *testing.T) {
+	a := agentOf(t, Options{Registry: cell(t), DeviceClock: true})
+	now, device := NewClock(time.Now).Now(), 5_000_000*second
+	played := func(n int, value float64) {
+		for range n {
+			now, device = now+second/50, device+second
+			a.Emit([]sensors.Sample{{Time: device, Arrival: now, Value: value, Status: sensors.OK}}, nil)
+			a.tick(now)
+		}
+	}
+	played(5, 20)
+	played(1, 712)
+	raised := device
+	played(1, 712)
+	l := a.Alarms().List()
+	if len(l.Alarms) != 1 || l.Alarms[0].Raised != raised || l.Time != device {
+		t.Fatalf("%+v, raised at %d, not at %d", l, l.Alarms[0].Raised, raised)
+	}
+	if of := a.Now() - device; of < 0 || of > 3600*second {
+		t.Fatalf("the agent's time is %v beside the devices'", time.Duration(of))
+	}
+	done, err := a.Alarms().Ack(device, "all", "Ann", "")
+	if err != nil || done[0].Since-raised > 10*second {
+		t.Errorf("%+v, %v", done, err)
+	}
+	played(30, 20) // 30 s of the recording: it is over
+	for _, x := range a.Alarms().List().Alarms {
+		if x.Code == anomaly.SensorOutOfRange {
+			t.Errorf("%+v", x)
+		}
+	}
+	device -= 2_000_000 * second // another recording, of before
+	played(15, 20)
+	now += 11 * second
+	played(3, 712)
+	for _, x := range a.Alarms().List().Alarms {
+		if x.Code == anomaly.SensorOutOfRange && x.Raised > device {
+			t.Errorf("raised %v after the time of the recording", time.Duration(x.Raised-device))
+		}
 	}
 }
 

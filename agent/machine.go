@@ -68,6 +68,9 @@ func (m *machine) feedTorque(reg *sensors.Registry) {
 	}
 }
 
+// longestFrame is how long a frame is taken to have held: an agent that was kept waiting has not seen what was before it.
+const longestFrame = 2 * time.Second
+
 // judge takes the frame dt after the last one. It does not allocate.
 func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact float64, set *anomaly.Set) {
 	if p.change == phase.Began {
@@ -80,7 +83,8 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	m.frame.Fresh = tool.known && f.Fresh[tool.id]
 	m.frame.Contact, m.frame.Phase = contact, p.Phase
 	m.follower.Step(dt.Seconds(), &m.frame)
+	lasted := min(dt, longestFrame).Seconds()
 	for k, place := range m.place {
-		set.Step(place, dt.Seconds(), m.follower.Score[k].Value)
+		set.Step(place, lasted, m.follower.Score[k].Value)
 	}
 }

@@ -290,6 +290,10 @@ func (b *Board) condition(p *point, dt time.Duration) {
 	}
 }
 
+// otherTime is how far the last stamp may be ahead after a clock was set back: then the next follows it, so that no two are the same. One
+// that is further ahead is of another time, such as that in which a recording is played.
+const otherTime = 7 * 24 * time.Hour
+
 // do takes an event, records it and tells of it; false if it may not happen in this state.
 func (b *Board) do(p *point, e Event, who, why string) bool {
 	was := p.State
@@ -302,7 +306,9 @@ func (b *Board) do(p *point, e Event, who, why string) bool {
 			next, why = Suppressed, held
 		}
 	}
-	p.stamp = max(b.now, p.stamp+1)
+	if p.stamp++; p.stamp < b.now || p.stamp > b.now+int64(otherTime) {
+		p.stamp = b.now
+	}
 	if next != was {
 		p.State, p.Since = next, p.stamp
 	}

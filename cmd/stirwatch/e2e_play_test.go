@@ -135,10 +135,6 @@ func TestPlayToInfluxDB(t *testing.T) {
 		}
 	})
 	t.Logf("anomalies raised: %v; in the replay %v", there, must)
-	// Whether a reading drifts from the model is a sum over minutes against a limit: at fifty times the speed a sample more or less in a tick may decide it.
-	drift := func(code string, _ int) bool { return code == "sensor.drift" }
-	maps.DeleteFunc(there, drift)
-	maps.DeleteFunc(must, drift)
 	if a, b := slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(must)); !slices.Equal(a, b) {
 		t.Errorf("kinds of anomalies: %v; in the replay %v", a, b)
 	}

@@ -99,6 +99,7 @@ const (
 	samePath  = 0.15 // and of the path
 	balanceIn = 25.0 // s until it is there, and that speeds are averaged over
 	balanceOf = 40.0 // s that the first speed is averaged over
+	speaksFor = 2.0  // s that a reading speaks for at most: what nobody has read has not held
 	heldTo    = 15.0 // °C within which the set-point is held
 	slower    = 0.12 // share by which speed falls
 	faster    = 0.18 // and rises: on record it rose by 0.13 in five minutes of a good build
@@ -137,6 +138,8 @@ type Follower struct {
 	same              float64 // s of the same feed and set-point
 	atFeed, atSet     float64
 	atPath, path      float64 // mm/min; path is followed slowly, over corners
+	passed            float64 // s since the last reading that the balance has taken
+	creeps, wears     Score   // after that reading
 	firstSpeed, speed float64 // rpm
 	wasHot            bool
 }
@@ -324,7 +327,7 @@ func (f *Follower) reading(dt float64, x *Frame) {
 		}
 		f.still = 0
 	} else {
-		f.still += gap
+		f.still += min(gap, speaksFor)
 	}
 	if x.Phase >= phase.WarmUp && v > hotFrom {
 		f.set(Frozen, f.still/max(stillFor, 3*f.natural), weight{Temperature, 1})
@@ -354,11 +357,18 @@ func (f *Follower) balance(dt float64, x *Frame) {
 	}
 	if x.Phase != phase.Deposit || f.same > balanceIn && math.Abs(f.path-f.atPath) > samePath*f.atPath || f.same < balanceIn+balanceOf && speed >= atLimit*f.fastest && v[SetPoint]-f.slow > heldTo/2 || !(math.Abs(v[FeedVelocity]-f.atFeed) <= sameFeed*f.atFeed && v[SetPoint] == f.atSet) {
 		f.same, f.atFeed, f.atSet = 0, v[FeedVelocity], v[SetPoint]
+		f.creeps, f.wears = Score{}, Score{}
 		return
 	}
 	if math.IsNaN(speed) {
 		return
 	}
+	if f.passed += dt; !x.Fresh {
+		f.Score[Creep], f.Score[Wear] = f.creeps, f.wears
+		return
+	}
+	dt, f.passed = min(f.passed, speaksFor), 0
+	f.creeps, f.wears = Score{}, Score{}
 	if f.same < balanceIn {
 		f.atPath = f.path
 	}
@@ -377,6 +387,7 @@ func (f *Follower) balance(dt float64, x *Frame) {
 	change := f.speed/f.firstSpeed - 1
 	f.set(Creep, -change/slower, weight{Speed, 2}, weight{Temperature, 1})
 	f.set(Wear, change/faster, weight{Speed, 2}, weight{Temperature, 1})
+	f.creeps, f.wears = f.Score[Creep], f.Score[Wear]
 }
 
 // set gives a fault a score, split over the signals that carry it by their weights.

@@ -126,6 +126,31 @@ func TestWhatTheProgramDoes(t *testing.T) {
 	})
 }
 
+// An agent that was kept waiting sees a minute pass at once, and readings that stand in its frames: neither is a speed held for so long.
+func TestStallsAreNoBalance(t *testing.T) {
+	m := steady(t, 30)
+	stall := func(speed float64, fresh bool) {
+		m.x.Value[Speed], m.x.Fresh = speed, fresh
+		m.f.Step(60, &m.x)
+		for k, s := range m.f.Score {
+			if s.Value > 1 {
+				t.Errorf("fault %d scores %g after a stall", k, s.Value)
+			}
+		}
+	}
+	for range 3 {
+		stall(440, true)
+		stall(440, false)
+		m.run(t, 30, func(*Frame) {})
+	}
+	m.run(t, 120, func(*Frame) {})
+	for range 3 {
+		stall(250, true)
+		stall(250, false)
+		m.run(t, 30, func(*Frame) {})
+	}
+}
+
 // What is not measured scores nothing.
 func TestMissingSignals(t *testing.T) {
 	m := steady(t, 150)
