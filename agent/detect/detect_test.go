@@ -46,11 +46,7 @@ func pump(t *testing.T, rows int, edit func(row int, line string) string) string
 
 func table(t *testing.T, path string) *Table {
 	t.Helper()
-	o, _, err := runlog.Discover(path, runlog.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := runlog.Read(path, o)
+	log, _, err := Read(path, runlog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

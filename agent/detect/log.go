@@ -6,8 +6,25 @@ import (
 	"slices"
 	"strings"
 
+	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
+
+// Read reads any log of numbers, by what its columns hold, and gives the registry of its channels. What was found out about
+// it is among the log's remarks.
+func Read(path string, o runlog.Options) (*runlog.Log, *sensors.Registry, error) {
+	o, notes, err := runlog.Discover(path, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := runlog.Read(path, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	log.Notes = append(notes, log.Notes...)
+	reg, err := Registry(log)
+	return log, reg, err
+}
 
 // FromLog makes a table of a log: every column is a channel, and what is not good is missing.
 func FromLog(l *runlog.Log) *Table {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // FlagWriter writes one line for each data row: log,t_index,anomaly,score,code.
@@ -70,4 +72,27 @@ func WriteEvents(w io.Writer, events []Event) error {
 		}
 	}
 	return nil
+}
+
+// PrintEvents writes the events of a table for people, or that there are none.
+func PrintEvents(w io.Writer, t *Table, events []Event) {
+	if len(events) == 0 {
+		fmt.Fprintf(w, "%s: nothing found in %d rows\n", t.Log, t.Rows)
+	}
+	for _, e := range events {
+		fmt.Fprintf(w, "%s: rows %d–%d, %s to %s: %s (%s), confidence %.2f\n", e.Log, e.From, e.To,
+			e.Start.Format(time.DateTime), e.End.Format(time.DateTime), e.What, e.Code, e.Confidence)
+		var parts []string
+		for i, c := range e.Contributions {
+			if i == 4 || c.Share < 0.05 {
+				break
+			}
+			part := fmt.Sprintf("%s %.0f %%", c.Channel, 100*c.Share)
+			if c.Deviation != 0 {
+				part += fmt.Sprintf(" (%+.1f sd)", c.Deviation)
+			}
+			parts = append(parts, part)
+		}
+		fmt.Fprintf(w, "    carried by %s\n    usually: %s\n    do: %s\n", strings.Join(parts, ", "), e.Cause, e.Response)
+	}
 }

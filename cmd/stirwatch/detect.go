@@ -129,28 +129,21 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 		defer func() { err = errors.Join(err, flags.Flush(), done()) }()
 	}
 	told := cmd.ErrOrStderr()
-	var trained *detect.Table
-	var fit *detect.Fit
-	train := func(t *detect.Table) (err error) {
-		stretch := good(t.Rows)
-		if fit, err = detect.Train(t, stretch, opt); err == nil {
-			trained = t
-			tellFit(told, t, stretch, fit)
-		}
-		return err
+	session := detect.Session{
+		Good: good, Options: opt, Watch: f.train != "" || f.good != "", Ignore: f.ignore,
+		Told: func(text string) { fmt.Fprintln(told, text) },
 	}
 	if f.good != "" {
-		t, err := f.table(told, f.good)
+		log, _, err := f.read(told, f.good)
 		if err != nil {
 			return err
 		}
-		if err := train(t); err != nil {
+		if err := session.Train(log); err != nil {
 			return err
 		}
 	}
-	var m *model.Model
 	if f.model != "" {
-		if m, err = model.Load(f.model); err != nil {
+		if session.Model, err = model.Load(f.model); err != nil {
 			return err
 		}
 	}
@@ -159,66 +152,22 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 		if err != nil {
 			return err
 		}
-		t, err := f.chosen(log)
+		t, of, found, err := session.Judge(log, reg)
 		if err != nil {
 			return err
-		}
-		var of []detect.Flag
-		var found []detect.Event
-		machine := detect.IsMachine(log)
-		switch {
-		case m != nil && !machine:
-			return fmt.Errorf("%s: -m judges a machine's log, which has spindle speed and tool temperature; this one has %s", path, strings.Join(t.Channel, ", "))
-		case machine:
-			if of, found, err = detect.Machine(log, reg, m); err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-		}
-		if f.train != "" || f.good != "" || !machine {
-			if f.good == "" {
-				err = train(t)
-			} else {
-				err = t.Order(trained.Channel)
-			}
-			if err != nil {
-				return err
-			}
-			flagged, more := detect.Judge(t, fit)
-			if machine {
-				flagged = detect.Merge(of, flagged)
-			}
-			of, found = flagged, append(found, more...)
 		}
 		if events != nil {
 			if err := detect.WriteEvents(events, found); err != nil {
 				return err
 			}
 		} else if f.flags != "-" {
-			tellEvents(cmd.OutOrStdout(), t, found)
+			detect.PrintEvents(cmd.OutOrStdout(), t, found)
 		}
 		if flags != nil {
 			flags.Write(t, of)
 		}
 	}
 	return nil
-}
-
-// table reads a log as a table.
-func (f *detectFlags) table(told io.Writer, path string) (*detect.Table, error) {
-	log, _, err := f.read(told, path)
-	if err != nil {
-		return nil, err
-	}
-	return f.chosen(log)
-}
-
-// chosen is a log as a table, without the channels to be ignored.
-func (f *detectFlags) chosen(log *runlog.Log) (*detect.Table, error) {
-	t := detect.FromLog(log)
-	if err := t.Leave(f.ignore); err != nil {
-		return nil, coded{fmt.Errorf("--ignore: %w", err), exitUsage}
-	}
-	return t, nil
 }
 
 // read reads a log: by the mapping of a configuration, or as it describes itself, or by what its columns hold.
@@ -238,47 +187,8 @@ func (f *detectFlags) read(told io.Writer, path string) (log *runlog.Log, reg *s
 	if err != nil {
 		return nil, nil, err
 	}
-	o, notes, err := runlog.Discover(path, o)
-	if err != nil {
-		return nil, nil, err
+	if log, reg, err = detect.Read(path, o); err == nil {
+		tellLog(told, log)
 	}
-	if log, err = runlog.Read(path, o); err != nil {
-		return nil, nil, err
-	}
-	log.Notes = append(notes, log.Notes...)
-	tellLog(told, log)
-	reg, err = detect.Registry(log)
 	return log, reg, err
-}
-
-// tellFit says what was trained on, and what is not watched.
-func tellFit(w io.Writer, t *detect.Table, s detect.Stretch, fit *detect.Fit) {
-	used, aside := fit.Rows()
-	fmt.Fprintf(w, "%s: %d channels are watched, trained on %d rows (%d:%d), of which %d are set aside as outliers\n", t.Log, len(fit.Watched()), used, s.From, s.To, aside)
-	for _, u := range fit.Unwatched() {
-		fmt.Fprintf(w, "%s: %s is not watched: %s\n", t.Log, t.Channel[u.Channel], u.Why)
-	}
-}
-
-// tellEvents prints events for people.
-func tellEvents(w io.Writer, t *detect.Table, events []detect.Event) {
-	if len(events) == 0 {
-		fmt.Fprintf(w, "%s: nothing found in %d rows\n", t.Log, t.Rows)
-	}
-	for _, e := range events {
-		fmt.Fprintf(w, "%s: rows %d–%d, %s to %s: %s (%s), confidence %.2f\n", e.Log, e.From, e.To,
-			e.Start.Format(time.DateTime), e.End.Format(time.DateTime), e.What, e.Code, e.Confidence)
-		var parts []string
-		for i, c := range e.Contributions {
-			if i == 4 || c.Share < 0.05 {
-				break
-			}
-			part := fmt.Sprintf("%s %.0f %%", c.Channel, 100*c.Share)
-			if c.Deviation != 0 {
-				part += fmt.Sprintf(" (%+.1f sd)", c.Deviation)
-			}
-			parts = append(parts, part)
-		}
-		fmt.Fprintf(w, "    carried by %s\n    usually: %s\n    do: %s\n", strings.Join(parts, ", "), e.Cause, e.Response)
-	}
 }
