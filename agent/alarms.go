@@ -57,6 +57,24 @@ func (a *Agent) RestoreAlarms() {
 	}
 }
 
+// RememberedAlarms reads how alarms stood when the journal at path was last written, by an agent or since it ended.
+func RememberedAlarms(path string) (l alarm.Listing, err error) {
+	r, err := journal.OpenReader(path)
+	if err != nil {
+		return l, err
+	}
+	defer r.Close()
+	was, err := r.Remembered(AlarmRoom)
+	if err != nil {
+		return l, err
+	}
+	b := alarm.NewBoard(alarm.Options{})
+	err = b.Restore(was)
+	l = b.List()
+	l.Time, _ = r.LastCommit()
+	return l, err
+}
+
 // step lets the board see what the watch has judged at the instant now. It does not allocate but where an alarm changes.
 func (b *alarms) step(now int64, runBegan, running bool) {
 	if runBegan {

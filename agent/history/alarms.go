@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
@@ -22,4 +23,17 @@ func Alarms(ctx context.Context, r *journal.Reader, from, to int64) (rows []reco
 	}
 	slices.SortStableFunc(rows, func(x, y record.Alarm) int { return cmp.Compare(x.Time, y.Time) })
 	return rows, err
+}
+
+// LastAlarms gives the life of alarms in the last while of a journal, and in the time before it, with the instants from
+// which and to which that while is (ns since the Unix epoch). It ends now, or with the last record where the clock
+// has been set back since. The error is as that of [Alarms].
+func LastAlarms(ctx context.Context, r *journal.Reader, now time.Time, while, before time.Duration) (rows []record.Alarm, from, to int64, err error) {
+	to = now.UnixNano()
+	if last, err := r.LastCommit(); err == nil {
+		to = max(to, last)
+	}
+	from = to - int64(while)
+	rows, err = Alarms(ctx, r, from-int64(before), to+1)
+	return rows, from, to, err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +62,7 @@ func alarmsListCommand() *cobra.Command {
 			}
 			if errors.Is(err, api.ErrNoAgent) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "no agent runs: this is how alarms stood when %s was last written\n", path)
-				l, err = rememberedAlarms(path)
+				l, err = agent.RememberedAlarms(path)
 			}
 			if err != nil {
 				return err
@@ -74,24 +73,6 @@ func alarmsListCommand() *cobra.Command {
 	f.add(c)
 	c.Flags().BoolVar(&all, "all", false, "every alarm, whatever its state (of a running agent)")
 	return c
-}
-
-// rememberedAlarms reads how alarms stood out of a journal.
-func rememberedAlarms(path string) (l alarm.Listing, err error) {
-	r, err := journal.OpenReader(path)
-	if err != nil {
-		return l, err
-	}
-	defer r.Close()
-	was, err := r.Remembered(agent.AlarmRoom)
-	if err != nil {
-		return l, err
-	}
-	b := alarm.NewBoard(alarm.Options{})
-	err = b.Restore(was)
-	l = b.List()
-	l.Time, _ = r.LastCommit()
-	return l, err
 }
 
 func showAlarms(out io.Writer, l alarm.Listing) error {
@@ -171,8 +152,8 @@ func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 	return c
 }
 
-// alarmRows reads the life of alarms out of the journal of the flags.
-func alarmRows(ctx context.Context, f *journalFlags, since time.Duration, before time.Duration, notes io.Writer) (rows []record.Alarm, from, to int64, err error) {
+// alarmRows reads the life of alarms in the last while, and before it, out of the journal of the flags.
+func alarmRows(cmd *cobra.Command, f *journalFlags, while, before time.Duration) (rows []record.Alarm, from, to int64, err error) {
 	path, _, err := f.resolve()
 	if err != nil {
 		return nil, 0, 0, err
@@ -182,14 +163,9 @@ func alarmRows(ctx context.Context, f *journalFlags, since time.Duration, before
 		return nil, 0, 0, err
 	}
 	defer r.Close()
-	to = time.Now().UnixNano()
-	if last, err := r.LastCommit(); err == nil && last > to {
-		to = last
-	}
-	from = to - int64(since)
-	rows, err = history.Alarms(ctx, r, from-int64(before), to+1)
+	rows, from, to, err = history.LastAlarms(cmd.Context(), r, time.Now(), while, before)
 	if err != nil && rows != nil {
-		fmt.Fprintln(notes, err)
+		fmt.Fprintln(cmd.ErrOrStderr(), err)
 		err = nil
 	}
 	return rows, from, to, err
@@ -225,7 +201,7 @@ func alarmsHistoryCommand() *cobra.Command {
   stirwatch alarms history --since 7d | grep tool_temperature`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rows, _, _, err := alarmRows(cmd.Context(), &f, time.Duration(since), 0, cmd.ErrOrStderr())
+			rows, _, _, err := alarmRows(cmd, &f, time.Duration(since), 0)
 			if err != nil {
 				return err
 			}
@@ -259,7 +235,7 @@ acceptable, two are manageable; a few codes usually make most of them, and are w
 		Example: `  stirwatch alarms stats --since 7d`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rows, from, to, err := alarmRows(cmd.Context(), &f, time.Duration(since), alarm.Before, cmd.ErrOrStderr())
+			rows, from, to, err := alarmRows(cmd, &f, time.Duration(since), alarm.Before)
 			if err != nil {
 				return err
 			}

@@ -143,7 +143,7 @@ func printAnswers(w io.Writer, all []agent.Answer) error {
 
 // connect reverts what was left under lease and connects a bridge that only asks.
 func connect(cmd *cobra.Command, conf *config.Config, o bridge.Options) (*bridge.Bridge, error) {
-	if err := revertLeft(cmd.Context(), conf, o, cmd.ErrOrStderr()); err != nil {
+	if err := assemble.RevertLeft(cmd.Context(), conf, o, cmd.ErrOrStderr()); err != nil {
 		return nil, err
 	}
 	if s := conf.Bridge.Serial; s != nil && s.Settle > 0 {
@@ -222,45 +222,6 @@ func get(cmd *cobra.Command, ask func(context.Context) (string, error), every ti
 	}
 }
 
-// tellLeft says what a program that died has left under lease.
-func tellLeft(w io.Writer) func(targets []string) {
-	return func(targets []string) {
-		fmt.Fprintf(w, "%s: left under lease by a program that died; it is reverted first\n", strings.Join(targets, ", "))
-	}
-}
-
-// revertLeft shows and reverts, on record, what a program that died has left under lease. It gives up
-// where the controller cannot be reached.
-func revertLeft(ctx context.Context, conf *config.Config, o bridge.Options, notes io.Writer) error {
-	left, err := o.Left()
-	if errors.Is(err, bridge.ErrInUse) {
-		return nil // those leases are in force
-	}
-	if err != nil || len(left) == 0 {
-		return err
-	}
-	tellLeft(notes)(left)
-	tell := tellAndRecord{w: notes}
-	if reg, err := assemble.Registry(conf); err == nil {
-		j, err := assemble.Journal(conf, reg, nil, assemble.Logger(conf.Log, notes), false)
-		if err == nil {
-			defer j.Close()
-			tell.to = agent.CommandRecord{Journal: j}
-		} else { // safety comes before the record
-			fmt.Fprintf(notes, "this does not go on record: %v\n", err)
-		}
-	}
-	o.Recorder = tell
-	longest := o.RevertTime()
-	if s := conf.Bridge.Serial; s != nil {
-		longest += s.Settle
-	}
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	_, err = bridge.Recover(ctx, o)
-	return err
-}
-
 func bridgeSetCommand() *cobra.Command {
 	var path, who, why string
 	var dry bool
@@ -299,7 +260,16 @@ safe state not reached.`,
 			if a := agentOf(conf); a.Runs(cmd.Context()) {
 				return setThrough(cmd.Context(), a, c, cmd.OutOrStdout())
 			}
-			return set(cmd.Context(), conf, o, c, cmd.OutOrStdout())
+			// Whoever reads the output may go away; the way to safety goes on.
+			signal.Ignore(syscall.SIGPIPE)
+			defer signal.Reset(syscall.SIGPIPE)
+			abandon, done := onSecondSignal()
+			defer done()
+			err = assemble.Hold(cmd.Context(), conf, o, c, abandon, cmd.OutOrStdout())
+			if errors.Is(err, bridge.ErrOnItsWay) {
+				err = fmt.Errorf("%w; --for must be longer", err)
+			}
+			return err
 		},
 	}
 	configFlag(c, &path)
@@ -326,32 +296,6 @@ func setThrough(ctx context.Context, a agent.Client, c bridge.Command, w io.Writ
 	if err != nil && ctx.Err() != nil {
 		fmt.Fprintln(w, "the agent reverts it")
 		return ctx.Err()
-	}
-	return err
-}
-
-// set carries out one command for its time. It records into the journal and prints what happens.
-func set(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Command, w io.Writer) (err error) {
-	reg, err := assemble.Registry(conf)
-	if err != nil {
-		return err
-	}
-	j, err := assemble.Journal(conf, reg, nil, assemble.Logger(conf.Log, w), false)
-	if err != nil {
-		return fmt.Errorf("a command goes on record, and the record cannot be written: %w", err)
-	}
-	defer func() { err = errors.Join(err, j.Close()) }()
-	o.Recorder = tellAndRecord{w: w, to: agent.CommandRecord{Journal: j}}
-	// Whoever reads the output may go away; the way to safety goes on.
-	signal.Ignore(syscall.SIGPIPE)
-	defer signal.Reset(syscall.SIGPIPE)
-	abandon, done := onSecondSignal()
-	defer done()
-	err = bridge.Hold(ctx, o, c, bridge.Watch{Abandon: abandon, Left: tellLeft(w), Waiting: func(why error) {
-		fmt.Fprintf(w, "%v; it is tried again until that is done, or a second Ctrl-C\n", why)
-	}})
-	if errors.Is(err, bridge.ErrOnItsWay) {
-		err = fmt.Errorf("%w; --for must be longer", err)
 	}
 	return err
 }
@@ -387,17 +331,4 @@ func onSecondSignal() (second <-chan struct{}, done func()) {
 		signal.Stop(c)
 		close(quit)
 	}
-}
-
-// tellAndRecord prints records for the person at the command line as well.
-type tellAndRecord struct {
-	w  io.Writer
-	to bridge.Recorder // nil: none
-}
-
-func (t tellAndRecord) Record(r bridge.Record) {
-	if t.to != nil {
-		t.to.Record(r)
-	}
-	fmt.Fprintln(t.w, r)
 }

@@ -118,7 +118,7 @@ func (d *doctor) bridge(ctx context.Context) {
 	case len(left) == 0:
 		d.say(true, "bridge", "no lease was left behind; 'stirwatch bridge probe' asks the controller")
 	default:
-		if err := revertLeft(ctx, d.conf, o, d.w); err != nil {
+		if err := assemble.RevertLeft(ctx, d.conf, o, d.w); err != nil {
 			d.say(false, "bridge", "%v", err)
 			return
 		}

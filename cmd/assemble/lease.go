@@ -1,0 +1,84 @@
+package assemble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"stirwatch/agent"
+	"stirwatch/config"
+	bridge "stirwatch/firmware-bridge"
+)
+
+// tellLeft says what a program that died has left under lease.
+func tellLeft(w io.Writer) func(targets []string) {
+	return func(targets []string) {
+		fmt.Fprintf(w, "%s: left under lease by a program that died; it is reverted first\n", strings.Join(targets, ", "))
+	}
+}
+
+// RevertLeft shows and reverts, on record, what a program that died has left under lease. Leases that another
+// program has in force are left alone. It gives up where the controller cannot be reached.
+func RevertLeft(ctx context.Context, conf *config.Config, o bridge.Options, notes io.Writer) error {
+	left, err := o.Left()
+	if errors.Is(err, bridge.ErrInUse) {
+		return nil // those leases are in force
+	}
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	tellLeft(notes)(left)
+	tell := tellAndRecord{w: notes}
+	if reg, err := Registry(conf); err == nil {
+		j, err := Journal(conf, reg, nil, Logger(conf.Log, notes), false)
+		if err == nil {
+			defer j.Close()
+			tell.to = agent.CommandRecord{Journal: j}
+		} else { // safety comes before the record
+			fmt.Fprintf(notes, "this does not go on record: %v\n", err)
+		}
+	}
+	o.Recorder = tell
+	longest := o.RevertTime()
+	if s := conf.Bridge.Serial; s != nil {
+		longest += s.Settle
+	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	_, err = bridge.Recover(ctx, o)
+	return err
+}
+
+// Hold carries out a command for its time, where no agent runs, and returns when the target is in its safe state. It goes
+// to the journal, without which nothing is commanded, and is told to w. What a program that died has left under lease
+// is reverted first. While the safe state cannot be reached it is tried again, until abandon is closed.
+func Hold(ctx context.Context, conf *config.Config, o bridge.Options, c bridge.Command, abandon <-chan struct{}, w io.Writer) (err error) {
+	reg, err := Registry(conf)
+	if err != nil {
+		return err
+	}
+	j, err := Journal(conf, reg, nil, Logger(conf.Log, w), false)
+	if err != nil {
+		return fmt.Errorf("a command goes on record, and the record cannot be written: %w", err)
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	o.Recorder = tellAndRecord{w: w, to: agent.CommandRecord{Journal: j}}
+	return bridge.Hold(ctx, o, c, bridge.Watch{Abandon: abandon, Left: tellLeft(w), Waiting: func(why error) {
+		fmt.Fprintf(w, "%v; it is tried again until that is done, or a second Ctrl-C\n", why)
+	}})
+}
+
+// tellAndRecord prints records for the person at the command line as well.
+type tellAndRecord struct {
+	w  io.Writer
+	to bridge.Recorder // nil: none
+}
+
+func (t tellAndRecord) Record(r bridge.Record) {
+	if t.to != nil {
+		t.to.Record(r)
+	}
+	fmt.Fprintln(t.w, r)
+}
