@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"stirwatch/agent/alarm"
 	"stirwatch/agent/api"
 	bridge "stirwatch/firmware-bridge"
 )
@@ -39,6 +40,20 @@ func (c Client) Accept(ctx context.Context, loop string, r AcceptRequest) (Answe
 // WhatIf asks the model.
 func (c Client) WhatIf(ctx context.Context, q WhatIf) ([]Outlook, error) {
 	return ask[[]Outlook](ctx, c, http.MethodPost, "/whatif", q)
+}
+
+// ListAlarms lists the alarms that are not normal, or all.
+func (c Client) ListAlarms(ctx context.Context, all bool) (alarm.Listing, error) {
+	path := "/alarms"
+	if all {
+		path += "?all=1"
+	}
+	return ask[alarm.Listing](ctx, c, http.MethodGet, path, nil)
+}
+
+// OperateAlarms does what a person asks of alarms: alarm.Ack, Reset, Shelve or Unshelve.
+func (c Client) OperateAlarms(ctx context.Context, do alarm.Event, r alarm.Request) (alarm.Answer, error) {
+	return ask[alarm.Answer](ctx, c, http.MethodPost, "/alarms/"+string(do), r)
 }
 
 // Survey asks the controller who it is, and for every target and reading.

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
@@ -22,7 +23,9 @@ type Reader struct {
 
 // OpenReader opens an existing journal for reading.
 func OpenReader(path string) (*Reader, error) {
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no journal is there yet, 'stirwatch run' begins it: %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	if err := checkHeader(path); err != nil {

@@ -56,7 +56,7 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// Notifier tells targets of alarms.
+// Notifier tells targets of alarms. A nil one has no targets: it has a Status and can be asked for a Test.
 type Notifier struct {
 	opt     Options
 	targets []*target
@@ -282,8 +282,8 @@ type Status struct {
 
 // Status says how all targets do.
 func (n *Notifier) Status() []Status {
-	all := make([]Status, 0, len(n.targets))
-	for _, t := range n.targets {
+	all := []Status{}
+	for _, t := range n.all() {
 		s := Status{Name: t.Name}
 		if t.Display != nil {
 			s.Problem = t.Display.Problem()
@@ -301,20 +301,31 @@ func (n *Notifier) Status() []Status {
 	return all
 }
 
+func (n *Notifier) all() []*target {
+	if n == nil {
+		return nil
+	}
+	return n.targets
+}
+
 // ErrNoTarget tells that there is no target of a name.
 var ErrNoTarget = errors.New("no such target")
 
 // Test sends a message that says that it is a test, past rate and quiet hours.
 func (n *Notifier) Test(ctx context.Context, name string) error {
-	i := slices.IndexFunc(n.targets, func(t *target) bool { return t.Name == name })
+	targets := n.all()
+	i := slices.IndexFunc(targets, func(t *target) bool { return t.Name == name })
 	if i < 0 {
 		var names []string
-		for _, t := range n.targets {
+		for _, t := range targets {
 			names = append(names, t.Name)
+		}
+		if names == nil {
+			return fmt.Errorf("%w: agent.yaml has no section notify", ErrNoTarget)
 		}
 		return fmt.Errorf("%w: %q; those there are: %s", ErrNoTarget, name, strings.Join(names, ", "))
 	}
-	t := n.targets[i]
+	t := targets[i]
 	if t.Display != nil {
 		return t.Display.Test(ctx)
 	}

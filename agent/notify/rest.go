@@ -2,7 +2,6 @@ package notify
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"stirwatch/agent/api"
@@ -19,22 +18,14 @@ type TestRequest struct {
 //	POST /notify/test  [TestRequest] → nothing, once the other side has taken the message
 func Routes(mux *http.ServeMux, n *Notifier) {
 	mux.HandleFunc("GET /notify", func(w http.ResponseWriter, _ *http.Request) {
-		all := []Status{}
-		if n != nil {
-			all = n.Status()
-		}
-		api.Write(w, all)
+		api.Write(w, n.Status())
 	})
 	mux.HandleFunc("POST /notify/test", func(w http.ResponseWriter, r *http.Request) {
 		var q TestRequest
 		if !api.Read(w, r, &q) {
 			return
 		}
-		err := fmt.Errorf("%w: agent.yaml has no section notify", ErrNoTarget)
-		if n != nil {
-			err = n.Test(r.Context(), q.Name)
-		}
-		switch {
+		switch err := n.Test(r.Context(), q.Name); {
 		case errors.Is(err, ErrNoTarget):
 			api.Fail(w, http.StatusNotFound, err)
 		case err != nil:

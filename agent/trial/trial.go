@@ -83,8 +83,11 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 		}
 		o.Params = p
 	}
+	if o.Builds < 1 {
+		return nil, fmt.Errorf("%d builds: at least 1 is needed", o.Builds)
+	}
 	if o.Model == nil && (o.Way == Advice || o.Way == SetPoint || o.Way == Actuator) {
-		return nil, fmt.Errorf("the way %s foretells with a model", o.Way)
+		return nil, fmt.Errorf("the way %s foretells with a model, and none is given", o.Way)
 	}
 	if !slices.Contains(Ways(), o.Way) {
 		return nil, fmt.Errorf("no way %q; there are %v", o.Way, Ways())

@@ -25,18 +25,18 @@ func alarmsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "alarms",
 		Short: "List, acknowledge and shelve alarms; their history and statistics",
-		Long: `Alarms are anomalies that need a person. These commands ask the agent that runs with the same
-agent.yaml; list, history and stats read the journal where no agent runs. docs/alarms.md explains
-every code.`,
+		Long: `Alarms are anomalies that need a person. List, ack, reset, shelve and unshelve ask the agent that runs
+with the same agent.yaml; list and the others also work where none runs, from the journal.
+docs/alarms.md explains every code.`,
 		Example: `  stirwatch alarms list
   stirwatch alarms ack sensor.missing tool_temperature
   stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
   stirwatch alarms stats --since 7d`,
 	}
-	c.AddCommand(alarmsListCommand(), alarmsDoCommand("ack", "Acknowledge alarms: you have seen them, and act", false),
-		alarmsDoCommand("reset", "Let go of latched alarms that are acknowledged", false),
-		alarmsDoCommand("shelve", "Put alarms away for a time, with a reason; they come back by themselves", true),
-		alarmsDoCommand("unshelve", "Bring shelved alarms back before their time", false),
+	c.AddCommand(alarmsListCommand(), alarmsDoCommand(alarm.Ack, "Acknowledge alarms: you have seen them, and act"),
+		alarmsDoCommand(alarm.Reset, "Let go of latched alarms that are acknowledged"),
+		alarmsDoCommand(alarm.Shelve, "Put alarms away for a time, with a reason; they come back by themselves"),
+		alarmsDoCommand(alarm.Unshelve, "Bring shelved alarms back before their time"),
 		alarmsHistoryCommand(), alarmsStatsCommand(), alarmsCodesCommand())
 	return c
 }
@@ -47,8 +47,11 @@ func alarmsListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what stands, what nobody has acknowledged, and what is shelved or suppressed",
+		Long: `List prints the alarms that are not normal: first what nobody has acknowledged, then by priority, each
+with what to do. Times are local. Where no agent runs it prints how they stood when the journal was
+last written, and says so.`,
 		Example: `  stirwatch alarms list
-  stirwatch alarms list --all            every alarm there can be, with its name`,
+  stirwatch alarms list --all            # every alarm there can be, with its name`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, conf, err := f.resolve()
@@ -58,11 +61,12 @@ func alarmsListCommand() *cobra.Command {
 			var l alarm.Listing
 			err = api.ErrNoAgent
 			if conf != nil {
-				err = agentOf(conf).Do(cmd.Context(), "GET", "/alarms"+map[bool]string{true: "?all=1"}[all], nil, &l)
+				l, err = agentOf(conf).ListAlarms(cmd.Context(), all)
 			}
 			if errors.Is(err, api.ErrNoAgent) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "no agent runs: this is how alarms stood when %s was last written\n", path)
-				l, err = agent.RememberedAlarms(path)
+				if l, err = agent.RememberedAlarms(path); err == nil {
+					fmt.Fprintf(cmd.ErrOrStderr(), "no agent runs: this is how alarms stood when %s was last written\n", path)
+				}
 			}
 			if err != nil {
 				return err
@@ -102,10 +106,11 @@ func clockTime(ns int64) string {
 }
 
 // alarmsDoCommand is one of the commands by which a person changes alarms.
-func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
+func alarmsDoCommand(event alarm.Event, short string) *cobra.Command {
+	name, shelving := string(event), event == alarm.Shelve
 	var path, who, why string
 	var length time.Duration
-	example := fmt.Sprintf("  stirwatch alarms %s sensor.missing tool_temperature\n  stirwatch alarms %[1]s source.missing          every source's\n  stirwatch alarms %[1]s all --who Ann", name)
+	example := fmt.Sprintf("  stirwatch alarms %s sensor.missing tool_temperature\n  stirwatch alarms %[1]s source.missing          # every source's\n  stirwatch alarms %[1]s all --who Ann", name)
 	if shelving {
 		example = `  stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
   stirwatch alarms shelve all --for 30m --why "commissioning" --who Ann`
@@ -117,15 +122,14 @@ func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 		Example: example,
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conf, err := config.Load(path)
-			if err != nil {
-				return err
+			if shelving && (length <= 0 || why == "") {
+				return coded{errors.New("how long, and why? --for 2h --why \"…\" goes on record"), exitUsage}
 			}
 			var answer alarm.Answer
-			err = agentOf(conf).Do(cmd.Context(), "POST", "/alarms/"+name, alarm.Request{Name: strings.Join(args, " "), Who: who, Why: why, ForS: length.Seconds()}, &answer)
-			if errors.Is(err, api.ErrNoAgent) {
-				return fmt.Errorf("%w; only a running agent can %s an alarm: 'stirwatch run -c %s'", err, name, path)
-			}
+			err := withAgent(path, func(c agent.Client) (err error) {
+				answer, err = c.OperateAlarms(cmd.Context(), event, alarm.Request{Name: strings.Join(args, " "), Who: who, Why: why, ForS: length.Seconds()})
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -146,8 +150,6 @@ func alarmsDoCommand(name, short string, shelving bool) *cobra.Command {
 	onRecord(c, &who, &why)
 	if shelving {
 		c.Flags().DurationVar(&length, "for", 0, "how long, e.g. 2h; at most alarms.shelve of agent.yaml")
-		c.MarkFlagRequired("for")
-		c.MarkFlagRequired("why")
 	}
 	return c
 }

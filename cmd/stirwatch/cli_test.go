@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,104 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 	walk(rootCommand())
+}
+
+// examples are the command lines of this program among lines of shell, as the shell takes them apart.
+func examples(t *testing.T, shell string) (all [][]string) {
+	t.Helper()
+	var lines []string
+	for line := range strings.Lines(strings.ReplaceAll(shell, "\\\n", " ")) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "stirwatch ") {
+			lines = append(lines, line)
+		}
+	}
+	sh := exec.Command("sh", "-c", "stirwatch() { for a; do printf '%s\\036' \"$a\" >&3; done; echo >&3; }\n"+strings.Join(lines, "\n"))
+	sh.Dir = t.TempDir()
+	out, err := os.Create(filepath.Join(sh.Dir, "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	sh.ExtraFiles = []*os.File{out}
+	sh.Run() // what follows a pipe may have nothing to find
+	said, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(said)) {
+		all = append(all, strings.Split(strings.TrimSuffix(line, "\x1e\n"), "\x1e"))
+	}
+	if len(all) < len(lines) {
+		t.Errorf("of %d lines the shell ran %d commands:\n%s", len(lines), len(all), strings.Join(lines, "\n"))
+	}
+	return all
+}
+
+// takes tells why the program does not take a command line, without running it.
+func takes(args []string) error {
+	c, rest, err := rootCommand().Find(args)
+	if err != nil {
+		return err
+	}
+	c.InitDefaultHelpFlag()
+	if err := c.ParseFlags(rest); err != nil {
+		return err
+	}
+	if err := c.ValidateRequiredFlags(); err != nil {
+		return err
+	}
+	if c.HasSubCommands() && c.Flags().NArg() > 0 {
+		return fmt.Errorf("%s has no command %s", c.CommandPath(), c.Flags().Arg(0))
+	}
+	return c.ValidateArgs(c.Flags().Args())
+}
+
+// What help and manual show can be copied into a shell: there are such commands, flags and arguments.
+func TestExamplesAreCommandLines(t *testing.T) {
+	t.Parallel()
+	shell := map[string]string{}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		shell[c.CommandPath()+" --help"] = c.Example
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	root := rootCommand()
+	for _, sub := range root.Commands() {
+		if sub.Name() != "completion" { // cobra's own
+			walk(sub)
+		}
+	}
+	shell["stirwatch --help"] = root.Example
+	pages, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	for _, page := range append(pages, filepath.Join("..", "..", "README.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("(?s)```(?:sh|console|bash)\n(.*?)```").FindAllSubmatch(text, -1) {
+			shell[filepath.Base(page)] += string(m[1]) + "\n"
+		}
+	}
+	checked := 0
+	for where, lines := range shell {
+		for _, args := range examples(t, lines) {
+			checked++
+			if err := takes(args); err != nil {
+				t.Errorf("%s: stirwatch %s: %v", where, strings.Join(args, " "), err)
+			}
+		}
+	}
+	if checked < 100 {
+		t.Errorf("%d examples", checked)
+	}
+	if takes([]string{"run", "now"}) == nil || takes([]string{"run", "--fast"}) == nil || takes([]string{"alarms", "lst"}) == nil {
+		t.Error("a wrong command line is taken")
+	}
 }
 
 func TestCompletion(t *testing.T) {

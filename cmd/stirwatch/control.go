@@ -16,15 +16,16 @@ func controlCommand() *cobra.Command {
 		Use:   "control",
 		Short: "See and switch the loops of a running agent",
 		Long: `Control speaks to the agent that runs with this configuration. A loop is off, advises, asks for each
-change (confirm), or commands by itself (auto). docs/control.md says more.`,
-		Example: `  stirwatch control
+change (confirm), or commands by itself (auto); each change of that is on record with who and why.
+docs/control.md says more.`,
+		Example: `  stirwatch control status
   stirwatch control mode tool auto --why "start of the build"
   stirwatch control mode tool advise --why "I take over"
   stirwatch control accept tool`,
 	}
 	var path string
 	show := &cobra.Command{
-		Use: "status", Short: "What every loop does, wants and holds", Args: cobra.NoArgs,
+		Use: "status", Short: "Tell what every loop does, wants and holds", Args: cobra.NoArgs,
 		Example: "  stirwatch control status",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAgent(path, func(c agent.Client) error {

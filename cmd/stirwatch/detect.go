@@ -36,17 +36,17 @@ func detectCommand() *cobra.Command {
 what the agent judges its frames by: sensors, the faults that show in the machine's own signals,
 and with -m what the model says to them.
 
-Of any other log, and with --train or --good, it watches all channels of a run log or CSV, alone and together: it is trained on a stretch of
-rows that are good, and flags the rows in which levels, relations between channels or their
-restlessness have left what that stretch showed. A flag of a row rests on that row and those
-before it.
+Any other log, and with --train or --good a machine's too, it watches channel by channel and together:
+trained on a stretch of rows that are good, it flags the rows in which levels, relations between
+channels or their restlessness have left what that stretch showed. A flag of a row rests on that row
+and those before it.
 
 Any CSV will do: each column of numbers is a channel; columns that are labels by their name
 (anomaly, changepoint, label, ...) are never read. Rows are counted from 0.
 
 Events go to -o as lines of JSON: code, start, end, confidence, contributions of the channels (they
 add up to 1), what usually causes it, what to do. --flags writes one line for each data row:
-log,t_index,anomaly,score,code.`,
+log,t_index,anomaly,score,code; a score above 1 is beyond the limit. Whatever is found, the exit code is 0.`,
 		Example: `  stirwatch detect build.csv
   stirwatch detect --train 400 pump.csv
   stirwatch detect --train 400 -o events.jsonl --flags flags.csv loop1.csv loop2.csv

@@ -138,7 +138,7 @@ func journalResendCommand() *cobra.Command {
 seconds, else by the next that starts. Mend the cause first (the reasons: 'stirwatch journal status'),
 such as a field that another program has written with another type; what is refused again is set
 aside again.`,
-		Example: `  stirwatch journal status        what was refused, and why
+		Example: `  stirwatch journal status        # what was refused, and why
   stirwatch journal resend`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -73,11 +73,11 @@ journal and sends it to InfluxDB, estimates the tool temperature with an equatio
 the machine's own runs, forecasts its next minute, raises anomalies and recommends set-points.
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 something found.`,
-		Example: `  stirwatch demo                         a simulated machine, nothing to install
-  stirwatch config init > agent.yaml     a commented configuration to start from
-  stirwatch config check agent.yaml      every mistake at once
-  stirwatch doctor                       can this machine reach what agent.yaml names?
-  stirwatch run                          watch`,
+		Example: `  stirwatch demo                         # a simulated machine, nothing to install
+  stirwatch config init > agent.yaml     # a commented configuration to start from
+  stirwatch config check agent.yaml      # every mistake at once
+  stirwatch doctor                       # can this machine reach what agent.yaml names?
+  stirwatch run                          # watch`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

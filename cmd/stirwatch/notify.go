@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/agent"
 	"stirwatch/agent/api"
 	"stirwatch/agent/notify"
 	"stirwatch/cmd/assemble"
@@ -17,6 +19,8 @@ func notifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "notify",
 		Short: "Try whether people can be told of alarms, and see what waits",
+		Long: `Notify is about the targets of agent.yaml's section notify: mail, phone, chat, program, broker, light.
+docs/alarms.md shows how to set them up.`,
 		Example: `  stirwatch notify list
   stirwatch notify test office`,
 	}
@@ -27,17 +31,16 @@ func notifyCommand() *cobra.Command {
 func notifyListCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List who is told of alarms, and how the running agent gets through to them",
+		Use:   "list",
+		Short: "List who is told of alarms, and how the running agent gets through to them",
+		Long: `List asks the running agent for every target: when it last took a message, how many alarms it has yet
+to be told of, and what keeps it from being told. Exit code 4: a target cannot be told.`,
 		Example: `  stirwatch notify list`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conf, err := config.Load(path)
-			if err != nil {
-				return err
-			}
 			var all []notify.Status
-			if err := agentOf(conf).Do(cmd.Context(), "GET", "/notify", nil, &all); err != nil {
+			err := withAgent(path, func(c agent.Client) error { return c.Do(cmd.Context(), http.MethodGet, "/notify", nil, &all) })
+			if err != nil {
 				return err
 			}
 			if len(all) == 0 {
@@ -82,12 +85,15 @@ other side has taken the message; whether it arrives is for you to see.`,
 			if err != nil {
 				return err
 			}
-			err = agentOf(conf).Do(cmd.Context(), "POST", "/notify/test", notify.TestRequest{Name: args[0]}, nil)
+			err = agentOf(conf).Do(cmd.Context(), http.MethodPost, "/notify/test", notify.TestRequest{Name: args[0]}, nil)
 			if errors.Is(err, api.ErrNoAgent) {
 				err = assemble.TestNotify(cmd.Context(), conf, args[0])
 			}
+			if err != nil && !errors.Is(err, notify.ErrNoTarget) {
+				err = fmt.Errorf("%s: %w", args[0], err)
+			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s has taken the message\n", args[0])
 			return nil

@@ -22,7 +22,7 @@ func replayCommand() *cobra.Command {
 anomalies, advice and journal as 'run', without devices and without upload. It writes into a
 journal of its own, so that the record of the machine stays as it is.`,
 		Example: `  stirwatch replay 20250708104310.csv
-  stirwatch replay -c agent.yaml --speed 1 build.csv      in real time
+  stirwatch replay -c agent.yaml --speed 1 build.csv      # in real time
   stirwatch replay --into replay.db build.csv && stirwatch export --journal replay.db --format csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -25,7 +26,11 @@ func withAgent(path string, do func(agent.Client) error) error {
 	if err != nil {
 		return err
 	}
-	return do(agentOf(conf))
+	err = do(agentOf(conf))
+	if errors.Is(err, api.ErrNoAgent) {
+		err = fmt.Errorf("%w; 'stirwatch run -c %s' starts one", err, path)
+	}
+	return err
 }
 
 // onRecord adds the flags that say in whose name something is done, and why.

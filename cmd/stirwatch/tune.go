@@ -21,9 +21,10 @@ func tuneCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tune -m MODEL.json",
 		Short: "Propose gains of a PID from a model, with margins and a simulated step; the machine is not touched",
-		Long: `Tune asks the model what a step of one input does to one output at a working point, and proposes gains by Skogestad's rules,
-with the margins of the loop and the output that the model then foretells. Inputs that --at does not name are in the middle of what
-the model was learned on.`,
+		Long: `Tune asks the model what a step of one input does to one output at a working point, and proposes gains
+by Skogestad's rules, with the margins of the loop and what it would do. Values are in the units of the
+model; inputs that --at does not name are in the middle of what it was learned on. The line "pid:" is for
+a loop of agent.yaml's section control.`,
 		Example: `  stirwatch tune -m heaters.json --output "temperature 1" --moves "heater 1 power" --reading 40 --at "heater 1 power=40"
   stirwatch tune -m model.json --moves "spindle speed" --reading 455 --tight 2`,
 		Args: cobra.NoArgs,
@@ -35,6 +36,9 @@ the model was learned on.`,
 				if !(x.value > 0) {
 					return coded{fmt.Errorf("--%s %g: use more than 0", x.flag, x.value), exitUsage}
 				}
+			}
+			if !cmd.Flags().Changed("reading") {
+				p.Value = math.NaN()
 			}
 			m, err := model.Load(path)
 			if err != nil {
@@ -61,7 +65,7 @@ the model was learned on.`,
 	f.StringVar(&p.Output, "output", model.ToolTemperature, "name of the output")
 	f.StringVar(&p.Moves, "moves", model.SpindleSpeed, "name of the input that is commanded")
 	f.StringArrayVar(&at, "at", nil, "NAME=VALUE of an input at the working point, in the model's unit; repeatable")
-	f.Float64Var(&p.Value, "reading", math.NaN(), "output at the working point; left out, the middle of what was learned on")
+	f.Float64Var(&p.Value, "reading", 0, "output at the working point; left out, the middle of what was learned on")
 	f.Float64Var(&p.Step, "step", 0, "size of the step; 0: a tenth of the input's range")
 	f.Float64Var(&tight, "tight", 1, "1 is tight, more is calmer")
 	f.Float64Var(&every, "every", 1, "s between two commands")

@@ -19,11 +19,12 @@ func whatifCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "whatif",
 		Short: "Ask the model of the running agent what would come",
-		Long: `Whatif asks the running agent for its forecast as things are, and for one with another set-point of the machine's controller
-or other inputs from now on. Nothing is commanded. Values are in the units of the model.`,
+		Long: `Whatif asks the running agent for its forecast as things are, and for one with another set-point of
+the machine's controller or other inputs from now on. Nothing is commanded. Inputs have the names and
+units of the model ('stirwatch equation' prints them), the set-point the unit of its first output.`,
 		Example: `  stirwatch whatif --set-point 470
   stirwatch whatif --input "feed velocity=350" --input "path velocity=700"
-  stirwatch whatif --set-point 0                         what a stop would do`,
+  stirwatch whatif --set-point 0                         # what a stop would do`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := agent.WhatIf{Inputs: make(map[string]float64)}
