@@ -1,9 +1,6 @@
 package influx
 
 import (
-	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,15 +10,12 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
 	"stirwatch/cmd/parts"
-	"stirwatch/sensors"
-	"stirwatch/sensors/unit"
 )
 
 // TestRealInfluxDB has one server for all its parts: starting one takes seconds of a core.
 func TestRealInfluxDB(t *testing.T) {
 	t.Parallel()
 	d := parts.StartInfluxd(t)
-	t.Run("documented queries", func(t *testing.T) { documentedQueries(t, d) })
 	t.Run("every sample once across an outage", func(t *testing.T) { everySampleOnce(t, d) })
 	t.Run("check", func(t *testing.T) { check(t, d) })
 }
@@ -118,61 +112,6 @@ func check(t *testing.T, d *parts.Influxd) {
 	d.Stop(syscall.SIGTERM)
 	if _, _, err = Check(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Error(err)
-	}
-}
-
-// documentedQueries runs every Flux block of the manual on a record that holds a little of everything.
-func documentedQueries(t *testing.T, d *parts.Influxd) {
-	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "influxdb.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)\n([^\n]*)\n\n```flux\n(.*?)```").FindAllSubmatch(doc, -1)
-	if len(blocks) < 6 {
-		t.Fatalf("%d queries found in the manual", len(blocks))
-	}
-	d.Create("stirwatch")
-	celsius, err := unit.Parse("°C")
-	if err != nil {
-		t.Fatal(err)
-	}
-	reg, err := sensors.NewRegistry([]sensors.Channel{{Name: "tool_temperature", Unit: celsius}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := journal.Open(filepath.Join(t.TempDir(), "j.db"), journal.Options{Machine: "cell 1", Registry: reg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { j.Close() })
-	start := time.Now().Add(-5 * time.Minute)
-	for i := range 120 {
-		at := start.Add(time.Duration(i) * time.Second).UnixNano()
-		j.AppendSamples([]sensors.Sample{{Time: at, Value: 400 + float64(i)/10, Status: sensors.OK}}, nil)
-		journal.Write(j, record.Estimate{Time: at, State: "tool temperature", Value: 400, SD: 0.5})
-		journal.Write(j, record.Innovation{Time: at, Output: "tool temperature", Innovation: 0.1, InnovationSD: 0.4, Ratio: 0.02})
-		journal.Write(j, record.Forecast{Time: at + int64(time.Minute), State: "tool temperature", Horizon: "60s", Value: 405, SD: 3, Lower: 399, Upper: 411, Made: at})
-	}
-	at := start.Add(time.Minute).UnixNano()
-	j.AppendSamples([]sensors.Sample{{Time: at + 1, Value: -2, Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}}}, nil)
-	journal.Write(j, record.Anomaly{Time: at, Code: "innovation", Channel: "tool_temperature", Active: true, Score: 7, Limit: 5, Since: at, Text: "warmer than the model explains"})
-	journal.Write(j, record.Recommendation{Time: at, Kind: "change", SetPoint: 425, Predicted: 424.5, Expires: at + int64(30*time.Second), Reason: "to hold 425 °C"})
-	journal.Write(j, record.Event{Time: at, Source: "forces", Kind: "gap", Count: 12, Text: "sequence jumped"})
-	journal.Write(j, record.UploadHealth{Time: at, Source: record.InfluxDB, Backlog: 1234})
-	upload(t, j, Options{URL: d.URL, Bucket: "stirwatch/autogen"})
-	eventually(t, "stored", func() bool { s := j.Stats(); return s.Stored == s.Lines })
-	sentAll(t, j)
-	if rest, err := j.Refused(); err != nil || len(rest) != 0 {
-		t.Fatalf("refused: %+v, %v", rest, err)
-	}
-	for _, b := range blocks {
-		rows, err := d.Query(string(b[2]), nil)
-		if err != nil {
-			t.Errorf("%s %v", b[1], err)
-		} else if rows == 0 {
-			t.Errorf("%s no row", b[1])
-		}
-		t.Logf("%s %d rows", b[1], rows)
 	}
 }
 
