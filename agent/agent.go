@@ -60,6 +60,7 @@ type Agent struct {
 	watch     *watch
 	machine   *machine
 	alarms    *alarms
+	teller    *teller
 	advisor   *advisor // nil without a process section
 	loops     []*loop
 	phases    phases
@@ -127,6 +128,7 @@ func New(opt Options) (*Agent, error) {
 	if a.phases, err = newPhases(opt.Registry); err != nil {
 		return nil, err
 	}
+	a.teller = newTeller(a)
 	a.snap.init(opt.Registry.Len(), a.estimator)
 	return a, nil
 }
@@ -316,6 +318,7 @@ func (a *Agent) publish() {
 		a.keepRun(change, t-int64(a.phases.Ago*1e9))
 	}
 	a.watch.record(a.opt.Journal, t)
+	a.teller.step(t)
 	if a.advisor != nil {
 		a.advisor.record(a.opt.Journal, t)
 	}

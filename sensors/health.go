@@ -64,20 +64,29 @@ func (h *Health) Fail(err error) {
 const rejectEvery = 10 * time.Second
 
 // Reject counts a message that could not be read and, at most every 10 s, records it as an
-// event with the reason and the start of the message.
-func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error) {
-	n := h.Rejected.Add(1)
+// event with the reason and the start of the message. It tells whether it did.
+func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error) (told bool) {
+	n, text, due := h.reject(raw, why), "", false
 	h.mu.Lock()
-	h.lastBad = fmt.Sprintf("%v: %.80q", why, raw)
-	due := at >= h.nextLog || at < h.nextLog-int64(rejectEvery) // the clock may have been set back
-	if due {
+	if due = at >= h.nextLog || at < h.nextLog-int64(rejectEvery); due { // the clock may have been set back
 		h.nextLog = at + int64(rejectEvery)
 	}
-	text := h.lastBad
+	text = h.lastBad
 	h.mu.Unlock()
 	if due {
 		to.Event(Event{Time: at, Source: source, Kind: Rejected, Count: n, Text: text})
 	}
+	return due
+}
+
+// RejectKnown counts a message that could not be read for a reason that has been recorded already and stays.
+func (h *Health) RejectKnown(raw []byte, why error) { h.reject(raw, why) }
+
+func (h *Health) reject(raw []byte, why error) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lastBad = fmt.Sprintf("%v: %.80q", why, raw)
+	return h.Rejected.Add(1)
 }
 
 // Doubts tells what is wrong in messages that count all the same, such as one value that is no number.

@@ -32,7 +32,7 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 	}
 	log.Info("stirwatch starts", "version", version, "machine", conf.Machine, "channels", cell.Registry.Len(),
 		"sources", len(cell.Sources), "model", conf.Model.File != "", "influxdb", cell.Uploader != nil, "journal", conf.Abs(conf.Journal.Path))
-	log.Debug("effective configuration", "yaml", string(conf.Show()))
+	log.Info("effective configuration", "yaml", string(conf.Show()))
 	for _, text := range conf.Exposed() {
 		log.Warn(text)
 	}

@@ -421,3 +421,31 @@ func TestTopicsAreBounded(t *testing.T) {
 		t.Errorf("a topic too many: %v", rt.err)
 	}
 }
+
+// A topic that nothing is declared for is told once, however long it sends; several are told one after another.
+func TestUndeclaredTopicIsToldOnce(t *testing.T) {
+	now := int64(1e18)
+	rec := &record{}
+	c := &stream{size: 1 << 20}
+	s, l := offline(t, Options{Clock: func() int64 { return now }, Topics: []Topic{{Filter: "afsd/#", QoS: 1, Channel: "{3}_{4}", Decoder: value(registry(t))}}}, rec, c)
+	l.armed = true // no timer
+	for i := range 600 {
+		now += int64(time.Second) / 5
+		c.in = slices.Concat(packet(2, "afsd/cell1/coolant/flow", uint16(3*i+1), `{"value":1}`), packet(2, "afsd/cell1/door/open", uint16(3*i+2), `{"value":1}`))
+		if err := l.fill(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.take(); err != nil {
+			t.Fatal(err)
+		}
+		l.handOver()
+		l.out = l.out[:0]
+	}
+	e := rec.of(sensors.Rejected)
+	if len(e) != 2 || !strings.Contains(e[0].Text, "coolant_flow") || !strings.Contains(e[1].Text, "door_open") {
+		t.Errorf("%d events: %v", len(e), e)
+	}
+	if n := s.health.Rejected.Load(); n != 1200 {
+		t.Errorf("%d counted", n)
+	}
+}

@@ -449,8 +449,12 @@ func (s *Source) stamp(l *link) int64 {
 // receive decodes a message. s.mu is held.
 func (s *Source) receive(l *link, p *publish, size int) {
 	at, rt := s.admit(l, p, size)
-	if rt.err != nil {
-		s.reject(p, at, rt.err)
+	switch {
+	case rt.told:
+		s.health.RejectKnown(p.payload, rt.err)
+		return
+	case rt.err != nil:
+		rt.told = s.reject(p, at, rt.err)
 		return
 	}
 	n := len(s.samples)
@@ -503,8 +507,9 @@ func (s *Source) admit(l *link, p *publish, size int) (at int64, rt *route) {
 	return at, rt
 }
 
-func (s *Source) reject(p *publish, at int64, why error) {
-	s.health.Reject(s.sink, s.o.Name, at, p.payload, fmt.Errorf("topic %.200q: %w", p.topic, why))
+// reject tells whether the rejection went on record.
+func (s *Source) reject(p *publish, at int64, why error) bool {
+	return s.health.Reject(s.sink, s.o.Name, at, p.payload, fmt.Errorf("topic %.200q: %w", p.topic, why))
 }
 
 // retained marks values that the broker kept from before we subscribed, unless the device's

@@ -52,7 +52,8 @@ type route struct {
 	stamped wire.Stamped // decoder, if its messages carry a time
 	doubter wire.Doubter // decoder, if it takes what is good of a message
 	doubts  sensors.Doubts
-	err     error
+	err     error // no message of the topic is of use
+	told    bool  // err is on record
 }
 
 // router finds the route of each topic, made at the topic's first message. It serves one
