@@ -76,7 +76,8 @@ type Source struct {
 	sink    sensors.Sink
 	router  *router
 	samples []sensors.Sample // decoded, not yet handed over
-	last    int64            // stamp of the last message
+	apart   sensors.Apart
+	last    int64 // arrival of the last message
 	count   struct{ messages, bytes, duplicates uint64 }
 	skew    int64
 
@@ -439,13 +440,6 @@ func refused(want, granted map[string]byte) error {
 	return fmt.Errorf("the broker refuses %q: check its access rules", not)
 }
 
-// stamp is the arrival of a message: the clock at its burst, made later where that is needed to
-// keep every message's stamp its own (a record holds one value per channel and stamp).
-func (s *Source) stamp(l *link) int64 {
-	s.last = max(l.arrived, s.last+1)
-	return s.last
-}
-
 // receive decodes a message. s.mu is held.
 func (s *Source) receive(l *link, p *publish, size int) {
 	at, rt := s.admit(l, p, size)
@@ -469,6 +463,9 @@ func (s *Source) receive(l *link, p *publish, size int) {
 			s.skew = at - device
 		}
 	}
+	if device == 0 {
+		s.apart.Move(s.samples[n:])
+	}
 	if rt.doubter != nil {
 		if why := rt.doubter.Doubt(); why != nil {
 			rt.doubts.Tell(s.sink, s.o.Name, at, p.payload, fmt.Errorf("%w (topic %.200q)", why, p.topic))
@@ -491,7 +488,8 @@ func (s *Source) refuse(l *link, p *publish, size int) {
 // admit counts a message and takes its acknowledgement into the burst: an unreadable one too,
 // or the broker would send it for ever.
 func (s *Source) admit(l *link, p *publish, size int) (at int64, rt *route) {
-	at, rt = s.stamp(l), s.router.find(p.topic)
+	at, rt = l.arrived, s.router.find(p.topic)
+	s.last = at
 	s.count.messages++
 	s.count.bytes += uint64(size)
 	if p.dup {

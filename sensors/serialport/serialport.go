@@ -69,8 +69,7 @@ type Source struct {
 	batch   []sensors.Sample
 	message []byte // start of a message whose end is still to come
 	arrival int64  // of the last message
-	stamp   int64  // Sample.Time of the last message, and how many before it had the same
-	same    int64
+	apart   sensors.Apart
 
 	opened    int64 // when Run opened the port
 	synced    bool  // the start of a message is known
@@ -255,7 +254,7 @@ func (s *Source) decode(now int64, message []byte, to sensors.Sink) {
 	case settling:
 	default:
 		s.batch = batch
-		s.setApart(batch[n:])
+		s.apart.Move(batch[n:])
 		s.health.Messages.Add(1)
 		s.health.LastData.Store(now)
 		if d, ok := s.o.Decoder.(wire.Stamped); ok && d.DeviceTime() != 0 {
@@ -268,22 +267,6 @@ func (s *Source) decode(now int64, message []byte, to sensors.Sink) {
 		return
 	}
 	s.batch = s.batch[:n]
-}
-
-// setApart moves messages whose stamp is that of the one before by a nanosecond each: a device that
-// counts milliseconds and sends faster means different moments.
-func (s *Source) setApart(samples []sensors.Sample) {
-	if len(samples) == 0 {
-		return
-	}
-	if samples[0].Time != s.stamp {
-		s.stamp, s.same = samples[0].Time, 0
-		return
-	}
-	s.same++
-	for i := range samples {
-		samples[i].Time += s.same
-	}
 }
 
 func (s *Source) gap(n int, to sensors.Sink) {
