@@ -31,7 +31,7 @@ docs/alarms.md explains every code.`,
 		Example: `  stirwatch alarms list
   stirwatch alarms ack sensor.missing tool_temperature
   stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
-  stirwatch alarms stats --since 7d`,
+  stirwatch alarms stats --from 7d`,
 	}
 	c.AddCommand(alarmsListCommand(), alarmsDoCommand(alarm.Ack, "Acknowledge alarms: you have seen them, and act"),
 		alarmsDoCommand(alarm.Reset, "Let go of latched alarms that are acknowledged"),
@@ -154,8 +154,8 @@ func alarmsDoCommand(event alarm.Event, short string) *cobra.Command {
 	return c
 }
 
-// alarmRows reads the life of alarms in the last while, and before it, out of the journal of the flags.
-func alarmRows(cmd *cobra.Command, f *journalFlags, while, before time.Duration) (rows []record.Alarm, from, to int64, err error) {
+// alarmRows reads the life of alarms since a moment, a day ago if none is given, and before it, out of the journal of the flags.
+func alarmRows(cmd *cobra.Command, f *journalFlags, since moment, before time.Duration) (rows []record.Alarm, from, to int64, err error) {
 	path, _, err := f.resolve()
 	if err != nil {
 		return nil, 0, 0, err
@@ -165,6 +165,10 @@ func alarmRows(cmd *cobra.Command, f *journalFlags, while, before time.Duration)
 		return nil, 0, 0, err
 	}
 	defer r.Close()
+	while := 24 * time.Hour
+	if !since.IsZero() {
+		while = time.Since(since.Time)
+	}
 	rows, from, to, err = history.LastAlarms(cmd.Context(), r, time.Now(), while, before)
 	if err != nil && rows != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), err)
@@ -173,37 +177,17 @@ func alarmRows(cmd *cobra.Command, f *journalFlags, while, before time.Duration)
 	return rows, from, to, err
 }
 
-// ago is a duration flag that knows days.
-type ago time.Duration
-
-func (a *ago) String() string { return time.Duration(*a).String() }
-func (a *ago) Type() string   { return "duration" }
-
-// Set implements pflag.Value.
-func (a *ago) Set(s string) error {
-	unit := time.Duration(1)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		s, unit = days+"h", 24
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return errors.New("write a time such as 90m, 8h or 7d")
-	}
-	*a = ago(d * unit)
-	return nil
-}
-
 func alarmsHistoryCommand() *cobra.Command {
 	var f journalFlags
-	since := ago(24 * time.Hour)
+	var from moment
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "Print every step of every alarm: raised, acknowledged by whom, shelved why, over",
 		Example: `  stirwatch alarms history
-  stirwatch alarms history --since 7d | grep tool_temperature`,
+  stirwatch alarms history --from 7d | grep tool_temperature`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rows, _, _, err := alarmRows(cmd, &f, time.Duration(since), 0)
+			rows, _, _, err := alarmRows(cmd, &f, from, 0)
 			if err != nil {
 				return err
 			}
@@ -222,30 +206,30 @@ func alarmsHistoryCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().Var(&since, "since", "how far back, e.g. 8h or 7d")
+	fromFlag(c, &from, "first instant, a day ago if left out")
 	return c
 }
 
 func alarmsStatsCommand() *cobra.Command {
 	var f journalFlags
-	since := ago(24 * time.Hour)
+	var from moment
 	c := &cobra.Command{
 		Use:   "stats",
 		Short: "Count alarms: rate, peaks, standing, chattering, the top ten, by priority",
 		Long: `Stats counts what was put before people (ISA-18.2, clause 16). One alarm in ten minutes is
 acceptable, two are manageable; a few codes usually make most of them, and are worth tuning first.`,
-		Example: `  stirwatch alarms stats --since 7d`,
+		Example: `  stirwatch alarms stats --from 7d`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rows, from, to, err := alarmRows(cmd, &f, time.Duration(since), alarm.Before)
+			rows, first, to, err := alarmRows(cmd, &f, from, alarm.Before)
 			if err != nil {
 				return err
 			}
-			return showStatistics(cmd.OutOrStdout(), alarm.Count(rows, from, to))
+			return showStatistics(cmd.OutOrStdout(), alarm.Count(rows, first, to))
 		},
 	}
 	f.add(c)
-	c.Flags().Var(&since, "since", "how far back, e.g. 8h or 7d")
+	fromFlag(c, &from, "first instant, a day ago if left out")
 	return c
 }
 

@@ -30,7 +30,7 @@ verdict rests on it. The interval speaks of builds like those compared; give sev
 Whatever is found, the exit code is 0: people decide.`,
 		Example: `  stirwatch compare -m new.json --with model.json wednesday.csv thursday.csv
   stirwatch compare -m new.json --with model.json --from-journal --last 2
-  stirwatch compare -m new.json --with model.json --from-journal copy.db --since 2026-07-01`,
+  stirwatch compare -m new.json --with model.json --from-journal copy.db --from 2026-07-01`,
 		Args: from.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			young, err := model.Load(candidate)

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,19 +16,27 @@ import (
 )
 
 func exportCommand() *cobra.Command {
-	var path, file, run, from, to, format, out, measurement string
-	var list bool
+	var path, file, run, format, out, measurement string
+	var from, to moment
+	var list, local bool
+	var o export.Options
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write a run or a span of the journal as CSV, Parquet or line protocol",
-		Long: `Export reads the journal, also while an agent writes it. CSV and Parquet hold samples, one
-reading a row: time, channel, value, unit, quality, reason. Line protocol holds every record as it
-was sent to InfluxDB.`,
+		Long: `Export reads the journal, also while an agent writes it. CSV and Parquet hold the samples, one
+reading a row: time, channel, value, unit, quality, reason. With --wide they are a table as for a spreadsheet: a row
+for each instant (with --every, for each so long, with the last reading in it), a column for each channel, good
+readings only. With --measurement they hold another kind of record, a row each: anomalies, recommendations (the
+advice), estimates, forecasts and all others of docs/influxdb.md. Line protocol holds every record as it was sent
+to InfluxDB.
+
+Times are UTC; with --local they are this computer's, without zone, as spreadsheets read them.`,
 		Example: `  stirwatch export --list
-  stirwatch export --run 20260312-074410 --format csv -o run.csv
-  stirwatch export --run last --format parquet -o run.parquet
-  stirwatch export --from 2026-03-12T07:00:00Z --to 2026-03-12T08:00:00Z --format lp | gzip > hour.lp.gz
-  stirwatch export --journal stirwatch-data/replay.db --measurement estimates --format lp`,
+  stirwatch export --run last --wide --every 1s --local --bom -o run.csv       for a spreadsheet
+  stirwatch export --run 20260312-074410 -o run.csv
+  stirwatch export --from 8h --channel tool_temperature --format parquet -o tool.parquet
+  stirwatch export --run last --measurement anomalies
+  stirwatch export --from "2026-03-12 07:00" --to "2026-03-12 08:00" --format lp | gzip > hour.lp.gz`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if file == "" {
@@ -48,23 +54,32 @@ was sent to InfluxDB.`,
 			if list {
 				return listRuns(cmd, r)
 			}
-			f := export.Format(format)
-			if !slices.Contains(export.Formats(), f) {
-				return coded{fmt.Errorf("--format %s: use one of %v", format, export.Formats()), exitUsage}
+			o.Format = export.Format(format)
+			if local {
+				o.Local = time.Local
 			}
-			q := journal.Query{Measurement: record.Measurement(measurement)}
-			if q.From, q.To, err = span(r, run, from, to); err != nil {
-				return err
+			q := journal.Query{Measurement: record.Measurement(measurement), From: from.ns(), To: to.ns()}
+			if err := o.Check(q.Measurement); err != nil {
+				return coded{err, exitUsage}
+			}
+			if run != "" {
+				if from.text != "" || to.text != "" {
+					return coded{errors.New("give either --run or --from and --to"), exitUsage}
+				}
+				found, err := r.Run(run)
+				if err != nil {
+					return whichRuns(err)
+				}
+				q.From, q.To = found.Start, found.End
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			q.Progress = func(done, total int64) { p.say("batch %d of %d", done, total) }
+			q.Progress = func(done, total int64) { p.say("%d %% read", 100*done/max(total, 1)) }
 			w, done, err := output(cmd, out)
 			if err != nil {
 				return err
 			}
-			buffered := bufio.NewWriterSize(w, 1<<16)
-			rows, err := export.Write(cmd.Context(), buffered, r, f, q)
-			err = errors.Join(err, buffered.Flush(), done())
+			rows, err := export.Write(cmd.Context(), w, r, q, o)
+			err = errors.Join(err, done())
 			p.done()
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d rows\n", rows)
 			return err
@@ -75,37 +90,17 @@ was sent to InfluxDB.`,
 	f.StringVar(&file, "journal", "", "journal to read instead of the configuration's")
 	f.BoolVar(&list, "list", false, "list the runs and end")
 	f.StringVar(&run, "run", "", "name of a run (see --list), or last")
-	f.StringVar(&from, "from", "", "first instant, with its zone, e.g. 2026-03-12T07:00:00Z")
-	f.StringVar(&to, "to", "", "instant before which to end, e.g. 2026-03-12T08:00:00Z")
+	fromFlag(c, &from, "first instant")
+	f.Var(&to, "to", "instant before which to end")
 	f.StringVar(&format, "format", string(export.CSV), "csv, parquet or lp")
-	f.StringVar(&measurement, "measurement", "", "one measurement only, e.g. estimates; with --format lp")
+	f.StringVar(&measurement, "measurement", "", "one kind of record, e.g. anomalies; default samples, with --format lp all")
+	f.BoolVar(&o.Wide, "wide", false, "a row for each instant, a column for each channel")
+	f.DurationVar(&o.Every, "every", 0, "with --wide: a row for each so long, e.g. 1s")
+	f.StringArrayVar(&o.Channels, "channel", nil, "this channel only; repeatable")
+	f.BoolVar(&local, "local", false, "CSV: times of this computer, without zone, as spreadsheets read them")
+	f.BoolVar(&o.BOM, "bom", false, "CSV: begin with a byte order mark, by which Excel knows UTF-8")
 	f.StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	return c
-}
-
-// span is the time that the flags name; everything if they name none.
-func span(r *journal.Reader, run, from, to string) (first, end int64, err error) {
-	if run != "" {
-		if from != "" || to != "" {
-			return 0, 0, coded{errors.New("give either --run or --from and --to"), exitUsage}
-		}
-		found, err := r.Run(run)
-		return found.Start, found.End, whichRuns(err)
-	}
-	for _, f := range []struct {
-		flag, text string
-		to         *int64
-	}{{"--from", from, &first}, {"--to", to, &end}} {
-		if f.text == "" {
-			continue
-		}
-		t, err := time.Parse(time.RFC3339Nano, f.text)
-		if err != nil {
-			return 0, 0, coded{fmt.Errorf("%s %q: write an instant such as 2026-03-12T07:00:00Z", f.flag, f.text), exitUsage}
-		}
-		*f.to = t.UnixNano()
-	}
-	return first, end, nil
 }
 
 // whichRuns adds to an error about a run that is not there how to find those that are.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,25 +19,25 @@ import (
 
 // journalRuns says which runs to take out of which journal, as the command line has it.
 type journalRuns struct {
-	on    bool
-	conf  string
-	last  int
-	since string
-	runs  []string
+	on   bool
+	conf string
+	last int
+	from moment
+	runs []string
 }
 
 func (f *journalRuns) flags(c *cobra.Command, last int) {
 	c.Flags().BoolVar(&f.on, "from-journal", false, "take runs out of a journal: the file given, else that of the configuration")
 	configFlag(c, &f.conf)
 	c.Flags().IntVar(&f.last, "last", last, "with --from-journal: how many of the newest runs")
-	c.Flags().StringVar(&f.since, "since", "", "with --from-journal: the runs begun since, e.g. 2026-07-01 (local time) or 2026-07-01T06:00:00Z")
+	fromFlag(c, &f.from, "with --from-journal: the runs begun since")
 	c.Flags().StringArrayVar(&f.runs, "run", nil, "with --from-journal: the run of that `name` (see stirwatch export --list), or last; repeatable")
 }
 
 // args checks the command line: run logs, or a journal at most.
 func (f *journalRuns) args(c *cobra.Command, args []string) error {
 	if !f.on {
-		for _, name := range []string{"last", "since", "run", "config"} {
+		for _, name := range []string{"last", "from", "run", "config"} {
 			if c.Flags().Changed(name) {
 				return fmt.Errorf("--%s needs --from-journal", name)
 			}
@@ -50,8 +49,8 @@ func (f *journalRuns) args(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--from-journal reads one journal, not %d files; learn from run logs without it", len(args))
 	case c.Flags().Changed("units"):
 		return errors.New("--units is for run logs: the journal knows the unit of every sample")
-	case len(f.runs) > 0 && (c.Flags().Changed("last") || f.since != ""):
-		return errors.New("give either --run or --last and --since")
+	case len(f.runs) > 0 && (c.Flags().Changed("last") || f.from.text != ""):
+		return errors.New("give either --run or --last and --from")
 	case f.last < 1:
 		return fmt.Errorf("--last %d: give a number of runs, 1 or more", f.last)
 	}
@@ -97,25 +96,8 @@ func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, wan
 		Note:     func(text string) { p.done(); fmt.Fprintln(cmd.ErrOrStderr(), text) },
 		Progress: func(run string, done, total int64) { p.say("%s: batch %d of %d", run, done, total) },
 	}
-	choice := history.Choice{Last: f.last, All: f.since != "" && !cmd.Flags().Changed("last"), Names: f.runs}
-	if f.since != "" {
-		if choice.Since, err = parseSince(f.since); err != nil {
-			return nil, err
-		}
-	}
+	choice := history.Choice{Last: f.last, All: f.from.text != "" && !cmd.Flags().Changed("last"), Names: f.runs, Since: f.from.Time}
 	found, err := h.Choose(cmd.Context(), choice, want)
 	p.done()
 	return found, whichRuns(err)
-}
-
-// parseSince reads a day or an instant.
-func parseSince(text string) (time.Time, error) {
-	at, err := time.ParseInLocation(time.DateOnly, text, time.Local)
-	if err != nil {
-		at, err = time.Parse(time.RFC3339Nano, text)
-	}
-	if err != nil {
-		err = coded{fmt.Errorf("--since %q: write a day such as 2026-07-01 or an instant such as 2026-07-01T06:00:00Z", text), exitUsage}
-	}
-	return at, err
 }

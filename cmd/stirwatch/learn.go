@@ -31,7 +31,7 @@ would tell more. With --report all that and the figures go into one HTML page.
 
 Runs come from logs (MELD, or any CSV whose columns say what they are, such as "time [s], heater power [W],
 plate temperature [°C]") or, with --from-journal, out of the journal that the agent keeps (also while it
-records): the newest that can be learned from, or those of --last, --since or --run. The
+records): the newest that can be learned from, or those of --last, --from or --run. The
 configuration says which channel is what; docs/journal.md says how samples become rows.
 
 With --compare the model in use is compared first: the newest run is left out, a model learned from
@@ -42,7 +42,7 @@ the rest forecasts it, and the model in use too. Then the model that is written 
   stirwatch learn --hypotheses heater.yaml heater.csv -o heater.json --report heater.html
   stirwatch learn --rows build=120:980 build.csv -o model.json
   stirwatch learn --from-journal -o new.json
-  stirwatch learn --from-journal -c agent.yaml --since 2026-07-01 -o new.json
+  stirwatch learn --from-journal -c agent.yaml --from 2026-07-01 -o new.json
   stirwatch learn --from-journal copy.db --run 20260708-104312 --run last -o new.json
   stirwatch learn --from-journal --last 8 --compare model.json -o new.json`,
 		Args: from.args,

@@ -1,15 +1,14 @@
-// Package export writes the journal out for other programs: CSV and Parquet for analysis, line
-// protocol as it was or will be sent.
+// Package export writes the journal out for other programs: CSV and Parquet for spreadsheets and analysis,
+// line protocol as it was or will be sent.
 package export
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,10 +20,10 @@ import (
 type Format string
 
 const (
-	// CSV is one reading per row with a header: time (RFC 3339, UTC, nanoseconds), channel,
-	// value (the shortest text that reads back to the same number), unit, quality, reason.
+	// CSV has a header and a row for each record. Numbers have 15 significant digits at most: what was measured
+	// and then converted is there as it was measured.
 	CSV Format = "csv"
-	// Parquet has the same columns; time is a timestamp in ns, UTC.
+	// Parquet has the same columns; instants are timestamps in ns, UTC, and what is missing is null.
 	Parquet Format = "parquet"
 	// LineProtocol is every record, samples and all others, exactly as sent to InfluxDB.
 	LineProtocol Format = "lp"
@@ -33,26 +32,69 @@ const (
 // Formats lists all.
 func Formats() []Format { return []Format{CSV, Parquet, LineProtocol} }
 
-// Write writes what q selects to w, in the order of recording, and returns the number of rows.
-// CSV and Parquet hold samples only. Memory does not grow with the span. Damaged parts of the
-// journal are left out and reported at the end as a [*journal.DamageError]; the file is then
+// Options say what is written and how. The zero value is the samples as CSV, one reading a row: time, channel, value,
+// unit, quality, reason.
+type Options struct {
+	Format   Format        // default CSV
+	Wide     bool          // of the samples, a row for each instant and a column for each channel, with the good readings
+	Every    time.Duration // with Wide: a row for each so long, with the last reading in it; 0: one for each instant that has a reading
+	Channels []string      // of the samples, these alone; none: all
+	Local    *time.Location
+	BOM      bool // a byte order mark before CSV, by which spreadsheets know UTF-8
+}
+
+// Stamps of CSV: an instant with its zone, or, where a zone is given, one as spreadsheets read it.
+const (
+	utcStamp   = time.RFC3339Nano
+	localStamp = "2006-01-02 15:04:05.000"
+)
+
+// Check refuses what does not go together, for the measurement of a query.
+func (o *Options) Check(m record.Measurement) error {
+	samples := m == record.Samples || m == ""
+	switch {
+	case o.Format == "":
+		o.Format = CSV
+	case !slices.Contains(Formats(), o.Format):
+		return fmt.Errorf("format %q is not known: use one of %v", o.Format, Formats())
+	}
+	switch {
+	case o.Wide && o.Format == LineProtocol:
+		return errors.New("line protocol is as it was sent: a wide table is CSV or Parquet")
+	case o.Wide && !samples, len(o.Channels) > 0 && (!samples || o.Format == LineProtocol):
+		return errors.New("a wide table, or a choice of channels, is of the samples, as CSV or Parquet")
+	case o.Every != 0 && !o.Wide:
+		return errors.New("a row for each so long is for a wide table")
+	case o.Every < 0:
+		return fmt.Errorf("a row every %v cannot be made", o.Every)
+	case (o.Local != nil || o.BOM) && o.Format != CSV:
+		return fmt.Errorf("local time and a byte order mark are for CSV: %s has instants in UTC", o.Format)
+	case m != "" && !slices.Contains(record.Measurements(), m):
+		return fmt.Errorf("measurement %q is not known: there are %v", m, record.Measurements())
+	}
+	return nil
+}
+
+// Write writes what q selects to w and returns the number of rows: of one measurement (default the samples; as line
+// protocol all), in the order of recording, or of time where the table is wide. Memory does not grow with the span.
+// Damaged parts of the journal are left out and reported at the end as a [*journal.DamageError]; the file is then
 // complete in all else.
-func Write(ctx context.Context, w io.Writer, r *journal.Reader, f Format, q journal.Query) (rows int64, err error) {
-	if f != LineProtocol {
-		if q.Measurement != "" && q.Measurement != record.Samples {
-			return 0, fmt.Errorf("%s holds samples, not %s: export those as %s", f, q.Measurement, LineProtocol)
-		}
+func Write(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query, o Options) (rows int64, err error) {
+	if q.Measurement == "" && o.Format != LineProtocol {
 		q.Measurement = record.Samples
 	}
-	switch f {
-	case CSV:
-		return writeCSV(ctx, w, r, q)
-	case Parquet:
-		return writeParquet(ctx, w, r, q)
-	case LineProtocol:
-		return writeLines(ctx, w, r, q)
+	if err := o.Check(q.Measurement); err != nil {
+		return 0, err
 	}
-	return 0, fmt.Errorf("format %q is not known: use one of %v", f, Formats())
+	switch {
+	case o.Format == LineProtocol:
+		return writeLines(ctx, w, r, q)
+	case o.Wide:
+		return writeWide(ctx, w, r, q, o)
+	case q.Measurement == record.Samples:
+		return writeSamples(ctx, w, r, q, o)
+	}
+	return writeRecords(ctx, w, r, q, o)
 }
 
 // finish completes the file with end unless the reading failed for another reason than damage.
@@ -74,32 +116,40 @@ func writeLines(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Q
 	return rows, finish(err, out.Flush)
 }
 
-func writeCSV(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query) (rows int64, err error) {
-	out := bufio.NewWriterSize(w, 64<<10)
-	out.WriteString("time,channel,value,unit,quality,reason\n")
-	var b []byte
-	err = journal.Rows(ctx, r, q, func(s *record.Sample) error {
-		rows++
-		b = time.Unix(0, s.Time).UTC().AppendFormat(b[:0], time.RFC3339Nano)
-		b = appendCSV(append(b, ','), s.Channel)
-		b = strconv.AppendFloat(append(b, ','), s.Value, 'g', -1, 64)
-		b = appendCSV(append(b, ','), s.Unit)
-		b = appendCSV(append(b, ','), quality(s))
-		b = appendCSV(append(b, ','), s.Reason)
-		_, err := out.Write(append(b, '\n'))
-		return err
-	})
-	return rows, finish(err, out.Flush)
+// chosen keeps what channels were asked for, and which have been seen.
+type chosen struct{ seen map[string]bool }
+
+func choose(channels []string) chosen {
+	c := chosen{map[string]bool{}}
+	for _, name := range channels {
+		c.seen[name] = false
+	}
+	return c
 }
 
-func quality(s *record.Sample) string { return cmp.Or(s.Quality, "good") }
-
-// appendCSV quotes where RFC 4180 asks for it.
-func appendCSV(b []byte, s string) []byte {
-	if !strings.ContainsAny(s, ",\"\r\n") {
-		return append(b, s...)
+// takes tells whether a channel was asked for.
+func (c chosen) takes(name string) bool {
+	if len(c.seen) == 0 {
+		return true
 	}
-	b = append(b, '"')
-	b = append(b, strings.ReplaceAll(s, `"`, `""`)...)
-	return append(b, '"')
+	seen, asked := c.seen[name]
+	if asked && !seen {
+		c.seen[name] = true
+	}
+	return asked
+}
+
+// missing is an error that names what was asked for and has no reading.
+func (c chosen) missing() error {
+	var none []string
+	for name, seen := range c.seen {
+		if !seen {
+			none = append(none, name)
+		}
+	}
+	if none == nil {
+		return nil
+	}
+	slices.Sort(none)
+	return fmt.Errorf("no reading of %s in this part of the record", strings.Join(none, ", "))
 }

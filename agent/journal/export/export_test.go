@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/parquet-go/parquet-go"
 
 	"stirwatch/agent/journal"
@@ -61,7 +61,7 @@ func TestCSV(t *testing.T) {
 	j := recordOf(t, 2500)
 	var b bytes.Buffer
 	var done, total int64
-	n, err := Write(t.Context(), &b, j.Reader, CSV, journal.Query{Progress: func(d, of int64) { done, total = d, of }})
+	n, err := Write(t.Context(), &b, j.Reader, journal.Query{Progress: func(d, of int64) { done, total = d, of }}, Options{})
 	if err != nil || n != 2500 || total == 0 || done != total {
 		t.Fatalf("%d rows, progress %d of %d, %v", n, done, total, err)
 	}
@@ -76,7 +76,7 @@ func TestCSV(t *testing.T) {
 		if k%10 == 3 {
 			quality, reason = "failure", "sentinel"
 		}
-		if err1 != nil || err2 != nil || at.UnixNano() != int64(k)*1e9 || v != float64(k)/3 || r[1] != channel || r[3] != "°C" || r[4] != quality || r[5] != reason {
+		if err1 != nil || err2 != nil || at.UnixNano() != int64(k)*1e9 || v != measured(float64(k)/3) || math.Abs(v-float64(k)/3) > 1e-12 || r[1] != channel || r[3] != "°C" || r[4] != quality || r[5] != reason {
 			t.Fatalf("row %d is %q", k, r)
 		}
 	}
@@ -93,10 +93,10 @@ type row struct {
 }
 
 func TestParquet(t *testing.T) {
-	const n = rowsInGroup + 5000 // more than one row group
+	const n = cellsInGroup/6 + 5000 // more than one row group
 	j := recordOf(t, n)
 	var b bytes.Buffer
-	if got, err := Write(t.Context(), &b, j.Reader, Parquet, journal.Query{}); err != nil || got != n {
+	if got, err := Write(t.Context(), &b, j.Reader, journal.Query{}, Options{Format: Parquet}); err != nil || got != n {
 		t.Fatalf("%d rows, %v", got, err)
 	}
 	rows, err := parquet.Read[row](bytes.NewReader(b.Bytes()), int64(b.Len()))
@@ -104,7 +104,7 @@ func TestParquet(t *testing.T) {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for k, r := range rows {
-		want := row{int64(k) * 1e9, channel, float64(k) / 3, "°C", "good", ""}
+		want := row{int64(k) * 1e9, channel, measured(float64(k) / 3), "°C", "good", ""}
 		if k%10 == 3 {
 			want.Quality, want.Reason = "failure", "sentinel"
 		}
@@ -128,26 +128,38 @@ func TestSpanOfLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	n, err := Write(t.Context(), &b, j.Reader, LineProtocol, journal.Query{From: run.Start, To: run.End})
+	n, err := Write(t.Context(), &b, j.Reader, journal.Query{From: run.Start, To: run.End}, Options{Format: LineProtocol})
 	if err != nil || n != 10 || strings.Count(b.String(), "\n") != 10 || !strings.Contains(b.String(), fmt.Sprintf(" %d\n", int64(1009e9))) {
 		t.Errorf("%d lines, %v:\n%s", n, err, b.String())
 	}
 	b.Reset()
-	if n, err = Write(t.Context(), &b, j.Reader, LineProtocol, journal.Query{Measurement: record.Events}); err != nil || n != 1 || b.String() != "events,kind=connected,machine=m,source=tc count=1i,text=\"\" 0\n" {
+	if n, err = Write(t.Context(), &b, j.Reader, journal.Query{Measurement: record.Events}, Options{Format: LineProtocol}); err != nil || n != 1 || b.String() != "events,kind=connected,machine=m,source=tc count=1i,text=\"\" 0\n" {
 		t.Errorf("%d lines, %v: %q", n, err, b.String())
 	}
 }
 
 func TestRefusals(t *testing.T) {
 	j := recordOf(t, 1)
-	if _, err := Write(t.Context(), io.Discard, j.Reader, "xls", journal.Query{}); err == nil || !strings.Contains(err.Error(), "csv parquet lp") {
-		t.Errorf("%v", err)
-	}
-	if _, err := Write(t.Context(), io.Discard, j.Reader, CSV, journal.Query{Measurement: record.Estimates}); err == nil || !strings.Contains(err.Error(), "lp") {
-		t.Errorf("%v", err)
+	for _, c := range []struct {
+		o    Options
+		q    journal.Query
+		says string
+	}{
+		{Options{Format: "xls"}, journal.Query{}, "csv parquet lp"},
+		{Options{}, journal.Query{Measurement: "advise"}, "recommendations"},
+		{Options{Wide: true, Format: LineProtocol}, journal.Query{}, "CSV or Parquet"},
+		{Options{Wide: true}, journal.Query{Measurement: record.Estimates}, "of the samples"},
+		{Options{Every: time.Second}, journal.Query{}, "wide"},
+		{Options{Local: time.UTC, Format: Parquet}, journal.Query{}, "UTC"},
+		{Options{Channels: []string{"nobody"}}, journal.Query{}, "no reading of nobody"},
+		{Options{Channels: []string{"nobody"}, Wide: true}, journal.Query{}, "no reading of nobody"},
+	} {
+		if _, err := Write(t.Context(), io.Discard, j.Reader, c.q, c.o); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 	for _, f := range Formats() {
-		if _, err := Write(t.Context(), brokenPipe{}, j.Reader, f, journal.Query{}); !errors.Is(err, io.ErrClosedPipe) {
+		if _, err := Write(t.Context(), brokenPipe{}, j.Reader, journal.Query{}, Options{Format: f}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s on a broken pipe: %v", f, err)
 		}
 	}
@@ -166,8 +178,11 @@ func FuzzParquet(f *testing.F) {
 			t.Skip("nothing to write")
 		}
 		var b bytes.Buffer
-		p := parquetFile{w: &b, gzip: gzip.NewWriter(io.Discard)}
-		p.write([]byte(magic))
+		p, err := newParquet(&b, []column{{name: "time"}, {name: "channel", kind: text}, {name: "value", kind: number},
+			{name: "unit", kind: text}, {name: "quality", kind: text}, {name: "reason", kind: text}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		var want []row
 		at := func(i int) uint64 {
 			var v uint64
@@ -179,9 +194,8 @@ func FuzzParquet(f *testing.F) {
 		for i := range int(n) {
 			r := row{Time: int64(at(i)), Value: float64(at(i + 1)), Channel: fmt.Sprint(at(i) % 300), Unit: "°C", Quality: fmt.Sprint(at(i) % 3)}
 			want = append(want, r)
-			p.time, p.value = append(p.time, r.Time), append(p.value, r.Value)
-			for k, s := range [...]string{r.Channel, r.Unit, r.Quality, r.Reason} {
-				p.texts[k].add(s)
+			if err := p.row([]cell{{whole: r.Time}, {text: r.Channel}, {number: r.Value}, {text: r.Unit}, {text: r.Quality}, {text: r.Reason}}); err != nil {
+				t.Fatal(err)
 			}
 		}
 		if err := p.end(); err != nil {
@@ -201,7 +215,7 @@ func BenchmarkExport(b *testing.B) {
 	for _, f := range Formats() {
 		b.Run(string(f), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := Write(b.Context(), io.Discard, j.Reader, f, journal.Query{}); err != nil {
+				if _, err := Write(b.Context(), io.Discard, j.Reader, journal.Query{}, Options{Format: f}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -2,22 +2,17 @@ package export
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"io"
 	"math"
 	"math/bits"
 
 	"github.com/klauspost/compress/gzip"
-
-	"stirwatch/agent/journal"
-	"stirwatch/agent/record"
 )
 
-// Parquet for the one schema that samples have: six required columns, each row group one page a
-// column. A library for all of Parquet links 7 MB, of which every agent that only records would keep
-// 3 MB resident. Format: https://github.com/apache/parquet-format, version 2.10 (parquet.thrift,
-// Encodings.md, and the compact protocol of Apache Thrift for the headers).
+// Parquet for flat tables: each row group one page a column. A library for all of Parquet links 7 MB, of which
+// every agent that only records would keep 3 MB resident. Format: https://github.com/apache/parquet-format,
+// version 2.10 (parquet.thrift, Encodings.md, and the compact protocol of Apache Thrift for the headers).
 
 // Numbers of parquet.thrift.
 const (
@@ -26,23 +21,75 @@ const (
 	codecGzip                                                     = 2
 	pageData, pageDictionary                                      = 0, 2
 	convertedUTF8                                                 = 0
-	required                                                      = 0
+	required, optional                                            = 0, 1
 )
 
-const rowsInGroup = 128 << 10 // what is held in memory: some 4 MB
+const cellsInGroup = 768 << 10 // what is held in memory: some 10 MB
 
 // parquetFile gathers a row group and writes it column by column.
 type parquetFile struct {
-	w      io.Writer
-	at     int64 // bytes written
-	rows   int64
-	groups [][]byte // metadata of each
-	time   []int64
-	value  []float64
-	texts  [4]dictionary // channel, unit, quality, reason
-	page   []byte
-	zipped bytes.Buffer
-	gzip   *gzip.Writer
+	w           io.Writer
+	at          int64 // bytes written
+	rows        int64
+	n           int // in the group
+	rowsInGroup int
+	groups      [][]byte // metadata of each
+	columns     []parquetColumn
+	page        []byte
+	zipped      bytes.Buffer
+	gzip        *gzip.Writer
+}
+
+// parquetColumn holds a column of the group: the values of its kind that are there.
+type parquetColumn struct {
+	column
+	whole  []int64
+	number []float64
+	text   dictionary
+	there  []uint32 // of an optional one: 1 where a row has a value, else 0
+}
+
+// physical is the type in the file.
+func (c *parquetColumn) physical() int {
+	return [...]int{typeInt64, typeInt64, typeDouble, typeByteArray}[c.kind]
+}
+
+func newParquet(w io.Writer, columns []column) (*parquetFile, error) {
+	f := &parquetFile{w: w, rowsInGroup: cellsInGroup / len(columns)}
+	for _, c := range columns {
+		f.columns = append(f.columns, parquetColumn{column: c})
+	}
+	var err error
+	if f.gzip, err = gzip.NewWriterLevel(&f.zipped, gzip.BestSpeed); err != nil {
+		return nil, err
+	}
+	return f, f.write([]byte(magic))
+}
+
+// row implements sheet.
+func (f *parquetFile) row(cells []cell) error {
+	for i := range f.columns {
+		c, v := &f.columns[i], &cells[i]
+		if c.optional {
+			if v.missing {
+				c.there = append(c.there, 0)
+				continue
+			}
+			c.there = append(c.there, 1)
+		}
+		switch c.kind {
+		case number:
+			c.number = append(c.number, v.number)
+		case text:
+			c.text.add(v.text)
+		default:
+			c.whole = append(c.whole, v.whole)
+		}
+	}
+	if f.n++; f.n == f.rowsInGroup {
+		return f.group()
+	}
+	return nil
 }
 
 // dictionary numbers the different texts of a column.
@@ -72,80 +119,53 @@ func (d *dictionary) reset() {
 
 const magic = "PAR1"
 
-func writeParquet(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query) (rows int64, err error) {
-	f := &parquetFile{w: w}
-	if f.gzip, err = gzip.NewWriterLevel(&f.zipped, gzip.BestSpeed); err != nil {
-		return 0, err
-	}
-	if err := f.write([]byte(magic)); err != nil {
-		return 0, err
-	}
-	err = journal.Rows(ctx, r, q, func(s *record.Sample) error {
-		rows++
-		f.time, f.value = append(f.time, s.Time), append(f.value, s.Value)
-		for i, text := range [...]string{s.Channel, s.Unit, quality(s), s.Reason} {
-			f.texts[i].add(text)
-		}
-		if len(f.time) == rowsInGroup {
-			return f.group()
-		}
-		return nil
-	})
-	return rows, finish(err, f.end)
-}
-
 func (f *parquetFile) write(b []byte) error {
 	n, err := f.w.Write(b)
 	f.at += int64(n)
 	return err
 }
 
-// columns of the file, in order.
-var columns = [...]struct {
-	name string
-	kind int
-}{{"time", typeInt64}, {"channel", typeByteArray}, {"value", typeDouble}, {"unit", typeByteArray}, {"quality", typeByteArray}, {"reason", typeByteArray}}
-
 // group writes the rows gathered as a row group.
 func (f *parquetFile) group() error {
-	n := len(f.time)
+	n := f.n
 	if n == 0 {
 		return nil
 	}
 	began := f.at
 	var chunks [][]byte
-	text, size := 0, int64(0)
-	for _, c := range columns {
+	size := int64(0)
+	for i := range f.columns {
+		c := &f.columns[i]
 		m := chunk{f: f, start: f.at}
 		var err error
 		switch c.kind {
-		case typeInt64:
-			f.page = appendDelta(f.page[:0], f.time)
-			m.encodings, err = []int{encodingDelta}, m.data(encodingDelta, n)
-		case typeDouble:
-			f.page = f.page[:0]
-			for _, v := range f.value {
+		case number:
+			f.page = appendLevels(f.page[:0], c)
+			for _, v := range c.number {
 				f.page = binary.LittleEndian.AppendUint64(f.page, math.Float64bits(v))
 			}
-			m.encodings, err = []int{encodingPlain}, m.data(encodingPlain, n)
-		default:
-			d := &f.texts[text]
-			text++
+			m.encodings, err = []int{encodingPlain, encodingRLE}, m.data(encodingPlain, n)
+		case text:
+			d := &c.text
 			f.page = append(f.page[:0], d.plain...)
 			if err = m.dictionary(len(d.number)); err == nil {
 				f.page = appendIndices(f.page[:0], d.index, uint32(len(d.number)))
 				m.encodings, err = []int{encodingPlain, encodingRLE, encodingDictionary}, m.data(encodingDictionary, n)
 			}
 			d.reset()
+		default:
+			f.page = appendDelta(appendLevels(f.page[:0], c), c.whole)
+			m.encodings, err = []int{encodingDelta, encodingRLE}, m.data(encodingDelta, n)
 		}
 		if err != nil {
 			return err
 		}
 		size += m.raw
-		chunks = append(chunks, m.meta(c.name, c.kind, n, f.at))
+		chunks = append(chunks, m.meta(c.name, c.physical(), n, f.at))
+		c.whole, c.number, c.there = c.whole[:0], c.number[:0], c.there[:0]
 	}
 	f.rows += int64(n)
-	f.time, f.value = f.time[:0], f.value[:0]
+	f.n = 0
 	var g thrift
 	g.list(1, len(chunks), thriftStruct)
 	for _, c := range chunks {
@@ -156,6 +176,17 @@ func (f *parquetFile) group() error {
 	g.long(5, began)
 	f.groups = append(f.groups, g.end())
 	return nil
+}
+
+// appendLevels writes which rows of an optional column have a value: definition levels of one bit, bit-packed.
+func appendLevels(b []byte, c *parquetColumn) []byte {
+	if !c.optional {
+		return b
+	}
+	at := len(b)
+	b = appendPacked(append(b, 0, 0, 0, 0), c.there, 1)
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
 }
 
 // chunk is one column of a row group while its pages are written.
@@ -240,13 +271,13 @@ func (f *parquetFile) end() error {
 	}
 	var t thrift
 	t.int(1, 2)
-	t.list(2, 1+len(columns), thriftStruct)
+	t.list(2, 1+len(f.columns), thriftStruct)
 	root := thrift{}
-	root.text(4, "samples")
-	root.int(5, int64(len(columns)))
+	root.text(4, "record")
+	root.int(5, int64(len(f.columns)))
 	t.b = append(t.b, root.end()...)
-	for _, c := range columns {
-		t.b = append(t.b, schema(c.name, c.kind)...)
+	for i := range f.columns {
+		t.b = append(t.b, f.columns[i].schema()...)
 	}
 	t.long(3, f.rows)
 	t.list(4, len(f.groups), thriftStruct)
@@ -259,20 +290,20 @@ func (f *parquetFile) end() error {
 	return f.write(append(foot, magic...))
 }
 
-// schema is the element of one column: time is an instant in ns (UTC), texts are UTF-8.
-func schema(name string, kind int) []byte {
+// schema is the element of the column: an instant is in ns (UTC), texts are UTF-8.
+func (c *parquetColumn) schema() []byte {
 	var t thrift
-	t.int(1, int64(kind))
-	t.int(3, required)
-	t.text(4, name)
-	switch kind {
-	case typeByteArray:
+	t.int(1, int64(c.physical()))
+	t.int(3, map[bool]int64{false: required, true: optional}[c.optional])
+	t.text(4, c.name)
+	switch c.kind {
+	case text:
 		t.int(6, convertedUTF8)
 		t.open(10)
 		t.open(1)
 		t.close()
 		t.close()
-	case typeInt64:
+	case instant:
 		t.open(10)
 		t.open(8)
 		t.flag(1)
@@ -292,6 +323,9 @@ func appendDelta(b []byte, v []int64) []byte {
 	b = binary.AppendUvarint(b, block)
 	b = binary.AppendUvarint(b, parts)
 	b = binary.AppendUvarint(b, uint64(len(v)))
+	if len(v) == 0 {
+		return binary.AppendVarint(b, 0)
+	}
 	b = binary.AppendVarint(b, v[0])
 	for at := 1; at < len(v); at += block {
 		n := min(block, len(v)-at)
@@ -327,15 +361,20 @@ func appendDelta(b []byte, v []int64) []byte {
 // appendIndices encodes as RLE_DICTIONARY: the width, and one bit-packed run.
 func appendIndices(b []byte, index []uint32, of uint32) []byte {
 	width := max(bits.Len32(of-1), 1)
-	groups := (len(index) + 7) / 8
-	b = binary.AppendUvarint(append(b, byte(width)), uint64(groups)<<1|1)
+	return appendPacked(append(b, byte(width)), index, width)
+}
+
+// appendPacked writes one bit-packed run of the hybrid with RLE.
+func appendPacked(b []byte, v []uint32, width int) []byte {
+	groups := (len(v) + 7) / 8
+	b = binary.AppendUvarint(b, uint64(groups)<<1|1)
 	var out packer
 	for i := range groups * 8 {
-		v := uint32(0)
-		if i < len(index) {
-			v = index[i]
+		next := uint32(0)
+		if i < len(v) {
+			next = v[i]
 		}
-		b = out.add(b, uint64(v), width)
+		b = out.add(b, uint64(next), width)
 	}
 	return b
 }
