@@ -113,6 +113,7 @@ type scored struct {
 	wrong   map[anomaly.Code]int // events that no fault explains
 	events  map[anomaly.Code]int
 	rightly map[anomaly.Code]int // of those, named rightly
+	instead map[string]int       // of those, named otherwise than the fault
 	where   []string
 }
 
@@ -123,7 +124,7 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}, rightly: map[anomaly.Code]int{}}
+	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}, rightly: map[anomaly.Code]int{}, instead: map[string]int{}}
 	for _, k := range twin.Kinds {
 		s.of[k] = &tally{}
 	}
@@ -151,6 +152,8 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 					first = min(first, at-f.At)
 					if slices.Contains(named[f.Kind], e.Code) {
 						right, rightly = min(right, at-f.At), true
+					} else {
+						s.instead[fmt.Sprintf("%s for %s", e.Code, f.Kind)]++
 					}
 				}
 			}
@@ -201,6 +204,7 @@ func (s *scored) String() string {
 		all += n
 	}
 	fmt.Fprintf(&b, "%d events that no fault explains in %.1f build-hours (%.1f of deposition): %v\n", all, s.hours, s.deposit, s.wrong)
+	fmt.Fprintf(&b, "named otherwise: %v\n", s.instead)
 	return b.String()
 }
 

@@ -81,15 +81,6 @@ const (
 	hardTorque = 300.0 // N·m: twice that of good starts on record
 	hardFor    = 10.0  // s after it in which the temperature may do anything
 
-	bearingOver  = 30   // s
-	bearingFrom  = 120  // s of deposition
-	bearingMore  = 1.25 // times what it was in as long before
-	bearingRise  = 0.12 // °C beyond that
-	bearingWhole = 1.8  // °C beyond that, of a sensor that shows whole degrees
-	bearingSteps = 3    // of the reading
-	evenOver     = 60.0 // s
-	even         = 0.1  // share by which the speed may differ from that of those: a faster spindle warms its bearing
-
 	shortBy    = 10.0  // °C
 	atLimit    = 0.985 // of the fastest the spindle has run
 	risesBelow = 0.3   // °C/s: the temperature does not get there
@@ -115,17 +106,13 @@ type Follower struct {
 	// What is usual in this run.
 	steady                float64 // s of steady deposition
 	feed, feedTorque, per float64 // mm/min, –, feed over path
-	fastest, lately       float64 // rpm; the speed of the last minute
+	fastest               float64 // rpm
 
 	pressedAgo, spentFor float64 // s
 	fed                  float64 // s that the feed has run
 	hadContact           bool    // when the bar went
-	bearing              [128]float64
-	warms                Score
-	whole                float64 // share of bearing temperatures that are whole degrees
+	bearing              warming
 	risen, pushed        float64 // s since the program moved the tool up, and since the torque was that of a hard start
-	bearingAt            int
-	bearingFor           float64
 	slow                 float64 // °C, tool temperature followed slowly
 	slope                float64 // °C/s
 	last, before         float64 // °C, the last two readings
@@ -167,7 +154,6 @@ func (f *Follower) Step(dt float64, x *Frame) {
 		f.fastest = 0
 	case speed == speed:
 		f.fastest = max(f.fastest*math.Exp(-dt/600), speed)
-		f.lately += (speed - f.lately) * min(dt/evenOver, 1)
 	}
 
 	if v[FeedVelocity] > feedsFrom && turning {
@@ -184,7 +170,7 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	}
 	f.bar(dt, x, torque-free)
 	f.cold(x, torque)
-	f.bearings(dt, x)
+	f.coolant(dt, x)
 	f.reading(dt, x)
 	f.balance(dt, x)
 
@@ -258,49 +244,6 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 func (f *Follower) cold(x *Frame, torque float64) {
 	if v := &x.Value; v[Temperature] < coldBelow && x.Phase > phase.Stopped {
 		f.set(ColdStart, torque/hardTorque, weight{Torque, 2}, weight{Temperature, 1})
-	}
-}
-
-// bearings scores how much faster the bearing warms than it did just before, once a second in steady deposition: after a
-// start it warms by itself.
-func (f *Follower) bearings(dt float64, x *Frame) {
-	v := x.Value[Bearing]
-	if math.IsNaN(v) || f.fed < settled || f.steady == 0 {
-		f.bearingAt = 0
-		return
-	}
-	if f.bearingFor += dt; f.bearingFor < 1 && f.bearingAt > 0 {
-		f.Score[Coolant] = f.warms
-		return
-	}
-	f.bearingFor = 0
-	n := len(f.bearing)
-	whole := 0.0
-	if v == math.Round(v) {
-		whole = 1
-	}
-	f.whole += (whole - f.whole) / min(float64(f.bearingAt+1), 100)
-	f.bearing[f.bearingAt%n] = v
-	f.bearingAt++
-	f.warms = Score{}
-	ago := func(s int) float64 { return f.bearing[(f.bearingAt-1-s)%n] }
-	if f.bearingAt <= bearingFrom {
-		return
-	}
-	steps := 0
-	for s := range bearingOver {
-		if ago(s) > ago(s+1) {
-			steps++
-		}
-	}
-	if speed := math.Abs(x.Value[Speed]); steps >= bearingSteps && math.Abs(speed-f.lately) <= even*f.lately { // one step of a coarse sensor is no rise
-		now, before := v-ago(bearingOver), ago(bearingOver)-ago(2*bearingOver)
-		rise := bearingRise
-		if f.whole > 0.7 {
-			rise = bearingWhole
-		}
-		f.set(Coolant, now/(bearingMore*max(before, 0)+rise), weight{Bearing, 1})
-		f.warms = f.Score[Coolant]
 	}
 }
 

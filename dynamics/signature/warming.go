@@ -1,0 +1,129 @@
+package signature
+
+import "math"
+
+// What tells that a bearing warms by itself.
+const (
+	warmEvery  = 10.0  // s between the instants at which the balance of heat is judged
+	warmOver   = 6     // of them, over which what it cannot explain adds up
+	warmAfter  = 12    // of them before anything is known
+	warmRise   = 0.2   // °C that are unexplained
+	warmSteps  = 2.1   // steps of the reading that are
+	warmWidth  = 3.5   // times what was unexplained before, in the root mean square
+	warmKnown  = 1e-2  // of the weights, beforehand: variance over that of a reading
+	shankLag   = 60.0  // s by which the shank follows the tool
+	shankLater = 240.0 // s
+)
+
+const drivers = 5 // of the bearing's temperature
+
+// warming follows what warms a bearing: its rise within warmEvery seconds is a sum of what the spindle's speed, the tool's heat (through the
+// shank, so late) and its own temperature (through the coolant) do, with weights found by recursive least squares
+// (Young 2011, Recursive Estimation and Time-Series Analysis, eq. 3.17) while nothing is wrong. Coolant that is missing leaves a
+// rise that they do not explain.
+type warming struct {
+	begun               bool
+	since, first, last  float64 // s since the last instant; °C
+	step                float64 // °C: the smallest change of the reading
+	early, late         float64 // °C: the tool's temperature as the shank has it
+	sum                 [drivers]float64
+	of                  float64
+	weight              [drivers]float64
+	p                   [drivers][drivers]float64
+	rest                [warmOver]float64 // °C: what was not explained
+	n                   int
+	meanSquare, squares float64 // °C²: of the sums of rest; how many
+	rise, limit         float64 // °C
+}
+
+// follow takes a frame; the score is what is not explained over its limit.
+func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
+	if math.IsNaN(bearing) || math.IsNaN(speed) || math.IsNaN(tool) {
+		return w.score()
+	}
+	if !w.begun {
+		*w = warming{begun: true, first: bearing, last: bearing, step: math.Inf(1), early: tool, late: tool}
+		for k := range w.p {
+			w.p[k][k] = 1 / warmKnown
+		}
+	}
+	w.early += (tool - w.early) * min(dt/shankLag, 1)
+	w.late += (tool - w.late) * min(dt/shankLater, 1)
+	x := [drivers]float64{1, speed / 400, w.early / 400, w.late / 400, (bearing - w.first) / 10}
+	for k := range x {
+		w.sum[k] += x[k] * dt
+	}
+	w.of += dt
+	if d := math.Abs(bearing - w.last); d > 1e-9 && w.since == 0 {
+		w.step = min(w.step, d)
+	}
+	if w.since += dt; w.since < warmEvery {
+		return w.score()
+	}
+	for k := range x {
+		x[k] = w.sum[k] / w.of * w.since / warmEvery
+	}
+	d := bearing - w.last
+	if a := math.Abs(d); a > 1e-9 {
+		w.step = min(w.step, a)
+	}
+	w.take(x, d)
+	w.last, w.since, w.of, w.sum = bearing, 0, 0, [drivers]float64{}
+	return w.score()
+}
+
+// take judges a rise, and learns from it where it is explained.
+func (w *warming) take(x [drivers]float64, rise float64) {
+	gain, s := [drivers]float64{}, 1.0
+	expected := 0.0
+	for k := range x {
+		for j := range x {
+			gain[k] += w.p[k][j] * x[j]
+		}
+		s += gain[k] * x[k]
+		expected += w.weight[k] * x[k]
+	}
+	left := rise - expected
+	w.rest[w.n%warmOver] = left / math.Sqrt(s) // what is hardly known is not held against it
+	w.n++
+	w.rise = 0
+	for _, r := range w.rest {
+		w.rise += r
+	}
+	w.limit = math.Inf(1)
+	if w.n > warmAfter {
+		w.limit = max(warmRise, warmWidth*math.Sqrt(w.meanSquare))
+		if w.step < 10 {
+			w.limit = max(w.limit, warmSteps*w.step)
+		}
+	}
+	if w.rise > 0.6*w.limit {
+		return
+	}
+	if w.n > warmOver {
+		w.squares++
+		w.meanSquare += (w.rise*w.rise - w.meanSquare) / min(w.squares, 30)
+	}
+	for k := range x {
+		w.weight[k] += gain[k] / s * left
+		for j := range x {
+			w.p[k][j] -= gain[k] * gain[j] / s
+		}
+	}
+}
+
+func (w *warming) score() float64 {
+	if w.limit == 0 {
+		return 0
+	}
+	return max(w.rise/w.limit, 0)
+}
+
+// coolant scores what of the bearing's warming nothing explains but missing coolant, while the metal is fed.
+func (f *Follower) coolant(dt float64, x *Frame) {
+	v := &x.Value
+	score := f.bearing.follow(dt, v[Bearing], math.Abs(v[Speed]), v[Temperature])
+	if f.fed >= settled {
+		f.set(Coolant, score, weight{Bearing, 1})
+	}
+}
