@@ -34,18 +34,25 @@ type warming struct {
 	n                   int
 	meanSquare, squares float64 // °C²: of the sums of rest; how many
 	rise, limit         float64 // °C
+	blind               float64 // s for which nothing is judged yet
 }
 
 // follow takes a frame; the score is what is not explained over its limit.
 func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
 	if math.IsNaN(bearing) || math.IsNaN(speed) || math.IsNaN(tool) {
-		return w.score()
+		w.blind = 2 * shankLag
+		return 0
 	}
 	if !w.begun {
 		*w = warming{begun: true, first: bearing, last: bearing, step: math.Inf(1), early: tool, late: tool}
 		for k := range w.p {
 			w.p[k][k] = 1 / warmKnown
 		}
+	}
+	if w.blind > 0 { // nobody knows what the shank has taken up meanwhile
+		w.blind -= dt
+		w.last, w.since, w.of, w.sum = bearing, 0, 0, [drivers]float64{}
+		w.rest, w.rise = [warmOver]float64{}, 0
 	}
 	w.early += (tool - w.early) * min(dt/shankLag, 1)
 	w.late += (tool - w.late) * min(dt/shankLater, 1)
