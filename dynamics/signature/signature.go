@@ -93,6 +93,8 @@ const (
 	speaksFor = 2.0  // s that a reading speaks for at most: what nobody has read has not held
 	heldTo    = 15.0 // °C within which the set-point is held
 	slower    = 0.12 // share by which speed falls
+	stiffer   = 0.1  // share by which feed torque rises
+	together  = 1.25 // what both may sum to
 	faster    = 0.18 // and rises: on record it rose by 0.13 in five minutes of a good build
 
 	stillFor = 8.0  // s
@@ -128,6 +130,7 @@ type Follower struct {
 	passed            float64 // s since the last reading that the balance has taken
 	creeps, wears     Score   // after that reading
 	firstSpeed, speed float64 // rpm
+	firstPush, push   float64 // feed torque
 	wasHot            bool
 }
 
@@ -318,17 +321,28 @@ func (f *Follower) balance(dt float64, x *Frame) {
 	if f.same += dt; f.same < balanceIn || f.atFeed < feedsFrom {
 		return
 	}
+	push := v[FeedTorque]
+	if math.IsNaN(push) {
+		push = 0 // as if it did not change
+	}
 	if f.same < balanceIn+balanceOf {
-		f.firstSpeed += (speed - f.firstSpeed) * dt / max(f.same-balanceIn, dt)
-		f.speed = f.firstSpeed
+		share := dt / max(f.same-balanceIn, dt)
+		f.firstSpeed += (speed - f.firstSpeed) * share
+		f.firstPush += (push - f.firstPush) * share
+		f.speed, f.push = f.firstSpeed, f.firstPush
 		return
 	}
 	f.speed += (speed - f.speed) * min(dt/balanceIn, 1)
+	f.push += (push - f.push) * min(dt/balanceIn, 1)
 	if math.Abs(f.slow-v[SetPoint]) > heldTo {
 		return
 	}
 	change := f.speed/f.firstSpeed - 1
-	f.set(Creep, -change/slower, weight{Speed, 2}, weight{Temperature, 1})
+	creeps := -change / slower
+	if harder := f.push/max(f.firstPush, 1) - 1; creeps > 0.5 && harder > 0.03 { // colder metal is pushed harder: then less of a change tells as much
+		creeps = max(creeps, (creeps+harder/stiffer)/together)
+	}
+	f.set(Creep, creeps, weight{Speed, 2}, weight{FeedTorque, 1}, weight{Temperature, 1})
 	f.set(Wear, change/faster, weight{Speed, 2}, weight{Temperature, 1})
 	f.creeps, f.wears = f.Score[Creep], f.Score[Wear]
 }
