@@ -1,12 +1,14 @@
 package detect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"os"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -120,7 +122,8 @@ type scored struct {
 // scoreBuilds judges builds of seeds, every second one with a fault.
 func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	t.Helper()
-	p, err := twin.Load("6061")
+	metal := cmp.Or(os.Getenv("STIRWATCH_METAL"), "6061")
+	p, err := twin.Load(metal)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +132,11 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		s.of[k] = &tally{}
 	}
 	for seed := from; seed < from+builds; seed++ {
-		b := logOf(t, twin.RandomBuild(p, seed, seed%2 == 1))
+		machine := p
+		if share, err := strconv.ParseFloat(os.Getenv("STIRWATCH_VARIED"), 64); err == nil {
+			machine = p.Varied(share, seed)
+		}
+		b := logOf(t, twin.RandomBuild(machine, seed, seed%2 == 1))
 		_, events, err := Machine(b.log, b.reg, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -208,7 +215,8 @@ func (s *scored) String() string {
 	return b.String()
 }
 
-// TestScoreBuilds prints the tables of docs/detect.md, and how often each code is right (the numbers of anomaly.Confidence are those of seeds 10001 to 10300): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v
+// TestScoreBuilds prints the tables of docs/detect.md, and how often each code is right (the numbers of anomaly.Confidence are those of seeds 10001 to 10300): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v.
+// STIRWATCH_METAL is another metal than 6061, STIRWATCH_VARIED a share by which every machine differs.
 func TestScoreBuilds(t *testing.T) {
 	var from, n uint64
 	if _, err := fmt.Sscanf(os.Getenv("STIRWATCH_BUILDS"), "%d:%d", &from, &n); err != nil {
