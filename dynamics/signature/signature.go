@@ -92,9 +92,10 @@ const (
 	balanceOf = 40.0 // s that the first speed is averaged over
 	speaksFor = 2.0  // s that a reading speaks for at most: what nobody has read has not held
 	heldTo    = 15.0 // °C within which the set-point is held
-	slower    = 0.12 // share by which speed falls
-	stiffer   = 0.1  // share by which feed torque rises
-	together  = 1.25 // what both may sum to
+	slower    = 0.16 // share by which speed falls
+	slightly  = 0.04 // and where feed torque rises
+	withPush  = 0.15 // shares of both, of which one alone
+	stiffer   = 0.12 // would do
 	faster    = 0.18 // and rises: on record it rose by 0.13 in five minutes of a good build
 
 	stillFor = 8.0  // s
@@ -293,6 +294,16 @@ type weight struct {
 	w  float64
 }
 
+// disturbed tells whether another fault is there, so that the speed is not that of a balance.
+func (f *Follower) disturbed() bool {
+	for _, k := range [...]Fault{Feedstock, Jam, LiftOff, Flash, Frozen, Step} {
+		if f.Score[k].Value > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // balance scores how the speed moves by which the machine's controller holds the set-point.
 func (f *Follower) balance(dt float64, x *Frame) {
 	v := &x.Value
@@ -301,7 +312,7 @@ func (f *Follower) balance(dt float64, x *Frame) {
 	if math.IsNaN(f.path) {
 		f.path = 0
 	}
-	if x.Phase != phase.Deposit || f.same > balanceIn && math.Abs(f.path-f.atPath) > samePath*f.atPath || f.same < balanceIn+balanceOf && speed >= atLimit*f.fastest && v[SetPoint]-f.slow > heldTo/2 || !(math.Abs(v[FeedVelocity]-f.atFeed) <= sameFeed*f.atFeed && v[SetPoint] == f.atSet) {
+	if f.disturbed() || x.Phase != phase.Deposit || f.same > balanceIn && math.Abs(f.path-f.atPath) > samePath*f.atPath || f.same < balanceIn+balanceOf && speed >= atLimit*f.fastest && v[SetPoint]-f.slow > heldTo/2 || !(math.Abs(v[FeedVelocity]-f.atFeed) <= sameFeed*f.atFeed && v[SetPoint] == f.atSet) {
 		f.same, f.atFeed, f.atSet = 0, v[FeedVelocity], v[SetPoint]
 		f.creeps, f.wears = Score{}, Score{}
 		return
@@ -339,8 +350,8 @@ func (f *Follower) balance(dt float64, x *Frame) {
 	}
 	change := f.speed/f.firstSpeed - 1
 	creeps := -change / slower
-	if harder := f.push/max(f.firstPush, 1) - 1; creeps > 0.5 && harder > 0.03 { // colder metal is pushed harder: then less of a change tells as much
-		creeps = max(creeps, (creeps+harder/stiffer)/together)
+	if harder := f.push/max(f.firstPush, 1) - 1; -change > slightly && harder > 0.02 { // colder metal is pushed harder: then less of a change tells as much
+		creeps = max(creeps, -change/withPush+harder/stiffer)
 	}
 	f.set(Creep, creeps, weight{Speed, 2}, weight{FeedTorque, 1}, weight{Temperature, 1})
 	f.set(Wear, change/faster, weight{Speed, 2}, weight{Temperature, 1})
