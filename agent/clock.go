@@ -11,7 +11,8 @@ const stepLimit = 250 * time.Millisecond
 // Clock gives Unix time that runs on the monotonic clock: it is anchored to the wall clock at
 // start and jumps only when [Clock.Check] finds that the wall clock was stepped.
 type Clock struct {
-	now func() time.Time // with a monotonic reading
+	now  func() time.Time      // with a monotonic reading
+	wall func(time.Time) int64 // what the wall clock shows then, ns since the Unix epoch
 
 	mu     sync.RWMutex
 	anchor time.Time // instant of the anchor, for its monotonic reading
@@ -19,9 +20,13 @@ type Clock struct {
 }
 
 // NewClock anchors a clock to now, normally [time.Now].
-func NewClock(now func() time.Time) *Clock {
+func NewClock(now func() time.Time) *Clock { return NewWallClock(now, time.Time.UnixNano) }
+
+// NewWallClock is NewClock with a wall clock other than that of now: it gives ns since the Unix epoch at an
+// instant of now.
+func NewWallClock(now func() time.Time, wall func(time.Time) int64) *Clock {
 	t := now()
-	return &Clock{now: now, anchor: t, unix: t.UnixNano()}
+	return &Clock{now: now, wall: wall, anchor: t, unix: wall(t)}
 }
 
 // Now is the time in ns since the Unix epoch; it is a [sensors.Clock].
@@ -38,10 +43,11 @@ func (c *Clock) Check() time.Duration {
 	defer c.mu.Unlock()
 	t := c.now()
 	mono := c.unix + int64(t.Sub(c.anchor))
-	step := time.Duration(t.UnixNano() - mono)
+	wall := c.wall(t)
+	step := time.Duration(wall - mono)
 	if step.Abs() < stepLimit {
 		return 0
 	}
-	c.anchor, c.unix = t, t.UnixNano()
+	c.anchor, c.unix = t, wall
 	return step
 }

@@ -53,7 +53,8 @@ const (
 )
 
 // FittingSize is the size that a journal at path may have where nobody says: half of what its disk has free,
-// what the journal itself takes counted as free.
+// what the journal itself takes counted as free. It is never less than the journal has: a disk that others
+// have filled when the agent starts is no reason to remove half of the record.
 func FittingSize(path string) int64 {
 	free := int64(2 * leastSize) // where the system does not tell
 	var fs syscall.Statfs_t
@@ -64,10 +65,11 @@ func FittingSize(path string) int64 {
 	if fs.Bsize > 0 {
 		free = int64(fs.Bavail) * int64(fs.Bsize)
 	}
+	var own int64
 	for _, companion := range []string{"", "-wal", ".reserve"} {
 		if f, err := os.Stat(path + companion); err == nil {
-			free += f.Size()
+			own += f.Size()
 		}
 	}
-	return min(max(free/2, leastSize), mostSize)
+	return max(min(max((free+own)/2, leastSize), mostSize), own)
 }

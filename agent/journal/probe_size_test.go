@@ -32,3 +32,19 @@ func TestFittingSize(t *testing.T) {
 		t.Errorf("a journal of 1 GiB is not counted as room of its own: %d, %d without", got, before)
 	}
 }
+
+// A disk that others have filled does not make the journal smaller than it is.
+func TestFittingSizeOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=160m"); err != nil {
+		t.Skipf("a small file system cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	path := filepath.Join(dir, "j.db")
+	if err := os.WriteFile(path, make([]byte, 150<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := FittingSize(path); got < 150<<20 {
+		t.Errorf("a journal of %d bytes may have %d: the rest would be removed", 150<<20, got)
+	}
+}

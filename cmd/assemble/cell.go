@@ -16,6 +16,9 @@ import (
 	"stirwatch/sensors"
 )
 
+// WallClock is what the clock of this computer shows at an instant, ns since the Unix epoch; tests set it.
+var WallClock = time.Time.UnixNano
+
 // Cell is an agent with all that it stands on.
 type Cell struct {
 	Registry *sensors.Registry
@@ -35,7 +38,7 @@ type Cell struct {
 // New makes all parts of the configuration; live says whether sources and upload are wanted.
 // On error nothing stays open.
 func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) {
-	c = &Cell{conf: conf, log: log, clock: agent.NewClock(time.Now)}
+	c = &Cell{conf: conf, log: log, clock: agent.NewWallClock(time.Now, WallClock)}
 	if c.Registry, err = Registry(conf); err != nil {
 		return nil, err
 	}
