@@ -259,6 +259,7 @@ func (j *Journal) kept(b *Batch, sent int64, dirty bool) {
 		j.mu.Unlock()
 		return
 	}
+	j.held.add(b.First, b.Last, b.Lines)
 	j.unsent.batches++
 	j.unsent.lines += b.Lines
 	j.unsent.bytes += int64(len(b.Deflate))
@@ -350,21 +351,11 @@ func (j *Journal) resume() {
 		}
 		g.to, g.lines = max(g.to, late.to), g.lines+late.lines
 	}
-	j.saveGap()
+	j.saveCounts()
 	j.log.Warn("recording goes on", "lines_lost", g.lines, "from", time.Unix(0, g.from), "to", time.Unix(0, g.to))
 	if g.lines > 0 {
 		j.gapEvent(g, why)
 	}
-}
-
-// saveGap keeps what is lost so far where a kill does not lose it.
-func (j *Journal) saveGap() {
-	j.gapMu.Lock()
-	defer j.gapMu.Unlock()
-	j.mu.Lock()
-	g := j.gap
-	j.mu.Unlock()
-	j.gapFile.save(g)
 }
 
 func (j *Journal) gapEvent(g gap, why string) {
@@ -401,6 +392,9 @@ func (j *Journal) tidy(now time.Duration) {
 	if j.opts.Size > 0 {
 		do(j.limitSize())
 	}
+	j.mu.Lock()
+	j.release(j.st.takeRemoved())
+	j.mu.Unlock()
 	do(j.tellRemoved(now))
 	do(j.st.shrink())
 	j.st.reserve()
@@ -415,6 +409,7 @@ func (j *Journal) limitSize() error {
 	j.unsent.batches -= unsent.batches
 	j.unsent.lines -= unsent.lines
 	j.unsent.bytes -= unsent.bytes
+	j.release(0)
 	j.mu.Unlock()
 	j.tally.Unlock()
 	if lost.lines > 0 {

@@ -75,6 +75,8 @@ type Journal struct {
 	room      sync.Cond // fill was emptied, or recording stopped
 	fill      pending
 	gap       gap  // what was lost since recording stopped
+	held      gap  // what the file holds and nobody else has
+	before    gap  // what it held at the end of the process before, until it is open and that is known to be there or missing
 	suspended bool // recording has stopped: lines are counted, not kept
 	closed    bool
 	writer    *sql.DB // of st, for the few rows that people cause; nil: not open
@@ -94,8 +96,8 @@ type Journal struct {
 	stop chan struct{}
 	done chan struct{}
 
-	gapMu   sync.Mutex // orders what is written into gapFile; taken before mu
-	gapFile gapFile
+	countsMu sync.Mutex // orders what is written into counts; taken before mu
+	counts   counts
 
 	// The committing goroutine's own.
 	st       *store // nil while the file cannot be opened
@@ -196,14 +198,14 @@ func Open(path string, opts Options) (*Journal, error) {
 		pace: pace{commit: opts.Commit, quiet: quietMin},
 	}
 	j.room.L = &j.mu
-	j.acks.init(j.saveGap)
+	j.acks.init(j.saveCounts)
 	if err := j.attach(); err != nil {
 		if !opts.Recover || errors.As(err, new(mistake)) {
 			return nil, err
 		}
 		j.suspended, j.lastErr = true, err.Error()
 		j.log.Error("the journal cannot be opened: monitoring starts without a record, which begins when it can", "path", path, "err", err)
-		j.rememberGap()
+		j.rememberGap(false)
 	}
 	go j.acks.run()
 	go j.run()
@@ -248,10 +250,8 @@ func (j *Journal) Close() error {
 	if j.lock != nil {
 		j.lock.Close()
 	}
-	j.saveGap()
-	if j.gapFile.f != nil {
-		j.gapFile.f.Close()
-	}
+	j.saveCounts()
+	j.counts.close()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fill.lines > 0 || j.gap.lines > 0 {
@@ -445,6 +445,7 @@ func (j *Journal) Sent(id int64) error {
 		j.unsent.batches -= c.batches
 		j.unsent.lines -= c.lines
 		j.unsent.bytes -= c.bytes
+		j.release(0)
 		if !j.sentDirty {
 			j.sentDirty, j.sentAt = true, j.now()
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"stirwatch/agent/record"
 )
@@ -90,6 +91,25 @@ func (r *Reader) committedAfter(id int64) (ns int64, err error) {
 		err = nil
 	}
 	return ns, err
+}
+
+// Waiting tells what has not been acknowledged by [Journal.Sent] yet, as the file has it: a second old at most.
+// Where nothing is uploaded that is all.
+func (r *Reader) Waiting() (b Backlog, err error) {
+	var sent, oldest int64
+	if err = r.conn().QueryRow("SELECT value FROM state WHERE key='sent'").Scan(&sent); err == nil {
+		var c backlogCount
+		c, err = r.count(sent, math.MaxInt64)
+		b = Backlog{Batches: c.batches, Lines: c.lines, Bytes: c.bytes}
+	}
+	if err == nil && b.Batches > 0 {
+		oldest, err = r.committedAfter(sent)
+		b.Oldest = time.Unix(0, oldest)
+	}
+	if err != nil {
+		err = explain(r.path, err)
+	}
+	return b, err
 }
 
 // LastCommit is when the newest batch was committed, ns since the Unix epoch; 0 if there is none.

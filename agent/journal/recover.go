@@ -3,10 +3,8 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,14 +97,16 @@ func (j *Journal) attach() error {
 	j.sent, j.sentDirty, j.unsent, j.broken = st.sent, false, st.unsent, ""
 	j.Reader.db.Store(db)
 	j.attached()
+	j.holds(st)
 	j.mu.Unlock()
 	j.tally.Unlock()
-	if j.old != nil {
+	replaced := j.old != nil
+	if replaced {
 		j.log.Error("a new journal is begun", "path", j.path, "reason", j.old.why, "lines_taken_over", st.unsent.lines, "aside", j.old.aside)
 		j.old.db.Close()
 		j.old = nil
 	}
-	j.rememberGap()
+	j.rememberGap(replaced)
 	return nil
 }
 
@@ -152,6 +152,7 @@ func (j *Journal) openOrReplace() (*store, error) {
 	}
 	if st, err = openStore(j.path, true); err == nil { // the backlog is counted already
 		st.unsent = unsent
+		err = st.spanUnsent()
 	}
 	return st, err
 }
@@ -233,7 +234,9 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 		copyTable(st.db, old.db, table)
 	}
 	damage, lost := &DamageError{}, 0
+	due, known := 0, false // lines that are to be taken over; a batch that cannot be read may still tell how many it has
 	if !j.opts.Archive {
+		known = old.db.QueryRow("SELECT ifnull(sum(lines),0) FROM batches WHERE id > ? AND id < ?", sent, next).Scan(&due) == nil
 		if err := st.appendAll(from, sent, next-1, damage, j.opts.Clock()); err != nil {
 			return unsent, err
 		}
@@ -243,11 +246,11 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 		text += "; the rest is in " + old.aside
 	}
 	if damage.Batches > 0 {
-		lines := damage.Batches
-		if st.unsent.batches > 0 { // what they held is not known; as many as the others
-			lines *= max(1, st.unsent.lines/st.unsent.batches)
+		lines, about := due-st.unsent.lines, ""
+		if !known { // as many as the others
+			lines, about = damage.Batches*max(1, st.unsent.lines/max(1, st.unsent.batches)), "about "
 		}
-		text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of about %d lines", damage.Batches, lines)
+		text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of %s%d lines", damage.Batches, about, lines)
 		lost = lines
 		whole.lines = max(whole.lines, st.unsent.lines+lines)
 	}
@@ -368,73 +371,4 @@ func copyTable(to, from *sql.DB, table string) {
 		}
 	}
 	tx.Commit()
-}
-
-// gapFile keeps the count of what was lost while the recording is stopped, so that it outlives a kill
-// also where the disk takes nothing more: its one block is written in place.
-type gapFile struct {
-	f    *os.File // nil: without it a kill loses the count
-	last gap      // what is in it
-}
-
-const gapFileSize = 4096
-
-// open opens the file, or makes it with its block on disk, and reads the count that another process has left.
-func (f *gapFile) open(path string) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return
-	}
-	if i, err := file.Stat(); err == nil && i.Size() < gapFileSize {
-		_, err = file.WriteAt(make([]byte, gapFileSize), 0)
-		if err = errors.Join(err, file.Sync()); err != nil {
-			file.Close()
-			os.Remove(path)
-			return
-		}
-	}
-	f.f = file
-	var b [28]byte
-	if _, err := file.ReadAt(b[:], 0); err == nil && binary.LittleEndian.Uint32(b[24:]) == crc32.ChecksumIEEE(b[:24]) {
-		f.last = gap{int64(binary.LittleEndian.Uint64(b[:])), int64(binary.LittleEndian.Uint64(b[8:])), int(binary.LittleEndian.Uint64(b[16:]))}
-	}
-}
-
-// save writes the count. It reaches the disk in the kernel's own time: a kill loses nothing, a power
-// cut the last seconds.
-func (f *gapFile) save(g gap) {
-	if f.f == nil || g == f.last {
-		return
-	}
-	b := binary.LittleEndian.AppendUint64(make([]byte, 0, 28), uint64(g.from))
-	b = binary.LittleEndian.AppendUint64(b, uint64(g.to))
-	b = binary.LittleEndian.AppendUint64(b, uint64(g.lines))
-	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-	if _, err := f.f.WriteAt(b, 0); err == nil { // there is nothing else to do where this fails
-		f.last = g
-	}
-}
-
-// rememberGap opens the file of the count. What is in it is recorded now, or with what follows when
-// recording begins: the process before could not.
-func (j *Journal) rememberGap() {
-	j.gapMu.Lock()
-	defer j.gapMu.Unlock()
-	if j.gapFile.f != nil {
-		return
-	}
-	j.gapFile.open(j.path + ".gap")
-	g := j.gapFile.last
-	if g.lines == 0 {
-		return
-	}
-	const why = "recording had stopped when the agent was ended"
-	if j.st != nil && j.st.addGap(g, why, j.opts.Clock()) == nil {
-		j.gapFile.save(gap{})
-		j.replaced = append(j.replaced, replacement{g, why, 0})
-		return
-	}
-	j.mu.Lock()
-	j.gap.add(g.from, g.to, g.lines)
-	j.mu.Unlock()
 }

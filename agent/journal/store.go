@@ -65,7 +65,10 @@ type store struct {
 	next           int64 // id of the next batch
 	sent           int64 // as found on disk
 	unsent         backlogCount
+	unsentSpan     gap // stamps of it; its lines are those of unsent
+	removed        int // lines removed since takeRemoved
 	file           os.FileInfo
+	fresh          bool // there was nothing in it
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
@@ -134,6 +137,7 @@ func (s *store) prepare(archive bool) error {
 		if err != nil {
 			return err
 		}
+		s.fresh = true
 	case app != applicationID:
 		return errForeign
 	case version != formatVersion:
@@ -156,8 +160,17 @@ func (s *store) prepare(archive bool) error {
 	if archive {
 		return nil // nobody asks what is unsent, and counting reads the whole file
 	}
-	s.unsent, err = count(s.db, s.sent, last)
-	return err
+	if s.unsent, err = count(s.db, s.sent, last); err != nil {
+		return err
+	}
+	return s.spanUnsent()
+}
+
+func (s *store) spanUnsent() error {
+	if s.unsent.lines == 0 {
+		return nil
+	}
+	return s.db.QueryRow("SELECT min(first_ns), max(last_ns) FROM batches WHERE id > ?", s.sent).Scan(&s.unsentSpan.from, &s.unsentSpan.to)
 }
 
 func count(db *sql.DB, after, upTo int64) (c backlogCount, err error) {
@@ -395,7 +408,17 @@ func (s *store) remove(upTo int64, g gap, why string, now int64) error {
 			return err
 		}
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.removed += g.lines
+	return nil
+}
+
+// takeRemoved gives the number of lines removed since the last time.
+func (s *store) takeRemoved() (lines int) {
+	lines, s.removed = s.removed, 0
+	return lines
 }
 
 // takeUntold gives what was removed and not yet told.
@@ -540,6 +563,7 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 			tx.Rollback()
 			return lost, unsent, err
 		}
+		s.removed += g.lines
 		lost.add(g.from, g.to, g.lines)
 		unsent = backlogCount{unsent.batches + c.batches, unsent.lines + c.lines, unsent.bytes + c.bytes}
 	}

@@ -88,6 +88,15 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 			fmt.Fprintln(w, text)
 		}
 	}
+	if conf != nil && conf.InfluxDB != nil {
+		waits, err := r.Waiting()
+		if err != nil {
+			return err
+		}
+		if waits.Lines > 0 {
+			fmt.Fprintf(w, "waits to be sent: %d lines, the oldest since %s\n", waits.Lines, waits.Oldest.Format(time.DateTime))
+		}
+	}
 	lines := 0
 	refused, err := r.RefusedCounts()
 	if err != nil {

@@ -1,0 +1,192 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"os"
+	"runtime/debug"
+	"syscall"
+)
+
+// Two counts outlive a kill although the journal cannot hold them: of the lines that were lost since the
+// recording stopped, and of those that the journal holds and nobody else has. By the second one a file that
+// is deleted is missed also where the agent is killed before it can begin a new one.
+
+// counts is a file of one block that is mapped: a store needs no answer of the disk, which may be full or
+// failing. It reaches the disk in the kernel's own time: a kill loses nothing, a power cut the last seconds.
+type counts struct {
+	f          *os.File
+	page       []byte // nil: not open, and a kill loses the counts
+	lost, held gap    // what is in it
+	seq        [2]uint64
+}
+
+const (
+	countsSize = 4096
+	slotSize   = 64 // of two for each count, written in turn, so that a kill in between leaves the other
+
+	lostAt = 0 // place of a count
+	heldAt = 1
+)
+
+// open maps the file, or makes it with its block on disk, and reads the counts that another process has left.
+func (c *counts) open(path string) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return
+	}
+	if i, err := f.Stat(); err == nil && i.Size() < countsSize {
+		_, err = f.WriteAt(make([]byte, countsSize), 0)
+		if err = errors.Join(err, f.Sync()); err != nil {
+			f.Close()
+			os.Remove(path)
+			return
+		}
+	}
+	page, err := syscall.Mmap(int(f.Fd()), 0, countsSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		f.Close()
+		return
+	}
+	c.f, c.page = f, page
+	c.guarded(func() {
+		c.lost, c.held = c.get(lostAt), c.get(heldAt)
+	})
+}
+
+// guarded runs do; where somebody has cut the file off, the counts are given up.
+func (c *counts) guarded(do func()) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			c.page = nil
+		}
+	}()
+	do()
+}
+
+func (c *counts) slot(place int, seq uint64) []byte {
+	return c.page[(2*place+int(seq%2))*slotSize:][:slotSize]
+}
+
+// get gives the newer of two slots that is whole.
+func (c *counts) get(place int) (g gap) {
+	for n := range uint64(2) {
+		b := c.slot(place, n)
+		seq := binary.LittleEndian.Uint64(b)
+		if seq%2 != n || seq <= c.seq[place] || binary.LittleEndian.Uint32(b[32:]) != crc32.ChecksumIEEE(b[:32]) {
+			continue
+		}
+		c.seq[place] = seq
+		g = gap{int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:])), int(binary.LittleEndian.Uint64(b[24:]))}
+	}
+	return g
+}
+
+func (c *counts) put(place int, was *gap, g gap) {
+	if g == *was {
+		return
+	}
+	*was = g
+	c.seq[place]++
+	var b [36]byte
+	binary.LittleEndian.PutUint64(b[:], c.seq[place])
+	binary.LittleEndian.PutUint64(b[8:], uint64(g.from))
+	binary.LittleEndian.PutUint64(b[16:], uint64(g.to))
+	binary.LittleEndian.PutUint64(b[24:], uint64(g.lines))
+	binary.LittleEndian.PutUint32(b[32:], crc32.ChecksumIEEE(b[:32]))
+	copy(c.slot(place, c.seq[place]), b[:])
+}
+
+func (c *counts) save(lost, held gap) {
+	if c.page == nil || lost == c.lost && held == c.held {
+		return
+	}
+	c.guarded(func() {
+		c.put(lostAt, &c.lost, lost)
+		c.put(heldAt, &c.held, held)
+	})
+}
+
+func (c *counts) close() {
+	if c.page != nil {
+		syscall.Munmap(c.page)
+		c.page = nil
+	}
+	if c.f != nil {
+		c.f.Close()
+	}
+}
+
+// saveCounts keeps the counts as they are now where a kill does not lose them.
+func (j *Journal) saveCounts() {
+	j.countsMu.Lock()
+	defer j.countsMu.Unlock()
+	j.mu.Lock()
+	lost, held := j.gap, j.held
+	held.add(j.before.from, j.before.to, j.before.lines)
+	j.mu.Unlock()
+	j.counts.save(lost, held)
+}
+
+// holds sets what a file that was just opened holds and nobody else has; mu is held.
+func (j *Journal) holds(st *store) {
+	switch {
+	case !j.opts.Archive:
+		j.held = st.unsentSpan
+		j.held.lines = st.unsent.lines
+	case j.old != nil: // what was in the other is told
+		j.held = gap{}
+	}
+}
+
+// release notes that lines are not the journal's alone any more, or are gone; mu is held.
+func (j *Journal) release(removed int) {
+	left := j.unsent.lines
+	if j.opts.Archive {
+		left = j.held.lines - removed
+	}
+	if j.held.lines = left; left <= 0 {
+		j.held = gap{}
+	}
+}
+
+// Reasons for gaps that the counts tell of.
+const (
+	killedStopped = "recording had stopped when the agent was ended"
+	wasGone       = "the file was gone when the agent started"
+)
+
+// rememberGap opens the counts. What another process has left there is recorded now, or with what follows when
+// recording begins. replaced tells that the file is the successor of another, of which all is told.
+func (j *Journal) rememberGap(replaced bool) {
+	if j.counts.f == nil {
+		j.counts.open(j.path + ".gap")
+		j.mu.Lock()
+		j.before = j.counts.held
+		j.mu.Unlock()
+		if lost := j.counts.lost; lost.lines > 0 && !j.missing(lost, killedStopped) {
+			j.mu.Lock()
+			j.gap.add(lost.from, lost.to, lost.lines)
+			j.mu.Unlock()
+		}
+	}
+	if b := j.before; j.st != nil && b.lines > 0 && (!j.st.fresh || j.missing(b, wasGone)) {
+		j.mu.Lock()
+		if j.before = (gap{}); j.opts.Archive && !j.st.fresh && !replaced {
+			j.held = b
+		}
+		j.mu.Unlock()
+	}
+	j.saveCounts()
+}
+
+// missing records a gap that was found at the start; false: it cannot be now.
+func (j *Journal) missing(g gap, why string) bool {
+	if j.st == nil || j.st.addGap(g, why, j.opts.Clock()) != nil {
+		return false
+	}
+	j.replaced = append(j.replaced, replacement{g, why, 0})
+	return true
+}

@@ -1,0 +1,99 @@
+package journal
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stirwatch/cmd/parts"
+	"stirwatch/sensors"
+)
+
+// A file that is deleted is missed also where the agent is killed before it can begin a new one: the next
+// start tells what was in it. What nobody else had counts, no more.
+func TestAFileThatIsGoneAtTheStartIsMissed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		archive bool
+		want    int
+	}{"the only store": {true, 30}, "uploaded": {false, 20}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "j.db")
+			opts := Options{Archive: c.archive, Recover: true, Commit: time.Millisecond}
+			j := testOpen(t, path, opts)
+			for i := range int64(3) {
+				stamp := 100 * (i + 1)
+				var samples []sensors.Sample
+				for k := range int64(10) {
+					samples = append(samples, good(stamp+k, float64(k)))
+				}
+				appendDurably(t, j, samples...)
+				if i == 0 && !c.archive {
+					if err := j.Sent(j.st.next - 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			killed := t.TempDir() // what a kill leaves where the file was just deleted
+			b, err := os.ReadFile(path + ".gap")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(killed, "j.db.gap"), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			path = filepath.Join(killed, "j.db")
+			for range 2 { // it is told once
+				var log parts.Buffer
+				opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+				k := testOpen(t, path, opts)
+				gaps, err := k.Gaps()
+				if err != nil || len(gaps) != 1 || gaps[0].Lines != c.want || gaps[0].To.UnixNano() != 309 || gaps[0].Reason != wasGone {
+					t.Errorf("gaps %+v, %v; want %d lines", gaps, err, c.want)
+				}
+				eventually(t, "the gap's event", func() bool { n, _ := gapsSaid(t, k.Reader); return n == c.want })
+				k.Close()
+				if n := strings.Count(log.String(), wasGone); n > 1 {
+					t.Errorf("log: %s", log.String())
+				}
+			}
+		})
+	}
+}
+
+// A kill in the middle of a store leaves the count before it; a file that is cut off under the agent costs
+// the counts, not the agent.
+func TestCountsAreWholeOrTheOnesBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gap")
+	var c counts
+	c.open(path)
+	c.save(gap{1, 2, 3}, gap{4, 5, 6})
+	c.save(gap{1, 9, 10}, gap{4, 5, 6})
+	newest := c.slot(lostAt, c.seq[lostAt])
+	newest[24] ^= 0xff // torn
+	read := func() (lost, held gap) {
+		var again counts
+		again.open(path)
+		defer again.close()
+		return again.lost, again.held
+	}
+	if lost, held := read(); lost != (gap{1, 2, 3}) || held != (gap{4, 5, 6}) {
+		t.Errorf("%+v, %+v", lost, held)
+	}
+	newest[24] ^= 0xff
+	if lost, _ := read(); lost != (gap{1, 9, 10}) {
+		t.Errorf("%+v", lost)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.save(gap{7, 8, 9}, gap{})
+	if c.page != nil {
+		t.Error("the file that was cut off was written")
+	}
+	c.close()
+}
