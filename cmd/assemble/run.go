@@ -55,6 +55,7 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 		g.Go(func() error { cell.notifier.Run(ctx, cell.Agent.Alarms().List); return nil })
 	}
 	g.Go(func() error { cell.answer(ctx, version); return nil })
+	defer time.AfterFunc(started, service.ForgetStart).Stop()
 	g.Go(func() error { cell.tellService(ctx); return nil })
 	if conf.Debug != nil {
 		g.Go(func() error {
@@ -118,6 +119,9 @@ func (c *Cell) tellReverted(ctx context.Context) {
 		}
 	}()
 }
+
+// started is when what is only needed to start has been done.
+const started = 5 * time.Second
 
 // bridgeAgain is the time between two attempts to have a bridge that another process has.
 const bridgeAgain = time.Second
