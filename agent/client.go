@@ -10,6 +10,7 @@ import (
 
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/api"
+	"stirwatch/agent/journal"
 	bridge "stirwatch/firmware-bridge"
 )
 
@@ -54,6 +55,11 @@ func (c Client) ListAlarms(ctx context.Context, all bool) (alarm.Listing, error)
 // OperateAlarms does what a person asks of alarms: alarm.Ack, Reset, Shelve or Unshelve.
 func (c Client) OperateAlarms(ctx context.Context, do alarm.Event, r alarm.Request) (alarm.Answer, error) {
 	return ask[alarm.Answer](ctx, c, http.MethodPost, "/alarms/"+string(do), r)
+}
+
+// ConfirmClock says that the clock is right: see [journal.Journal.ConfirmClock].
+func (c Client) ConfirmClock(ctx context.Context, r ConfirmRequest) (journal.Unconfirmed, error) {
+	return ask[journal.Unconfirmed](ctx, c, http.MethodPost, "/journal/confirm-clock", r)
 }
 
 // Survey asks the controller who it is, and for every target and reading.

@@ -131,6 +131,8 @@ type (
 	}
 	// AcceptRequest is the body of POST /control/{loop}/accept.
 	AcceptRequest struct{ Who string }
+	// ConfirmRequest is the body of POST /journal/confirm-clock; the answer is a [journal.Unconfirmed].
+	ConfirmRequest struct{ Who, Why string }
 	// SetRequest is the body of POST /bridge/{target}: the answer is a [Told] a line until the target is in
 	// its safe state again.
 	SetRequest struct {
@@ -157,6 +159,7 @@ type (
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.Loops()) })
 	mux.HandleFunc("POST /whatif", a.answerWhatIf)
+	mux.HandleFunc("POST /journal/confirm-clock", a.answerConfirmClock)
 	mux.HandleFunc("POST /control/{loop}/mode", func(w http.ResponseWriter, r *http.Request) {
 		var in ModeRequest
 		if !api.Read(w, r, &in) {
@@ -205,6 +208,23 @@ func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 			a.hold(w, r, r.PathValue("target"), &in, records)
 		}
 	})
+}
+
+func (a *Agent) answerConfirmClock(w http.ResponseWriter, r *http.Request) {
+	var in ConfirmRequest
+	if !api.Read(w, r, &in) {
+		return
+	}
+	if in.Who == "" || in.Why == "" {
+		api.Fail(w, http.StatusBadRequest, errors.New("who and why must be told"))
+		return
+	}
+	u, err := a.opt.Journal.ConfirmClock(r.Context(), in.Who, in.Why)
+	if err != nil {
+		api.Fail(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	api.Write(w, u)
 }
 
 // AnswerOf is an answer as text. That a value cannot be read back is said in Text and is no error.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -13,8 +14,7 @@ import (
 // Age. How long a batch has been kept is counted on the monotonic clock, not read from the calendar:
 // a wall clock that is set wrong would else erase the record, or keep it for ever. While the agent runs,
 // age passes; a stop counts as the wall clock says, as long as it is no longer than a tenth of
-// Options.Keep. A longer one may be a clock that was set, and does not count: batches then stay
-// longer than Keep, until as much running time has confirmed their age.
+// Options.Keep. A longer one is in doubt: see doubt.go.
 //
 // Marks tie batches to ages: one an hour says which batch was the newest then.
 type mark struct {
@@ -32,7 +32,7 @@ const (
 
 // beginAge continues the count from the newest mark.
 func (j *Journal) beginAge(st *store, now time.Duration) error {
-	last, err := st.lastMark()
+	last, err := lastMark(st.db)
 	if err == nil && last == (mark{}) {
 		last, err = st.markOld()
 	}
@@ -45,14 +45,25 @@ func (j *Journal) beginAge(st *store, now time.Duration) error {
 		return nil
 	}
 	wall := j.opts.Clock()
-	stop := time.Duration(wall - last.wall)
-	if stop < -time.Minute || stop > max(j.opts.Keep/10, markEvery) {
-		j.log.Warn("the clock is far from the end of the record: the time between does not count as age, and the record is kept so much longer",
-			"path", j.path, "last_record", time.Unix(0, last.wall).UTC(), "now", time.Unix(0, wall).UTC())
+	if j.doubt, err = readDoubt(st.db); err != nil {
+		return err
+	}
+	if stop := time.Duration(wall - last.wall); believed(stop, j.opts.Keep) {
+		j.age.age += int64(max(stop, 0))
 		return nil
 	}
-	j.age.age += int64(max(stop, 0))
-	return nil
+	if j.doubt.wall == 0 {
+		j.doubt = doubt{last.wall, last.age}
+	}
+	j.log.Warn("the clock is far from the end of the record: the time between does not count as age until the clock is confirmed (stirwatch journal confirm-clock), or as much running time has passed",
+		"path", j.path, "last_record", time.Unix(0, last.wall).UTC(), "now", time.Unix(0, wall).UTC())
+	last.wall, last.batch = wall, st.next-1
+	return st.keepDoubt(j.doubt, last)
+}
+
+// markAt is a mark of this moment.
+func (j *Journal) markAt(now time.Duration) mark {
+	return mark{batch: j.st.next - 1, age: j.age.age + int64(now), wall: j.opts.Clock(), bytes: j.age.bytes + j.storedBytes}
 }
 
 // keepMark stores a mark when an hour has passed since the last.
@@ -60,8 +71,7 @@ func (j *Journal) keepMark(now time.Duration) error {
 	if now-j.marked < markEvery {
 		return nil
 	}
-	m := mark{batch: j.st.next - 1, age: j.age.age + int64(now), wall: j.opts.Clock(), bytes: j.age.bytes + j.storedBytes}
-	if err := j.st.addMark(m); err != nil {
+	if err := j.st.addMark(j.markAt(now)); err != nil {
 		return err
 	}
 	j.marked = now
@@ -168,11 +178,15 @@ func (j *Journal) Health(now int64) (record.JournalHealth, error) {
 	f, err := j.Filling(j.opts.Size, j.opts.Keep)
 	s := j.Stats()
 	h := record.JournalHealth{Time: now, Source: record.JournalSource, Size: f.Size, Most: j.opts.Size, PerDay: f.PerDay,
-		FullIn: math.NaN(), Lost: int64(s.Lost), Unchanged: int64(s.Unchanged)}
+		FullIn: math.NaN(), Unconfirmed: math.NaN(), Lost: int64(s.Lost), Unchanged: int64(s.Unchanged)}
 	if f.Known && f.Left != math.MaxInt64 && j.opts.Size > 0 {
 		h.FullIn = f.Left.Hours() / 24
 	}
-	return h, err
+	u, err2 := j.Unconfirmed()
+	if u.Time != 0 {
+		h.Unconfirmed = u.Time.Hours() / 24
+	}
+	return h, errors.Join(err, err2)
 }
 
 // Filling tells how fast the journal grows and when it will have the size given, if batches go after keep.

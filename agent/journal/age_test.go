@@ -2,6 +2,7 @@ package journal
 
 import (
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -242,5 +243,77 @@ func TestFullIsAnnounced(t *testing.T) {
 	}
 	if f, err := j.Filling(size, time.Hour); err != nil || f.Left != 0 && f.Left < 1000*day {
 		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// A long stop counts as age when a person confirms the clock, running or stopped, when the clock is set to
+// where the stop is short, or never: then the agent has run for as long.
+func TestDoubtOfALongStop(t *testing.T) {
+	t.Parallel()
+	const stop = 40 * day
+	open := func(t *testing.T, path string, clock *wallClock) *Journal {
+		t.Helper()
+		return testOpen(t, path, Options{Keep: 30 * day, Clock: clock.Load, Archive: true})
+	}
+	for name, c := range map[string]struct {
+		step   time.Duration // of the clock after the start
+		run    time.Duration
+		living bool // confirmed while it runs
+		dead   bool // before the start
+		gone   bool // what is of before the stop
+	}{
+		"not confirmed":             {run: time.Hour},
+		"confirmed while it runs":   {run: time.Hour, living: true, gone: true},
+		"confirmed while it stands": {run: time.Hour, dead: true, gone: true},
+		"by time":                   {run: 31 * day, gone: true},
+		"the clock is set right":    {step: -39 * day, run: 2 * time.Hour},
+		"and age passes after it":   {step: -39 * day, run: 29*day + time.Hour, gone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, clock := filepath.Join(t.TempDir(), "j.db"), newWallClock()
+			j := open(t, path, clock)
+			appendDurably(t, j, good(1, 1))
+			j.tidyNow(t)
+			j.Close()
+			clock.step(stop)
+			if c.dead {
+				if u, err := ConfirmClock(path, clock.Load(), "ann", "away"); err != nil || u.Time.Round(time.Hour) != stop {
+					t.Errorf("%+v, %v", u, err)
+				}
+			}
+			j = open(t, path, clock)
+			if _, err := ConfirmClock(path, clock.Load(), "bo", "?"); err == nil || !strings.Contains(err.Error(), "another process") {
+				t.Errorf("beside an agent that runs: %v", err)
+			}
+			j.tidyNow(t)
+			u, err := j.Unconfirmed()
+			if want := stop; err != nil || !c.dead && u.Time.Round(time.Hour) != want || c.dead && u.Time != 0 {
+				t.Errorf("%+v, %v", u, err)
+			}
+			if h, err := j.Health(1); err != nil || !c.dead && math.Round(h.Unconfirmed) != 40 || c.dead && !math.IsNaN(h.Unconfirmed) {
+				t.Errorf("%+v, %v", h, err)
+			}
+			if c.living {
+				if u, err := j.ConfirmClock(t.Context(), "ann", "away"); err != nil || u.Time.Round(time.Hour) != stop {
+					t.Errorf("%+v, %v", u, err)
+				}
+				if again, err := j.ConfirmClock(t.Context(), "ann", "away"); err != nil || again.Time != 0 {
+					t.Errorf("again: %+v, %v", again, err)
+				}
+			}
+			clock.step(c.step)
+			j.Close() // a doubt outlives a stop
+			j = open(t, path, clock)
+			clock.step(c.run)
+			j.tidyAt(t, c.run)
+			left := ids(t, j)
+			if gone := len(left) == 0 || left[0] > 1; gone != c.gone {
+				t.Errorf("batches %v are left", left)
+			}
+			doubted := c.step == 0 && !c.living && !c.dead && c.run < 30*day
+			if u, err := j.Unconfirmed(); err != nil || (u.Time != 0) != doubted {
+				t.Errorf("%+v, %v", u, err)
+			}
+		})
 	}
 }

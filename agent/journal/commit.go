@@ -384,6 +384,7 @@ func (j *Journal) tidy(now time.Duration) {
 		}
 	}
 	j.markRuns()
+	do(j.settleDoubt(now))
 	do(j.keepMark(now))
 	do(j.resend())
 	if j.opts.Keep > 0 {

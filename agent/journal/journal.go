@@ -114,6 +114,7 @@ type Journal struct {
 	// Its own too; see age.go.
 	age         *mark // at the origin of the monotonic instants; nil: never opened
 	marked      time.Duration
+	doubt       doubt
 	storedBytes int64 // since it was opened
 	toldRemoved time.Duration
 	announced   time.Duration

@@ -84,7 +84,7 @@ func (j *Journal) attach() error {
 			return fail(err)
 		}
 	} else {
-		j.marked = j.now() - markEvery
+		j.marked, j.doubt = j.now()-markEvery, doubt{} // what is taken over is of an age that nobody doubts
 	}
 	if j.lock != nil && j.lock != lock {
 		j.lock.Close()

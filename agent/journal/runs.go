@@ -133,9 +133,11 @@ func (r *Reader) Run(name string) (Run, error) {
 
 // Audit records who did what, and why.
 func (j *Journal) Audit(at int64, who, what, why string) error {
-	_, err := j.db().Exec("INSERT INTO audit (at_ns, who, what, why) VALUES (?,?,?,?)", at, who, what, why)
+	_, err := j.db().Exec(insertAudit, at, who, what, why)
 	return err
 }
+
+const insertAudit = "INSERT INTO audit (at_ns, who, what, why) VALUES (?,?,?,?)"
 
 // AuditEntry is one row of the audit trail.
 type AuditEntry struct {

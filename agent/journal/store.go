@@ -453,8 +453,8 @@ func (s *store) addMark(m mark) error {
 	return err
 }
 
-func (s *store) lastMark() (m mark, err error) {
-	err = s.db.QueryRow("SELECT batch, age_ns, wall_ns, bytes FROM marks ORDER BY rowid DESC LIMIT 1").Scan(&m.batch, &m.age, &m.wall, &m.bytes)
+func lastMark(db *sql.DB) (m mark, err error) {
+	err = db.QueryRow("SELECT batch, age_ns, wall_ns, bytes FROM marks ORDER BY rowid DESC LIMIT 1").Scan(&m.batch, &m.age, &m.wall, &m.bytes)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

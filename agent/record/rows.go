@@ -178,7 +178,7 @@ type Command struct {
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
 	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock, program or tick; of a loop control and its name"`
-	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed or filling; of the tick still"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed, filling or confirmed; of the tick still"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
 }
@@ -209,14 +209,15 @@ type UploadHealth struct {
 
 // JournalHealth is about the journal on the agent's own disk.
 type JournalHealth struct {
-	Time      int64   `stamp:"when it was read"`
-	Source    string  `tag:"source" doc:"journal"`
-	Size      int64   `field:"size" unit:"byte" doc:"the file, less what is free in it"`
-	Most      int64   `field:"most" unit:"byte" doc:"size at which the oldest records go"`
-	PerDay    int64   `field:"per_day,optional" unit:"byte" doc:"growth in a day of running, mean of the last; not there in the first hour"`
-	FullIn    float64 `field:"full_in" unit:"d" doc:"until size is reached; 0: it is; not there where age keeps it below, and in the first hour"`
-	Lost      int64   `field:"lines_lost" unit:"1" doc:"lines that the disk did not take, since the agent's start"`
-	Unchanged int64   `field:"unchanged" unit:"1" doc:"readings left out, being within their channel's dead band, since the agent's start"`
+	Time        int64   `stamp:"when it was read"`
+	Source      string  `tag:"source" doc:"journal"`
+	Size        int64   `field:"size" unit:"byte" doc:"the file, less what is free in it"`
+	Most        int64   `field:"most" unit:"byte" doc:"size at which the oldest records go"`
+	PerDay      int64   `field:"per_day,optional" unit:"byte" doc:"growth in a day of running, mean of the last; not there in the first hour"`
+	FullIn      float64 `field:"full_in" unit:"d" doc:"until size is reached; 0: it is; not there where age keeps it below, and in the first hour"`
+	Unconfirmed float64 `field:"unconfirmed" unit:"d" doc:"passed by the clock while no agent ran, and not counted as age until a person confirms the clock; not there where nothing waits for that"`
+	Lost        int64   `field:"lines_lost" unit:"1" doc:"lines that the disk did not take, since the agent's start"`
+	Unchanged   int64   `field:"unchanged" unit:"1" doc:"readings left out, being within their channel's dead band, since the agent's start"`
 }
 
 // JournalSource is the source of [JournalHealth].
@@ -226,6 +227,8 @@ const JournalSource = "journal"
 const (
 	Removed = "removed" // its oldest went by age or size
 	Filling = "filling" // it will soon be full
+	// Confirmed says that a person has confirmed the clock.
+	Confirmed = "confirmed"
 )
 
 // Still is the kind of the event that the tick stands still, of the source tick.

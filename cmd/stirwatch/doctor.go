@@ -274,6 +274,12 @@ func (d *doctor) record() {
 	if text := f.String(); text != "" {
 		d.say(true, "journal", "%s", text)
 	}
+	unconfirmed, err := r.Unconfirmed()
+	if err != nil {
+		d.say(false, "journal", "%v", err)
+	} else if text := unconfirmed.String(); text != "" {
+		d.say(false, "journal", "%s", text)
+	}
 	refused, err := r.RefusedCounts()
 	if err != nil {
 		d.say(false, "journal", "%v", err)

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/agent"
+	"stirwatch/agent/api"
 	"stirwatch/agent/journal"
 	"stirwatch/cmd/assemble"
 	"stirwatch/config"
@@ -17,9 +21,10 @@ func journalCommand() *cobra.Command {
 		Use:   "journal",
 		Short: "Look after the journal: what waits, what was refused, what is missing",
 		Example: `  stirwatch journal status
-  stirwatch journal resend`,
+  stirwatch journal resend
+  stirwatch journal confirm-clock --why "off over the summer"`,
 	}
-	c.AddCommand(journalStatusCommand(), journalResendCommand())
+	c.AddCommand(journalStatusCommand(), journalResendCommand(), journalConfirmCommand())
 	return c
 }
 
@@ -87,6 +92,13 @@ func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
 		if text := f.String(); text != "" {
 			fmt.Fprintln(w, text)
 		}
+	}
+	unconfirmed, err := r.Unconfirmed()
+	if err != nil {
+		return err
+	}
+	if text := unconfirmed.String(); text != "" {
+		fmt.Fprintln(w, text)
 	}
 	if conf != nil && conf.InfluxDB != nil {
 		waits, err := r.Waiting()
@@ -169,4 +181,54 @@ aside again.`,
 	}
 	f.add(c)
 	return c
+}
+
+func journalConfirmCommand() *cobra.Command {
+	var f journalFlags
+	var who, why string
+	c := &cobra.Command{
+		Use:   "confirm-clock",
+		Short: "Say that the clock is right, so that a long stop counts as age of the record",
+		Long: `What is kept for longer than the journal's keep may go. A stop of the agent that is longer than a tenth
+of keep may be a clock that was set wrong, and does not count until a person confirms the clock with
+this command, or as much running time has passed. 'stirwatch journal status' and 'stirwatch doctor'
+show what waits. Look at the computer's clock first: what is too old by it is removed.
+
+It asks the agent that runs; where none runs, the time since the end of the record counts.`,
+		Example: `  stirwatch journal status        what waits, and since when
+  stirwatch journal confirm-clock --why "off over the summer"`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if why == "" {
+				return coded{errors.New("why? --why \"…\" goes on record"), exitUsage}
+			}
+			path, conf, err := f.resolve()
+			if err != nil {
+				return err
+			}
+			u, err := confirmClock(cmd.Context(), path, conf, agent.ConfirmRequest{Who: who, Why: why})
+			if err != nil {
+				return err
+			}
+			if u.Time <= 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "nothing has waited for it")
+				return nil
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%.1f days since %s count as age of the record\n", u.Time.Hours()/24, u.Record.Format(time.DateTime))
+			return nil
+		},
+	}
+	f.add(c)
+	onRecord(c, &who, &why)
+	return c
+}
+
+// confirmClock asks the agent that runs with a configuration, where there is one and it does, or else the journal.
+func confirmClock(ctx context.Context, path string, conf *config.Config, r agent.ConfirmRequest) (journal.Unconfirmed, error) {
+	if conf != nil {
+		if u, err := agentOf(conf).ConfirmClock(ctx, r); !errors.Is(err, api.ErrNoAgent) {
+			return u, err
+		}
+	}
+	return journal.ConfirmClock(path, assemble.WallClock(time.Now()), r.Who, r.Why)
 }
