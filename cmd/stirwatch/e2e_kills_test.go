@@ -43,7 +43,8 @@ func TestKillsAndFaultsAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long")
 	}
-	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("STIRWATCH_TEST_KILLS"), "6"))
+	t.Parallel()
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("STIRWATCH_TEST_KILLS"), "4"))
 	if err != nil {
 		t.Fatal(err)
 	}
