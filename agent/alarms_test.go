@@ -73,7 +73,7 @@ func TestHealthIsAnAlarm(t *testing.T) {
 	m := learned(t)
 	m.Skill = []model.Skill{{HeldOut: true, Windows: model.AllRows, Horizon: 60, Count: 10, RMSE: 6, Persistence: 4}, {HeldOut: true, Windows: model.AllRows, Horizon: 1, Count: 10, RMSE: 1, Persistence: 4}}
 	a := agentOf(t, Options{Registry: cell(t), Model: m, Clock: NewClock(func() time.Time { return wall }), Undelivered: func() string { return failing }})
-	a.health.say(anomaly.ModelNoSkill, noSkill(m))
+	a.health.note(anomaly.ModelNoSkill, noSkill(m))
 	now := wall.UnixNano()
 	for_ := func(seconds int) {
 		for range seconds * 10 {

@@ -50,8 +50,8 @@ func (o *Options) has(c anomaly.Code) bool {
 	return true
 }
 
-// say notes what is wrong; "": nothing.
-func (h *health) say(c anomaly.Code, what string) {
+// note keeps what is wrong; "": nothing.
+func (h *health) note(c anomaly.Code, what string) {
 	for i := range healthCodes {
 		if healthCodes[i] == c {
 			if what == "" {
@@ -65,7 +65,7 @@ func (h *health) say(c anomaly.Code, what string) {
 
 // examine looks at the agent until ctx ends.
 func (a *Agent) examine(ctx context.Context) error {
-	a.health.say(anomaly.ModelNoSkill, noSkill(a.opt.Model))
+	a.health.note(anomaly.ModelNoSkill, noSkill(a.opt.Model))
 	t := time.NewTicker(examineEvery)
 	defer t.Stop()
 	for {
@@ -84,13 +84,13 @@ func (a *Agent) examineOnce() {
 	if !s.Recording {
 		what = fmt.Sprintf("%d lines lost so far: %s", s.Lost, s.Err)
 	}
-	h.say(anomaly.JournalStopped, what)
+	h.note(anomaly.JournalStopped, what)
 
 	what = ""
 	if free := journal.Free(a.opt.Journal.Path()); free >= 0 && free < lowDisk {
 		what = fmt.Sprintf("%d MB left", free/1e6)
 	}
-	h.say(anomaly.DiskLow, what)
+	h.note(anomaly.DiskLow, what)
 
 	if a.opt.Journal.Uploads() {
 		what = ""
@@ -99,13 +99,13 @@ func (a *Agent) examineOnce() {
 				what = fmt.Sprintf("%d lines wait, the oldest for %v", b.Lines, age.Round(time.Minute))
 			}
 		}
-		h.say(anomaly.UploadBehind, what)
+		h.note(anomaly.UploadBehind, what)
 	}
 
-	h.say(anomaly.ClockWrong, h.clock(now))
+	h.note(anomaly.ClockWrong, h.clock(now))
 
 	if a.opt.Undelivered != nil {
-		h.say(anomaly.NotifyFailed, a.opt.Undelivered())
+		h.note(anomaly.NotifyFailed, a.opt.Undelivered())
 	}
 }
 

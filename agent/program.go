@@ -102,13 +102,13 @@ func (p *programs) look(event func(sensors.Event), now int64) {
 	if err == nil && found == p.now {
 		return
 	}
-	say := func(kind sensors.EventKind, text string) {
+	tell := func(kind sensors.EventKind, text string) {
 		event(sensors.Event{Time: now, Source: programSource, Kind: kind, Text: text})
 	}
 	if err != nil {
 		if gone := (fileState{path: err.Error()}); gone != p.now { // once
 			p.now = gone
-			say(sensors.Disconnected, err.Error())
+			tell(sensors.Disconnected, err.Error())
 			p.next.Store(program.NewTracker(nil))
 		}
 		return
@@ -116,7 +116,7 @@ func (p *programs) look(event func(sensors.Event), now int64) {
 	p.now = found
 	made, err := program.Load(found.path)
 	if err != nil {
-		say(sensors.Rejected, err.Error()+"; no program is followed")
+		tell(sensors.Rejected, err.Error()+"; no program is followed")
 		p.next.Store(program.NewTracker(nil))
 		return
 	}
@@ -124,7 +124,7 @@ func (p *programs) look(event func(sensors.Event), now int64) {
 	if len(made.Unknown) > 0 {
 		kind = sensors.Doubted
 	}
-	say(kind, made.String())
+	tell(kind, made.String())
 	p.next.Store(program.NewTracker(made))
 }
 

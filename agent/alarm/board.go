@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -110,7 +111,7 @@ func NewBoard(opt Options) *Board {
 		opt.Shelf = 8 * time.Hour
 	}
 	if opt.Flood <= 0 {
-		opt.Flood = 10
+		opt.Flood = floodOf
 	}
 	if opt.Settle <= 0 {
 		opt.Settle = 20 * time.Second
@@ -146,7 +147,7 @@ func (b *Board) Restore(remembered map[string][]byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var bad []error
-	for _, key := range slices.Sorted(keysOf(remembered)) {
+	for _, key := range slices.Sorted(maps.Keys(remembered)) {
 		var a Alarm
 		if err := json.Unmarshal(remembered[key], &a); err != nil || a.Code == "" {
 			bad = append(bad, fmt.Errorf("the alarm %s as it was cannot be read: %w", key, errors.Join(err, errors.New(string(remembered[key])))))
@@ -416,16 +417,6 @@ func (b *Board) find(k Key) *point {
 		}
 	}
 	return nil
-}
-
-func keysOf(m map[string][]byte) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func unknownState(b []byte) error {

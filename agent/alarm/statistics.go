@@ -10,7 +10,7 @@ import (
 	"stirwatch/agent/record"
 )
 
-// What an alarm manager asks of a span of time (ISA-18.2-2016, clause 16; EEMUA 191).
+// Statistics are what shows whether the alarms of a span of time can be managed (ISA-18.2-2016, clause 16; EEMUA 191).
 type Statistics struct {
 	From       int64          `json:"from"` // ns since the Unix epoch
 	To         int64          `json:"to"`
@@ -40,6 +40,7 @@ const (
 	chatter     = 3
 	chatterSpan = time.Minute
 	worst       = 10
+	floodOf     = 10 // more than this within [FloodSpan] (ISA-18.2, 16.5.2)
 )
 
 // Count makes the statistics of rows, which are in order of time, from begins on until to. Rows before from say
@@ -90,6 +91,12 @@ func Count(rows []record.Alarm, from, to int64) Statistics {
 		slices.Sort(waits)
 		s.ToAckS = waits[len(waits)/2].Seconds()
 	}
+	s.rank(raised)
+	return s
+}
+
+// rank fills Top and Chattering from the instants at which each alarm was raised, in order.
+func (s *Statistics) rank(raised map[Key][]int64) {
 	for k, times := range raised {
 		bad := Bad{k, len(times), float64(len(times)) / float64(s.Raised)}
 		s.Top = append(s.Top, bad)
@@ -106,7 +113,6 @@ func Count(rows []record.Alarm, from, to int64) Statistics {
 	slices.SortFunc(s.Top, order)
 	slices.SortFunc(s.Chattering, order)
 	s.Top = s.Top[:min(len(s.Top), worst)]
-	return s
 }
 
 // peaks counts by spans of ten minutes from the beginning on.
@@ -118,7 +124,7 @@ func peaks(at []int64, from, to int64) (most int, flood float64) {
 	floods := 0
 	for _, n := range counts {
 		most = max(most, n)
-		if n > 10 {
+		if n > floodOf {
 			floods++
 		}
 	}

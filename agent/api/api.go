@@ -126,7 +126,10 @@ func NewClient(path string) *Client {
 
 // Runs tells whether an agent answers.
 func (c *Client) Runs(ctx context.Context) bool {
-	_, err := c.open(ctx, http.MethodGet, "/", nil)
+	r, err := c.open(ctx, http.MethodGet, "/", nil)
+	if err == nil {
+		r.Body.Close()
+	}
 	return !errors.Is(err, ErrNoAgent)
 }
 
@@ -185,7 +188,7 @@ func (c *Client) open(ctx context.Context, method, path string, in any) (*http.R
 	return r, err
 }
 
-// longest is how long the name of a socket may be for the kernel.
+// longest is how long the name of a socket may be: the kernels take 104 bytes (BSD, macOS) or 108 (Linux), with the zero.
 const longest = 100
 
 // address gives a name by which the socket can be reached: a path that is too long for the kernel is named

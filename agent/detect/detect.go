@@ -96,7 +96,7 @@ func Train(t *Table, good Stretch, opt Options) (*Fit, error) {
 
 // Judge judges all rows of a table, whose channels are those that fit was trained on.
 func Judge(t *Table, fit *Fit) ([]Flag, []Event) {
-	b := builder{table: t}
+	b := builder{table: t, since: -1}
 	w := fit.Watch()
 	var v watch.Verdict
 	row := make([]float64, len(t.Channel))
@@ -121,7 +121,6 @@ type builder struct {
 	events []Event
 
 	since  int // first row of those above the limit without interruption, -1 if none
-	begun  bool
 	open   bool
 	weight map[anomaly.Code]float64
 	part   []float64 // by channel
@@ -133,9 +132,6 @@ func (b *builder) at(i int) time.Time { return time.Unix(0, b.table.Time[i]).UTC
 
 // row takes the verdict of row i.
 func (b *builder) row(i int, v *watch.Verdict) Flag {
-	if !b.begun {
-		b.begun, b.since = true, -1
-	}
 	switch {
 	case v.Score <= 1:
 		b.since = -1

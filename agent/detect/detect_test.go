@@ -169,3 +169,18 @@ func TestTrainingRowsThatAreNotThere(t *testing.T) {
 		t.Errorf("%v, %v", err, tab.Channel)
 	}
 }
+
+// A name with a comma and quotes comes back out of the CSV as it was.
+func TestFlagsOfALogOfAnyName(t *testing.T) {
+	const name = `7"-tool, "new"`
+	var b strings.Builder
+	w := NewFlagWriter(&b)
+	w.Write(&Table{Log: name, Index: []int{0}, Rows: 1}, []Flag{{Anomaly: true, Score: 2, Code: anomaly.ProcessShift}})
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(b.String())).ReadAll()
+	if err != nil || len(rows) != 2 || !slices.Equal(rows[1], []string{name, "0", "1", "2.000", "process.shift"}) {
+		t.Errorf("%q, %v", rows, err)
+	}
+}

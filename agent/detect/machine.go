@@ -1,12 +1,13 @@
 package detect
 
 import (
-	"math"
+	"cmp"
 	"slices"
-	"sort"
+	"strings"
 	"time"
 
 	"stirwatch/agent"
+	"stirwatch/agent/alarm"
 	"stirwatch/agent/anomaly"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
@@ -45,7 +46,7 @@ func Machine(l *runlog.Log, reg *sensors.Registry, m *model.Model) ([]Flag, []Ev
 	t := FromLog(l)
 	flags := make([]Flag, len(l.Time))
 	var events []Event
-	open := map[subject]*standing{}
+	open := map[alarm.Key]*standing{}
 	next := l.Rows(reg)
 	for i := range l.Time {
 		now, samples, _ := next()
@@ -57,7 +58,7 @@ func Machine(l *runlog.Log, reg *sensors.Registry, m *model.Model) ([]Flag, []Ev
 			if about := anomaly.Of(a.Code).About; about == anomaly.AboutModel && a.Code != anomaly.Innovation {
 				continue // of the model, not of the process
 			}
-			key := subject{a.Code, d.Subject(a)}
+			key := alarm.Key{Code: a.Code, Subject: d.Subject(a)}
 			s := open[key]
 			if s == nil {
 				s = &standing{part: map[string]float64{}}
@@ -81,17 +82,10 @@ func Machine(l *runlog.Log, reg *sensors.Registry, m *model.Model) ([]Flag, []Ev
 	for _, s := range open {
 		events = append(events, s.close(true))
 	}
-	sort.SliceStable(events, func(i, j int) bool {
-		a, b := &events[i], &events[j]
-		return a.From < b.From || a.From == b.From && (a.Code < b.Code || a.Code == b.Code && subjectOf(a) < subjectOf(b))
+	slices.SortStableFunc(events, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Code, b.Code), strings.Compare(a.leading(), b.leading()))
 	})
 	return flags, events, nil
-}
-
-// subject is what an anomaly is about.
-type subject struct {
-	code    anomaly.Code
-	channel string
 }
 
 // standing is an event that goes on.
@@ -115,10 +109,7 @@ func (s *standing) close(stands bool) Event {
 		e.Contributions = append(e.Contributions, Contribution{Channel: channel, Share: p / total})
 	}
 	slices.SortFunc(e.Contributions, func(a, b Contribution) int {
-		if a.Share != b.Share {
-			return int(math.Copysign(1, b.Share-a.Share))
-		}
-		return 2*b2i(a.Channel > b.Channel) - 1
+		return cmp.Or(cmp.Compare(b.Share, a.Share), strings.Compare(a.Channel, b.Channel))
 	})
 	d := anomaly.Of(e.Code)
 	e.Cause, e.Response = d.Cause, d.Response
@@ -126,14 +117,8 @@ func (s *standing) close(stands bool) Event {
 	return e
 }
 
-func b2i(v bool) int {
-	if v {
-		return 1
-	}
-	return 0
-}
-
-func subjectOf(e *Event) string {
+// leading is the channel that carries most of an event, "" where none does.
+func (e *Event) leading() string {
 	if len(e.Contributions) == 0 {
 		return ""
 	}

@@ -52,12 +52,10 @@ func (f *FlagWriter) Write(t *Table, flags []Flag) {
 // Flush ends writing and gives the first error.
 func (f *FlagWriter) Flush() error { return f.w.Flush() }
 
-// quoted is a field of a CSV.
+// quoted is a field of a CSV (RFC 4180).
 func quoted(s string) string {
-	for _, c := range s {
-		if c == ',' || c == '"' || c == '\n' || c == '\r' {
-			return strconv.Quote(s)
-		}
+	if strings.ContainsAny(s, ",\"\r\n") {
+		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 	}
 	return s
 }

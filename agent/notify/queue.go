@@ -86,14 +86,14 @@ func (q *Quiet) ends(t time.Time) time.Time {
 	return end
 }
 
-// Rules are when and of what a target is told. Zero values are sensible but for Rate.
+// Rules are when and of what a target is told.
 type Rules struct {
-	Priority anomaly.Priority // least urgent that is told
+	Priority anomaly.Priority // least urgent that is told; it must be given
 	After    time.Duration    // only what nobody has acknowledged for so long
 	Gather   time.Duration    // that what comes together is waited for
-	Rate     int              // most messages in an hour
+	Rate     int              // most messages in an hour; 0: any number
 	Returns  bool             // tell also of the end of what was told
-	Quiet    *Quiet
+	Quiet    *Quiet           // nil: none
 }
 
 // queue is what one target has yet to be told. It survives a kill as JSON, and asks no clock.

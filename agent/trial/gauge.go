@@ -13,30 +13,36 @@ import (
 type gauge struct {
 	b       Build
 	limits  control.Limits
-	errors  []float64
-	lasting float64 // s of deposition without a break
-	outside int
-	limit   int
-	began   float64 // s when the tool first got warm, NaN: not yet
-	reached float64 // s when it first came within 5 K of its goal
-	feed    float64
+	errors  []float64 // K, once a second of steady deposition
+	lasting float64   // s of deposition without a break
+	outside int       // s more than tolerated off
+	limit   int       // s with the spindle at a limit
+	began   float64   // s when the tool first got warm, NaN: not yet
+	reached float64   // s when it first came within 5 K of its goal
+	feed    float64   // smoothed velocity, mm/min
 	path    float64
 	event   float64 // s since a change, +Inf: none yet
-	reload  bool
+	reload  bool    // the last row was one of a reload
 }
 
 // When something counts.
 const (
-	warm       = 60.0 // °C: a start has begun
-	near       = 5.0  // K
-	after      = 120.0
-	eventLasts = 60.0 // s
+	warm       = 60.0  // °C: a start has begun
+	near       = 5.0   // K off the goal: it is reached
+	tolerated  = 10.0  // K off the goal, in steady deposition
+	after      = 120.0 // s after the goal is reached, for the overshoot
+	eventLasts = 60.0  // s after a change of feed or traverse, or a reload
+	feedChange = 20.0  // mm/min off the smoothed feed
+	pathChange = 60.0  // mm/min off the smoothed traverse
+	lastsLeast = 30.0  // s of deposition, before which a change is part of the start
+	atLimit    = 2.0   // rpm from a limit
 )
 
 func newGauge(seed uint64, limits control.Limits) *gauge {
 	return &gauge{b: Build{Seed: seed}, limits: limits, began: math.NaN(), reached: math.NaN(), event: math.Inf(1)}
 }
 
+// row takes a row, one a second.
 func (g *gauge) row(r *twin.Row, goal float64) {
 	if math.IsNaN(goal) || r.ToolTemp == twin.NoSignal {
 		return
@@ -54,7 +60,7 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 	}
 	deposit := r.True.Phase == twin.Deposit
 	g.event++
-	if g.lasting > 30 && (math.Abs(r.FeedVel-g.feed) > 20 || math.Abs(r.PathVel-g.path) > 60) || deposit && g.reload {
+	if g.lasting > lastsLeast && (math.Abs(r.FeedVel-g.feed) > feedChange || math.Abs(r.PathVel-g.path) > pathChange) || deposit && g.reload {
 		g.event = 0
 	}
 	g.reload = r.True.Phase == twin.Reload
@@ -70,14 +76,15 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 		return
 	}
 	g.errors = append(g.errors, off)
-	if math.Abs(off) > 10 {
+	if math.Abs(off) > tolerated {
 		g.outside++
 	}
-	if r.RPM >= g.limits.Max-2 || r.RPM <= g.limits.Min+2 {
+	if r.RPM >= g.limits.Max-atLimit || r.RPM <= g.limits.Min+atLimit {
 		g.limit++
 	}
 }
 
+// build gives the measures; what the build did not have is NaN.
 func (g *gauge) build() Build {
 	b := g.b
 	if math.IsNaN(g.reached) {

@@ -39,17 +39,17 @@ type Options struct {
 	Way     Way
 	Builds  int
 	Seed    uint64
-	Model   *model.Model // may be nil for machine and pid
-	Params  *twin.Params // of the machine that the model was learned on; nil: 6061
-	Vary    float64      // share by which machines differ from it
-	Gain    float64      // factor of the heat of every machine; 0 is 1
-	Dead    float64      // factor of the dead time of every machine; 0 is 1
-	Gains   control.Gains
+	Model   *model.Model   // may be nil for machine and pid
+	Params  *twin.Params   // of the machine that the model was learned on; nil: 6061
+	Vary    float64        // share by which machines differ from it
+	Gain    float64        // factor of the heat of every machine; 0 is 1
+	Dead    float64        // factor of the dead time of every machine; 0 is 1
+	Gains   control.Gains  // of the PID, rpm/K and s; zero: 1 rpm/K and 12 s
 	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
-	Calm    float64
-	Period  float64 // s of the lap that prediction learns; 0: none
-	Every   float64 // s between two commands; 0 is 0.5
-	Horizon float64 // s that prediction looks ahead; 0 is 20
+	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
+	Period  float64        // s of the lap that prediction learns; 0: none
+	Every   float64        // s between two commands; 0 is 0.5
+	Horizon float64        // s that prediction looks ahead; 0 is 20
 }
 
 // Build is how one build went. Temperatures are K off the goal in steady deposition (150 s of it have passed)
@@ -57,15 +57,15 @@ type Options struct {
 type Build struct {
 	Seed            uint64
 	MeanAbs, SD     float64
-	P99             float64 // 99 % of absolute errors are below
-	Outside         float64 // share of time more than 10 K off
-	AtLimit         float64 // share of time with the spindle at a limit
-	Overshoot       float64 // K over the goal in the two minutes after it was first reached
-	Reach           float64 // s from the first contact heat to within 5 K of the goal
-	Event           float64 // K: worst error in the minute after a change of feed or traverse, or a reload
-	Violations      int     // commands beyond limits or slew
-	Rows            int     // of steady deposition
-	P50, P99T, MaxT time.Duration
+	P99             float64       // 99 % of absolute errors are below
+	Outside         float64       // share of time more than 10 K off
+	AtLimit         float64       // share of time with the spindle at a limit
+	Overshoot       float64       // K over the goal in the two minutes after it was first reached
+	Reach           float64       // s from the first contact heat to within 5 K of the goal
+	Event           float64       // K: worst error in the minute after a change of feed or traverse, or a reload
+	Violations      int           // commands beyond limits or slew
+	Rows            int           // s of steady deposition
+	P50, P99T, MaxT time.Duration // that a step of the law takes: median, 99 % are below, most; 0 where none was asked
 }
 
 // interval is the time between two rows of telemetry, s.
@@ -178,12 +178,21 @@ type driver struct {
 	goal       float64 // °C: the set-point of the program; NaN before it has one
 	commanded  float64 // set-point or speed under command, NaN: none
 	expected   float64 // rpm that the spindle should have by now
-	strange    float64 // s that it did not
+	displaced  float64 // s that it did not
 	since      float64 // s since the last command
 	sense      control.Sense
 	violations int
 	took       []time.Duration
 }
+
+// setPoints are what the set-point of the machine's own controller may be, °C and °C/s.
+var setPoints = control.Limits{Min: 300, Max: 500, Slew: 5}
+
+// Somebody else turns the spindle where its speed is off by more than displacedBy (rpm) for longer than displacedFor (s).
+const (
+	displacedBy  = 40.0
+	displacedFor = 2.0
+)
 
 var (
 	celsius = unit.MustParse("°C")
@@ -197,7 +206,6 @@ func newDriver(o *Options) (*driver, error) {
 		d.u, d.z = make([]float64, len(o.Model.Inputs)), make([]float64, len(o.Model.Outputs))
 		d.f.Horizon = []float64{1, 5, 10, 20, 30, 45, 60}
 	}
-	set := control.Limits{Min: 300, Max: 500, Slew: 5}
 	foretell := func(u control.Use) (control.Foretell, error) {
 		u.Output, u.OutputUnit = model.ToolTemperature, celsius
 		return control.Through(o.Model, d.e, &d.est, u)
@@ -205,14 +213,14 @@ func newDriver(o *Options) (*driver, error) {
 	switch o.Way {
 	case Advice:
 		var err error
-		d.advisor, err = control.New(control.Options{SetPointMin: set.Min, SetPointMax: set.Max, SpindleMin: o.Limits.Min, SpindleMax: o.Limits.Max, Ceiling: 540, Expires: 30})
+		d.advisor, err = control.New(control.Options{SetPointMin: setPoints.Min, SetPointMax: setPoints.Max, SpindleMin: o.Limits.Min, SpindleMax: o.Limits.Max, Ceiling: 540, Expires: 30})
 		return d, err
 	case SetPoint:
 		f, err := foretell(control.Use{TargetUnit: celsius})
 		if err != nil {
 			return nil, err
 		}
-		d.law = control.NewMPC(control.MPCOptions{Limits: set, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
+		d.law = control.NewMPC(control.MPCOptions{Limits: setPoints, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
 	case Actuator:
 		f, err := foretell(control.Use{Moves: model.SpindleSpeed, TargetUnit: rpm})
 		if err != nil {
@@ -281,7 +289,7 @@ func (d *driver) row(m *twin.Machine, r *twin.Row) {
 }
 
 func (d *driver) release() {
-	d.commanded, d.strange = math.NaN(), 0
+	d.commanded, d.displaced = math.NaN(), 0
 }
 
 // follow sets every advised set-point, as an operator who follows advice at once.
@@ -315,14 +323,14 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 		d.commanded, d.since = held, d.o.Every
 	}
 	if byHand { // somebody else turns the spindle: the program's stop
-		if math.Abs(r.RPM-d.expected) > 40 {
-			if d.strange += interval; d.strange > 2 {
+		if math.Abs(r.RPM-d.expected) > displacedBy {
+			if d.displaced += interval; d.displaced > displacedFor {
 				d.release()
 				d.goal = math.NaN()
 				return
 			}
 		} else {
-			d.strange = 0
+			d.displaced = 0
 		}
 	}
 	if d.since += interval; d.since < d.o.Every-1e-9 {
@@ -346,7 +354,7 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	v := math.Round(move.Value)
 	limits, code := d.o.Limits, "M06"
 	if !byHand {
-		limits, code = control.Limits{Min: 300, Max: 500, Slew: 5}, "M41"
+		limits, code = setPoints, "M41"
 	}
 	if v < limits.Min || v > limits.Max || math.Abs(v-held) > limits.Slew*d.sense.Dt+0.5 && held >= limits.Min && held <= limits.Max {
 		d.violations++

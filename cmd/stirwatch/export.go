@@ -73,7 +73,7 @@ Times are UTC; with --local they are this computer's, without zone, as spreadshe
 				q.From, q.To = found.Start, found.End
 			}
 			p := progress{w: cmd.ErrOrStderr()}
-			q.Progress = func(done, total int64) { p.say("%d %% read", 100*done/max(total, 1)) }
+			q.Progress = func(done, total int64) { p.show("%d %% read", 100*done/max(total, 1)) }
 			w, done, err := output(cmd, out)
 			if err != nil {
 				return err

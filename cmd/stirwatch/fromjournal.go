@@ -94,7 +94,7 @@ func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, wan
 	p := progress{w: cmd.ErrOrStderr()}
 	h := &history.History{Reader: r, Registry: reg,
 		Note:     func(text string) { p.done(); fmt.Fprintln(cmd.ErrOrStderr(), text) },
-		Progress: func(run string, done, total int64) { p.say("%s: batch %d of %d", run, done, total) },
+		Progress: func(run string, done, total int64) { p.show("%s: batch %d of %d", run, done, total) },
 	}
 	choice := history.Choice{Last: f.last, All: f.from.text != "" && !cmd.Flags().Changed("last"), Names: f.runs, Since: f.from.Time}
 	found, err := h.Choose(cmd.Context(), choice, want)

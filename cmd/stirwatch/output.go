@@ -58,7 +58,7 @@ func (p *progress) terminal() bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-func (p *progress) say(format string, args ...any) {
+func (p *progress) show(format string, args ...any) {
 	if now := time.Now(); now.After(p.next) && p.terminal() {
 		p.next = now.Add(500 * time.Millisecond)
 		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
@@ -73,7 +73,7 @@ func (p *progress) learning(at learn.Progress) {
 		return
 	}
 	p.next = time.Time{}
-	p.say("[%d/%d] %s", at.Done+1, at.Of, at.Text)
+	p.show("[%d/%d] %s", at.Done+1, at.Of, at.Text)
 }
 
 func (p *progress) done() {

@@ -54,7 +54,7 @@ the sources of agent.yaml at both.
 			tellLog(cmd.ErrOrStderr(), log)
 			p := progress{w: cmd.ErrOrStderr()}
 			o.Progress = func(at play.Progress) {
-				p.say("%s: row %d of %d, %s", log.Name, at.Row, at.Rows, time.Unix(0, at.Time).UTC().Format("2006-01-02 15:04:05"))
+				p.show("%s: row %d of %d, %s", log.Name, at.Row, at.Rows, time.Unix(0, at.Time).UTC().Format("2006-01-02 15:04:05"))
 			}
 			sum, err := play.Run(cmd.Context(), log, o)
 			p.done()

@@ -64,7 +64,7 @@ func replay(cmd *cobra.Command, conf *config.Config, path string, speed float64)
 	began := time.Now()
 	ticks, err := cell.Agent.Replay(cmd.Context(), func() (agent.Row, bool) {
 		n++
-		p.say("row %d of %d", n, total)
+		p.show("row %d of %d", n, total)
 		at, samples, ok := rows()
 		return agent.Row{Time: at, Samples: samples}, ok
 	}, speed)

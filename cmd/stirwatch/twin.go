@@ -79,7 +79,7 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			p := progress{w: cmd.ErrOrStderr()}
 			o.Progress = func(r *twin.Row) {
-				p.say("%s", r)
+				p.show("%s", r)
 			}
 			sum, err := twin.Run(cmd.Context(), o)
 			p.done()
