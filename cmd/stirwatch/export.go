@@ -32,7 +32,7 @@ to InfluxDB.
 
 Times are UTC; with --local they are this computer's, without zone, as spreadsheets read them.`,
 		Example: `  stirwatch export --list
-  stirwatch export --run last --wide --every 1s --local --bom -o run.csv       for a spreadsheet
+  stirwatch export --run last --wide --every 1s --local --bom -o run.csv   # for a spreadsheet
   stirwatch export --run 20260312-074410 -o run.csv
   stirwatch export --from 8h --channel tool_temperature --format parquet -o tool.parquet
   stirwatch export --run last --measurement anomalies
