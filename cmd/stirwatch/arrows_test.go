@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"go/parser"
 	"go/token"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -231,6 +233,61 @@ func TestProgramLinksNothingHeavy(t *testing.T) {
 	for _, name := range linked {
 		if why, no := heavy[name]; no {
 			t.Errorf("%s is linked: %s", name, why)
+		}
+	}
+}
+
+// The page of the architecture has a row for every package and for none else, with about as many lines as it has
+// (without tests), and names no file that is not there.
+func TestArrowsPageTellsWhatThereIs(t *testing.T) {
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]int{}
+	for _, m := range regexp.MustCompile("(?m)^\\| (?:\\*\\*)?`([a-z/-]+)`(?:\\*\\*)? \\|.*\\| (\\d*) \\|$").FindAllStringSubmatch(string(text), -1) {
+		told[m[1]], _ = strconv.Atoi(m[2])
+	}
+	is := map[string]int{}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		dir, _ := filepath.Rel(root, filepath.Dir(path))
+		is[filepath.ToSlash(dir)] += 0
+		if !strings.HasSuffix(path, "_test.go") {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			is[filepath.ToSlash(dir)] += bytes.Count(b, []byte("\n"))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, lines := range is {
+		if about, ok := told[name]; !ok {
+			t.Errorf("docs/architecture.md has no row of %s (%d lines)", name, lines)
+		} else if off := lines - about; max(off, -off) > 200+about/3 {
+			t.Errorf("docs/architecture.md gives %s %d lines, it has %d", name, about, lines)
+		}
+	}
+	for name := range told {
+		if _, ok := is[name]; !ok && name != "dynamics" && name != "cmd" {
+			t.Errorf("docs/architecture.md tells of %s, which is not there", name)
+		}
+	}
+	for _, m := range regexp.MustCompile("`([a-z-]+/[a-z/_-]+\\.go)`").FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(m[1]))); err != nil {
+			t.Errorf("docs/architecture.md names %s: %v", m[1], err)
 		}
 	}
 }
