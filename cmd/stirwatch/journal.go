@@ -195,7 +195,7 @@ this command, or as much running time has passed. 'stirwatch journal status' and
 show what waits. Look at the computer's clock first: what is too old by it is removed.
 
 It asks the agent that runs; where none runs, the time since the end of the record counts.`,
-		Example: `  stirwatch journal status        what waits, and since when
+		Example: `  stirwatch journal status   # what waits, and since when
   stirwatch journal confirm-clock --why "off over the summer"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
