@@ -37,6 +37,7 @@ type Options struct {
 	Bridge      *bridge.Bridge   // runs for as long as the agent does, and somebody else starts and ends it; nil: nothing is commanded
 	Loops       []Loop           // what is kept at a goal through the bridge
 	Tick        time.Duration    // default 100 ms
+	Limits      []Limit          // that people have set
 	DeviceClock bool             // frame time follows the sources' own stamps
 	Horizon     time.Duration    // how far the forecast reaches; default 60 s
 	Estimates   time.Duration    // how often estimate and forecast are recorded; default 1 s
@@ -59,6 +60,7 @@ type Agent struct {
 	estimator *estimator    // nil without a model
 	watch     *watch
 	machine   *machine
+	limits    *limits
 	alarms    *alarms
 	teller    *teller
 	advisor   *advisor // nil without a process section
@@ -97,6 +99,9 @@ func New(opt Options) (*Agent, error) {
 	}
 	var err error
 	if a.machine, err = newMachine(opt.Registry, a.watch.set); err != nil {
+		return nil, err
+	}
+	if a.limits, err = newLimits(opt.Limits, opt.Registry, a.watch.set); err != nil {
 		return nil, err
 	}
 	a.alarms = newAlarms(a)
@@ -282,6 +287,7 @@ func (a *Agent) judge() {
 	}
 	a.watch.judge(a.dt, a.frame, a.estimator, &a.health)
 	a.machine.judge(a.dt, a.frame, &a.phases, contact, a.watch.set)
+	a.limits.judge(a.dt, a.frame, a.phases.Phase, a.watch.set)
 }
 
 // setBack is how far the devices' time may fall behind the last frame before it counts as set back.

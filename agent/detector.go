@@ -17,8 +17,8 @@ type Detector struct {
 // longestWait is how often a detector judges where rows are further apart: what is missing must be seen.
 const longestWait = int64(time.Second)
 
-// NewDetector makes one for channels, with a model or without (nil).
-func NewDetector(reg *sensors.Registry, m *model.Model) (*Detector, error) {
+// NewDetector makes one for channels, with a model or without (nil), and with the limits that people have set.
+func NewDetector(reg *sensors.Registry, m *model.Model, set []Limit) (*Detector, error) {
 	a := &Agent{
 		opt:   Options{Registry: reg},
 		board: sensors.NewBoard(reg, false),
@@ -27,6 +27,9 @@ func NewDetector(reg *sensors.Registry, m *model.Model) (*Detector, error) {
 	}
 	var err error
 	if a.machine, err = newMachine(reg, a.watch.set); err != nil {
+		return nil, err
+	}
+	if a.limits, err = newLimits(set, reg, a.watch.set); err != nil {
 		return nil, err
 	}
 	if m != nil {

@@ -75,6 +75,7 @@ func (d *decoder) check(c *Config) {
 		x.debug(c.Debug.Listen)
 	}
 	x.loops(c)
+	x.limits(c.Limits)
 	if c.InfluxDB != nil {
 		x.tls(c.InfluxDB.TLS, "influxdb", string(c.InfluxDB.URL), "https")
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	Journal Journal `yaml:"journal"`
 	// The InfluxDB that the journal is uploaded to; without this section the journal alone is the store.
 	InfluxDB *InfluxDB `yaml:"influxdb"`
+	// Values that people do not want to be passed, by channel; each is an anomaly (limit.high, limit.low) and an alarm.
+	Limits []Limit `yaml:"limits"`
 	// Which anomalies become alarms, and how these behave; as shipped every code has a response and is one.
 	Alarms Alarms `yaml:"alarms"`
 	// Whom alarms are told, and how; without this section they are on the screen, in the record and on the command line alone.
@@ -594,6 +596,38 @@ type Alarms struct {
 	Flood int `yaml:"flood" default:"10" min:"1" max:"1000"`
 	// What is different here from what is shipped; `stirwatch alarms codes` lists every code with its values.
 	Codes []AlarmCode `yaml:"codes,flow"`
+}
+
+// Limit is what a channel's value should stay within.
+type Limit struct {
+	Channel string `yaml:",key"`
+	// The highest value that is all right.
+	High *unit.Quantity `yaml:"high"`
+	// The lowest value that is all right.
+	Low *unit.Quantity `yaml:"low"`
+	// How far the value must be back within the limit before it counts as back; left out, 0.
+	Deadband *Difference `yaml:"deadband"`
+	// How long it must be beyond the limit before that is raised.
+	OnDelay time.Duration `yaml:"on_delay" default:"1 s" min:"0 s" max:"1 h"`
+	// How long it must be back before that is over.
+	OffDelay time.Duration `yaml:"off_delay" default:"5 s" min:"0 s" max:"1 h"`
+	// Phases in which the limit holds (stopped, free spin, warm-up, prime, deposit); left out, always.
+	Phases []string `yaml:"phases,flow"`
+}
+
+// Within gives the limits in the channel's unit, infinite where there is none, and the deadband.
+func (l *Limit) Within(u unit.Unit) (low, high, deadband float64) {
+	low, high = math.Inf(-1), math.Inf(1)
+	if l.Low != nil {
+		low = l.Low.In(u)
+	}
+	if l.High != nil {
+		high = l.High.In(u)
+	}
+	if l.Deadband != nil {
+		deadband, _ = l.Deadband.in(u)
+	}
+	return low, high, deadband
 }
 
 // AlarmCode is how the alarms of one code behave; what is left out is as shipped.

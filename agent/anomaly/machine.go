@@ -1,6 +1,6 @@
 package anomaly
 
-// Codes of the faults of a deposition machine that show in its own signals (dynamics/signature).
+// Codes of the faults of a deposition machine that show in its own signals (dynamics/signature), and of limits that people set.
 const (
 	SensorStep       Code = "sensor.step"
 	SensorDrift      Code = "sensor.drift"
@@ -13,7 +13,21 @@ const (
 	ToolWear         Code = "process.tool_wear"
 	Unreachable      Code = "process.set_point_unreachable"
 	StoppedInContact Code = "process.stopped_in_contact"
+	LimitHigh        Code = "limit.high"
+	LimitLow         Code = "limit.low"
 )
+
+// limitCodes have the delays of each limit, which score 1 once these have passed.
+var limitCodes = []Definition{
+	{Code: LimitHigh, About: AboutChannel, Priority: Medium, Limit: 0.5,
+		Text:     "the value is above the limit set for it",
+		Cause:    "what the limit was set against",
+		Response: "bring the value back, or end the build; the limit stands under limits in agent.yaml", DependsOn: []Code{SourceMissing, SensorMissing, SensorFailure, SensorOutOfRange}},
+	{Code: LimitLow, About: AboutChannel, Priority: Medium, Limit: 0.5,
+		Text:     "the value is below the limit set for it",
+		Cause:    "what the limit was set against",
+		Response: "bring the value back, or end the build; the limit stands under limits in agent.yaml", DependsOn: []Code{SourceMissing, SensorMissing, SensorFailure, SensorOutOfRange}},
+}
 
 // machineCodes score 1 where the signature is just there.
 var machineCodes = []Definition{

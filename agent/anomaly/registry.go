@@ -85,7 +85,7 @@ type Definition struct {
 
 // registry holds every code, causes before their consequences. A missing value has already been waited
 // for by the channel's max age.
-var registry = slices.Concat(conditions, processCodes, machineCodes)
+var registry = slices.Concat(conditions, processCodes, machineCodes, limitCodes)
 
 // conditions are those of sources, sensors, the model and the agent.
 var conditions = []Definition{

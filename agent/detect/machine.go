@@ -37,9 +37,9 @@ func Registry(l *runlog.Log) (*sensors.Registry, error) {
 }
 
 // Machine puts the rows of a log through what the agent judges its frames by: sources and sensors, the faults that the
-// machine's own signals show, and with a model (nil: none) what that says to them. reg has the log's channels.
-func Machine(l *runlog.Log, reg *sensors.Registry, m *model.Model) ([]Flag, []Event, error) {
-	d, err := agent.NewDetector(reg, m)
+// machine's own signals show, the limits that people have set, and with a model (nil: none) what that says to them. reg has the log's channels.
+func Machine(l *runlog.Log, reg *sensors.Registry, m *model.Model, set ...agent.Limit) ([]Flag, []Event, error) {
+	d, err := agent.NewDetector(reg, m, set)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"strings"
 
+	"stirwatch/agent"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
 )
 
-// Session judges logs one after another. A machine's log is judged by [Machine]; any other, and with Watch a machine's
+// Session judges logs one after another. A machine's log, or any with Limits, is judged by [Machine]; any other, and with Watch a machine's
 // too, by a watch that is trained on good rows: of each log, or of one for all (Train).
 type Session struct {
 	Good    func(rows int) Stretch // the good ones of a log's data rows
 	Options Options                // of the watch
 	Model   *model.Model           // of the machine; nil: none
 	Watch   bool                   // watch also a machine's log
+	Limits  []agent.Limit          // that people have set, for the channels of every log
 	Ignore  []string               // channels that are not watched
 	Told    func(text string)      // is told what was trained on, and what is not watched
 
@@ -62,8 +64,8 @@ func (s *Session) Judge(log *runlog.Log, reg *sensors.Registry) (t *Table, flags
 	switch {
 	case s.Model != nil && !machine:
 		return fail(fmt.Errorf("%s: a model judges a machine's log, which has spindle speed and tool temperature; this one has %s", log.Name, strings.Join(t.Channel, ", ")))
-	case machine:
-		if flags, events, err = Machine(log, reg, s.Model); err != nil {
+	case machine || len(s.Limits) > 0:
+		if flags, events, err = Machine(log, reg, s.Model, s.Limits...); err != nil {
 			return fail(fmt.Errorf("%s: %w", log.Name, err))
 		}
 	}
@@ -79,7 +81,7 @@ func (s *Session) Judge(log *runlog.Log, reg *sensors.Registry) (t *Table, flags
 		return fail(err)
 	}
 	watched, more := Judge(t, s.fit)
-	if machine {
+	if flags != nil {
 		watched = Merge(flags, watched)
 	}
 	return t, watched, append(events, more...), nil

@@ -3,11 +3,13 @@ package assemble
 import (
 	"context"
 
+	"stirwatch/agent"
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/anomaly"
 	"stirwatch/agent/history"
 	"stirwatch/agent/record"
 	"stirwatch/config"
+	"stirwatch/sensors"
 )
 
 // AlarmSettings gives the setting of every code as configured. A code that there is not is an error.
@@ -35,4 +37,18 @@ func (c *Cell) desk() alarm.Desk {
 		Rows: func(ctx context.Context, from, to int64) ([]record.Alarm, error) {
 			return history.Alarms(ctx, c.Journal.Reader, from, to)
 		}}
+}
+
+// Limits are those that people have set.
+func Limits(c *config.Config, reg *sensors.Registry) (all []agent.Limit) {
+	for i := range c.Limits {
+		l := &c.Limits[i]
+		id, ok := reg.Lookup(l.Channel)
+		if !ok {
+			continue // the configuration's own check has said so
+		}
+		low, high, deadband := l.Within(reg.Channel(id).Unit)
+		all = append(all, agent.Limit{Channel: l.Channel, Low: low, High: high, Deadband: deadband, On: l.OnDelay, Off: l.OffDelay, Phases: phasesOf(l.Phases)})
+	}
+	return all
 }

@@ -95,7 +95,7 @@ func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) 
 		Tick: conf.Tick.Rate.Period(), DeviceClock: conf.Tick.Clock == config.Device, Horizon: conf.Model.Forecast, Program: programPath(conf),
 		Bridge: c.bridge, Loops: kept,
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
-		Alarms: alarms, Undelivered: undelivered,
+		Alarms: alarms, Undelivered: undelivered, Limits: Limits(conf, c.Registry),
 	})
 	if err == nil && live {
 		c.Agent.RestoreAlarms()

@@ -106,13 +106,7 @@ func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Lo
 		}
 		o.Locks = append(o.Locks, lock)
 	}
-	for _, name := range l.Phases {
-		for p := phase.Stopped; p <= phase.Deposit; p++ {
-			if p.String() == name {
-				o.Phases = append(o.Phases, p)
-			}
-		}
-	}
+	o.Phases = phasesOf(l.Phases)
 	o.NewLaw = lawOf(c, l, o.Limits, out, target.Unit)
 	if l.PID != nil && law(c, l) == "mpc" {
 		o.Default = pidOf(l, o.Limits)
@@ -161,4 +155,14 @@ func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors
 		}
 		return control.NewMPC(o), nil
 	}
+}
+
+// phasesOf are the phases of these names.
+func phasesOf(names []string) (all []phase.Phase) {
+	for p := phase.Stopped; p <= phase.Deposit; p++ {
+		if slices.Contains(names, p.String()) {
+			all = append(all, p)
+		}
+	}
+	return all
 }

@@ -59,7 +59,7 @@ log,t_index,anomaly,score,code; a score above 1 is beyond the limit. Whatever is
 	c.Flags().StringVar(&f.train, "train", "", "good rows to train on: N for the first N data rows, or A:B, counted from 0, end exclusive; left out, the first quarter")
 	c.Flags().StringVar(&f.good, "good", "", "run to train on instead of on the start of each; --train then says which of its rows, left out, all")
 	c.Flags().StringVarP(&f.model, "model", "m", "", "model document of the machine: what it says to a machine's log is judged as well")
-	c.Flags().StringVarP(&f.config, "config", "c", "", "configuration whose channels and log mapping say what the columns are")
+	c.Flags().StringVarP(&f.config, "config", "c", "", "configuration whose channels and log mapping say what the columns are, and whose limits are judged")
 	c.Flags().StringVarP(&f.out, "output", "o", "", "file for the events, one JSON object a line, - for standard output; left out, they are printed for people")
 	c.Flags().StringVar(&f.flags, "flags", "", "file for the flags of each row, - for standard output")
 	c.Flags().StringSliceVar(&f.ignore, "ignore", nil, "channels that are not to be watched")
@@ -141,6 +141,17 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 		if err := session.Train(log); err != nil {
 			return err
 		}
+	}
+	if f.config != "" {
+		conf, err := config.Load(f.config)
+		if err != nil {
+			return err
+		}
+		reg, err := assemble.Registry(conf)
+		if err != nil {
+			return err
+		}
+		session.Limits = assemble.Limits(conf, reg)
 	}
 	if f.model != "" {
 		if session.Model, err = model.Load(f.model); err != nil {
