@@ -19,11 +19,11 @@ const (
 
 // limitCodes have the delays of each limit, which score 1 once these have passed.
 var limitCodes = []Definition{
-	{Code: LimitHigh, About: AboutChannel, Priority: Medium, Limit: 0.5,
+	{Code: LimitHigh, About: AboutChannel, Priority: Medium, Limit: 0.5, Off: 0.1,
 		Text:     "the value is above the limit set for it",
 		Cause:    "what the limit was set against",
 		Response: "bring the value back, or end the build; the limit stands under limits in agent.yaml", DependsOn: []Code{SourceMissing, SensorMissing, SensorFailure, SensorOutOfRange}},
-	{Code: LimitLow, About: AboutChannel, Priority: Medium, Limit: 0.5,
+	{Code: LimitLow, About: AboutChannel, Priority: Medium, Limit: 0.5, Off: 0.1,
 		Text:     "the value is below the limit set for it",
 		Cause:    "what the limit was set against",
 		Response: "bring the value back, or end the build; the limit stands under limits in agent.yaml", DependsOn: []Code{SourceMissing, SensorMissing, SensorFailure, SensorOutOfRange}},
