@@ -65,7 +65,7 @@ Whatever is found, the exit code is 0: people decide.`,
 	}
 	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document")
 	c.Flags().StringVar(&with, "with", "model.json", "the model document in use")
-	c.Flags().StringSliceVar(&horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "forecast horizons, rising, up to 1h")
+	horizonsFlag(c, &horizons)
 	rowsFlag(c, &rows)
 	logs.add(c)
 	from.flags(c, 3)

@@ -9,9 +9,8 @@ import (
 )
 
 func forecastCommand() *cobra.Command {
-	var modelPath, out, inputs, program string
-	var logs logFlags
-	var horizons, rows []string
+	var f scoringFlags
+	var out, inputs string
 	var open bool
 	c := &cobra.Command{
 		Use:   "forecast -m MODEL.json RUN.csv...",
@@ -30,7 +29,7 @@ Intervals adapt to what has come true before the origin, as they do there.`,
   stirwatch forecast -m model.json --open-loop --rows build=2:1098 build.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			m, ways, hs, given, segments, err := scoring(cmd, modelPath, []string{inputs}, program, horizons, rows, args, logs)
+			s, err := f.read(cmd, []string{inputs}, args)
 			if err != nil {
 				return err
 			}
@@ -40,21 +39,21 @@ Intervals adapt to what has come true before the origin, as they do there.`,
 			}
 			defer func() { err = errors.Join(err, done()) }()
 			fw := score.NewForecastWriter(w)
-			for _, r := range given {
-				from, to, err := segments.Of(m, r)
+			for _, r := range s.runs {
+				from, to, err := s.segments.Of(s.model, r)
 				if err != nil {
 					return err
 				}
 				write := func(row score.Row) {
 					at := r.LogTime(row.Origin)
 					row.Origin, row.Target = r.NumberOf(row.Origin), r.NumberOf(row.Target)
-					fw.Write(r.Name, m.Outputs[row.Output].Name, at, row)
+					fw.Write(r.Name, s.model.Outputs[row.Output].Name, at, row)
 				}
-				if err := score.ForecastRun(m, r, ways[0], hs, from, to, write); err != nil {
+				if err := score.ForecastRun(s.model, r, s.ways[0], s.horizons, from, to, write); err != nil {
 					return err
 				}
 				if open {
-					if err := score.OpenLoop(m, r, from, to, write); err != nil {
+					if err := score.OpenLoop(s.model, r, from, to, write); err != nil {
 						return err
 					}
 				}
@@ -63,7 +62,7 @@ Intervals adapt to what has come true before the origin, as they do there.`,
 		},
 	}
 	c.Flags().StringVar(&inputs, "inputs", "known", inputsHelp)
-	scoringFlags(c, &modelPath, &program, &horizons, &rows, &logs)
+	f.add(c)
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
 	return c

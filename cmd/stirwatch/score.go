@@ -16,9 +16,8 @@ import (
 )
 
 func scoreCommand() *cobra.Command {
-	var modelPath, program string
-	var logs logFlags
-	var inputs, horizons, rows []string
+	var f scoringFlags
+	var inputs []string
 	c := &cobra.Command{
 		Use:   "score -m MODEL.json RUN.csv...",
 		Short: "Tell how well a model forecasts recorded runs",
@@ -35,22 +34,22 @@ from is marked: its figures prove nothing.`,
   stirwatch score -m model.json --program bar.nc wednesday.csv`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, ways, hs, given, segments, err := scoring(cmd, modelPath, inputs, program, horizons, rows, args, logs)
+			s, err := f.read(cmd, inputs, args)
 			if err != nil {
 				return err
 			}
 			var all []model.Skill
-			for _, r := range given {
-				from, to, err := segments.Of(m, r)
+			for _, r := range s.runs {
+				from, to, err := s.segments.Of(s.model, r)
 				if err != nil {
 					return err
 				}
-				for _, way := range ways {
-					s, err := score.Score(m, r, way, hs, from, to)
+				for _, way := range s.ways {
+					skill, err := score.Score(s.model, r, way, s.horizons, from, to)
 					if err != nil {
 						return err
 					}
-					all = append(all, s...)
+					all = append(all, skill...)
 				}
 			}
 			fmt.Fprint(cmd.OutOrStdout(), model.SkillTable(all))
@@ -58,18 +57,34 @@ from is marked: its figures prove nothing.`,
 		},
 	}
 	c.Flags().StringSliceVar(&inputs, "inputs", []string{"live", "known"}, inputsHelp)
-	scoringFlags(c, &modelPath, &program, &horizons, &rows, &logs)
+	f.add(c)
 	return c
 }
 
 const inputsHelp = "what the forecast is told of the inputs to come: live (nothing, as on the tick), known (measured), held (frozen) or plan (feed, path and stops)"
 
-func scoringFlags(c *cobra.Command, model, program *string, horizons, rows *[]string, logs *logFlags) {
-	c.Flags().StringVarP(model, "model", "m", "model.json", "model document")
-	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "forecast horizons, rising, up to 1h")
-	c.Flags().StringVar(program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs live or plan)")
-	rowsFlag(c, rows)
-	logs.add(c)
+// scoringFlags are those of commands that forecast recorded runs.
+type scoringFlags struct {
+	model, program string
+	horizons, rows []string
+	logs           logFlags
+}
+
+func (f *scoringFlags) add(c *cobra.Command) {
+	c.Flags().StringVarP(&f.model, "model", "m", "model.json", "model document")
+	horizonsFlag(c, &f.horizons)
+	c.Flags().StringVar(&f.program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs live or plan)")
+	rowsFlag(c, &f.rows)
+	f.logs.add(c)
+}
+
+// scoring is what the flags mean: a model, and runs to be forecast with it.
+type scoring struct {
+	model    *model.Model
+	ways     []filter.Way
+	horizons []float64 // s
+	runs     []*runs.Run
+	segments runs.Segments
 }
 
 // withProgram gives runs the program of a file, and says how it fits them.
@@ -90,58 +105,65 @@ func withProgram(cmd *cobra.Command, path string, all []*runs.Run) error {
 	return nil
 }
 
-func scoring(cmd *cobra.Command, modelPath string, inputs []string, programPath string, horizons, rows, paths []string, logs logFlags) (m *model.Model, ways []filter.Way, hs []float64, given []*runs.Run, segments runs.Segments, err error) {
-	fail := func(err error) (*model.Model, []filter.Way, []float64, []*runs.Run, runs.Segments, error) {
-		return nil, nil, nil, nil, nil, err
+// read reads the model and the runs at paths, and checks that they go together. inputs are the ways to forecast.
+func (f *scoringFlags) read(cmd *cobra.Command, inputs, paths []string) (*scoring, error) {
+	var s scoring
+	var err error
+	if s.model, err = model.Load(f.model); err != nil {
+		return nil, err
 	}
-	if m, err = model.Load(modelPath); err != nil {
-		return fail(err)
+	if s.ways, err = f.ways(inputs, cmd.Flags().Changed("inputs")); err != nil {
+		return nil, err
 	}
-	if programPath != "" && !cmd.Flags().Changed("inputs") {
-		for i, name := range inputs {
-			if name == filter.Known.String() { // a program goes in its place
-				inputs[i] = filter.Planned.String()
-			}
+	if s.horizons, err = parseHorizons(f.horizons); err != nil {
+		return nil, err
+	}
+	if s.segments, err = parseRows(f.rows); err != nil {
+		return nil, err
+	}
+	told := cmd.ErrOrStderr()
+	if s.runs, err = readRuns(told, paths, f.logs, s.model.Channels()); err != nil {
+		return nil, err
+	}
+	for _, r := range s.runs {
+		if why := s.model.LearnedFrom(r.Source()); why != "" {
+			fmt.Fprintf(told, "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
 		}
 	}
+	for _, r := range s.runs {
+		if err := r.Brings(s.model); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkRows(told, s.segments, s.runs); err != nil {
+		return nil, err
+	}
+	if f.program != "" {
+		err = withProgram(cmd, f.program, s.runs)
+	}
+	return &s, err
+}
+
+// ways are those that inputs name. Where nobody has named any, a program takes the place of what was measured.
+func (f *scoringFlags) ways(inputs []string, named bool) (all []filter.Way, err error) {
 	for _, name := range inputs {
 		way, err := filter.ParseWay(name)
 		if err != nil {
-			return fail(coded{fmt.Errorf("--inputs: %w", err), exitUsage})
+			return nil, coded{fmt.Errorf("--inputs: %w", err), exitUsage}
 		}
-		if programPath != "" && way != filter.Planned && way != filter.Live {
-			return fail(coded{fmt.Errorf("--program with --inputs %s: what a program says of what will be goes with --inputs live or plan", name), exitUsage})
+		if f.program != "" && !named && way == filter.Known {
+			way = filter.Planned
 		}
-		ways = append(ways, way)
-	}
-	if hs, err = parseHorizons(horizons); err != nil {
-		return fail(err)
-	}
-	if segments, err = parseRows(rows); err != nil {
-		return fail(err)
-	}
-	if given, err = readRuns(cmd.ErrOrStderr(), paths, logs, m.Channels()); err != nil {
-		return fail(err)
-	}
-	for _, r := range given {
-		if why := m.LearnedFrom(r.Source()); why != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
+		if f.program != "" && way != filter.Planned && way != filter.Live {
+			return nil, coded{fmt.Errorf("--program with --inputs %s: what a program says of what will be goes with --inputs live or plan", name), exitUsage}
 		}
+		all = append(all, way)
 	}
-	for _, r := range given {
-		if err := r.Brings(m); err != nil {
-			return fail(err)
-		}
-	}
-	if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
-		return fail(err)
-	}
-	if programPath != "" {
-		if err := withProgram(cmd, programPath, given); err != nil {
-			return fail(err)
-		}
-	}
-	return m, ways, hs, given, segments, nil
+	return all, nil
+}
+
+func horizonsFlag(c *cobra.Command, horizons *[]string) {
+	c.Flags().StringSliceVar(horizons, "horizons", []string{"1s", "5s", "10s", "30s", "60s"}, "forecast horizons, rising, up to 1h")
 }
 
 // parseHorizons reads rising times, in s.
