@@ -600,6 +600,7 @@ type Alarms struct {
 
 // Limit is what a channel's value should stay within.
 type Limit struct {
+	// Name of the channel.
 	Channel string `yaml:",key"`
 	// The highest value that is all right.
 	High *unit.Quantity `yaml:"high"`
