@@ -33,7 +33,7 @@ type Loop struct {
 	Moves string `yaml:"moves"`
 	// How the command is found: mpc = foretold with the model; pid; follow = the goal itself is the set-point; left out, mpc where it moves an input of a model, else pid where it has gains, else follow.
 	Law string `yaml:"law" enum:"mpc,pid,follow"`
-	// Time between two commands.
+	// Time between two commands; a spindle wants 200 ms, a heater 1 s.
 	Every time.Duration `yaml:"every" default:"1 s" min:"100 ms" max:"1 min"`
 	// Lowest value that it commands, within the target's own limits; left out, those.
 	Min *unit.Quantity `yaml:"min"`
@@ -51,7 +51,7 @@ type Loop struct {
 	Calm float64 `yaml:"calm" default:"1" min:"0.001" max:"1000"`
 	// What mpc keeps the output under if it can, as the ceiling of the metal.
 	Ceiling *unit.Quantity `yaml:"ceiling"`
-	// Length of a disturbance that comes again and again, such as a lap of the path, which mpc learns and cancels; 0 s = none.
+	// Length of a disturbance that comes again and again, such as a lap of the path, which mpc cancels; 0 s = mpc finds it.
 	Period time.Duration `yaml:"period" default:"0 s" min:"0 s" max:"10 min"`
 	// Gains of the pid, which mpc falls back on where the model is not to be relied on; `stirwatch tune` proposes them.
 	PID *PID `yaml:"pid,flow"`

@@ -47,8 +47,8 @@ type Options struct {
 	Gains   control.Gains  // of the PID, rpm/K and s; zero: 1 rpm/K and 12 s
 	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
-	Period  float64        // s of the lap that prediction learns; 0: none
-	Every   float64        // s between two commands; 0 is 0.5
+	Period  float64        // s of the lap; 0: prediction finds it
+	Every   float64        // s between two commands; 0 is 0.2
 	Horizon float64        // s that prediction looks ahead; 0 is 20
 }
 
@@ -96,7 +96,7 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 		o.Limits = control.Limits{Min: 250, Max: 450, Slew: 50}
 	}
 	if o.Every == 0 {
-		o.Every = 0.5
+		o.Every = 0.2
 	}
 	if o.Horizon == 0 {
 		o.Horizon = 20
@@ -226,7 +226,7 @@ func newDriver(o *Options) (*driver, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Foretell: f})
+		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Factor: control.Hidden(o.Model, model.SpindleSpeed), Foretell: f})
 	case PID:
 		d.law = &control.PID{Limits: o.Limits, Gains: o.Gains}
 	}

@@ -149,7 +149,7 @@ func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors
 			return nil, err
 		}
 		o := control.MPCOptions{Limits: limits, Every: l.Every.Seconds(), Horizon: l.Horizon.Seconds(), Calm: l.Calm, Period: l.Period.Seconds(),
-			Ceiling: math.NaN(), Foretell: foretell}
+			Ceiling: math.NaN(), Factor: control.Hidden(m, l.Moves), Foretell: foretell}
 		if l.Ceiling != nil {
 			o.Ceiling = l.Ceiling.In(out.Unit)
 		}
