@@ -463,6 +463,7 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 		name, path  string
 		sets, reads bool   // it can be commanded, and read back
 		safe        string // key of a command of its own for the safe state, if written
+		controlled  bool   // that command begins a controller
 	}
 	var words []word
 	dialects := 0
@@ -471,7 +472,7 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 		if safe != "" {
 			safe = path + "." + safe
 		}
-		words = append(words, word{name, path, sets, reads, safe})
+		words = append(words, word{name: name, path: path, sets: sets, reads: reads, safe: safe})
 	}
 	key := func(value, name string) string {
 		if value == "" {
@@ -483,6 +484,7 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 		dialects++
 		for _, w := range b.MELD.Words {
 			add("meld", w.Name, w.Code != "", w.Key != "", key(w.Safe, "safe"))
+			words[len(words)-1].controlled = strings.HasPrefix(w.Safe, "M41")
 		}
 	}
 	if b.Line != nil {
@@ -557,6 +559,12 @@ func (x *crosscheck) bridge(b *Bridge, ports map[Path]string) {
 		case t == nil:
 		case !w.sets && x.sound(w.path):
 			x.at(w.path, complaint{message: "a target needs words to command it by", allowed: "set or code beside get or key; or declare it under readings"})
+		case w.safe == "" && t.Safe.HandsBack:
+			x.at("bridge.targets."+w.name+".safe.hands_back", complaint{message: "nothing gives the target back", allowed: "a command of its own beside the words of " + w.name + ", such as safe: M41 S455"})
+		case w.controlled && !t.Safe.HandsBack:
+			x.at(w.safe, complaint{message: "it gives the target to a controller, which then moves it", allowed: "hands_back: true in the target's safe state instead of a value"})
+		case !w.reads && t.Safe.HandsBack:
+			x.at(w.path, complaint{message: "what the machine's own controller holds must be read before it is taken over", allowed: "get or key"})
 		case w.safe != "" && t.Safe.AsFound:
 			x.at(w.safe, complaint{message: "a command of its own does not lead to what was found", allowed: "value in the target's safe state instead of as_found, or no command of its own"})
 		case !w.reads && t.Safe.AsFound:
@@ -596,8 +604,12 @@ func (x *crosscheck) target(t *Target) {
 	switch safe := path + ".safe"; {
 	case t.Safe.Value != nil:
 		x.useless(safe+".value", t.Safe.AsFound, "the safe state is as_found")
+		x.useless(safe+".value", t.Safe.HandsBack, "the safe state hands the target back")
+	case t.Safe.HandsBack:
+		x.useless(safe+".as_found", t.Safe.AsFound, "the safe state hands the target back")
+		x.useless(safe+".ramp", t.Safe.Ramp, "the safe state hands the target back")
 	case !t.Safe.AsFound && x.written(safe) && x.sound(safe):
-		x.at(safe+".value", complaint{message: "this key is missing", allowed: "a value in " + u.Symbol + ", or as_found: true"})
+		x.at(safe+".value", complaint{message: "this key is missing", allowed: "a value in " + u.Symbol + ", as_found: true, or hands_back: true"})
 	}
 	lo, hi, safe := fits(t.Min, "min"), fits(t.Max, "max"), fits(t.Safe.Value, "safe.value")
 	if lo && hi && t.Min.SI() > t.Max.SI() {

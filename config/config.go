@@ -363,6 +363,8 @@ type SafeState struct {
 	Value *unit.Quantity `yaml:"value"`
 	// true: what the controller held before the first command is the safe value, for machines whose own set-point is the safe one; instead of value.
 	AsFound bool `yaml:"as_found" default:"false"`
+	// true: the word's own safe command gives the target back to a controller of the machine, such as M41 S455 for a spindle; what it holds from then on is not read back. Instead of value.
+	HandsBack bool `yaml:"hands_back" default:"false"`
 	// true walks there under the slew limit, false goes there at once.
 	Ramp bool `yaml:"ramp" default:"false"`
 }
@@ -401,8 +403,8 @@ type MELDWord struct {
 	Code string `yaml:"code" pattern:"^M(06|24|41|52|7[1-6])$" allowed:"M06, M24, M41, M52, M71 to M76"`
 	// Key of the answer to ? that tells the value; left out, it cannot be read back.
 	Key string `yaml:"key"`
-	// M-code that stands for the safe state, instead of code with the safe value.
-	Safe string `yaml:"safe" pattern:"^M(05|25)$" allowed:"M05, M25"`
+	// M-code that stands for the safe state, instead of code with the safe value; M41 with a set-point (°C) gives a spindle back to the machine's own controller, with hands_back: true in the safe state.
+	Safe string `yaml:"safe" pattern:"^(M05|M25|M41 S[1-9][0-9]{0,3})$" allowed:"M05, M25, M41 S455"`
 	// Decimals of the number after S.
 	Decimals int `yaml:"decimals" default:"0" min:"0" max:"6"`
 }

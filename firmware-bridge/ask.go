@@ -35,8 +35,11 @@ func (o Options) Quantity(target, text string) (q unit.Quantity, err error) {
 // Limits describes what may be commanded and what the target reverts to, for people.
 func (t Target) Limits() string {
 	safe := fmt.Sprintf("%g %s", t.Safe.Value, t.Unit)
-	if t.Safe.AsFound {
+	switch {
+	case t.Safe.AsFound:
 		safe = "as found before the command"
+	case t.Safe.HandsBack:
+		safe = "back to the machine's own controller"
 	}
 	return fmt.Sprintf("%g to %g %s, at most %g a second; safe state %q: %s", t.Min, t.Max, t.Unit, t.Slew, t.Safe.Name, safe)
 }

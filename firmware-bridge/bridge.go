@@ -62,6 +62,9 @@ type SafeState struct {
 	// one, for machines whose own set-point is safe; Value is not used. It needs a read-back and a
 	// dialect without a command of its own for the safe state.
 	AsFound bool
+	// HandsBack says that the dialect's command of its own for the safe state gives the target to a controller of
+	// the machine: what it holds from then on is not read back. It needs a read-back before that; Value is not used.
+	HandsBack bool
 }
 
 // Options of a bridge; zero durations take the defaults named.

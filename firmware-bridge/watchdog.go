@@ -125,7 +125,9 @@ func (b *Bridge) revert(g *gate) {
 	default:
 		g.reverting, g.touched = false, false
 		r := g.record(Reverted, fmt.Sprintf("safe state %q: %s", g.Safe.Name, g.cause))
-		r.Given = g.safe
+		if r.Given = g.safe; g.Safe.HandsBack {
+			r.Given = math.NaN()
+		}
 		b.clerk.tell(r)
 		b.clerk.do(b.forget)
 		signal(b.kickPilot)
@@ -196,6 +198,9 @@ func (b *Bridge) secure(ctx context.Context, d Dialect, g *gate) (there bool, er
 		err := d.Safe(ctx, g.Name, v)
 		told := answer{time.Now(), math.NaN()}
 		if err != nil && !errors.Is(err, ErrUnsure) {
+			return told, err
+		}
+		if g.Safe.HandsBack {
 			return told, err
 		}
 		back, unread := d.Get(ctx, g.Name) // decides where the acknowledgement is unsure

@@ -39,9 +39,12 @@ func bridgeOptions(c *config.Config) (o bridge.Options, err error) {
 		o.Targets = append(o.Targets, bridge.Target{
 			Name: t.Name, Unit: t.Unit, Min: t.Min.In(t.Unit), Max: t.Max.In(t.Unit), Slew: t.Slew.PerSecond(t.Unit),
 			Tolerance: t.Tolerance, Lease: t.Lease,
-			Safe: bridge.SafeState{Name: t.Safe.Name, Ramp: t.Safe.Ramp, AsFound: t.Safe.AsFound},
+			Safe: bridge.SafeState{Name: t.Safe.Name, Ramp: t.Safe.Ramp, AsFound: t.Safe.AsFound, HandsBack: t.Safe.HandsBack},
 		})
-		if !t.Safe.AsFound {
+		switch {
+		case t.Safe.HandsBack:
+			o.Targets[i].Safe.Value = o.Targets[i].Min // said to nobody
+		case !t.Safe.AsFound:
 			o.Targets[i].Safe.Value = t.Safe.Value.In(t.Unit)
 		}
 	}

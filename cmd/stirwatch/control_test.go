@@ -156,7 +156,7 @@ func (p *press) written() (n int) {
 func pressSite(t testing.TB, p *press, edits ...string) (dir, conf string) {
 	dir = t.TempDir()
 	conf = filepath.Join(dir, "agent.yaml")
-	write(t, conf, controlPage(t, "meld:", append([]string{"/dev/serial/by-id/usb-telemetry", p.telemetry, "/dev/serial/by-id/usb-controller", p.controller,
+	write(t, conf, controlPage(t, "goal: 455 °C\n    target: set_point", append([]string{"/dev/serial/by-id/usb-telemetry", p.telemetry, "/dev/serial/by-id/usb-controller", p.controller,
 		"lease: 10 s", "lease: 2 s", "resume: 30 s", "resume: 2 s"}, edits...)...))
 	return dir, conf
 }

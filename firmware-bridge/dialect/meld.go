@@ -25,7 +25,7 @@ type MELD struct {
 type MELDWord struct {
 	Code     string // M-code that takes the value as S; "": it is only read
 	Key      string // key of the "?" line that tells the value; "": it cannot be read back
-	Safe     string // code without a value that stands for the safe state, such as M05; "": Code with the safe value
+	Safe     string // code that stands for the safe state, such as M05 or M41 S455; "": Code with the safe value
 	Decimals int    // of the number after S
 }
 
@@ -52,7 +52,7 @@ func NewMELD(p *Port, words map[string]MELDWord) (*MELD, error) {
 		if MELDCodes[w.Code] == "" {
 			return nil, fmt.Errorf("target %s: %q cannot be commanded under a lease; there are %s", name, w.Code, strings.Join(slices.Sorted(maps.Keys(MELDCodes)), ", "))
 		}
-		if w.Safe != "" && meldStops[w.Safe] == "" {
+		if w.Safe != "" && meldStops[w.Safe] == "" && !strings.HasPrefix(w.Safe, "M41 S") {
 			return nil, fmt.Errorf("target %s: %q stands for no safe state; there are %s", name, w.Safe, strings.Join(slices.Sorted(maps.Keys(meldStops)), ", "))
 		}
 		if w.Decimals < 0 || w.Decimals > 9 {
