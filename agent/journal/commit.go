@@ -340,6 +340,7 @@ func (j *Journal) resume() {
 		return
 	}
 	j.markRuns()
+	j.noteMissed()
 	j.mu.Lock()
 	j.suspended, j.lastErr = false, ""
 	late := gap{j.gap.from, j.gap.to, j.gap.lines - g.lines} // lost while the gap was being written
@@ -350,6 +351,7 @@ func (j *Journal) resume() {
 			j.fail(err)
 		}
 		g.to, g.lines = max(g.to, late.to), g.lines+late.lines
+		j.noteMissed()
 	}
 	j.saveCounts()
 	j.log.Warn("recording goes on", "lines_lost", g.lines, "from", time.Unix(0, g.from), "to", time.Unix(0, g.to))
@@ -395,6 +397,7 @@ func (j *Journal) tidy(now time.Duration) {
 	}
 	j.mu.Lock()
 	j.release(j.st.takeRemoved())
+	j.missed = j.st.missed
 	j.mu.Unlock()
 	do(j.tellRemoved(now))
 	do(j.st.shrink())

@@ -9,25 +9,32 @@ import (
 	"syscall"
 )
 
-// Two counts outlive a kill although the journal cannot hold them: of the lines that were lost since the
-// recording stopped, and of those that the journal holds and nobody else has. By the second one a file that
-// is deleted is missed also where the agent is killed before it can begin a new one.
+// Some counts outlive a kill although the journal cannot hold them: of the lines that were lost since the
+// recording stopped, of those that the journal holds and nobody else has, and of those in its gaps. By these
+// a file that is deleted is missed also where the agent is killed before it can begin a new one.
 
 // counts is a file of one block that is mapped: a store needs no answer of the disk, which may be full or
 // failing. It reaches the disk in the kernel's own time: a kill loses nothing, a power cut the last seconds.
 type counts struct {
-	f          *os.File
-	page       []byte // nil: not open, and a kill loses the counts
-	lost, held gap    // what is in it
-	seq        [2]uint64
+	f    *os.File
+	page []byte // nil: not open, and a kill loses the counts
+	is   tally  // what is in it
+	seq  [countPlaces]uint64
 }
+
+// tally are the counts, by place.
+type tally [countPlaces]gap
+
+const (
+	lostAt = iota
+	heldAt
+	missedAt
+	countPlaces
+)
 
 const (
 	countsSize = 4096
 	slotSize   = 64 // of two for each count, written in turn, so that a kill in between leaves the other
-
-	lostAt = 0 // place of a count
-	heldAt = 1
 )
 
 // open maps the file, or makes it with its block on disk, and reads the counts that another process has left.
@@ -51,7 +58,9 @@ func (c *counts) open(path string) {
 	}
 	c.f, c.page = f, page
 	c.guarded(func() {
-		c.lost, c.held = c.get(lostAt), c.get(heldAt)
+		for place := range c.is {
+			c.is[place] = c.get(place)
+		}
 	})
 }
 
@@ -84,11 +93,8 @@ func (c *counts) get(place int) (g gap) {
 	return g
 }
 
-func (c *counts) put(place int, was *gap, g gap) {
-	if g == *was {
-		return
-	}
-	*was = g
+func (c *counts) put(place int, g gap) {
+	c.is[place] = g
 	c.seq[place]++
 	var b [36]byte
 	binary.LittleEndian.PutUint64(b[:], c.seq[place])
@@ -99,13 +105,16 @@ func (c *counts) put(place int, was *gap, g gap) {
 	copy(c.slot(place, c.seq[place]), b[:])
 }
 
-func (c *counts) save(lost, held gap) {
-	if c.page == nil || lost == c.lost && held == c.held {
+func (c *counts) save(t tally) {
+	if c.page == nil || t == c.is {
 		return
 	}
 	c.guarded(func() {
-		c.put(lostAt, &c.lost, lost)
-		c.put(heldAt, &c.held, held)
+		for place, g := range t {
+			if g != c.is[place] {
+				c.put(place, g)
+			}
+		}
 	})
 }
 
@@ -124,14 +133,18 @@ func (j *Journal) saveCounts() {
 	j.countsMu.Lock()
 	defer j.countsMu.Unlock()
 	j.mu.Lock()
-	lost, held := j.gap, j.held
-	held.add(j.before.from, j.before.to, j.before.lines)
+	t := tally{lostAt: j.gap, heldAt: j.held, missedAt: j.missed}
+	for _, place := range [...]int{heldAt, missedAt} {
+		b := j.before[place]
+		t[place].add(b.from, b.to, b.lines)
+	}
 	j.mu.Unlock()
-	j.counts.save(lost, held)
+	j.counts.save(t)
 }
 
-// holds sets what a file that was just opened holds and nobody else has; mu is held.
+// holds sets what a file that was just opened holds and nobody else has, and misses; mu is held.
 func (j *Journal) holds(st *store) {
+	j.missed = st.missed
 	switch {
 	case !j.opts.Archive:
 		j.held = st.unsentSpan
@@ -156,6 +169,7 @@ func (j *Journal) release(removed int) {
 const (
 	killedStopped = "recording had stopped when the agent was ended"
 	wasGone       = "the file was gone when the agent started"
+	gapsOfGone    = "gaps of the file that was gone when the agent started"
 )
 
 // rememberGap opens the counts. What another process has left there is recorded now, or with what follows when
@@ -164,29 +178,40 @@ func (j *Journal) rememberGap(replaced bool) {
 	if j.counts.f == nil {
 		j.counts.open(j.path + ".gap")
 		j.mu.Lock()
-		j.before = j.counts.held
+		j.before = j.counts.is
 		j.mu.Unlock()
-		if lost := j.counts.lost; lost.lines > 0 && !j.missing(lost, killedStopped) {
+		if lost := j.counts.is[lostAt]; lost.lines > 0 && !j.missing(lost, killedStopped) {
 			j.mu.Lock()
 			j.gap.add(lost.from, lost.to, lost.lines)
 			j.mu.Unlock()
 		}
 	}
-	if b := j.before; j.st != nil && b.lines > 0 && (!j.st.fresh || j.missing(b, wasGone)) {
+	if b := j.before; j.st != nil && (!j.st.fresh || j.missing(b[heldAt], wasGone) && j.missing(b[missedAt], gapsOfGone)) {
 		j.mu.Lock()
-		if j.before = (gap{}); j.opts.Archive && !j.st.fresh && !replaced {
-			j.held = b
+		if j.before = (tally{}); j.opts.Archive && !j.st.fresh && !replaced && b[heldAt].lines > 0 {
+			j.held = b[heldAt]
 		}
 		j.mu.Unlock()
 	}
 	j.saveCounts()
 }
 
-// missing records a gap that was found at the start; false: it cannot be now.
+// missing records a gap that was found at the start, if it is one; false: it cannot be now.
 func (j *Journal) missing(g gap, why string) bool {
+	if g.lines == 0 {
+		return true
+	}
 	if j.st == nil || j.st.addGap(g, why, j.opts.Clock()) != nil {
 		return false
 	}
+	j.noteMissed()
 	j.replaced = append(j.replaced, replacement{g, why, 0})
 	return true
+}
+
+// noteMissed takes over what the file's gaps count.
+func (j *Journal) noteMissed() {
+	j.mu.Lock()
+	j.missed = j.st.missed
+	j.mu.Unlock()
 }

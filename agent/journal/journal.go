@@ -74,10 +74,11 @@ type Journal struct {
 	bands     deadBands
 	room      sync.Cond // fill was emptied, or recording stopped
 	fill      pending
-	gap       gap  // what was lost since recording stopped
-	held      gap  // what the file holds and nobody else has
-	before    gap  // what it held at the end of the process before, until it is open and that is known to be there or missing
-	suspended bool // recording has stopped: lines are counted, not kept
+	gap       gap   // what was lost since recording stopped
+	held      gap   // what the file holds and nobody else has
+	missed    gap   // what its gaps count
+	before    tally // what it held and missed at the end of the process before, until it is known to be there or gone
+	suspended bool  // recording has stopped: lines are counted, not kept
 	closed    bool
 	writer    *sql.DB // of st, for the few rows that people cause; nil: not open
 	marks     []runMark

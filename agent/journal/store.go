@@ -66,6 +66,7 @@ type store struct {
 	sent           int64 // as found on disk
 	unsent         backlogCount
 	unsentSpan     gap // stamps of it; its lines are those of unsent
+	missed         gap // what its gaps count
 	removed        int // lines removed since takeRemoved
 	file           os.FileInfo
 	fresh          bool // there was nothing in it
@@ -157,6 +158,9 @@ func (s *store) prepare(archive bool) error {
 		return err
 	}
 	s.next = max(s.sent, last) + 1
+	if err := s.db.QueryRow("SELECT ifnull(min(from_ns),0), ifnull(max(to_ns),0), ifnull(sum(lines),0) FROM gaps").Scan(&s.missed.from, &s.missed.to, &s.missed.lines); err != nil {
+		return err
+	}
 	if archive {
 		return nil // nobody asks what is unsent, and counting reads the whole file
 	}
@@ -361,7 +365,11 @@ func (s *store) addGap(g gap, why string, now int64) error {
 			return err
 		}
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.missed.add(g.from, g.to, g.lines)
+	return nil
 }
 
 const insertGap = "INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUES (?,?,?,?,?)"
@@ -564,6 +572,7 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 			return lost, unsent, err
 		}
 		s.removed += g.lines
+		s.missed.add(g.from, g.to, g.lines)
 		lost.add(g.from, g.to, g.lines)
 		unsent = backlogCount{unsent.batches + c.batches, unsent.lines + c.lines, unsent.bytes + c.bytes}
 	}
