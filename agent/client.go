@@ -57,6 +57,11 @@ func (c Client) OperateAlarms(ctx context.Context, do alarm.Event, r alarm.Reque
 	return ask[alarm.Answer](ctx, c, http.MethodPost, "/alarms/"+string(do), r)
 }
 
+// Sources tells how every source does.
+func (c Client) Sources(ctx context.Context) ([]SourceState, error) {
+	return ask[[]SourceState](ctx, c, http.MethodGet, "/sources", nil)
+}
+
 // ConfirmClock says that the clock is right: see [journal.Journal.ConfirmClock].
 func (c Client) ConfirmClock(ctx context.Context, r ConfirmRequest) (journal.Unconfirmed, error) {
 	return ask[journal.Unconfirmed](ctx, c, http.MethodPost, "/journal/confirm-clock", r)

@@ -13,6 +13,7 @@ import (
 	"stirwatch/agent/api"
 	"stirwatch/agent/journal"
 	bridge "stirwatch/firmware-bridge"
+	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
 
@@ -151,6 +152,12 @@ type (
 		At   time.Time
 		Text string
 	}
+	// SourceState is how a source does.
+	SourceState struct {
+		Name string
+		sensors.Snapshot
+		Quiet time.Duration // since data came; negative: none has come yet
+	}
 	// Answer is one answer of the controller.
 	Answer struct{ Name, Text, Limits, Error string }
 )
@@ -158,6 +165,7 @@ type (
 // Handle answers for the loops and the bridge at the agent's socket. records is the bridge's recorder.
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.Loops()) })
+	mux.HandleFunc("GET /sources", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.sources()) })
 	mux.HandleFunc("POST /whatif", a.answerWhatIf)
 	mux.HandleFunc("POST /journal/confirm-clock", a.answerConfirmClock)
 	mux.HandleFunc("POST /control/{loop}/mode", func(w http.ResponseWriter, r *http.Request) {
@@ -208,6 +216,19 @@ func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 			a.hold(w, r, r.PathValue("target"), &in, records)
 		}
 	})
+}
+
+// sources tells how every source does.
+func (a *Agent) sources() []SourceState {
+	var all []SourceState
+	for _, src := range a.opt.Sources {
+		s := SourceState{src.Name(), src.Health().Snapshot(), -1}
+		if !s.LastData.IsZero() {
+			s.Quiet = max(0, time.Duration(a.opt.Clock.Now()-s.LastData.UnixNano()))
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 func (a *Agent) answerConfirmClock(w http.ResponseWriter, r *http.Request) {

@@ -222,6 +222,17 @@ func TestALoopOverTwoLines(t *testing.T) {
 	command(t, dir, "control", "mode", "tool", "auto", "--why", "on we go", "-c", conf)
 	is("switched on again", 455)
 
+	// The agent has the ports: doctor asks it how they do.
+	_, out, errs = command(t, dir, "doctor", "-c", conf, "--patience", "500ms")
+	for _, w := range []string{"the running agent has it: ", "the running agent has it, and its leases are in force", " ago"} {
+		if !strings.Contains(out, w) {
+			t.Errorf("doctor does not say %q:\n%s%s", w, out, errs)
+		}
+	}
+	if strings.Contains(out, "BAD  source") || strings.Contains(out, "busy") {
+		t.Errorf("doctor:\n%s", out)
+	}
+
 	// An operator at the machine takes over: nothing is written any more.
 	p.with(func() { p.set = 462 })
 	status("tool: advise", "by another hand")

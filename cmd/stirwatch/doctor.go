@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent"
+	"stirwatch/agent/api"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
 	"stirwatch/cmd/assemble"
@@ -33,7 +35,7 @@ whether the journal's folder can be written, and writes a record of each measure
 (machine=stirwatch doctor) and reads it back. It says how fast the journal fills and which lines
 InfluxDB has refused. What a program that died has left under lease of the bridge is reverted;
 otherwise the controller is left alone, as are the agent's journal and its broker's session. Where
-an agent is running on the same serial port, end it first.
+the agent is running it has the ports, and is asked how its sources do.
 
 Exit code 4: something is to be mended; each line says what.`,
 		Example: `  stirwatch doctor
@@ -88,9 +90,13 @@ func (d *doctor) examine(ctx context.Context) {
 	d.model(reg)
 	d.disk()
 	d.record()
-	for i := range d.conf.Sources {
-		if ctx.Err() == nil {
-			d.source(ctx, &d.conf.Sources[i], reg)
+	if all, err := agentOf(d.conf).Sources(ctx); !errors.Is(err, api.ErrNoAgent) {
+		d.running(all, err)
+	} else {
+		for i := range d.conf.Sources {
+			if ctx.Err() == nil {
+				d.source(ctx, &d.conf.Sources[i], reg)
+			}
 		}
 	}
 	if d.conf.Bridge != nil && ctx.Err() == nil {
@@ -112,7 +118,7 @@ func (d *doctor) bridge(ctx context.Context) {
 	left, err := o.Left()
 	switch {
 	case errors.Is(err, bridge.ErrInUse):
-		d.say(true, "bridge", "another process has it, and its leases are in force")
+		d.say(true, "bridge", "%s has it, and its leases are in force", d.holder(ctx))
 	case err != nil:
 		d.say(false, "bridge", "%v", err)
 	case len(left) == 0:
@@ -124,6 +130,14 @@ func (d *doctor) bridge(ctx context.Context) {
 		}
 		d.say(true, "bridge", "%s: in the safe state", strings.Join(left, ", "))
 	}
+}
+
+// holder names who has the bridge.
+func (d *doctor) holder(ctx context.Context) string {
+	if _, err := agentOf(d.conf).Sources(ctx); errors.Is(err, api.ErrNoAgent) {
+		return "another process"
+	}
+	return "the running agent"
 }
 
 func (d *doctor) clock() {
@@ -162,6 +176,32 @@ func (d *doctor) disk() {
 	d.say(disk.Free < 0 || d.conf.Journal.Size == 0 || disk.Free > size, "journal", "%s: 4 KiB are safe in %v, %s, the journal may take %.3g GB",
 		dir, disk.Sync.Round(10*time.Microsecond), free, float64(size)/1e9)
 }
+
+// running says what the agent that runs knows of the sources: it has the ports.
+func (d *doctor) running(all []agent.SourceState, err error) {
+	if err != nil {
+		d.say(false, "agent", "it runs, and does not tell how its sources do: %v", err)
+		return
+	}
+	for _, s := range all {
+		what := "source " + s.Name
+		text := fmt.Sprintf("the running agent has it: %d readings in %d messages, %d rejected", s.Samples, s.Messages, s.Rejected)
+		switch {
+		case !s.Connected:
+			d.say(false, what, "%s; it is not connected: %s", text, cmp.Or(s.LastError, "it is being opened"))
+		case s.Quiet < 0:
+			d.say(false, what, "%s; nothing has come yet. %s", text, s.LastError)
+		default:
+			if text += fmt.Sprintf(", the last %v ago", s.Quiet.Round(10*time.Millisecond)); s.Rejected > 0 && s.LastBad != "" {
+				text += "; rejected: " + s.LastBad
+			}
+			d.say(s.Quiet < max(quiet, d.patience), what, "%s", text)
+		}
+	}
+}
+
+// quiet is how long a source that a running agent has may say nothing before doctor doubts it.
+const quiet = time.Minute
 
 func (d *doctor) source(ctx context.Context, s *config.Source, reg *sensors.Registry) {
 	what := "source " + s.Name
