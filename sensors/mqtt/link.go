@@ -256,6 +256,9 @@ func (l *link) Write(p []byte) (int, error) {
 	if err == nil && len(p) > 0 {
 		n, err = l.Conn.Write(p)
 	}
+	if len(l.buf) == 0 { // the connection is a client's, to whom the library writes too, perhaps long after this
+		l.Conn.SetWriteDeadline(time.Time{})
+	}
 	l.ackMu.Lock()
 	l.spare = acks[:0]
 	l.ackMu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
@@ -186,5 +187,40 @@ func TestOwnBrokerAsksForCertificates(t *testing.T) {
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetTLSConfig(shown("stranger")).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second))
 	if token := c.Connect(); token.WaitTimeout(10*time.Second) && token.Error() == nil {
 		t.Error("a stranger was let in")
+	}
+}
+
+// deadlined is a connection that remembers until when a write may take.
+type deadlined struct {
+	net.Conn
+	until chan time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error {
+	d.until <- t
+	return d.Conn.SetWriteDeadline(t)
+}
+
+// What bounds the writing of an acknowledgement does not bound what the library writes later: a client that
+// publishes once a minute would be thrown out when it pings.
+func TestAcknowledgingLeavesNoDeadline(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	c := &deadlined{ours, make(chan time.Time, 4)}
+	l := newLink(c, &Source{}, 0)
+	defer l.fail(net.ErrClosed)
+	l.burst.acks = append(l.burst.acks, 0x40, 2, 0, 1)
+	b := l.burst
+	l.burst = l.enqueue(b)
+	b.Ack()
+	var ack [4]byte
+	if _, err := io.ReadFull(theirs, ack[:]); err != nil || ack != [4]byte{0x40, 2, 0, 1} {
+		t.Fatalf("%x, %v", ack, err)
+	}
+	if first := <-c.until; first.IsZero() {
+		t.Error("the write was not bounded")
+	}
+	if last := <-c.until; !last.IsZero() {
+		t.Errorf("writes are bounded until %v", last)
 	}
 }
