@@ -231,8 +231,13 @@ func (u *Uploader) Run(ctx context.Context) {
 	}
 }
 
-// step sends one request's worth; more says that a whole one may be waiting already.
+// step sends one request's worth; more says that another need not wait for Flush: what was left has waited
+// already, or a whole one may have come meanwhile.
 func (u *Uploader) step(ctx context.Context) (more bool, err error) {
+	waiting, err := u.j.Backlog()
+	if err != nil {
+		return false, &journalError{err}
+	}
 	u.batches, err = u.j.Unsent(u.batches[:0], u.j.SentID(), u.limit, maxBody)
 	if err != nil {
 		return false, &journalError{err}
@@ -266,7 +271,7 @@ func (u *Uploader) step(ctx context.Context) (more bool, err error) {
 	for i := range u.batches {
 		lines += u.batches[i].Lines
 	}
-	return lines >= u.opts.Batch || lines >= u.limit, nil
+	return lines < waiting.Lines || lines >= u.opts.Batch, nil
 }
 
 // warnRefused logs lines that were set aside, at most once a minute.

@@ -444,6 +444,33 @@ func TestTooLargeIsSplit(t *testing.T) {
 	}
 }
 
+// A server that takes little at a time does not make a backlog wait for Flush after each request.
+func TestABacklogDoesNotWaitForFlush(t *testing.T) {
+	t.Parallel()
+	j, s := openJournal(t), newServer(t)
+	const most = 40
+	var away atomic.Bool
+	s.misbehave(func(n int, w http.ResponseWriter, r *http.Request, lines []string) bool {
+		switch {
+		case away.Load():
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case len(lines) > most:
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		default:
+			return false
+		}
+		return true
+	})
+	put(t, j, 0, 150, 15)
+	u := upload(t, j, Options{URL: s.URL, Flush: time.Hour, Batch: 300})
+	sentAll(t, j) // and now it knows how little
+	away.Store(true)
+	put(t, j, 1000, 900, 15)
+	eventually(t, "a refusal", func() bool { return u.State().Phase == Waiting })
+	away.Store(false)
+	sentAll(t, j)
+}
+
 // A limit that a server had once is not its limit for ever.
 func TestRequestsGrowAgain(t *testing.T) {
 	t.Parallel()

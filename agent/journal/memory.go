@@ -84,6 +84,13 @@ func (j *Journal) Flush(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		return fmt.Errorf("journal %s: %w", j.path, ctx.Err())
+	case <-j.acks.done: // it was closed meanwhile, and what comes now is not kept
+		select {
+		case <-done:
+			return nil
+		default:
+			return j.notRecording()
+		}
 	}
 	if !j.Stats().Recording {
 		return j.notRecording()

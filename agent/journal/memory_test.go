@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"stirwatch/agent/record"
+	"stirwatch/sensors"
 )
 
 func remembered(t *testing.T, path, room string) map[string]string {
@@ -91,6 +93,80 @@ func TestFlushDoesNotWaitForTheInterval(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Whatever comes before and in between, in whatever order: who waits is answered within the commit interval.
+func TestWhoWaitsIsAnsweredInTime(t *testing.T) {
+	for seed := range uint64(8) {
+		path := filepath.Join(t.TempDir(), "j.db")
+		synctest.Test(t, func(t *testing.T) {
+			const commit = 100 * time.Millisecond
+			rng := rand.New(rand.NewPCG(41, seed))
+			j := testOpen(t, path, Options{Commit: commit})
+			stamp := int64(0)
+			for range 400 {
+				stamp++
+				switch rng.IntN(8) {
+				case 0:
+					j.AppendSamples([]sensors.Sample{good(stamp, 1)}, nil)
+				case 1:
+					Write(j, record.Event{Time: stamp, Source: "s", Kind: "silent"})
+				case 2:
+					j.Remember("a", "x", []byte{byte(stamp)})
+				case 3:
+					j.AppendSamples(nil, ackFunc(func() {}))
+				case 4:
+					if err := j.Sent(stamp / 8); err != nil {
+						t.Fatal(err)
+					}
+				case 5:
+					synctest.Wait()
+				case 6:
+					time.Sleep(time.Duration(rng.Int64N(int64(3 * commit))))
+				default:
+					if rng.IntN(2) == 0 {
+						j.AppendSamples([]sensors.Sample{good(stamp, 1)}, nil)
+					}
+					before := time.Now()
+					if err := j.Flush(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					if took := time.Since(before); took > commit+time.Millisecond {
+						t.Errorf("seed %d: on disk after %v", seed, took)
+					}
+				}
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// A journal that closes without having been able to keep something says so to who waits for it.
+func TestFlushEndsWithTheJournal(t *testing.T) {
+	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{Commit: time.Millisecond, Hold: -1})
+	appendDurably(t, j, good(1, 1))
+	used, _, _, _ := j.st.pages()
+	limitPages(t, j, used)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range 30 {
+		j.AppendSamples(noise(rng, 1000, 1e6+int64(i)*1000), nil)
+	}
+	eventually(t, "the disk is full", func() bool { return j.Stats().Err != "" })
+	waits := make(chan error, 1)
+	go func() { waits <- j.Flush(context.Background()) }()
+	eventually(t, "it waits", func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return len(j.fill.acks) > 0
+	})
+	if err := j.Close(); err == nil {
+		t.Error("closed as if all were kept")
+	}
+	if err := <-waits; err == nil || !strings.Contains(err.Error(), "nothing is recorded now") {
+		t.Errorf("%v", err)
+	}
 }
 
 // A journal that is deleted under the agent has a successor that remembers the same, also what the first
