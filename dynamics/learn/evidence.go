@@ -220,7 +220,7 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 	// What is in doubt, and what would tell more, is asked of all candidates: one that was dropped may be
 	// there all the same, if the data could not tell it from another.
 	c := all.q.covariance()
-	all.f.weighStart(all.q, all.theta)
+	all.f.weighStart(all.q)
 	if c != nil {
 		scale := all.f.scales(all.theta)
 		e.Doubtful = doubtful(c, scale, namesAll)
@@ -246,7 +246,7 @@ func (p *problem) errors(h *fold, m *model.Model) (sum, count []float64, err err
 			return nil, nil, err
 		}
 		t := score.NewTrack(system.Compile(m), run)
-		err = score.ForecastTrack(t, filter.Known, score.Horizons, 0, len(run.Time), evidenceLap, false, func(row score.Row) {
+		err = score.ForecastTrack(t, filter.Known, score.Horizons, 0, len(run.Time), evidenceLap, h.score[i], false, func(row score.Row) {
 			z := row.Measured
 			if !num.Finite(z) || !h.score[i][row.Target] {
 				return
@@ -308,7 +308,7 @@ func (p *problem) leaveOut(ctx context.Context, e *model.Evidence, held []*fold)
 		if !ok {
 			return nil
 		}
-		m, err := p.refit(ctx, m, h.learn, lapSteps)
+		m, _, err := p.refit(ctx, m, h.learn, h.starts, lapSteps)
 		if err == nil {
 			changed[i/folds][i%folds], _, err = p.errors(h, m)
 		}

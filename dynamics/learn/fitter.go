@@ -235,8 +235,7 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 	}
 }
 
-// evaluate gives the normal equations at theta, with the weight of the starting values; with keep those
-// of the data alone, and every row. Where theta holds the starts of the runs behind the parameters, they
+// evaluate gives the normal equations of the data at theta, with keep every row too. Where theta holds the starts of the runs behind the parameters, they
 // take part; otherwise the runs keep theirs.
 func (f *fitter) evaluate(theta []float64, keep bool) *normalEquations {
 	n, shared := f.lanes(theta), len(f.free)
@@ -272,16 +271,6 @@ func (f *fitter) evaluate(theta []float64, keep bool) *normalEquations {
 	wg.Wait()
 	for i, q := range parts {
 		total.merge(q, shared, shared+i/chunks*len(f.hidden))
-	}
-	if keep { // what the data say, without the starting values
-		return total
-	}
-	for i, p := range all {
-		r := (theta[p] - f.prior[i]) / f.width[i]
-		ridge := f.ridge * f.pulls[i]
-		total.cost += ridge * r * r
-		total.g[i] += ridge * r / f.width[i]
-		total.a[i*len(all)+i] += ridge / (f.width[i] * f.width[i])
 	}
 	return total
 }
@@ -374,24 +363,22 @@ func (f *fitter) begin(starts []map[string]float64) {
 	}
 }
 
-// rowWeight is what a row costs at theta: the unit of pulls.
-func (f *fitter) rowWeight(theta []float64) float64 {
-	return min(1, f.data(theta)) / f.rows()
-}
+// rowWeight is what a row costs where the data cost so much: the unit of pulls.
+func (f *fitter) rowWeight(data float64) float64 { return min(1, data) / f.rows() }
 
 // judge gives the normal equations of the data at theta, and the standard errors. Where they cannot tell all parameters
 // apart, the starting values are weighed in.
 func (f *fitter) judge(theta []float64) (q *normalEquations, se []float64) {
 	q = f.evaluate(theta, true)
 	if q.inverse() == nil {
-		f.weighStart(q, theta)
+		f.weighStart(q)
 	}
 	return q, q.standardErrors()
 }
 
 // weighStart adds to q what the starting values tell.
-func (f *fitter) weighStart(q *normalEquations, theta []float64) {
-	ridge := f.rowWeight(theta)
+func (f *fitter) weighStart(q *normalEquations) {
+	ridge := f.rowWeight(q.cost)
 	for i, w := range f.width[:len(f.free)] {
 		q.a[i*len(f.free)+i] += ridge * f.pulls[i] / (w * w)
 	}
@@ -421,6 +408,17 @@ func (f *fitter) pull(theta []float64) (cost float64) {
 		cost += f.ridge * f.pulls[i] * r * r
 	}
 	return cost
+}
+
+// addPull adds that cost to q.
+func (f *fitter) addPull(q *normalEquations, theta []float64) {
+	for i, p := range f.vary {
+		r := (theta[p] - f.prior[i]) / f.width[i]
+		ridge := f.ridge * f.pulls[i]
+		q.cost += ridge * r * r
+		q.g[i] += ridge * r / f.width[i]
+		q.a[i*len(f.vary)+i] += ridge / (f.width[i] * f.width[i])
+	}
 }
 
 // priorOf is what is known beforehand of parameter i, nil if nothing, and its unit; a coefficient's has no

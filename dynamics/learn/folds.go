@@ -19,9 +19,10 @@ type split struct{ learn, score [][]bool }
 // fold is what came of a split: a model of the rows to learn from, ready to be tried on the others.
 type fold struct {
 	split
-	m     *model.Model
-	trial trial
-	cost  float64 // of trial
+	m      *model.Model
+	starts []map[string]float64 // how its runs began, see [fitter.starts]
+	trial  trial
+	cost   float64 // of trial
 }
 
 // holding is the split that holds out the rows that out says.
@@ -58,7 +59,7 @@ func (p *problem) splits() (all []split) {
 func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split) ([]*fold, error) {
 	folds := make([]*fold, len(splits))
 	err := parallel(ctx, len(splits), func(i int) (err error) {
-		if folds[i], err = p.foldFit(ctx, splits[i], p.fresh(m), foldSteps); err == nil {
+		if folds[i], err = p.foldFit(ctx, splits[i], p.fresh(m), nil, foldSteps); err == nil {
 			folds[i].cost = folds[i].trial.cost()
 		}
 		return err
@@ -66,9 +67,9 @@ func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split) 
 	return folds, err
 }
 
-// foldFit fits m to what a split learns from, and makes ready to score it on the rest.
-func (p *problem) foldFit(ctx context.Context, h split, m *model.Model, iterations int) (*fold, error) {
-	m, err := p.refit(ctx, m, h.learn, iterations)
+// foldFit fits m to what a split learns from, as refit does, and makes ready to score it on the rest.
+func (p *problem) foldFit(ctx context.Context, h split, m *model.Model, starts []map[string]float64, iterations int) (*fold, error) {
+	m, starts, err := p.refit(ctx, m, h.learn, starts, iterations)
 	if err != nil {
 		return nil, err
 	}
@@ -76,22 +77,24 @@ func (p *problem) foldFit(ctx context.Context, h split, m *model.Model, iteratio
 	if err != nil {
 		return nil, err
 	}
-	return &fold{split: h, m: m, trial: trial{f, f.s.Theta}}, nil
+	return &fold{split: h, m: m, starts: starts, trial: trial{f, f.s.Theta}}, nil
 }
 
-// refit fits the parameters of m again to the rows that masks allow, and gives that model.
-func (p *problem) refit(ctx context.Context, m *model.Model, masks [][]bool, iterations int) (*model.Model, error) {
+// refit fits the parameters of m again to the rows that masks allow, and how the runs began, from starts on. It gives
+// both.
+func (p *problem) refit(ctx context.Context, m *model.Model, masks [][]bool, starts []map[string]float64, iterations int) (*model.Model, []map[string]float64, error) {
 	c := copyOf(m)
 	f, err := p.fitter(c, p.runs, masks)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	f.begin(starts)
 	theta := slices.Clone(f.s.Theta)
 	if err := f.solve(ctx, theta, iterations); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	storeParameters(c, theta)
-	return c, nil
+	return c, f.starts(), nil
 }
 
 // fresh is m with every parameter back at its starting value.

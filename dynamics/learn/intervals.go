@@ -54,7 +54,7 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 			if err != nil {
 				return err
 			}
-			err = score.ForecastTrack(score.NewTrack(system.Compile(m), run), w, score.Horizons, 0, len(run.Time), 1, true, func(row score.Row) {
+			err = score.ForecastTrack(score.NewTrack(system.Compile(m), run), w, score.Horizons, 0, len(run.Time), 1, h.score[k], true, func(row score.Row) {
 				z := row.Measured
 				half := row.Upper - row.Forecast
 				if !h.score[k][row.Target] || !num.Finite(z, row.Forecast, half) || half <= 0 {

@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// settled is the share of the cost below which an iteration is the last.
+// settled is the share of the cost that an iteration must gain to be worth another.
 const settled = 5e-4
 
 // squares is a sum of squares to be minimised over x.
@@ -19,14 +19,13 @@ type squares interface {
 
 // minimise improves x within lo ≤ x ≤ hi by Levenberg and Marquardt's damped steps (Marquardt, J. SIAM 11,
 // 1963), scaled by the diagonal; of variables that a bound stops the step is taken without them. It ends after
-// the given iterations, when one gains hardly anything, or soon after ctx does, with its error.
+// the given iterations, when one gains hardly anything or promises to, or soon after ctx does, with its error.
 func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations int) error {
-	now := s.normal(x)
 	lambda := 1e-2
 	trial := make([]float64, len(x))
 	for range iterations {
-		improved := false
-		before := now.cost
+		now := s.normal(x)
+		gained := 0.0
 		for range 8 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -36,20 +35,35 @@ func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations in
 				lambda *= 10
 				continue
 			}
-			if s.cost(trial) < now.cost {
+			if now.promise(x, trial) < settled*now.cost {
+				return nil
+			}
+			if c := s.cost(trial); c < now.cost {
 				copy(x, trial)
-				now = s.normal(x)
+				gained = now.cost - c
 				lambda = max(lambda/5, 1e-7)
-				improved = true
 				break
 			}
 			lambda *= 6
 		}
-		if !improved || before-now.cost < settled*before {
+		if gained < settled*now.cost {
 			break
 		}
 	}
 	return ctx.Err()
+}
+
+// promise is by how much the cost falls from one point to another if the residuals are as linear as they seem.
+func (q *normalEquations) promise(from, to []float64) (gain float64) {
+	n := len(from)
+	for i := range n {
+		d := to[i] - from[i]
+		gain -= d * (2*q.g[i] + q.a[i*n+i]*d)
+		for j := range i {
+			gain -= 2 * d * q.a[i*n+j] * (to[j] - from[j])
+		}
+	}
+	return gain
 }
 
 // step moves x by one damped step. A variable at its bound that would leave it stays.
@@ -120,12 +134,7 @@ func (f *fitter) solve(ctx context.Context, theta []float64, iterations int) err
 	for i, p := range f.vary {
 		x[i] = b.theta[p]
 	}
-	f.ridge = f.rowWeight(b.theta)
 	err := minimise(ctx, b, x, f.lo, f.hi, iterations)
-	if again := iterations / 3; err == nil && again > 1 { // the starting values weigh less at a lower cost
-		f.ridge = f.rowWeight(b.at(x))
-		err = minimise(ctx, b, x, f.lo, f.hi, again)
-	}
 	b.at(x)
 	copy(theta, b.theta)
 	for k, r := range f.runs {
@@ -147,6 +156,11 @@ func (b *bounded) at(x []float64) []float64 {
 	return b.theta
 }
 
-func (b *bounded) normal(x []float64) *normalEquations { return b.f.evaluate(b.at(x), false) }
+func (b *bounded) normal(x []float64) *normalEquations {
+	q := b.f.evaluate(b.at(x), false)
+	b.f.ridge = b.f.rowWeight(q.cost) // the starting values weigh less at a lower cost
+	b.f.addPull(q, b.theta)
+	return q
+}
 
 func (b *bounded) cost(x []float64) float64 { return b.f.data(b.at(x)) + b.f.pull(b.theta) }

@@ -55,7 +55,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		}
 		trials := make([]trial, len(splits), len(splits)+1)
 		err = parallel(ctx, len(splits), func(i int) error {
-			h, err := p.foldFit(ctx, splits[i], p.fresh(s.m), foldSteps)
+			h, err := p.foldFit(ctx, splits[i], p.fresh(s.m), nil, foldSteps)
 			if err == nil {
 				trials[i] = h.trial
 			}

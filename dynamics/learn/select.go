@@ -141,7 +141,7 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 				saves[i] = math.Inf(1)
 				return nil
 			}
-			without, err := p.foldFit(ctx, h.split, m, lapSteps)
+			without, err := p.foldFit(ctx, h.split, m, h.starts, lapSteps)
 			if err == nil {
 				saves[i] = without.trial.cost() - h.cost
 			}

@@ -3,6 +3,7 @@ package score
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
@@ -111,9 +112,9 @@ func (t *Track) measured(o, row int, time float64) float64 {
 	return (1-w)*z[row-1] + w*z[row]
 }
 
-// ForecastTrack forecasts as [ForecastRun] does from every stride-th of its origins, with the intervals of the model
-// alone, which do not adapt, or without any.
-func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, stride int, intervals bool, fn func(Row)) error {
+// ForecastTrack forecasts as [ForecastRun] does from every stride-th of its origins that has a target row which
+// wanted (nil: all) has, with the intervals of the model alone, which do not adapt, or without any.
+func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, stride int, wanted []bool, intervals bool, fn func(Row)) error {
 	if err := t.canPlan(way); err != nil {
 		return err
 	}
@@ -126,11 +127,19 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 		if !t.Scored(i) {
 			return
 		}
-		if origins++; (origins-1)%stride == 0 {
+		if origins++; (origins-1)%stride == 0 && t.aims(i, horizons, to, wanted) {
 			t.Forecast(e, &fc, way, horizons, i, to, intervals, fn)
 		}
 	})
 	return nil
+}
+
+// aims tells if a forecast from row i has a target row before to that wanted (nil: all) has.
+func (t *Track) aims(i int, horizons []float64, to int, wanted []bool) bool {
+	return wanted == nil || slices.ContainsFunc(horizons, func(h float64) bool {
+		row, _ := t.target(i, h)
+		return row < to && wanted[row]
+	})
 }
 
 // Scored tells if row i is an origin of forecasts: the leading output is measured there, above its ScoreAbove.
