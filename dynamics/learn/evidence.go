@@ -304,13 +304,15 @@ func (p *problem) leaveOut(ctx context.Context, e *model.Evidence, held []*fold)
 	}
 	err = parallel(ctx, len(of)*folds, func(i int) error {
 		h := held[i%folds]
-		m, ok := p.toggled(h.m, of[i/folds].State, of[i/folds].Name)
+		c := of[i/folds]
+		from, starts := h.without(c.State, c.Name)
+		m, ok := p.toggled(from, c.State, c.Name)
 		if !ok {
 			return nil
 		}
-		m, _, err := p.refit(ctx, m, h.learn, h.starts, lapSteps)
+		f, err := p.refit(ctx, m, h.learn, starts, lapSteps)
 		if err == nil {
-			changed[i/folds][i%folds], _, err = p.errors(h, m)
+			changed[i/folds][i%folds], _, err = p.errors(h, f.s.Model)
 		}
 		return err
 	})

@@ -48,7 +48,8 @@ type fitter struct {
 	pulls  []float64 // rows that being so far away costs
 	lo     []float64
 	hi     []float64
-	ridge  float64 // what a row costs
+	ridge  float64   // what a row costs
+	x      []float64 // what the last fit found, by vary
 
 	halved    int  // how often the steps of integration are halved
 	simulated bool // whether the runs hold drives and simulation of the parameters at hand
@@ -338,15 +339,15 @@ func (f *fitter) forecasts(q *normalEquations, r *fitRun, theta []float64, from,
 	}
 }
 
-// starts are those that the runs keep, by symbol in the unit of the state; nil where nothing is hidden.
-func (f *fitter) starts() []map[string]float64 {
+// starts are those that x says, by run and symbol in the unit of the state; nil where nothing is hidden.
+func (f *fitter) starts(x []float64) []map[string]float64 {
 	out := make([]map[string]float64, len(f.runs))
-	for k, r := range f.runs {
+	for k := range f.runs {
 		for h, i := range f.hidden {
 			if out[k] == nil {
 				out[k] = map[string]float64{}
 			}
-			out[k][f.s.Model.States[i].Symbol] = r.start[h] / f.s.Scale[i]
+			out[k][f.s.Model.States[i].Symbol] = x[len(f.free)+k*len(f.hidden)+h] / f.s.Scale[i]
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,7 +21,8 @@ type split struct{ learn, score [][]bool }
 type fold struct {
 	split
 	m      *model.Model
-	starts []map[string]float64 // how its runs began, see [fitter.starts]
+	fit    *fitter
+	normal func() *normalEquations // of fit, where it ended
 	trial  trial
 	cost   float64 // of trial
 }
@@ -69,32 +71,54 @@ func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split) 
 
 // foldFit fits m to what a split learns from, as refit does, and makes ready to score it on the rest.
 func (p *problem) foldFit(ctx context.Context, h split, m *model.Model, starts []map[string]float64, iterations int) (*fold, error) {
-	m, starts, err := p.refit(ctx, m, h.learn, starts, iterations)
+	fit, err := p.refit(ctx, m, h.learn, starts, iterations)
 	if err != nil {
 		return nil, err
 	}
-	f, err := p.fitter(m, p.runs, h.score)
+	f, err := p.fitter(fit.s.Model, p.runs, h.score)
 	if err != nil {
 		return nil, err
 	}
-	return &fold{split: h, m: m, starts: starts, trial: trial{f, f.s.Theta}}, nil
+	normal := sync.OnceValue(func() *normalEquations { return fit.about(fit.s.Theta).normal(fit.x) })
+	return &fold{split: h, m: fit.s.Model, fit: fit, normal: normal, trial: trial{f, f.s.Theta}}, nil
 }
 
-// refit fits the parameters of m again to the rows that masks allow, and how the runs began, from starts on. It gives
-// both.
-func (p *problem) refit(ctx context.Context, m *model.Model, masks [][]bool, starts []map[string]float64, iterations int) (*model.Model, []map[string]float64, error) {
+// refit fits the parameters of m again to the rows that masks allow, and how the runs began, from starts on. What
+// it gives holds the model and the starts.
+func (p *problem) refit(ctx context.Context, m *model.Model, masks [][]bool, starts []map[string]float64, iterations int) (*fitter, error) {
 	c := copyOf(m)
 	f, err := p.fitter(c, p.runs, masks)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	f.begin(starts)
 	theta := slices.Clone(f.s.Theta)
 	if err := f.solve(ctx, theta, iterations); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	storeParameters(c, theta)
-	return c, f.starts(), nil
+	return f, nil
+}
+
+// without is the model of h, and how its runs began, with the coefficient of a candidate at zero and the other numbers
+// following, by the quadratic around the fit (Wald, Trans. Am. Math. Soc. 54, 1943): where a fit without it begins. Of a
+// candidate that the model lacks it is h as it is.
+func (h *fold) without(state, name string) (*model.Model, []map[string]float64) {
+	f := h.fit
+	term := slices.IndexFunc(h.m.Terms, func(t model.Term) bool { return t.State == state && t.Name == name })
+	if term < 0 {
+		return h.m, f.starts(f.x)
+	}
+	k := slices.Index(f.vary, len(h.m.Parameters)+h.m.Sharing(term))
+	x, hi := slices.Clone(f.x), slices.Clone(f.hi)
+	x[k], hi[k] = 0, 0
+	q := *h.normal()
+	q.g = slices.Clone(q.g)
+	q.move(f.x, x)
+	q.step(x, f.lo, hi, firstDamping)
+	m := copyOf(h.m)
+	storeParameters(m, f.about(f.s.Theta).at(x))
+	return m, f.starts(x)
 }
 
 // fresh is m with every parameter back at its starting value.

@@ -8,6 +8,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// firstDamping is Marquardt's λ of a first step.
+const firstDamping = 1e-2
+
 // settled is the share of the cost that an iteration must gain to be worth another.
 const settled = 5e-4
 
@@ -19,10 +22,10 @@ type squares interface {
 
 // minimise improves x within lo ≤ x ≤ hi by Levenberg and Marquardt's damped steps (Marquardt, J. SIAM 11,
 // 1963), scaled by the diagonal; of variables that a bound stops the step is taken without them. It ends after
-// the given iterations, when one gains hardly anything or promises to, or soon after ctx does, with its error.
+// the given iterations, when one gains hardly anything or the next would, or soon after ctx does, with its error.
 func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations int) error {
-	lambda := 1e-2
-	trial := make([]float64, len(x))
+	lambda := firstDamping
+	trial, next := make([]float64, len(x)), make([]float64, len(x))
 	for range iterations {
 		now := s.normal(x)
 		gained := 0.0
@@ -35,13 +38,20 @@ func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations in
 				lambda *= 10
 				continue
 			}
-			if now.promise(x, trial) < settled*now.cost {
+			promised := now.promise(x, trial)
+			if promised < settled*now.cost {
 				return nil
 			}
 			if c := s.cost(trial); c < now.cost {
-				copy(x, trial)
-				gained = now.cost - c
 				lambda = max(lambda/5, 1e-7)
+				if gained = now.cost - c; math.Abs(gained-promised) < settled*c { // as linear as it seemed: so is the next step
+					now.move(x, trial)
+					copy(next, trial)
+					if now.step(next, lo, hi, lambda) && now.promise(trial, next) < settled*c {
+						gained = 0
+					}
+				}
+				copy(x, trial)
 				break
 			}
 			lambda *= 6
@@ -64,6 +74,17 @@ func (q *normalEquations) promise(from, to []float64) (gain float64) {
 		}
 	}
 	return gain
+}
+
+// move makes of the equations about one point those about another.
+func (q *normalEquations) move(from, to []float64) {
+	n := len(from)
+	for j := range n {
+		d := to[j] - from[j]
+		for i := range n {
+			q.g[i] += q.a[max(i, j)*n+min(i, j)] * d
+		}
+	}
 }
 
 // step moves x by one damped step. A variable at its bound that would leave it stays.
@@ -122,20 +143,17 @@ func (q *normalEquations) step(x, lo, hi []float64, lambda float64) bool {
 // solve fits theta (the parameters), which it changes, and where the hidden nodes of the runs began,
 // which the runs keep.
 func (f *fitter) solve(ctx context.Context, theta []float64, iterations int) error {
+	b := f.about(theta)
+	f.x = make([]float64, len(f.vary))
+	for i, p := range f.vary {
+		f.x[i] = b.theta[p]
+	}
 	if len(f.free) == 0 {
 		f.evaluate(theta, false)
 		return ctx.Err()
 	}
-	b := &bounded{f: f, theta: slices.Clone(theta)}
-	for _, r := range f.runs {
-		b.theta = append(b.theta, r.start...)
-	}
-	x := make([]float64, len(f.vary))
-	for i, p := range f.vary {
-		x[i] = b.theta[p]
-	}
-	err := minimise(ctx, b, x, f.lo, f.hi, iterations)
-	b.at(x)
+	err := minimise(ctx, b, f.x, f.lo, f.hi, iterations)
+	b.at(f.x)
 	copy(theta, b.theta)
 	for k, r := range f.runs {
 		copy(r.start, b.theta[f.s.NP+k*len(f.hidden):])
@@ -149,6 +167,16 @@ type bounded struct {
 	theta []float64 // parameters, then starts by run
 }
 
+// about makes one whose parameters that are not varied are those of theta.
+func (f *fitter) about(theta []float64) *bounded {
+	b := &bounded{f: f, theta: slices.Clone(theta)}
+	for _, r := range f.runs {
+		b.theta = append(b.theta, r.start...)
+	}
+	return b
+}
+
+// at gives the parameters and starts at x.
 func (b *bounded) at(x []float64) []float64 {
 	for i, p := range b.f.vary {
 		b.theta[p] = x[i]

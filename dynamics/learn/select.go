@@ -136,12 +136,13 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 		saves := make([]float64, len(proposed)*n) // by term and fold: what the rows held out lose without it, as a share of their cost
 		err = parallel(ctx, len(saves), func(i int) error {
 			h, t := folds[i%n], &s.m.Terms[proposed[i/n]]
-			m, ok := p.toggled(h.m, t.State, t.Name)
+			from, starts := h.without(t.State, t.Name)
+			m, ok := p.toggled(from, t.State, t.Name)
 			if !ok { // nothing works without it
 				saves[i] = math.Inf(1)
 				return nil
 			}
-			without, err := p.foldFit(ctx, h.split, m, h.starts, lapSteps)
+			without, err := p.foldFit(ctx, h.split, m, starts, lapSteps)
 			if err == nil {
 				saves[i] = without.trial.cost() - h.cost
 			}
@@ -183,7 +184,7 @@ func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
 		return nil, err
 	}
 	storeParameters(r.m, r.theta)
-	r.starts = f.starts()
+	r.starts = f.starts(f.x)
 	_, se := f.judge(r.theta)
 	for lane, i := range f.free {
 		storeError(r.m, i, se[lane])
