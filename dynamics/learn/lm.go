@@ -20,6 +20,9 @@ type squares interface {
 	cost(x []float64) float64            // the same cost without derivatives, which is cheap
 }
 
+// tries of a step, each damped more than the one before.
+const tries = 8
+
 // minimise improves x within lo ≤ x ≤ hi by Levenberg and Marquardt's damped steps (Marquardt, J. SIAM 11,
 // 1963), scaled by the diagonal; of variables that a bound stops the step is taken without them. It ends after
 // the given iterations, when one gains hardly anything or the next would, or soon after ctx does, with its error.
@@ -29,25 +32,21 @@ func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations in
 	for range iterations {
 		now := s.normal(x)
 		gained := 0.0
-		for range 8 {
+		for range tries {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			copy(trial, x)
-			if !now.step(trial, lo, hi, lambda) {
-				lambda *= 10
-				continue
-			}
-			promised := now.promise(x, trial)
+			promised := now.attempt(trial, x, lo, hi, &lambda)
 			if promised < settled*now.cost {
-				return nil
+				break
 			}
 			if c := s.cost(trial); c < now.cost {
 				lambda = max(lambda/5, 1e-7)
-				if gained = now.cost - c; math.Abs(gained-promised) < settled*c { // as linear as it seemed: so is the next step
+				gained = now.cost - c
+				if math.Abs(gained-promised) < settled*c { // as linear as it seemed: so is the next step
 					now.move(x, trial)
-					copy(next, trial)
-					if now.step(next, lo, hi, lambda) && now.promise(trial, next) < settled*c {
+					damping := lambda
+					if now.attempt(next, trial, lo, hi, &damping) < settled*c {
 						gained = 0
 					}
 				}
@@ -61,6 +60,21 @@ func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations in
 		}
 	}
 	return ctx.Err()
+}
+
+// attempt puts into trial a step from x that promises enough, and gives what it promises: one that a bound cuts
+// short may promise little, where one that is damped more goes another way.
+func (q *normalEquations) attempt(trial, x, lo, hi []float64, lambda *float64) (promised float64) {
+	for range tries {
+		copy(trial, x)
+		if q.step(trial, lo, hi, *lambda) {
+			if promised = q.promise(x, trial); promised >= settled*q.cost {
+				break
+			}
+		}
+		*lambda *= 6
+	}
+	return promised
 }
 
 // promise is by how much the cost falls from one point to another if the residuals are as linear as they seem.
