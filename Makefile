@@ -34,12 +34,16 @@ SLOW        := stirwatch/cmd/stirwatch
 LONG        := $(addprefix stirwatch/,dynamics/learn dynamics/score firmware-bridge firmware-bridge/dialect agent/alarm agent/trial)
 ALONE       := $(addprefix stirwatch/,dynamics/report dynamics/watch dynamics/signature control control/qp config agent/detect agent/journal/export)
 PLAIN       := $(LONG) $(ALONE)
+# SQLite is C turned into Go, which guards its pages with its own locks: the detector would watch every access to
+# them. All else is watched. A package whose tests hang ends after TIMEOUT.
+RACE        := -race -gcflags=modernc.org/...=-race=false
+TIMEOUT     := 10m
 
 test: tools ## everything, race detector included
 	@plain=$$(mktemp); trap 'rm -f "$$plain"' EXIT; failed=0; \
-	nice go test -timeout 20m $(PLAIN) >"$$plain" 2>&1 & \
-	go test -race -p 4 -timeout 20m -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
-	go test -race -p 4 -short $(LONG) || failed=1; \
+	nice go test -timeout $(TIMEOUT) $(PLAIN) >"$$plain" 2>&1 & \
+	go test $(RACE) -p 4 -timeout $(TIMEOUT) -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
+	go test $(RACE) -p 4 -timeout $(TIMEOUT) -short $(LONG) || failed=1; \
 	wait $$! || failed=1; \
 	cat "$$plain"; exit $$failed
 
