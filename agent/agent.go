@@ -257,6 +257,7 @@ func (a *Agent) tick(now int64) {
 		if ruling, begun := a.board.Now(now); begun {
 			a.alarms.Step(ruling, a.phases.Running)
 		}
+		a.answer()
 		return
 	}
 	a.judge()
@@ -267,11 +268,7 @@ func (a *Agent) tick(now int64) {
 	for _, l := range a.loops {
 		l.step(a.dt.Seconds(), a)
 	}
-	select {
-	case ask := <-a.asks:
-		ask()
-	default:
-	}
+	a.answer()
 	a.publish()
 }
 

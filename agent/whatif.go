@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"stirwatch/agent/api"
 	"stirwatch/dynamics/filter"
@@ -28,7 +29,20 @@ type Outlook struct {
 // Course is what is expected by horizon, with its interval of 95 %.
 type Course struct{ Mean, Lower, Upper []Number }
 
-// Ask answers a question at the next tick, which owns the estimator.
+// askPatience is how long a question waits for a tick; the slowest comes every second.
+const askPatience = 5 * time.Second
+
+// answer answers a question to the model, where one waits. It is on the tick.
+func (a *Agent) answer() {
+	select {
+	case ask := <-a.asks:
+		ask()
+	default:
+	}
+}
+
+// Ask answers a question at the next tick, which owns the estimator. It fails where there is no model, an input is not
+// the model's, nothing has been measured yet, or the tick stands still.
 func (a *Agent) Ask(ctx context.Context, q WhatIf) (all []Outlook, err error) {
 	if a.estimator == nil {
 		return nil, errors.New("there is no model to ask")
@@ -41,19 +55,30 @@ func (a *Agent) Ask(ctx context.Context, q WhatIf) (all []Outlook, err error) {
 		}
 		set[i] = v
 	}
-	done := make(chan struct{})
-	ask := func() { all = a.estimator.ask(set, q.SetPoint); close(done) }
+	ctx, cancel := context.WithTimeoutCause(ctx, askPatience, errors.New("the tick stands still"))
+	defer cancel()
+	done := make(chan []Outlook, 1)
+	ask := func() {
+		if a.frame.Time == 0 { // no tick has begun
+			done <- nil
+			return
+		}
+		done <- a.estimator.ask(set, q.SetPoint)
+	}
 	select {
 	case a.asks <- ask:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 	select {
-	case <-done:
-		return all, nil
+	case all = <-done:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
+	if all == nil {
+		return nil, errors.New("nothing has been measured yet: 'stirwatch doctor' shows what the sources give")
+	}
+	return all, nil
 }
 
 // ask forecasts as things are expected to be, and with inputs and set-point replaced. It allocates: people ask seldom.

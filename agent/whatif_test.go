@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,4 +55,32 @@ func TestWhatIfTheSetPointWereLower(t *testing.T) {
 	if _, err := none.Ask(ctx, WhatIf{}); err == nil {
 		t.Error("an agent without a model answered")
 	}
+}
+
+// Who asks before anything was measured, as on a device's clock that has not begun, is told so at once; where the tick
+// stands still, after a while.
+func TestWhatIfNothingWasMeasured(t *testing.T) {
+	a := agentOf(t, Options{Registry: cell(t), Model: learned(t), Process: process(), DeviceClock: true})
+	done := make(chan error)
+	go func() { _, err := a.Ask(t.Context(), WhatIf{}); done <- err }()
+	for now := 1000 * second; ; now += 1e8 {
+		a.tick(now)
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), "nothing has been measured") {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+	}
+}
+
+func TestWhatIfTheTickStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &Agent{asks: make(chan func()), estimator: &estimator{}}
+		if _, err := a.Ask(t.Context(), WhatIf{}); err == nil || !strings.Contains(err.Error(), "stands still") {
+			t.Error(err)
+		}
+	})
 }
