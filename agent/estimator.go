@@ -252,12 +252,12 @@ func (e *estimator) record(j *journal.Journal, t int64) {
 				continue // nothing measured yet
 			}
 			row := record.Forecast{Time: t + int64(h*1e9), State: output, Horizon: e.tags[i],
-				Value: x.Mean[i], SD: x.SD[i], Lower: x.Lower[i], Upper: x.Upper[i], Made: t, Stopped: math.NaN()}
+				Value: x.Mean[i], SD: x.SD[i], Lower: x.Lower[i], Upper: x.Upper[i], Made: t, Condition: e.forecast.Condition(), Stopped: math.NaN(), StoppedLower: math.NaN(), StoppedUpper: math.NaN()}
 			by := &x.By[i]
 			best := by.Best()
 			row.By, row.Weight, row.RMSE, row.Doubt = best.String(), by.Weight[best], by.RMSE[best], by.Doubt.Text()
-			if len(x.Stopped) > 0 {
-				row.Stopped = x.Stopped[i]
+			if s := &x.Stopped; len(s.Mean) > 0 {
+				row.Stopped, row.StoppedLower, row.StoppedUpper = s.Mean[i], s.Lower[i], s.Upper[i]
 			}
 			journal.Write(j, row)
 		}

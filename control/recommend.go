@@ -83,9 +83,10 @@ type Recommender struct {
 
 	good float64 // s without a cause for no advice
 
-	last    Recommendation
-	cause   string  // what the last reason was built from
-	a, b, c float64 // and its numbers
+	last      Recommendation
+	condition string  // under which the forecast holds: "if nothing stops"
+	cause     string  // what the last reason was built from
+	a, b, c   float64 // and its numbers
 }
 
 // New makes a recommender. Limits that contradict each other are an error.
@@ -138,6 +139,9 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 	if r.good += dt; r.good < steadyFor && r.last.Kind == NoAdvice && r.last.Reason != "" {
 		*dst = r.last // the cause is gone, but not for long enough
 		return
+	}
+	if holds := s.Forecast.Condition(); holds != r.condition {
+		r.condition, r.cause = holds, ""
 	}
 	mean, far := s.last()
 	stuck, hot := r.stuck(&s, mean, dt), r.tooHot(&s, dt) // both, so that neither's times stand still
@@ -207,6 +211,14 @@ func (r *Recommender) none(dst *Recommendation, why, name string) {
 	r.last = *dst
 }
 
+// under is the condition of the forecast behind a number, " if nothing stops", or nothing.
+func (r *Recommender) under() string {
+	if r.condition == "" {
+		return ""
+	}
+	return " " + r.condition
+}
+
 // changed tells if a reason must be built anew: another cause, or a number that has moved.
 func (r *Recommender) changed(cause string, a, b, c float64) bool {
 	moved := func(x, y float64) bool { return !(math.Abs(x-y) < rebuildAfter) }
@@ -262,8 +274,8 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		if r.limit == "lower" {
 			limit, side = r.o.SpindleMin, "above"
 		}
-		r.last.Reason = fmt.Sprintf("unreachable: the spindle is at its %s limit of %g rpm and the temperature %.0f K %s the set-point of %g °C; it will be at %.0f °C in %g s",
-			r.limit, limit, math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint, mean, far)
+		r.last.Reason = fmt.Sprintf("unreachable: the spindle is at its %s limit of %g rpm and the temperature %.0f K %s the set-point of %g °C; it will be at %.0f °C in %g s%s",
+			r.limit, limit, math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint, mean, far, r.under())
 	}
 	dst.Reason = r.last.Reason
 }
@@ -328,8 +340,8 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 		*dst = Recommendation{Kind: Unreachable, SetPoint: math.NaN(), Predicted: mean}
 		if r.changed("lowest", s.SetPoint, 0, 0) {
 			top, when := s.peak()
-			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C, and the set-point of %g °C is the lowest allowed",
-				when, top, r.o.Ceiling, s.SetPoint)
+			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C, and the set-point of %g °C is the lowest allowed",
+				when, top, r.under(), r.o.Ceiling, s.SetPoint)
 		}
 		dst.Reason = r.last.Reason
 		return
@@ -337,8 +349,8 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
 	if r.changed("lower", r.target, s.SetPoint, 0) {
 		top, when := s.peak()
-		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C, above the ceiling of %g °C",
-			s.SetPoint, r.target, when, top, r.o.Ceiling)
+		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C",
+			s.SetPoint, r.target, when, top, r.under(), r.o.Ceiling)
 	}
 	dst.Reason = r.last.Reason
 }
@@ -347,7 +359,7 @@ func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far fl
 	*dst = Recommendation{Kind: Hold, SetPoint: s.SetPoint, Predicted: mean}
 	n := len(s.Forecast.Horizon) - 1
 	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed("hold", s.SetPoint, mean, upper-lower) {
-		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s, between %.0f and %.0f", s.SetPoint, mean, far, lower, upper)
+		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s%s, between %.0f and %.0f", s.SetPoint, mean, far, r.under(), lower, upper)
 	}
 	dst.Reason = r.last.Reason
 }

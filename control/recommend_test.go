@@ -43,6 +43,12 @@ func TestHold(t *testing.T) {
 	if want := "hold 475 °C: 475 °C expected in 60 s, between 467 and 483"; a.Reason != want {
 		t.Errorf("reason %q, want %q", a.Reason, want)
 	}
+	r, s := recommender(t), at()
+	advise(r, s, 1)
+	s.Forecast.Way, s.Forecast.Outputs[0].Stopped.Mean = filter.Live, []float64{470, 320}
+	if a, want := advise(r, s, 1), "hold 475 °C: 475 °C expected in 60 s if nothing stops, between 467 and 483"; a.Reason != want {
+		t.Errorf("reason %q, want %q", a.Reason, want)
+	}
 }
 
 func TestNoAdvice(t *testing.T) {

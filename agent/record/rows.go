@@ -68,19 +68,22 @@ type Innovation struct {
 
 // Forecast is what the model expects of one of its outputs at one instant to come.
 type Forecast struct {
-	Time    int64   `stamp:"the instant that is forecast, so that a forecast lies over what is measured then"`
-	State   string  `tag:"state" doc:"name of the model's output"`
-	Horizon string  `tag:"horizon" doc:"how far ahead it was made, e.g. 60s"`
-	Value   float64 `field:"value" unit:"the output's" doc:"forecast"`
-	SD      float64 `field:"sd" unit:"the output's" doc:"its standard deviation"`
-	Lower   float64 `field:"lower" unit:"the output's" doc:"lower end of the 95 % interval"`
-	Upper   float64 `field:"upper" unit:"the output's" doc:"upper end of the 95 % interval"`
-	Made    int64   `field:"made" unit:"ns" doc:"the tick that made it, since 1970"`
-	By      string  `field:"by,optional" doc:"the expert on whom it rests most: plan, held, set-point or persistence"`
-	Weight  float64 `field:"by_weight" unit:"1" doc:"share of that expert in the forecast"`
-	RMSE    float64 `field:"by_rmse" unit:"the output's" doc:"what that expert has been off in this run and phase at this horizon; not there before a forecast has come due"`
-	Stopped float64 `field:"stopped" unit:"the output's" doc:"what is expected instead if the machine stops now; not there while it does not press on the build"`
-	Doubt   string  `field:"doubt,optional" doc:"what is known to make the forecast less sure than usual, for people"`
+	Time         int64   `stamp:"the instant that is forecast, so that a forecast lies over what is measured then"`
+	State        string  `tag:"state" doc:"name of the model's output"`
+	Horizon      string  `tag:"horizon" doc:"how far ahead it was made, e.g. 60s"`
+	Value        float64 `field:"value" unit:"the output's" doc:"forecast"`
+	SD           float64 `field:"sd" unit:"the output's" doc:"its standard deviation"`
+	Lower        float64 `field:"lower" unit:"the output's" doc:"lower end of the 95 % interval under the condition"`
+	Upper        float64 `field:"upper" unit:"the output's" doc:"upper end of the 95 % interval under the condition"`
+	Condition    string  `field:"condition,optional" doc:"the condition of forecast and interval: if nothing stops, or as the program says; not there while the machine does not work"`
+	Made         int64   `field:"made" unit:"ns" doc:"the tick that made it, since 1970"`
+	By           string  `field:"by,optional" doc:"the expert on whom it rests most: plan, held, set-point or persistence"`
+	Weight       float64 `field:"by_weight" unit:"1" doc:"share of that expert in the forecast"`
+	RMSE         float64 `field:"by_rmse" unit:"the output's" doc:"what that expert has been off in this run and phase at this horizon; not there before a forecast has come due"`
+	Stopped      float64 `field:"stopped" unit:"the output's" doc:"what is expected instead if the machine stops now; not there while it does not press on the build"`
+	StoppedLower float64 `field:"stopped_lower" unit:"the output's" doc:"lower end of the 95 % interval of that"`
+	StoppedUpper float64 `field:"stopped_upper" unit:"the output's" doc:"upper end of the 95 % interval of that"`
+	Doubt        string  `field:"doubt,optional" doc:"what is known to make the forecast less sure than usual, for people"`
 }
 
 // Attribution splits a forecast or an innovation over the terms of the equation.

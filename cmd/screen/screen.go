@@ -87,7 +87,8 @@ func tell(ctx context.Context, c *Shown, out io.Writer) error {
 	}
 }
 
-// temperatureWords is "tool 474.9 °C, in 60 s 476 ± 9 °C", or why there is none.
+// temperatureWords is "tool 474.9 °C, in 60 s 476 °C if nothing stops (95 %: 467 to 485), 310 (290 to 330) if it stops
+// now", or why there is none.
 func temperatureWords(c *Shown, s *agent.Snapshot) string {
 	id, ok := c.Registry.Find(sensors.ToolTemperature)
 	if !ok {
@@ -99,7 +100,14 @@ func temperatureWords(c *Shown, s *agent.Snapshot) string {
 	}
 	n := len(s.Forecast.Horizon)
 	if x := leading(s); x != nil && n > 0 && !math.IsNaN(x.Mean[n-1]) {
-		w += fmt.Sprintf(", in %.0f s %.0f °C (95 %%: %.0f to %.0f)", s.Forecast.Horizon[n-1], x.Mean[n-1], x.Lower[n-1], x.Upper[n-1])
+		w += fmt.Sprintf(", in %.0f s %.0f °C", s.Forecast.Horizon[n-1], x.Mean[n-1])
+		if condition := s.Forecast.Condition(); condition != "" {
+			w += " " + condition
+		}
+		w += fmt.Sprintf(" (95 %%: %.0f to %.0f)", x.Lower[n-1], x.Upper[n-1])
+		if b := &x.Stopped; len(b.Mean) >= n {
+			w += fmt.Sprintf(", %.0f (%.0f to %.0f) if it stops now", b.Mean[n-1], b.Lower[n-1], b.Upper[n-1])
+		}
 	}
 	return w
 }
@@ -136,8 +144,7 @@ func leading(s *agent.Snapshot) *filter.Expected {
 	return &s.Forecast.Outputs[s.Leading]
 }
 
-// forecastWords say on whom the forecast at the longest horizon rests, and what happens if the machine stops, or
-// are empty where there is none.
+// forecastWords say on whom the forecast at the longest horizon rests, or are empty where there is none.
 func forecastWords(s *agent.Snapshot, unit string) string {
 	x, n := leading(s), len(s.Forecast.Horizon)
 	if x == nil || n == 0 || len(x.By) < n || math.IsNaN(x.Mean[n-1]) {
@@ -147,9 +154,6 @@ func forecastWords(s *agent.Snapshot, unit string) string {
 	w := fmt.Sprintf("in %.0f s by %s", s.Forecast.Horizon[n-1], by.Text(unit))
 	if doubt := by.Doubt.Text(); doubt != "" {
 		w += "; " + doubt
-	}
-	if len(x.Stopped) >= n {
-		w += fmt.Sprintf("; if it stops now %.0f %s", x.Stopped[n-1], unit)
 	}
 	return w
 }

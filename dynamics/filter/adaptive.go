@@ -16,11 +16,11 @@ const (
 	NewPhase                    // the phase has changed within the horizon
 	Untrained                   // an input or output is outside the training range
 	Touching                    // whether the tool presses on the build cannot be told
-	MayStop                     // a start that may be broken off: the intervals hold a stop too
+	MayStop                     // a start that may be broken off: see [Expected.Whole]
 )
 
 var doubtTexts = [...]string{"little has come due in this run", "the phase has just changed", "outside the training range",
-	"contact is in doubt", "the build has not settled: the interval holds a stop as well"}
+	"contact is in doubt", "the build has not settled, and may be broken off"}
 
 // Text says for people what the doubts are, "" where there are none.
 func (d Doubt) Text() string { return allDoubts[d] }
@@ -53,8 +53,7 @@ const (
 	startsWide = 0.5   // by how much an interval is wider before anything has come due
 	newIsWide  = 1.3   // factor in a phase that is new, and where contact is in doubt
 	outIsWide  = 0.3   // by how much it is wider where the training range has just been left
-	stopMargin = 0.3   // share of the lower side by which the interval goes below the branch of a stop
-	settlesIn  = 120.0 // s of deposition after which a build is taken to go on
+	settlesIn  = 120.0 // s of deposition after which a stop is rarer than what an interval leaves out
 )
 
 // phases is how many there are to keep records of.

@@ -74,6 +74,19 @@ type Forecast struct {
 	Horizon []float64
 	Outputs []Expected // as Model.Outputs
 	Way     Way        // on what it rests
+	Told    bool       // of a [Forecaster]: a program, or whoever asked, says what the inputs will be, stops too
+}
+
+// Condition says for people under which condition a live forecast holds, "" where there is none to name: before
+// what is expected if the machine stops, "if nothing stops".
+func (f *Forecast) Condition() string {
+	switch {
+	case f.Way != Live || len(f.Outputs) == 0 || len(f.Outputs[0].Stopped.Mean) == 0:
+		return ""
+	case f.Told:
+		return "as the program says"
+	}
+	return "if nothing stops"
 }
 
 // Expected is what is expected of one output, in its unit, by horizon. The interval of 95 % need not be
@@ -84,8 +97,27 @@ type Expected struct {
 	NIS          float64 // smoothed normalised innovation squared of the output when the forecast was made
 
 	// Of a [Forecaster], by horizon; empty otherwise.
-	By      []Trust   // on whom each rests, and why
-	Stopped []float64 // what is expected if the machine stops now; empty where it does not work, or nobody knows
+	By      []Trust // on whom each rests, and why
+	Stopped Branch  // what is expected if the machine stops now; empty where it does not work, or nobody knows
+}
+
+// Branch is what is expected of one output under another condition than the forecast's, in its unit, by horizon, with
+// the 95 % interval under that condition.
+type Branch struct{ Mean, Lower, Upper []float64 }
+
+// make makes room for n horizons.
+func (b *Branch) make(n int) {
+	b.Mean, b.Lower, b.Upper = num.Resize(b.Mean, n), num.Resize(b.Lower, n), num.Resize(b.Upper, n)
+}
+
+// Whole is the 95 % interval of whatever comes by the horizon at place h. Lower and Upper speak of what will be if
+// nothing stops; where a stop is likely ([MayStop]) the whole interval holds that branch as well.
+func (x *Expected) Whole(h int) (lower, upper float64) {
+	lower, upper = x.Lower[h], x.Upper[h]
+	if h < len(x.By) && x.By[h].Doubt&MayStop != 0 && h < len(x.Stopped.Mean) {
+		lower, upper = min(lower, x.Stopped.Lower[h]), max(upper, x.Stopped.Upper[h])
+	}
+	return lower, upper
 }
 
 // make makes room for n horizons.
@@ -96,13 +128,15 @@ func (x *Expected) make(n int) {
 
 // CopyTo makes dst say the same, in slices of its own.
 func (f *Forecast) CopyTo(dst *Forecast) {
-	dst.Way, dst.Horizon = f.Way, append(dst.Horizon[:0], f.Horizon...)
+	dst.Way, dst.Told, dst.Horizon = f.Way, f.Told, append(dst.Horizon[:0], f.Horizon...)
 	dst.Outputs = resize(dst.Outputs, len(f.Outputs))
 	for o := range f.Outputs {
 		from, to := &f.Outputs[o], &dst.Outputs[o]
 		to.Mean, to.SD = append(to.Mean[:0], from.Mean...), append(to.SD[:0], from.SD...)
 		to.Lower, to.Upper = append(to.Lower[:0], from.Lower...), append(to.Upper[:0], from.Upper...)
-		to.NIS, to.By, to.Stopped = from.NIS, append(to.By[:0], from.By...), append(to.Stopped[:0], from.Stopped...)
+		to.NIS, to.By = from.NIS, append(to.By[:0], from.By...)
+		a, b := &from.Stopped, &to.Stopped
+		b.Mean, b.Lower, b.Upper = append(b.Mean[:0], a.Mean...), append(b.Lower[:0], a.Lower...), append(b.Upper[:0], a.Upper...)
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 // scores it walks the same path. Forecasts come due late, at a long horizon a minute or more: each waits in a ledger
 // until then, while shorter ones stand guard.
 //
-// The intervals say what will be if nothing stops; what will be if the machine stops now is a branch of its
-// own ([Expected.Stopped]). Until a build has settled they hold that branch as well, as starts are often broken
-// off. Not for use by several goroutines at once.
+// Forecast and interval say what will be if nothing stops (where a program tells what will be, as it says), and only
+// forecasts across which nothing stopped or started teach them. What will be if the machine stops now is a branch
+// with an interval of its own ([Expected.Stopped]), which stops teach. Not for use by several goroutines at once.
 type Forecaster struct {
 	e     *Estimator
 	mixes bool
@@ -23,7 +23,8 @@ type Forecaster struct {
 	now       float64 // s
 	phase     phase.Phase
 	changed   float64 // now when the phase last changed
-	left      float64 // and when contact last ended or the spindle stopped
+	turned    float64 // and when the machine last began to work or ceased to
+	off       bool    // it has ceased to: by its set-point, or by what it does
 	deposited float64 // s of deposition without a pause
 	outside   float64 // s for which something has been outside the training range
 	told      bool    // the scenario says what the inputs will be, stops too
@@ -32,6 +33,7 @@ type Forecaster struct {
 	ledger ledger
 	skills [][phases][]skill // by output, phase and horizon
 	bounds [][]bounds        // by output and horizon
+	stops  [][]bounds        // the same, of the branch of a stop
 
 	balance balance
 	course  course
@@ -49,7 +51,7 @@ type Forecaster struct {
 // experts: the forecast is that of the scenario, with intervals that adapt.
 func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 	outputs := len(e.m.Outputs)
-	f := &Forecaster{e: e, mixes: mixes, bounds: make([][]bounds, outputs), skills: make([][phases][]skill, outputs)}
+	f := &Forecaster{e: e, mixes: mixes, bounds: make([][]bounds, outputs), stops: make([][]bounds, outputs), skills: make([][phases][]skill, outputs)}
 	f.speed, f.path = e.m.InputIndex(model.SpindleSpeed), e.m.InputIndex(model.PathVelocity)
 	for _, name := range [...]string{model.PathVelocity, model.FeedVelocity, model.ZVelocity} {
 		if k := e.m.InputIndex(name); k >= 0 {
@@ -57,7 +59,7 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 		}
 	}
 	for o := range outputs {
-		f.bounds[o] = make([]bounds, len(horizons))
+		f.bounds[o], f.stops[o] = make([]bounds, len(horizons)), make([]bounds, len(horizons))
 		for p := range phases {
 			f.skills[o][p] = make([]skill, len(horizons))
 		}
@@ -79,13 +81,14 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 func (f *Forecaster) forget() {
 	for o := range f.bounds {
 		clear(f.bounds[o])
+		clear(f.stops[o])
 		for p := range phases {
 			clear(f.skills[o][p])
 		}
 	}
 	f.ledger.clear()
 	f.balance.clear()
-	f.now, f.phase, f.changed, f.left, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), 0, 0
+	f.now, f.phase, f.changed, f.turned, f.off, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), true, 0, 0
 }
 
 // Step follows an [Estimator.Step] with the same dt and measurements z, which filled est: what was forecast for
@@ -130,8 +133,9 @@ func (f *Forecaster) follow(dt float64) {
 		p = phase.Of(phase.Signals{Speed: input(f.speed), Contact: f.e.Contact(), Path: input(f.path), Temperature: f.e.Reading(f.e.s.Leading)})
 	}
 	if p != f.phase {
-		if f.phase > phase.Free && p <= phase.Free {
-			f.left = f.now
+		if (f.phase > phase.Free) != (p > phase.Free) {
+			f.turned = f.now
+			f.work(p > phase.Free)
 		}
 		f.phase, f.changed = p, f.now
 	}
@@ -140,11 +144,22 @@ func (f *Forecaster) follow(dt float64) {
 	}
 }
 
+// work takes over whether the machine works. What was said of a stop just before there is one comes due as that.
+func (f *Forecaster) work(works bool) {
+	if s := f.ledger.newest(); !works && !f.off && s != nil {
+		s.stops = true
+	}
+	f.off = !works
+}
+
 // judge takes in what a forecast said of output o at horizon h, now that the reading is known.
 func (f *Forecaster) judge(o, h int, s *slot, said *saying, reading float64) {
 	horizon := f.ledger.horizons[h]
-	if s.at >= f.left || f.told { // the intervals speak of what will be if nothing stops
+	switch {
+	case s.at >= f.turned || f.told:
 		f.bounds[o][h].due(s.phase, horizon, s.span, reading-said.mean, said.half)
+	case s.stops && f.off && !math.IsNaN(said.stop): // one stop is one window, at every horizon
+		f.stops[o][h].due(phase.Stopped, horizon, max(horizon, learnsFor), reading-said.stop, said.stopHalf)
 	}
 	if !f.mixes || s.at < f.changed { // how an expert does in a phase is told by windows within it
 		return
@@ -162,6 +177,7 @@ func (f *Forecaster) judge(o, h int, s *slot, said *saying, reading float64) {
 func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	e, n := f.e, len(dst.Horizon)
 	f.told = sc.Inputs != nil || sc.Drives != nil
+	f.aim(sc)
 	f.plan.Horizon = append(f.plan.Horizon[:0], dst.Horizon...)
 	e.Ahead(&f.plan, sc)
 	planned := f.mixes && f.plan.Way != Held
@@ -177,9 +193,10 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
 	if stops && (s != nil || !f.branched || len(f.stop.Horizon) < n) { // a second makes little of it, and it costs as much as an expert
 		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
-		e.AheadMean(&f.stop, f.stopping)
+		e.Ahead(&f.stop, f.stopping)
 	}
 	f.branched = stops
+	dst.Told = f.told
 	if dst.Way = f.plan.Way; f.mixes {
 		dst.Way = Live
 	}
@@ -187,16 +204,20 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	for o := range dst.Outputs {
 		x, own := &dst.Outputs[o], &f.plan.Outputs[o]
 		x.make(n)
-		x.NIS, x.Stopped, x.By = own.NIS, x.Stopped[:0], x.By[:0]
+		x.NIS, x.By = own.NIS, x.By[:0]
+		x.Stopped.make(0)
 		if stops {
-			x.Stopped = append(x.Stopped, f.stop.Outputs[o].Mean[:n]...)
+			x.Stopped.make(n)
 		}
 		if f.mixes {
 			x.By = resize(x.By, n)
 			clear(x.By)
 		}
 		for h, ahead := range dst.Horizon {
-			said := saying{ahead: ahead, mean: own.Mean[h], half: (own.Upper[h] - own.Lower[h]) / 2}
+			said := saying{ahead: ahead, mean: own.Mean[h], half: (own.Upper[h] - own.Lower[h]) / 2, stop: math.NaN()}
+			if stops {
+				f.branch(x, &said, o, h)
+			}
 			if f.mixes && !math.IsNaN(said.mean) {
 				f.says(&said, o, h, planned, sc)
 				f.mix(&x.By[h], &said, o, h)
@@ -207,6 +228,26 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 			}
 		}
 	}
+}
+
+// aim notes where the set-point is switched off: the machine stops then, before its spindle stands.
+func (f *Forecaster) aim(sc Scenario) {
+	if sc.SetPoint == nil || f.phase <= phase.Free {
+		return
+	}
+	if set := sc.SetPoint(0); set == 0 && !f.off {
+		f.turned = f.now
+		f.work(false)
+	}
+}
+
+// branch sets what is expected of output o at horizon h if the machine stops now.
+func (f *Forecaster) branch(x *Expected, said *saying, o, h int) {
+	own, b := &f.stop.Outputs[o], &f.stops[o][h]
+	said.stop = own.Mean[h]
+	said.stopHalf = b.side((own.Upper[h]-own.Lower[h])/2, phase.Stopped)
+	lower, upper := said.stop-said.stopHalf*math.Exp(b.grown[0]), said.stop+said.stopHalf*math.Exp(b.grown[1])
+	x.Stopped.Mean[h], x.Stopped.Lower[h], x.Stopped.Upper[h] = said.stop, max(lower, f.e.m.Outputs[o].Min-belowRange), upper
 }
 
 // says lets the experts speak of output o at horizon h.
@@ -269,9 +310,8 @@ func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 		sides[side] = min(most, said.half*math.Exp(grown))
 	}
 	lower, upper := said.mean-sides[0], said.mean+sides[1]
-	if len(x.Stopped) > 0 && !f.told && f.deposited < settlesIn {
+	if len(x.Stopped.Mean) > 0 && !f.told && f.deposited < settlesIn {
 		doubts |= MayStop
-		lower, upper = min(lower, x.Stopped[h]-stopMargin*said.half), max(upper, x.Stopped[h])
 	}
 	lower = max(lower, min(said.mean, out.Min)-belowRange)
 	x.Mean[h], x.Lower[h], x.Upper[h], x.SD[h] = said.mean, lower, upper, (upper-lower)/(2*num.Sigma95)

@@ -70,8 +70,12 @@ func TestForecasterFollowsARun(t *testing.T) {
 	if d.fc.Way != Live || x.By[4].Doubt&(NewRun|MayStop|NewPhase) != NewRun|MayStop|NewPhase || x.By[4].Windows != 0 {
 		t.Errorf("at the start: %v, %q", d.fc.Way, x.By[4].Doubt.Text())
 	}
-	if len(x.Stopped) != len(horizons) || !(x.Stopped[4] < x.Mean[4]-50) || x.Lower[4] > x.Stopped[4] {
-		t.Errorf("stopped now it would be %g, if nothing stops %g from %g: want a branch, within the interval at a start", x.Stopped, x.Mean, x.Lower)
+	stop := &x.Stopped
+	if len(stop.Mean) != len(horizons) || !(stop.Mean[4] < x.Mean[4]-50) || !(stop.Lower[4] < stop.Mean[4] && stop.Mean[4] < stop.Upper[4]) {
+		t.Errorf("stopped now it would be %g, if nothing stops %g: want a branch with an interval", *stop, x.Mean)
+	}
+	if lower, upper := x.Whole(4); lower != min(stop.Lower[4], x.Lower[4]) || upper != x.Upper[4] || d.fc.Condition() != "if nothing stops" {
+		t.Errorf("%s from %g to %g, stopped from %g: the whole is %g to %g", d.fc.Condition(), x.Lower[4], x.Upper[4], stop.Lower[4], lower, upper)
 	}
 	d.run(1200)
 	if best := x.By[4].Best(); best != AtSetPoint || x.By[0].Weight[AtSetPoint] > 0.01 {
@@ -80,8 +84,8 @@ func TestForecasterFollowsARun(t *testing.T) {
 	if d.width(4) > first/3 || d.width(4) < 8 || d.width(4) > 40 {
 		t.Errorf("a swing of ±4 K: interval %g wide at 60 s after 20 minutes, %g at the start", d.width(4), first)
 	}
-	if x.By[4].Doubt != 0 || x.Lower[4] < x.Stopped[4]+50 {
-		t.Errorf("after 20 minutes: doubts %q, lower end %g, stopped %g", x.By[4].Doubt.Text(), x.Lower[4], x.Stopped[4])
+	if lower, _ := x.Whole(4); x.By[4].Doubt != 0 || lower != x.Lower[4] || lower < x.Stopped.Upper[4] {
+		t.Errorf("after 20 minutes: doubts %q, lower end %g, stopped %g", x.By[4].Doubt.Text(), lower, x.Stopped.Upper[4])
 	}
 	if text := x.By[4].Text("°C"); !strings.HasPrefix(text, "set-point ") || !strings.Contains(text, "windows)") {
 		t.Errorf("why: %q", text)
@@ -117,8 +121,8 @@ func TestForecasterFollowsARun(t *testing.T) {
 	}
 	clear(d.u)
 	d.run(2)
-	if len(x.Stopped) != 0 {
-		t.Errorf("the machine stands, and would be at %g if it stopped", x.Stopped)
+	if len(x.Stopped.Mean) != 0 || d.fc.Condition() != "" {
+		t.Errorf("the machine stands, and would be at %g if it stopped (%q)", x.Stopped.Mean, d.fc.Condition())
 	}
 }
 
@@ -150,15 +154,18 @@ func TestAKnownChangeIsThePlansAlone(t *testing.T) {
 	}
 }
 
-// A stop that nobody announced does not widen what is said to happen if nothing stops.
+// A stop that nobody announced does not widen what is said to happen if nothing stops: it teaches the branch of a stop.
 func TestAStopTeachesNoWidth(t *testing.T) {
 	d := newDeposition(planned(), true).run(600)
-	was := d.f.bounds[0][4].grown
+	was, knew := d.f.bounds[0][4].grown, d.f.stops[0][4].windows
 	clear(d.u)
 	began := d.now
 	d.readings = func(now float64) float64 { return 20 + 450*math.Exp(-(now-began)/60) }
 	d.sc.SetPoint = func(float64) float64 { return 0 }
 	d.run(70)
+	if learned := d.f.stops[0][4].windows - knew; learned != 1 {
+		t.Errorf("one stop has taught the branch of a stop %g windows at 60 s", learned)
+	}
 	if is := d.f.bounds[0][4].grown; is[0] > was[0]+0.1 || is[1] > was[1]+0.1 {
 		t.Errorf("at 60 s the sides have grown to e^%.2f by a stop, e^%.2f before", is, was)
 	}
@@ -171,7 +178,7 @@ func TestForecasterThatOnlyAdapts(t *testing.T) {
 	own.Horizon = horizons
 	d.e.Ahead(&own, d.sc)
 	x := &d.fc.Outputs[0]
-	if d.fc.Way != Planned || !slices.Equal(x.Mean, own.Outputs[0].Mean) || len(x.By) > 0 || len(x.Stopped) > 0 {
+	if d.fc.Way != Planned || !slices.Equal(x.Mean, own.Outputs[0].Mean) || len(x.By) > 0 || len(x.Stopped.Mean) > 0 || d.fc.Condition() != "" {
 		t.Errorf("%v: %v by %v, the plan's own is %v", d.fc.Way, x.Mean, x.By, own.Outputs[0].Mean)
 	}
 	if x.Lower[2] == own.Outputs[0].Lower[2] {

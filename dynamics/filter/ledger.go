@@ -24,6 +24,7 @@ type slot struct {
 	at    float64 // s
 	span  float64 // s that it stands for: since the one before
 	phase phase.Phase
+	stops bool // the machine stopped before the next slot
 }
 
 // saying is a forecast of one output at one horizon. A mean that is NaN was none.
@@ -32,6 +33,8 @@ type saying struct {
 	by    [Experts]float64 // NaN is asleep
 	mean  float64          // what was made of them
 	half  float64          // of the interval, before misses have had their say
+
+	stop, stopHalf float64 // mean and half-width of the branch of a stop; NaN without one
 }
 
 // reading is a measurement and when it was taken.
@@ -81,13 +84,21 @@ func (g *ledger) open(now float64, p phase.Phase) (*slot, int) {
 	k := g.made
 	g.made++
 	s := &g.slots[k%len(g.slots)]
-	*s = slot{now, span, p}
+	*s = slot{at: now, span: span, phase: p}
 	for o := range g.outputs {
 		for h := range g.horizons {
 			g.said(k, o, h).mean = math.NaN()
 		}
 	}
 	return s, k
+}
+
+// newest is the slot opened last, nil before any.
+func (g *ledger) newest() *slot {
+	if g.made == 0 {
+		return nil
+	}
+	return &g.slots[(g.made-1)%len(g.slots)]
 }
 
 // settle takes a reading of output o at the instant now, and calls judge for every forecast that has come due with it or

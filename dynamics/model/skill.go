@@ -61,7 +61,11 @@ func (s *Skill) experts() string {
 	for _, x := range by {
 		parts = append(parts, fmt.Sprintf("%s %.0f %% (%.2f)", x.Expert, 100*x.Weight, x.RMSE))
 	}
-	return fmt.Sprintf("  %5.4g s  by %s\n", s.Horizon, strings.Join(parts, ", "))
+	text := fmt.Sprintf("  %5.4g s  by %s\n", s.Horizon, strings.Join(parts, ", "))
+	if g := s.GoesOn; g != nil {
+		text += fmt.Sprintf("           if nothing stops: %.1f %% of %d windows inside, width %.1f\n", 100*g.Coverage, g.Count, g.Width)
+	}
+	return text
 }
 
 // OverPersistence is 1 − RMSE/RMSE of persistence: 1 is perfect, 0 no better, below 0 worse.
@@ -104,7 +108,16 @@ type Skill struct {
 	// WithSetPoint is the RMSE over the windows for which SetPoint is: those that begin with a set-point.
 	WithSetPoint float64 `json:"rmse_with_set_point,omitempty"`
 
-	Experts []ExpertSkill `json:"experts,omitempty"` // of a live forecast
+	// Of a live forecast: what one expert did, and over all rows the interval of "if nothing stops".
+	Experts []ExpertSkill `json:"experts,omitempty"`
+	GoesOn  *GoesOn       `json:"if_nothing_stops,omitempty"`
+}
+
+// GoesOn is how the interval of "if nothing stops" did on the windows in which nothing stopped or started.
+type GoesOn struct {
+	Count    int     `json:"count"`
+	Coverage float64 `json:"coverage_95"`
+	Width    float64 `json:"median_width_95"`
 }
 
 // ExpertSkill is what one expert of a live forecast did on the same windows.

@@ -162,8 +162,8 @@ type pairs struct {
 // windowErrors are the squared errors of one model on one output: by horizon, then row of origin; NaN
 // where there is no such window.
 type windowErrors struct {
-	square, inside [][]float64
-	target         [][]int
+	square, inside, going [][]float64 // going: inside the interval of "if nothing stops"
+	target                [][]int
 }
 
 // pair forecasts one span with both models, adds to the totals of the lines of all, and gives the pairs of each.
@@ -179,14 +179,14 @@ func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []floa
 		}
 		t := NewTrack(system.Compile(m), run)
 		if same == nil {
-			step, same = t.step, t.samePhase()
+			step, same = t.step, samePhase(t.phases())
 		}
 		place := make([]int, len(m.Outputs)) // in all
 		for o := range m.Outputs {
 			place[o] = slices.IndexFunc(all, func(c *Comparison) bool { return c.Output == m.Outputs[o].Name })
 		}
 		for range all {
-			w := windowErrors{square: num.Zeros(len(horizons), n), inside: num.Zeros(len(horizons), n)}
+			w := windowErrors{square: num.Zeros(len(horizons), n), inside: num.Zeros(len(horizons), n), going: num.Zeros(len(horizons), n)}
 			for k := range horizons {
 				w.target = append(w.target, make([]int, n))
 				for i := range n {
@@ -211,6 +211,9 @@ func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []floa
 			if r.Measured >= r.Lower && r.Measured <= r.Upper {
 				w.inside[k][i] = 1
 			}
+			if b := &r.Branches; r.Measured >= b.Lower && r.Measured <= b.Upper {
+				w.going[k][i] = 1
+			}
 		})
 		if err != nil {
 			return nil, err
@@ -234,8 +237,13 @@ func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []floa
 				p.count[line][i+1]++
 				p.used[line][i+1] += old
 				p.candid[line][i+1] += young
-				l.InUseIn += used.inside[k][i]
-				l.CandidateIn += candid.inside[k][i]
+				if line < len(horizons) {
+					l.InUseIn += used.inside[k][i]
+					l.CandidateIn += candid.inside[k][i]
+				} else { // within one phase nothing stops
+					l.InUseIn += used.going[k][i]
+					l.CandidateIn += candid.going[k][i]
+				}
 			}
 			l.Count += counted
 			l.Blocks += float64(counted) / float64(p.block)

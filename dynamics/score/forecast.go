@@ -23,10 +23,19 @@ type Row struct {
 	Horizon        float64 // s, as asked for
 	Measured       float64 // at that time: of the target row, or between it and the one before
 	Forecast       float64
-	Lower, Upper   float64 // 95 % interval
+	Lower, Upper   float64 // 95 % interval of whatever comes
 
-	NIS float64       // of the output at the origin, as Expected.NIS
-	By  *filter.Trust // on whom a live forecast rests, good until the next; else nil
+	Branches Branches
+	NIS      float64       // of the output at the origin, as Expected.NIS
+	By       *filter.Trust // on whom a live forecast rests, good until the next; else nil
+}
+
+// Branches is what a live forecast says apart: the 95 % interval if nothing stops, and what is expected, with its
+// interval, if the machine stops at the origin, where it works then. Of other ways the first is that of the row.
+type Branches struct {
+	Lower, Upper                        float64
+	Works                               bool
+	Stopped, StoppedLower, StoppedUpper float64
 }
 
 // ForecastRun follows rows from ≤ i < to of run with m and calls fn for a forecast of every output at each of
@@ -126,10 +135,12 @@ func OpenLoop(m *model.Model, run *runs.Run, from, to int, fn func(Row)) error {
 }
 
 // forecastHeader is the first line of a file of forecasts.
-var forecastHeader = []string{"log", "t_index", "time_s", "horizon", "output", "forecast", "lower", "upper", "measured"}
+var forecastHeader = []string{"log", "t_index", "time_s", "horizon", "output", "forecast", "lower", "upper", "measured",
+	"lower_going_on", "upper_going_on", "stopped", "stopped_lower", "stopped_upper"}
 
 // ForecastWriter writes forecasts as CSV: log, row of the origin and its time in s, horizon in s, name of the output,
-// and in its unit the forecast, its 95 % interval and what was measured then, empty where nothing was.
+// and in its unit the forecast, its 95 % interval and what was measured then, empty where nothing was. Of live
+// forecasts the [Branches] follow, empty otherwise.
 type ForecastWriter struct {
 	w   *csv.Writer
 	row []string
@@ -148,6 +159,12 @@ func (f *ForecastWriter) Write(log, output string, time float64, r Row) {
 		plain(r.Forecast, 3), plain(r.Lower, 3), plain(r.Upper, 3), "")
 	if num.Finite(r.Measured) {
 		f.row[len(f.row)-1] = plain(r.Measured, 3)
+	}
+	b := &r.Branches
+	for i, v := range [...]float64{b.Lower, b.Upper, b.Stopped, b.StoppedLower, b.StoppedUpper} {
+		if f.row = append(f.row, ""); r.By != nil && (i < 2 || b.Works) && num.Finite(v) {
+			f.row[len(f.row)-1] = plain(v, 3)
+		}
 	}
 	f.w.Write(f.row)
 }

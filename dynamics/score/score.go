@@ -9,6 +9,7 @@ import (
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/system"
 )
@@ -23,10 +24,15 @@ type tally struct {
 	sets                    int
 	withSet                 float64
 	widths                  []float64
-	by                      [filter.Experts]struct{ weight, sq, n float64 }
+	goesOn                  struct { // windows in which nothing stopped or started
+		n, covered int
+		widths     []float64
+	}
+	by [filter.Experts]struct{ weight, sq, n float64 }
 }
 
-func (t *tally) add(r *Row, z, hold, set float64) {
+// add takes in a forecast with the interval that it is judged by, the reading z, and persistence and set-point.
+func (t *tally) add(r *Row, lower, upper, z, hold, set float64) {
 	err := r.Forecast - z
 	if !num.Finite(err) { // a forecast that is missing counts as five times persistence's error
 		err = 5 * (hold - z)
@@ -41,7 +47,7 @@ func (t *tally) add(r *Row, z, hold, set float64) {
 		t.withSet += err * err
 		t.sets++
 	}
-	if w := r.Upper - r.Lower; num.Finite(w) {
+	if w := upper - lower; num.Finite(w) {
 		t.widths = append(t.widths, w)
 	}
 	if r.By != nil {
@@ -53,8 +59,19 @@ func (t *tally) add(r *Row, z, hold, set float64) {
 			}
 		}
 	}
-	if z >= r.Lower && z <= r.Upper {
+	if z >= lower && z <= upper {
 		t.covered++
+	}
+}
+
+// addGoing takes in a live forecast of a window in which nothing stopped or started.
+func (t *tally) addGoing(b *Branches, z float64) {
+	g := &t.goesOn
+	if g.n++; z >= b.Lower && z <= b.Upper {
+		g.covered++
+	}
+	if w := b.Upper - b.Lower; num.Finite(w) {
+		g.widths = append(g.widths, w)
 	}
 }
 
@@ -69,8 +86,9 @@ func (t *tally) skill() (s model.Skill) {
 	if t.sets > 0 {
 		s.SetPoint, s.WithSetPoint = math.Sqrt(t.set/float64(t.sets)), math.Sqrt(t.withSet/float64(t.sets))
 	}
-	if slices.Sort(t.widths); len(t.widths) > 0 {
-		s.Width = t.widths[len(t.widths)/2]
+	s.Width = median(t.widths)
+	if g := &t.goesOn; g.n > 0 {
+		s.GoesOn = &model.GoesOn{Count: g.n, Coverage: float64(g.covered) / float64(g.n), Width: median(g.widths)}
 	}
 	for x, by := range t.by {
 		if by.n > 0 {
@@ -80,9 +98,19 @@ func (t *tally) skill() (s model.Skill) {
 	return s
 }
 
+// median of values, which it sorts; 0 of none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
 // Score forecasts run and compares with what was measured, output by output: one line per horizon over all rows
 // in which the output is above its ScoreAbove, then, where there are phases, one per horizon over the windows in which the [Phase] does not
-// change. "T = set-point" is scored where the set-point is above zero (a controller that is off has none), for the
+// change. Over all rows the interval is that of whatever comes, within one phase that of "if nothing stops"; the
+// latter is told too over all windows in which nothing stopped or started. "T = set-point" is scored where the set-point is above zero (a controller that is off has none), for the
 // leading output. Persistence is the last reading.
 func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, from, to int) ([]model.Skill, error) {
 	run, err := checkRange(m, run, from, to)
@@ -90,7 +118,9 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 		return nil, err
 	}
 	t := NewTrack(system.Compile(m), run)
-	same := t.samePhase()
+	phases := t.phases()
+	same := samePhase(phases)
+	going := continues(phases, func(a, b phase.Phase) bool { return (a > phase.Free) == (b > phase.Free) })
 	last := t.lastReadings()
 	windows := []string{model.AllRows, model.OnePhase}
 	if m.InputIndex(model.SpindleSpeed) < 0 { // phases are those of a spindle
@@ -107,9 +137,12 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 			set = run.SetPoint[r.Origin]
 		}
 		k := r.Output*len(windows)*len(horizons) + slices.Index(horizons, r.Horizon)
-		tallies[k].add(&r, r.Measured, hold, set)
+		tallies[k].add(&r, r.Lower, r.Upper, r.Measured, hold, set)
+		if r.By != nil && going[r.Origin] >= r.Target {
+			tallies[k].addGoing(&r.Branches, r.Measured)
+		}
 		if len(windows) > 1 && same[r.Origin] >= r.Target {
-			tallies[k+len(horizons)].add(&r, r.Measured, hold, set)
+			tallies[k+len(horizons)].add(&r, r.Branches.Lower, r.Branches.Upper, r.Measured, hold, set)
 		}
 	})
 	if err != nil {
@@ -128,12 +161,16 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 }
 
 // samePhase is, by row, the last that continues its phase.
-func (t *Track) samePhase() []int {
-	phases := t.phases()
+func samePhase(phases []phase.Phase) []int {
+	return continues(phases, func(a, b phase.Phase) bool { return a == b })
+}
+
+// continues is, by row, the last that continues its phase, as alike has it.
+func continues(phases []phase.Phase, alike func(a, b phase.Phase) bool) []int {
 	same := make([]int, len(phases))
 	for i := len(phases) - 1; i >= 0; i-- {
 		same[i] = i
-		if i+1 < len(phases) && phases[i] == phases[i+1] {
+		if i+1 < len(phases) && alike(phases[i], phases[i+1]) {
 			same[i] = same[i+1]
 		}
 	}

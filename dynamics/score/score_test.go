@@ -156,7 +156,7 @@ func TestOrigins(t *testing.T) {
 
 func TestMissingForecastCountsAsFiveTimesPersistence(t *testing.T) {
 	var y tally
-	y.add(&Row{Forecast: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}, 100, 110, math.NaN())
+	y.add(&Row{Forecast: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}, math.NaN(), math.NaN(), 100, 110, math.NaN())
 	if s := y.skill(); s.RMSE != 50 || s.Persistence != 10 || s.Coverage != 0 {
 		t.Errorf("%+v", s)
 	}
@@ -185,11 +185,14 @@ func TestForecastCSV(t *testing.T) {
 	w := NewForecastWriter(&b)
 	w.Write("20250708104310", "tool temperature", 7.25, Row{Origin: 7, Target: 17, Horizon: 10, Measured: 474, Forecast: 475.12345, Lower: 473.16345, Upper: 477.08345})
 	w.Write("a,b", "plate", 0.1+0.2, Row{Output: 1, Origin: 8, Target: 8, Measured: math.NaN(), Forecast: 1, Lower: 1, Upper: 1})
+	w.Write("live", "plate", 9, Row{By: &filter.Trust{}, Origin: 9, Target: 19, Horizon: 10, Measured: 2, Forecast: 1, Lower: -5, Upper: 3,
+		Branches: Branches{Lower: -1, Upper: 3, Works: true, Stopped: -4, StoppedLower: -5, StoppedUpper: -3}})
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	want := "log,t_index,time_s,horizon,output,forecast,lower,upper,measured\n" +
-		"20250708104310,7,7.25,10,tool temperature,475.123,473.163,477.083,474.000\n\"a,b\",8,0.3,0,plate,1.000,1.000,1.000,\n"
+	want := "log,t_index,time_s,horizon,output,forecast,lower,upper,measured,lower_going_on,upper_going_on,stopped,stopped_lower,stopped_upper\n" +
+		"20250708104310,7,7.25,10,tool temperature,475.123,473.163,477.083,474.000,,,,,\n\"a,b\",8,0.3,0,plate,1.000,1.000,1.000,,,,,,\n" +
+		"live,9,9,10,plate,1.000,-5.000,3.000,2.000,-1.000,3.000,-4.000,-5.000,-3.000\n"
 	if b.String() != want {
 		t.Errorf("got %q\nwant %q", b.String(), want)
 	}

@@ -242,7 +242,13 @@ func (t *Track) tell(fc *filter.Forecast, horizons []float64, i int, fn func(Row
 		row, ahead := t.target(i, horizons[k])
 		for o := range fc.Outputs {
 			x := &fc.Outputs[o]
-			r := Row{Output: o, Origin: i, Target: row, Measured: t.measured(o, row, t.Run.Time[i]+ahead), Horizon: horizons[k], Forecast: x.Mean[k], Lower: x.Lower[k], Upper: x.Upper[k], NIS: x.NIS}
+			r := Row{Output: o, Origin: i, Target: row, Measured: t.measured(o, row, t.Run.Time[i]+ahead), Horizon: horizons[k], Forecast: x.Mean[k], NIS: x.NIS}
+			r.Lower, r.Upper = x.Whole(k)
+			r.Branches = Branches{Lower: x.Lower[k], Upper: x.Upper[k]}
+			if s := &x.Stopped; len(s.Mean) > 0 {
+				r.Branches.Works = true
+				r.Branches.Stopped, r.Branches.StoppedLower, r.Branches.StoppedUpper = s.Mean[k], s.Lower[k], s.Upper[k]
+			}
 			if len(x.By) > 0 {
 				r.By = &x.By[k]
 			}
