@@ -61,9 +61,11 @@ const phases = int(phase.Deposit) + 1
 
 // bounds adapt the interval of one output at one horizon.
 type bounds struct {
-	grown   [2]float64 // logarithm of what misses have made of the lower and the upper side
-	windows float64    // independent windows that have come due in this run
-	by      [phases]struct{ windows, square float64 }
+	windows float64 // independent windows that have come due in this run
+	by      [phases]struct {
+		windows, square float64
+		grown           [2]float64 // logarithm of what misses have made of the lower and the upper side
+	}
 }
 
 // sides turns the half-width of the model's own interval into what holds now, before misses have had their say:
@@ -86,12 +88,13 @@ func (b *bounds) side(own float64, p phase.Phase) float64 {
 // widens a side e-fold, whatever the rate of the readings.
 func (b *bounds) due(p phase.Phase, horizon, span, above, half float64) {
 	step := learnsIn * span / max(horizon, learnsFor)
+	grown := &b.by[p].grown
 	for side, beyond := range [2]float64{-above, above} {
 		miss := -missShare
-		if beyond > half*math.Exp(b.grown[side]) {
+		if beyond > half*math.Exp(grown[side]) {
 			miss++
 		}
-		b.grown[side] = min(widest, max(narrowest, b.grown[side]+step*miss))
+		grown[side] = min(widest, max(narrowest, grown[side]+step*miss))
 	}
 	new := min(1, span/horizon)
 	b.windows += new

@@ -179,7 +179,7 @@ func TestSidesAdapt(t *testing.T) {
 				}
 				err = memory*err + math.Sqrt(1-memory*memory)*size*rng.NormFloat64()
 				half := b.side(own, phase.Deposit)
-				waiting = append(waiting, made{float64(i), half, half * math.Exp(b.grown[0]), half * math.Exp(b.grown[1])})
+				waiting = append(waiting, made{float64(i), half, half * math.Exp(b.by[phase.Deposit].grown[0]), half * math.Exp(b.by[phase.Deposit].grown[1])})
 				if w := waiting[0]; float64(i) >= w.at+horizon {
 					waiting = waiting[1:]
 					if i > 600 {

@@ -25,6 +25,7 @@ type Forecaster struct {
 	changed   float64 // now when the phase last changed
 	turned    float64 // and when the machine last began to work or ceased to
 	off       bool    // it has ceased to: by its set-point, or by what it does
+	aims      float64 // the set-point, 0 where there is none or it is not known
 	deposited float64 // s of deposition without a pause
 	outside   float64 // s for which something has been outside the training range
 	told      bool    // the scenario says what the inputs will be, stops too
@@ -88,7 +89,7 @@ func (f *Forecaster) forget() {
 	}
 	f.ledger.clear()
 	f.balance.clear()
-	f.now, f.phase, f.changed, f.turned, f.off, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), true, 0, 0
+	f.now, f.phase, f.changed, f.turned, f.off, f.aims, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), true, 0, 0, 0
 }
 
 // Step follows an [Estimator.Step] with the same dt and measurements z, which filled est: what was forecast for
@@ -130,7 +131,11 @@ func (f *Forecaster) follow(dt float64) {
 	}
 	p := phase.Unknown
 	if f.e.started {
-		p = phase.Of(phase.Signals{Speed: input(f.speed), Contact: f.e.Contact(), Path: input(f.path), Temperature: f.e.Reading(f.e.s.Leading)})
+		reading := f.e.Reading(f.e.s.Leading)
+		if f.aims > 0 && reading > f.aims-arrived { // as hot as it is meant to be, whatever the metal
+			reading = max(reading, phase.FlowsFrom)
+		}
+		p = phase.Of(phase.Signals{Speed: input(f.speed), Contact: f.e.Contact(), Path: input(f.path), Temperature: reading})
 	}
 	if p != f.phase {
 		if (f.phase > phase.Free) != (p > phase.Free) {
@@ -230,12 +235,17 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	}
 }
 
-// aim notes where the set-point is switched off: the machine stops then, before its spindle stands.
+// arrived is how far below its set-point, K, the tool may be and yet be called hot.
+const arrived = 20.0
+
+// aim notes the set-point, and where it is switched off: the machine stops then, before its spindle stands.
 func (f *Forecaster) aim(sc Scenario) {
-	if sc.SetPoint == nil || f.phase <= phase.Free {
+	if f.aims = 0; sc.SetPoint == nil {
 		return
 	}
-	if set := sc.SetPoint(0); set == 0 && !f.off {
+	if set := sc.SetPoint(0); set > 0 {
+		f.aims = set
+	} else if set == 0 && !f.off && f.phase > phase.Free {
 		f.turned = f.now
 		f.work(false)
 	}
@@ -246,7 +256,8 @@ func (f *Forecaster) branch(x *Expected, said *saying, o, h int) {
 	own, b := &f.stop.Outputs[o], &f.stops[o][h]
 	said.stop = own.Mean[h]
 	said.stopHalf = b.side((own.Upper[h]-own.Lower[h])/2, phase.Stopped)
-	lower, upper := said.stop-said.stopHalf*math.Exp(b.grown[0]), said.stop+said.stopHalf*math.Exp(b.grown[1])
+	grown := &b.by[phase.Stopped].grown
+	lower, upper := said.stop-said.stopHalf*math.Exp(grown[0]), said.stop+said.stopHalf*math.Exp(grown[1])
 	x.Stopped.Mean[h], x.Stopped.Lower[h], x.Stopped.Upper[h] = said.stop, max(lower, f.e.m.Outputs[o].Min-belowRange), upper
 }
 
@@ -303,9 +314,9 @@ func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 	most := (out.Max - out.Min) / 2 // wider than all that the training showed says nothing more
 	var sides [2]float64
 	for side := range sides {
-		grown := b.grown[side]
+		grown := b.by[f.phase].grown[side]
 		for g := range h { // what fails at a shorter horizon comes due at this one later
-			grown = max(grown, carries*f.bounds[o][g].grown[side])
+			grown = max(grown, carries*f.bounds[o][g].by[f.phase].grown[side])
 		}
 		sides[side] = min(most, said.half*math.Exp(grown))
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
 )
 
 // planned is the sample with a plan.
@@ -157,7 +158,7 @@ func TestAKnownChangeIsThePlansAlone(t *testing.T) {
 // A stop that nobody announced does not widen what is said to happen if nothing stops: it teaches the branch of a stop.
 func TestAStopTeachesNoWidth(t *testing.T) {
 	d := newDeposition(planned(), true).run(600)
-	was, knew := d.f.bounds[0][4].grown, d.f.stops[0][4].windows
+	was, knew := d.f.bounds[0][4].by[phase.Deposit].grown, d.f.stops[0][4].windows
 	clear(d.u)
 	began := d.now
 	d.readings = func(now float64) float64 { return 20 + 450*math.Exp(-(now-began)/60) }
@@ -166,7 +167,7 @@ func TestAStopTeachesNoWidth(t *testing.T) {
 	if learned := d.f.stops[0][4].windows - knew; learned != 1 {
 		t.Errorf("one stop has taught the branch of a stop %g windows at 60 s", learned)
 	}
-	if is := d.f.bounds[0][4].grown; is[0] > was[0]+0.1 || is[1] > was[1]+0.1 {
+	if is := d.f.bounds[0][4].by[phase.Deposit].grown; is[0] > was[0]+0.1 || is[1] > was[1]+0.1 {
 		t.Errorf("at 60 s the sides have grown to e^%.2f by a stop, e^%.2f before", is, was)
 	}
 }
