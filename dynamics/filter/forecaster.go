@@ -23,7 +23,8 @@ type Forecaster struct {
 	now       float64 // s
 	phase     phase.Phase
 	changed   float64 // now when the phase last changed
-	turned    float64 // and when the machine last began to work or ceased to
+	turned    float64 // and when what was going on last ceased: see [phase.Phase.Continues]
+	resting   float64 // s for which the path has stood still in deposition
 	off       bool    // it has ceased to: by its set-point, or by what it does
 	aims      float64 // the set-point, 0 where there is none or it is not known
 	deposited float64 // s of deposition without a pause
@@ -40,9 +41,10 @@ type Forecaster struct {
 	course  course
 	noting  func(step, steps int, h float64)
 
-	plan, held, stop Forecast
-	stopping         Scenario
-	branched         bool // stop is of the present phase
+	plan, held        Forecast
+	stop, lift        Forecast // the machine stops now: pressed on the build, or off it
+	stopping, lifting Scenario
+	branched          bool // they are of the present phase
 	judging          func(o, h int, s *slot, said *saying, reading float64)
 	still            []int // places of the inputs that are zero while the machine stands
 	speed, path      int   // places in the inputs, −1 where the model has none
@@ -70,6 +72,7 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 			u[k] = 0
 		}
 	}}
+	f.lifting = Scenario{Way: Held, Inputs: func(u []float64, _ float64) { clear(u) }}
 	f.judging, f.noting = f.judge, f.note
 	f.balance.init(len(e.m.Inputs), len(e.m.Terms))
 	f.course.order, f.course.mixed, f.course.change = letGo(e.m), make([]float64, len(e.m.Inputs)), make([]float64, outputs)
@@ -89,7 +92,7 @@ func (f *Forecaster) forget() {
 	}
 	f.ledger.clear()
 	f.balance.clear()
-	f.now, f.phase, f.changed, f.turned, f.off, f.aims, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), true, 0, 0, 0
+	f.now, f.phase, f.changed, f.turned, f.resting, f.off, f.aims, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), 0, true, 0, 0, 0
 }
 
 // Step follows an [Estimator.Step] with the same dt and measurements z, which filled est: what was forecast for
@@ -137,8 +140,13 @@ func (f *Forecaster) follow(dt float64) {
 		}
 		p = phase.Of(phase.Signals{Speed: input(f.speed), Contact: f.e.Contact(), Path: input(f.path), Temperature: reading})
 	}
+	if f.phase != phase.Deposit || p != phase.Prime {
+		f.resting = 0
+	} else if f.resting += dt; f.resting < rests {
+		p = phase.Deposit
+	}
 	if p != f.phase {
-		if (f.phase > phase.Free) != (p > phase.Free) {
+		if !f.phase.Continues(p) {
 			f.turned = f.now
 			f.work(p > phase.Free)
 		}
@@ -148,6 +156,9 @@ func (f *Forecaster) follow(dt float64) {
 		f.deposited = 0
 	}
 }
+
+// rests is for how long, s, a path stands still before it is no corner.
+const rests = 3.0
 
 // work takes over whether the machine works. What was said of a stop just before there is one comes due as that.
 func (f *Forecaster) work(works bool) {
@@ -198,7 +209,9 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
 	if stops && (s != nil || !f.branched || len(f.stop.Horizon) < n) { // a second makes little of it, and it costs as much as an expert
 		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
+		f.lift.Horizon = append(f.lift.Horizon[:0], dst.Horizon...)
 		e.Ahead(&f.stop, f.stopping)
+		e.AheadMean(&f.lift, f.lifting)
 	}
 	f.branched = stops
 	dst.Told = f.told
@@ -251,11 +264,13 @@ func (f *Forecaster) aim(sc Scenario) {
 	}
 }
 
-// branch sets what is expected of output o at horizon h if the machine stops now.
+// branch sets what is expected of output o at horizon h if the machine stops now: halfway between a stop while
+// pressed on the build and one with the tool lifted off, which cools more slowly; the interval holds both.
 func (f *Forecaster) branch(x *Expected, said *saying, o, h int) {
 	own, b := &f.stop.Outputs[o], &f.stops[o][h]
-	said.stop = own.Mean[h]
-	said.stopHalf = b.side((own.Upper[h]-own.Lower[h])/2, phase.Stopped)
+	pressed, lifted := own.Mean[h], f.lift.Outputs[o].Mean[h]
+	said.stop = (pressed + lifted) / 2
+	said.stopHalf = b.side((own.Upper[h]-own.Lower[h])/2+math.Abs(lifted-pressed)/2, phase.Stopped)
 	grown := &b.by[phase.Stopped].grown
 	lower, upper := said.stop-said.stopHalf*math.Exp(grown[0]), said.stop+said.stopHalf*math.Exp(grown[1])
 	x.Stopped.Mean[h], x.Stopped.Lower[h], x.Stopped.Upper[h] = said.stop, max(lower, f.e.m.Outputs[o].Min-belowRange), upper

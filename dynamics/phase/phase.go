@@ -20,6 +20,12 @@ func (p Phase) String() string {
 	return [...]string{"unknown", "stopped", "free spin", "warm-up", "prime", "deposit"}[p]
 }
 
+// Continues tells whether what was going on in p goes on in next: the machine works or does not work as before, and a
+// path that was travelled does not rest.
+func (p Phase) Continues(next Phase) bool {
+	return (p > Free) == (next > Free) && !(p == Deposit && next == Prime)
+}
+
 // What tells one phase from another.
 const (
 	SpinsFrom   = 10.0  // rpm: the spindle turns

@@ -120,7 +120,7 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 	t := NewTrack(system.Compile(m), run)
 	phases := t.phases()
 	same := samePhase(phases)
-	going := continues(phases, func(a, b phase.Phase) bool { return (a > phase.Free) == (b > phase.Free) })
+	going := continues(phases, phase.Phase.Continues)
 	last := t.lastReadings()
 	windows := []string{model.AllRows, model.OnePhase}
 	if m.InputIndex(model.SpindleSpeed) < 0 { // phases are those of a spindle
