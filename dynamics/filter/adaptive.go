@@ -50,6 +50,7 @@ const (
 	errorsFor  = 8.0   // horizons for which errors of the run are remembered
 	errorsMin  = 120.0 // s, at least
 	carries    = 0.7   // share of the widening at a shorter horizon that a longer one takes over
+	narrowing  = 0.5   // power of what narrows at a shorter horizon that a longer one takes over
 	startsWide = 0.5   // by how much an interval is wider before anything has come due
 	newIsWide  = 1.3   // factor in a phase that is new, and where contact is in doubt
 	outIsWide  = 0.3   // by how much it is wider where the training range has just been left

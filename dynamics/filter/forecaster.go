@@ -31,6 +31,7 @@ type Forecaster struct {
 	outside   float64 // s for which something has been outside the training range
 	told      bool    // the scenario says what the inputs will be, stops too
 	doubts    Doubt   // of the last estimate
+	narrows   float64 // share of the model's own interval that the errors of the run have left at the horizon before
 
 	ledger ledger
 	skills [][phases][]skill // by output, phase and horizon
@@ -310,7 +311,13 @@ func (f *Forecaster) mix(t *Trust, said *saying, o, h int) {
 // bound sets mean and interval of output o at horizon h.
 func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 	horizon, b := f.ledger.horizons[h], &f.bounds[o][h]
-	said.half = b.side(said.half, f.phase) * (1 + startsWide/(1+b.windows))
+	if h == 0 {
+		f.narrows = 1
+	}
+	own := said.half
+	side := b.side(own*math.Pow(f.narrows, narrowing), f.phase)
+	f.narrows = min(1, side/own)
+	said.half = side * (1 + startsWide/(1+b.windows))
 	doubts := f.doubts
 	if b.windows < 1 {
 		doubts |= NewRun
