@@ -20,7 +20,9 @@ above 200 °C) and writes log,t_index,time_s,horizon,output,forecast,lower,upper
 without extension; the 0-based data row of the origin (no reading after it is used) and its time in s, as the log
 counts it or, where it says the day, since its first row; the horizon in seconds of time; the name of the output,
 the first of the model first; the forecast, its 95 % interval, and what was measured then, in the
-output's unit. With --open-loop, rows of horizon 0 hold one simulation over each active segment that uses no
+output's unit. Of live forecasts lower and upper hold whatever comes; after measured stand the interval if nothing
+stops and what is expected, with its interval, if the machine stops at the origin: lower_going_on,upper_going_on,
+stopped,stopped_lower,stopped_upper. With --open-loop, rows of horizon 0 hold one simulation over each active segment that uses no
 reading after the first. With --inputs live the forecasts are those that the agent would have made on the tick.
 Intervals adapt to what has come true before the origin, as they do there.`,
 		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
