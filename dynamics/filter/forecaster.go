@@ -43,12 +43,14 @@ type Forecaster struct {
 	noting  func(step, steps int, h float64)
 
 	plan, held        Forecast
-	stop, lift        Forecast // the machine stops now: pressed on the build, or off it
+	planned, halves   [][]float64 // by output and horizon: what the plan said when all were asked, and its half-widths
+	stop, lift        Forecast    // the machine stops now: pressed on the build, or off it
 	stopping, lifting Scenario
-	branched          bool // they are of the present phase
-	judging          func(o, h int, s *slot, said *saying, reading float64)
-	still            []int // places of the inputs that are zero while the machine stands
-	speed, path      int   // places in the inputs, −1 where the model has none
+	branched          bool    // they are of the present phase
+	asked             float64 // set-point with which all were asked
+	judging           func(o, h int, s *slot, said *saying, reading float64)
+	still             []int // places of the inputs that are zero while the machine stands
+	speed, path       int   // places in the inputs, −1 where the model has none
 }
 
 // NewForecaster makes one that follows e and forecasts at horizons (s, rising). Where mixes is false it weighs no
@@ -75,6 +77,7 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 	}}
 	f.lifting = Scenario{Way: Held, Inputs: func(u []float64, _ float64) { clear(u) }}
 	f.judging, f.noting = f.judge, f.note
+	f.planned, f.halves = make([][]float64, outputs), make([][]float64, outputs)
 	f.balance.init(len(e.m.Inputs), len(e.m.Terms))
 	f.course.order, f.course.mixed, f.course.change = letGo(e.m), make([]float64, len(e.m.Inputs)), make([]float64, outputs)
 	f.ledger.init(horizons, outputs)
@@ -195,26 +198,15 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	e, n := f.e, len(dst.Horizon)
 	f.told = sc.Inputs != nil || sc.Drives != nil
 	f.aim(sc)
-	f.plan.Horizon = append(f.plan.Horizon[:0], dst.Horizon...)
-	e.Ahead(&f.plan, sc)
-	planned := f.mixes && f.plan.Way != Held
-	if planned {
-		f.held.Horizon = append(f.held.Horizon[:0], dst.Horizon...)
-		e.AheadMean(&f.held, Scenario{Way: Held})
-	}
 	var s *slot
 	var k int
 	if e.started {
 		s, k = f.ledger.open(f.now, f.phase)
 	}
 	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
-	if stops && (s != nil || !f.branched || len(f.stop.Horizon) < n) { // a second makes little of it, and it costs as much as an expert
-		f.stop.Horizon = append(f.stop.Horizon[:0], dst.Horizon...)
-		f.lift.Horizon = append(f.lift.Horizon[:0], dst.Horizon...)
-		e.Ahead(&f.stop, f.stopping)
-		e.AheadMean(&f.lift, f.lifting)
-	}
-	f.branched = stops
+	whole := s != nil || !f.mixes || !e.started || stops != f.branched || n != len(f.plan.Horizon) || f.aims != f.asked
+	planned := f.ask(dst.Horizon, sc, whole, stops)
+	f.branched, f.asked = stops, f.aims
 	dst.Told = f.told
 	if dst.Way = f.plan.Way; f.mixes {
 		dst.Way = Live
@@ -233,12 +225,13 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 			clear(x.By)
 		}
 		for h, ahead := range dst.Horizon {
-			said := saying{ahead: ahead, mean: own.Mean[h], half: (own.Upper[h] - own.Lower[h]) / 2, stop: math.NaN()}
+			said := saying{ahead: ahead, mean: own.Mean[h], half: f.halves[o][h], stop: math.NaN()}
+			moved := own.Mean[h] - f.planned[o][h]
 			if stops {
-				f.branch(x, &said, o, h)
+				f.branch(x, &said, o, h, moved)
 			}
 			if f.mixes && !math.IsNaN(said.mean) {
-				f.says(&said, o, h, planned, sc)
+				f.says(&said, o, h, planned, moved, sc)
 				f.mix(&x.By[h], &said, o, h)
 			}
 			f.bound(x, &said, o, h)
@@ -251,6 +244,38 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 
 // arrived is how far below its set-point, K, the tool may be and yet be called hot.
 const arrived = 20.0
+
+// ask lets the equation speak under each condition, and tells whether it goes by a plan. Every time it gives its own
+// forecast; the rest of it, which costs several times that (how sure it is, inputs held, a stop), only where the whole is
+// asked for: once a grain of the ledger. In between that has moved by what the plan has.
+func (f *Forecaster) ask(horizons []float64, sc Scenario, whole, stops bool) (planned bool) {
+	e := f.e
+	about := func(fc *Forecast) *Forecast {
+		fc.Horizon = append(fc.Horizon[:0], horizons...)
+		return fc
+	}
+	if way := f.plan.Way; !whole {
+		if e.AheadMean(about(&f.plan), sc); f.plan.Way == way {
+			return way != Held
+		}
+	}
+	e.Ahead(about(&f.plan), sc)
+	for o := range f.plan.Outputs {
+		own := &f.plan.Outputs[o]
+		f.planned[o], f.halves[o] = append(f.planned[o][:0], own.Mean...), f.halves[o][:0]
+		for h := range horizons {
+			f.halves[o] = append(f.halves[o], (own.Upper[h]-own.Lower[h])/2)
+		}
+	}
+	if planned = f.mixes && f.plan.Way != Held; planned {
+		e.AheadMean(about(&f.held), Scenario{Way: Held})
+	}
+	if stops {
+		e.AheadMean(about(&f.stop), f.stopping)
+		e.AheadMean(about(&f.lift), f.lifting)
+	}
+	return planned
+}
 
 // aim notes the set-point, and where it is switched off: the machine stops then, before its spindle stands.
 func (f *Forecaster) aim(sc Scenario) {
@@ -267,18 +292,18 @@ func (f *Forecaster) aim(sc Scenario) {
 
 // branch sets what is expected of output o at horizon h if the machine stops now: halfway between a stop while
 // pressed on the build and one with the tool lifted off, which cools more slowly; the interval holds both.
-func (f *Forecaster) branch(x *Expected, said *saying, o, h int) {
-	own, b := &f.stop.Outputs[o], &f.stops[o][h]
-	pressed, lifted := own.Mean[h], f.lift.Outputs[o].Mean[h]
+func (f *Forecaster) branch(x *Expected, said *saying, o, h int, moved float64) {
+	b := &f.stops[o][h]
+	pressed, lifted := f.stop.Outputs[o].Mean[h]+moved, f.lift.Outputs[o].Mean[h]+moved
 	said.stop = (pressed + lifted) / 2
-	said.stopHalf = b.side((own.Upper[h]-own.Lower[h])/2+math.Abs(lifted-pressed)/2, phase.Stopped)
+	said.stopHalf = b.side(said.half+math.Abs(lifted-pressed)/2, phase.Stopped)
 	grown := &b.by[phase.Stopped].grown
 	lower, upper := said.stop-said.stopHalf*math.Exp(grown[0]), said.stop+said.stopHalf*math.Exp(grown[1])
 	x.Stopped.Mean[h], x.Stopped.Lower[h], x.Stopped.Upper[h] = said.stop, max(lower, f.e.m.Outputs[o].Min-belowRange), upper
 }
 
-// says lets the experts speak of output o at horizon h.
-func (f *Forecaster) says(said *saying, o, h int, planned bool, sc Scenario) {
+// says lets the experts speak of output o at horizon h, where the plan has moved since they were asked.
+func (f *Forecaster) says(said *saying, o, h int, planned bool, moved float64, sc Scenario) {
 	nan := math.NaN()
 	said.by = [Experts]float64{Persist: f.ledger.last[o].value, Holding: said.mean, Planning: nan, AtSetPoint: nan}
 	if planned && sc.Changes > 0 && said.ahead >= sc.Changes { // of another regime only who is told knows
@@ -286,7 +311,7 @@ func (f *Forecaster) says(said *saying, o, h int, planned bool, sc Scenario) {
 		return
 	}
 	if planned {
-		said.by[Holding], said.by[Planning] = f.held.Outputs[o].Mean[h], said.mean
+		said.by[Holding], said.by[Planning] = f.held.Outputs[o].Mean[h]+moved, said.mean
 	}
 	if o == f.e.s.Leading && sc.SetPoint != nil {
 		if set := sc.SetPoint(said.ahead); set > 0 {
