@@ -6,6 +6,7 @@ INFLUXD     := $(TOOLS)/influxd
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@latest
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+MODE        ?=
 FOR         ?=
 BENCH       ?= .
 COUNT       ?= 1
@@ -22,8 +23,8 @@ help: ## what can be made
 build: ## bin/stirwatch
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/stirwatch ./cmd/stirwatch
 
-demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by itself
-	bin/stirwatch demo $(if $(FOR),--for $(FOR))
+demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by itself; MODE=auto closes the loop
+	bin/stirwatch demo $(if $(MODE),--mode $(MODE)) $(if $(FOR),--for $(FOR))
 
 # Most tests wait, for real programs, for disks and in real time, so more packages and tests run side by
 # side than there are cores; cmd/stirwatch takes the longest and starts first. The race detector makes code

@@ -50,6 +50,9 @@ type Options struct {
 	Period  float64        // s of the lap; 0: prediction finds it
 	Every   float64        // s between two commands; 0 is 0.2
 	Horizon float64        // s that prediction looks ahead; 0 is 20
+
+	// Watch, where it is not nil, sees a row a second of every build, and the goal (°C; NaN before there is one). Builds run side by side.
+	Watch func(seed uint64, r *twin.Row, goal float64)
 }
 
 // Build is how one build went. Temperatures are K off the goal in steady deposition (150 s of it have passed)
@@ -153,6 +156,9 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
 		if d.row(m, r); rows%10 == 0 {
 			g.row(r, d.goal)
+			if o.Watch != nil {
+				o.Watch(seed, r, d.goal)
+			}
 		}
 		rows++
 		return nil

@@ -25,6 +25,7 @@ import (
 func demoCommand() *cobra.Command {
 	var length time.Duration
 	var speed float64
+	var mode string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a simulated machine: no configuration, no server, nothing to install",
@@ -32,16 +33,27 @@ func demoCommand() *cobra.Command {
 terminal, forces and telemetry over an MQTT broker inside the program. With an equation learned
 from other builds of it, it shows the agent at work: channels, temperature, forecast, anomalies,
 advice. The journal is its store; everything is in a temporary folder and removed at the end.
-Where the output is no terminal, it prints a line every two seconds and one for each anomaly.`,
+Where the output is no terminal, it prints a line every two seconds and one for each anomaly.
+
+With --mode auto the loop is closed: the same build of the same simulated machine runs twice, once with its own controller
+and once with the spindle led by prediction, and both are printed side by side, with what that is worth.`,
 		Example: `  stirwatch demo
   stirwatch demo --for 30s
-  stirwatch demo --speed 1`,
+  stirwatch demo --speed 1
+  stirwatch demo --mode auto`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if speed <= 0 || speed > 100 {
 				return coded{fmt.Errorf("--speed %g: use more than 0 and at most 100", speed), exitUsage}
 			}
 			ctx := cmd.Context()
+			switch mode {
+			case "advise":
+			case "auto":
+				return demoAuto(ctx, cmd.OutOrStdout())
+			default:
+				return coded{fmt.Errorf("--mode %q: use advise or auto", mode), exitUsage}
+			}
 			if length > 0 {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, length)
@@ -51,6 +63,7 @@ Where the output is no terminal, it prints a line every two seconds and one for 
 		},
 	}
 	c.Flags().DurationVar(&length, "for", 0, "end after this time, e.g. 30s; 0: when you quit")
+	c.Flags().StringVar(&mode, "mode", "advise", "advise: the agent watches; auto: it leads the spindle, beside the machine's own controller")
 	c.Flags().Float64Var(&speed, "speed", 10, "factor on real time, up to 100")
 	return c
 }

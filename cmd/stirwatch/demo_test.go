@@ -2,8 +2,10 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +30,25 @@ func TestCheckOfSources(t *testing.T) {
 	}
 	if code := execute(t.Context(), []string{"config", "check", path}); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// The loop that the demo closes is shown beside the machine's own controller, and keeps the goal better.
+func TestDemoClosesTheLoop(t *testing.T) {
+	var out strings.Builder
+	if err := demoAuto(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	var own, led float64
+	for line := range strings.Lines(out.String()) {
+		if rest, ok := strings.CutPrefix(line, "mean absolute error"); ok {
+			if _, err := fmt.Sscan(rest, &own, &led); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !(led > 0 && led < 0.8*own) || !strings.Contains(out.String(), "limit violations            0               0") {
+		t.Errorf("its own controller %g K, prediction %g K\n%s", own, led, &out)
 	}
 }
 
