@@ -43,7 +43,7 @@ func golden(t *testing.T, path string, want []byte) {
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	golden(t, "agent.schema.json", Schema())
 	golden(t, "../docs/configuration.md", Reference())
-	golden(t, "../agent.yaml", Example())
+	golden(t, "../agent.yaml", Example("config/agent.schema.json"))
 }
 
 // Every wrong file has its expected message, to the letter.
@@ -70,7 +70,7 @@ func good(t testing.TB) map[string][]byte {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no good files: %v", err)
 	}
-	all := map[string][]byte{"agent.yaml": Example()}
+	all := map[string][]byte{"agent.yaml": Example("config/agent.schema.json")}
 	for _, f := range files {
 		data, err := os.ReadFile(f)
 		if err != nil {
@@ -160,7 +160,7 @@ func TestSchemaRefusesWhatItCanExpress(t *testing.T) {
 }
 
 func TestExampleNamesTheSchema(t *testing.T) {
-	first, _, _ := strings.Cut(string(Example()), "\n")
+	first, _, _ := strings.Cut(string(Example("config/agent.schema.json")), "\n")
 	path, ok := strings.CutPrefix(first, "# yaml-language-server: $schema=")
 	if !ok {
 		t.Fatalf("first line: %s", first)
@@ -172,7 +172,7 @@ func TestExampleNamesTheSchema(t *testing.T) {
 
 // The parts of the example that stand in comments must work once the comment marks are taken away.
 func TestCommentedPartsOfTheExampleWork(t *testing.T) {
-	text := string(Example())
+	text := string(Example("config/agent.schema.json"))
 	for _, start := range []string{"  # thermocouple:", "  # telemetry:", "# bridge:", "# influxdb:"} {
 		i := strings.Index(text, start)
 		if i < 0 {

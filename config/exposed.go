@@ -22,21 +22,30 @@ func (c *Config) Exposed() (all []string) {
 
 // private calls found for the file of every secret and private key under v, whose key is at.
 func (c *Config) private(at string, v reflect.Value, found func(key, path string)) {
+	walk(at, v, func(key string, v any) {
+		switch x := v.(type) {
+		case Secret:
+			if x.File != "" {
+				found(key, c.Abs(x.File))
+			}
+		case TLS:
+			if x.Key != "" {
+				found(key+".key", c.Abs(x.Key))
+			}
+		}
+	})
+}
+
+// walk calls found for every secret and TLS section under v, whose key is at.
+func walk(at string, v reflect.Value, found func(key string, v any)) {
 	switch x := v.Interface().(type) {
-	case Secret:
-		if x.File != "" {
-			found(at, c.Abs(x.File))
-		}
-		return
-	case TLS:
-		if x.Key != "" {
-			found(at+".key", c.Abs(x.Key))
-		}
+	case Secret, TLS:
+		found(at, x)
 		return
 	}
 	switch {
 	case v.Kind() == reflect.Pointer && !v.IsNil():
-		c.private(at, v.Elem(), found)
+		walk(at, v.Elem(), found)
 	case v.Kind() == reflect.Slice && kinds[v.Type()] == nil:
 		name, named := entryName(v.Type().Elem())
 		for i := range v.Len() {
@@ -44,7 +53,7 @@ func (c *Config) private(at string, v reflect.Value, found func(key, path string
 			if named {
 				entry = at + "." + v.Index(i).Field(name.index).String()
 			}
-			c.private(entry, v.Index(i), found)
+			walk(entry, v.Index(i), found)
 		}
 	case v.Kind() == reflect.Struct && kinds[v.Type()] == nil:
 		for _, f := range fieldsOf(v.Type()) {
@@ -52,7 +61,7 @@ func (c *Config) private(at string, v reflect.Value, found func(key, path string
 			if at != "" {
 				key = at + "." + f.name
 			}
-			c.private(key, v.Field(f.index), found)
+			walk(key, v.Field(f.index), found)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -13,8 +14,15 @@ import (
 //go:embed example.yaml
 var example []byte
 
-// Example is the commented agent.yaml that `config init` writes: it runs as it stands.
-func Example() []byte { return bytes.Clone(example) }
+// Example is the commented agent.yaml that `config init` writes: it runs as it stands. schema is where an editor finds
+// the JSON Schema, seen from the file; "": nowhere.
+func Example(schema string) []byte {
+	first, rest, _ := bytes.Cut(example, []byte("\n"))
+	if schema == "" {
+		return bytes.Clone(rest)
+	}
+	return slices.Concat(bytes.Replace(first, []byte("config/agent.schema.json"), []byte(schema), 1), []byte("\n"), rest)
+}
 
 // Show is the effective configuration as YAML: defaults filled in, quantities with their units,
 // secrets as the place where they are kept. It reads back as the same configuration.

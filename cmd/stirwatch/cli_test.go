@@ -279,8 +279,15 @@ func TestConfigInitCheckShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := command(t, dir, "config", "init"); stdout != string(printed) {
+	first, rest, _ := strings.Cut(string(printed), "\n")
+	if _, err := os.Stat(filepath.Join(dir, strings.TrimPrefix(first, "# yaml-language-server: $schema="))); err != nil {
+		t.Errorf("the schema is not where %q says: %v", first, err)
+	}
+	if _, stdout, _ := command(t, dir, "config", "init"); stdout != rest {
 		t.Error("config init prints another file than it writes")
+	}
+	if _, stdout, _ := command(t, dir, "--version"); !strings.HasPrefix(stdout, "stirwatch "+version) {
+		t.Errorf("--version: %s", stdout)
 	}
 	_, shown, _ := command(t, dir, "config", "show")
 	write(t, filepath.Join(dir, "shown.yaml"), shown)

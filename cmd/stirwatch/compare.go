@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,7 +19,7 @@ func compareCommand() *cobra.Command {
 	var horizons, rows []string
 	var from journalRuns
 	c := &cobra.Command{
-		Use:   "compare -m NEW.json --with IN-USE.json RUN.csv... | --from-journal [JOURNAL.db]",
+		Use:   "compare NEW.json IN-USE.json RUN.csv... | --from-journal [JOURNAL.db]",
 		Short: "Compare a new model with the one in use on recorded runs",
 		Long: `Compare forecasts runs with both models, from the same rows for the same rows, and prints their errors
 side by side: by horizon, over all rows and over windows without a change of phase, live (as on the tick), with
@@ -28,11 +29,17 @@ verdict is that it cannot be told. A run from which either model was learned is 
 verdict rests on it. The interval speaks of builds like those compared; give several.
 
 Whatever is found, the exit code is 0: people decide.`,
-		Example: `  stirwatch compare -m new.json --with model.json wednesday.csv thursday.csv
-  stirwatch compare -m new.json --with model.json --from-journal --last 2
-  stirwatch compare -m new.json --with model.json --from-journal copy.db --from 2026-07-01`,
-		Args: from.args,
+		Example: `  stirwatch compare new.json model.json wednesday.csv thursday.csv
+  stirwatch compare new.json model.json --from-journal --last 2
+  stirwatch compare new.json model.json --from-journal copy.db --from 2026-07-01`,
+		Args: func(c *cobra.Command, args []string) error { return from.args(c, args[model.Leading(args):]) },
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch n := model.Leading(args); {
+			case n > 0 && (cmd.Flags().Changed("model") || cmd.Flags().Changed("with")), n == 1, n > 2:
+				return coded{errors.New("name two models, the new one first, before the runs; or both with -m and --with"), exitUsage}
+			case n == 2:
+				candidate, with, args = args[0], args[1], args[2:]
+			}
 			young, err := model.Load(candidate)
 			if err != nil {
 				return err
@@ -63,8 +70,8 @@ Whatever is found, the exit code is 0: people decide.`,
 			return compareOn(cmd, &score.Rivals{Candidate: young, InUse: old, Names: [2]string{candidate, with}}, given, segments, hs)
 		},
 	}
-	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document")
-	c.Flags().StringVar(&with, "with", "model.json", "the model document in use")
+	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document, where none stands before the runs")
+	c.Flags().StringVar(&with, "with", "model.json", "the model document in use, likewise")
 	horizonsFlag(c, &horizons)
 	rowsFlag(c, &rows)
 	logs.add(c)

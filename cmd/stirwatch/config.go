@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,13 +30,13 @@ func configInitCommand() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use:   "init [FILE]",
-		Short: "Write a commented configuration that runs, to FILE or to standard output",
+		Short: "Write a commented configuration that runs, to FILE (with its JSON Schema beside it, for editors) or to standard output",
 		Example: `  stirwatch config init agent.yaml
   stirwatch config init | less`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				_, err := cmd.OutOrStdout().Write(config.Example())
+				_, err := cmd.OutOrStdout().Write(config.Example(""))
 				return err
 			}
 			flag := os.O_WRONLY | os.O_CREATE | os.O_EXCL
@@ -49,8 +50,9 @@ func configInitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = f.Write(config.Example())
-			if err := errors.Join(err, f.Close()); err != nil {
+			const schema = "agent.schema.json"
+			_, err = f.Write(config.Example(schema))
+			if err := errors.Join(err, f.Close(), os.WriteFile(filepath.Join(filepath.Dir(args[0]), schema), config.Schema(), 0o644)); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written. Next: put your machine's name, channels and sources into it, then\n  stirwatch config check %[1]s\n  stirwatch run -c %[1]s\n", args[0])
@@ -65,6 +67,9 @@ func configCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Tell every mistake in FILE (default agent.yaml), each with its place and the way out",
+		Long: `Check reads FILE and all that it names: secrets, model, program. Mistakes end with exit code 3. Warnings do not: they
+tell what is allowed and probably not meant, such as a channel that no source feeds or that two feed, or a token
+that is not there.`,
 		Example: `  stirwatch config check
   stirwatch config check /etc/stirwatch/agent.yaml || echo "exit code 3"`,
 		Args: cobra.MaximumNArgs(1),
@@ -79,6 +84,9 @@ func configCheckCommand() *cobra.Command {
 			}
 			if err := assemble.Check(conf); err != nil {
 				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
+			}
+			for _, text := range append(conf.Warnings(), conf.Exposed()...) {
+				fmt.Fprintf(cmd.OutOrStdout(), "warning: %s\n", text)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: machine %s, %d channels, sources %s\n", path, conf.Machine, len(conf.Channels), sourceNames(conf))
 			return nil

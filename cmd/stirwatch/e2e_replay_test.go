@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -150,4 +151,39 @@ func BenchmarkReplay(b *testing.B) {
 	}
 	span := float64(log.Time[len(log.Time)-1]-log.Time[0]) / 1e9
 	b.ReportMetric(span*float64(n)/b.Elapsed().Seconds(), "x-realtime")
+}
+
+// A run is not replayed into a journal that has it already.
+func TestReplayTwice(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var log strings.Builder
+	log.WriteString("time,tool_temperature\n")
+	for i := range 30 {
+		fmt.Fprintf(&log, "2026-07-01T06:00:%02dZ,%d\n", i, 20+i)
+	}
+	write(t, filepath.Join(dir, "run.csv"), log.String())
+	write(t, filepath.Join(dir, "agent.yaml"), "machine: m\nchannels: {tool_temperature: {is: tool temperature, unit: °C}}\nsources: {l: {log: {path: run.csv, time: {key: time, unit: rfc3339}}}}\njournal: {path: own.db}\n")
+	count := func() (n int) {
+		records(t, filepath.Join(dir, "r.db"), func(*record.Sample) { n++ })
+		return n
+	}
+	for _, step := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"replay --into r.db run.csv", 0, ""},
+		{"replay --into r.db run.csv", 1, "--replace"},
+		{"replay --into r.db --replace run.csv", 0, ""},
+		{"replay --into own.db --replace run.csv", 2, "the journal of the machine"},
+	} {
+		code, _, stderr := command(t, dir, strings.Fields(step.args)...)
+		if code != step.code || !strings.Contains(stderr, step.says) {
+			t.Errorf("stirwatch %s: code %d, want %d: %s", step.args, code, step.code, stderr)
+		}
+		if n := count(); n != 30 {
+			t.Errorf("stirwatch %s: %d readings in the journal", step.args, n)
+		}
+	}
 }

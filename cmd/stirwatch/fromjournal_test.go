@@ -290,7 +290,7 @@ func TestLearnFromJournal(t *testing.T) {
 	if said = stirwatch(t, "compare", "-m", inUse, "--with", older, "--from-journal", "-c", s.conf, "--last", "1"); !strings.Contains(said, "Nothing can be said") {
 		t.Errorf("compare does not know what was learned from:\n%s", said)
 	}
-	if said = stirwatch(t, "compare", "-m", worse, "--with", older, path); !strings.Contains(said, "no reason to switch") {
+	if said = stirwatch(t, "compare", worse, older, path); !strings.Contains(said, "no reason to switch") {
 		t.Errorf("compare finds no fault:\n%s", said)
 	}
 }

@@ -78,6 +78,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
   stirwatch config check agent.yaml      # every mistake at once
   stirwatch doctor                       # can this machine reach what agent.yaml names?
   stirwatch run                          # watch`,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -89,6 +90,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 		learnCommand(), compareCommand(), equationCommand(), forecastCommand(), scoreCommand(), reportCommand(), detectCommand(),
 		replayCommand(), playCommand(), twinCommand(), bridgeCommand(), controlCommand(), tuneCommand(), whatifCommand(), alarmsCommand(), notifyCommand(), journalCommand(), exportCommand(), versionCommand(),
 	)
+	root.SetVersionTemplate(versionText())
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
 	return root

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"stirwatch/cmd/assemble"
@@ -9,6 +12,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var path string
+	var test time.Duration
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Watch the machine: read, record, estimate, forecast, advise, upload",
@@ -16,8 +20,14 @@ func runCommand() *cobra.Command {
 with an influxdb section it is uploaded from there. With a bridge section it has the way to the
 controller: what a program that died has left under lease is reverted, 'stirwatch bridge' speaks through
 this one, and loops of a control section command. The effective configuration is logged at
-start, secrets hidden.`,
+start, secrets hidden; so are anomalies, with what to do, and advice.
+
+With --test it only reads the sources for some seconds and prints what each channel is, in its unit, and what is
+missing: nothing is recorded, uploaded or commanded, and a broker keeps its messages for the agent. Exit code 4:
+a channel or a source has given nothing.`,
 		Example: `  stirwatch run
+  stirwatch run --test
+  stirwatch run --test=20s
   stirwatch run -c /etc/stirwatch/agent.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -25,12 +35,32 @@ start, secrets hidden.`,
 			if err != nil {
 				return err
 			}
+			if test > 0 {
+				return look(cmd, conf, test)
+			}
 			log := assemble.Logger(conf.Log, cmd.ErrOrStderr())
 			return assemble.Run(cmd.Context(), conf, version, log, nil)
 		},
 	}
 	configFlag(c, &path)
+	c.Flags().DurationVar(&test, "test", 0, "read the sources for so long (5s where nothing is said), print what came, and end")
+	c.Flags().Lookup("test").NoOptDefVal = "5s"
 	return c
+}
+
+// look prints what the sources of a configuration give.
+func look(cmd *cobra.Command, conf *config.Config, long time.Duration) error {
+	seen, err := assemble.Look(cmd.Context(), conf, long)
+	if err != nil {
+		return err
+	}
+	if err := seen.Print(cmd.OutOrStdout(), long); err != nil {
+		return err
+	}
+	if channels, sources := seen.Missing(); channels+sources > 0 {
+		return coded{fmt.Errorf("nothing came of %d channels and from %d sources within %v", channels, sources, long), exitFound}
+	}
+	return nil
 }
 
 func configFlag(c *cobra.Command, path *string) {

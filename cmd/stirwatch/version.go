@@ -14,8 +14,13 @@ func versionCommand() *cobra.Command {
 		Example: "  stirwatch version",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "stirwatch %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(c.OutOrStdout(), versionText())
 			return err
 		},
 	}
+}
+
+// versionText is what `version` and --version print.
+func versionText() string {
+	return fmt.Sprintf("stirwatch %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

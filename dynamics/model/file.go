@@ -83,3 +83,25 @@ func (m *Model) Save(path string) error {
 	}
 	return nil
 }
+
+// Leading counts how many paths from the first on are model documents, as far as their beginning tells.
+func Leading(paths []string) int {
+	for i, path := range paths {
+		if !begins(path) {
+			return i
+		}
+	}
+	return len(paths)
+}
+
+// begins tells whether a file begins as a JSON document; one that is not there does if its name says so.
+func begins(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return strings.HasSuffix(path, ".json")
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(f, head)
+	return strings.HasPrefix(strings.TrimSpace(string(head[:n])), "{")
+}

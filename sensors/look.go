@@ -1,0 +1,142 @@
+package sensors
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"text/tabwriter"
+	"time"
+)
+
+// Look runs sources for a while and keeps the newest reading of every channel. Messages are acknowledged to nobody.
+type Look struct {
+	reg     *Registry
+	sources []Source
+	board   *Board // judges as the agent's does
+
+	mu   sync.Mutex
+	seen []seen // by channel
+	errs []error
+}
+
+// lookAgain is the time between two attempts to open what is not there.
+const lookAgain = 200 * time.Millisecond
+
+type seen struct {
+	newest  Sample
+	source  int
+	count   int
+	several bool // sources give it
+	low, up float64
+}
+
+// LookAt runs the sources until ctx ends, or all of them have.
+func LookAt(ctx context.Context, reg *Registry, sources []Source) *Look {
+	l := &Look{reg: reg, sources: sources, board: NewBoard(reg, false), seen: make([]seen, reg.Len()), errs: make([]error, len(sources))}
+	var all sync.WaitGroup
+	for i, s := range sources {
+		all.Go(func() {
+			for ctx.Err() == nil { // what is not there yet may come
+				if err := s.Run(ctx, looker{l, i}); ctx.Err() == nil {
+					l.errs[i] = err
+					if err == nil {
+						return
+					}
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(lookAgain):
+				}
+			}
+		})
+	}
+	all.Wait()
+	return l
+}
+
+// looker is where one source puts what it reads.
+type looker struct {
+	*Look
+	source int
+}
+
+// Emit implements [Sink].
+func (l looker) Emit(samples []Sample, _ Acker) {
+	l.board.Put(samples)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range samples {
+		s, x := &l.seen[samples[i].Channel], &samples[i]
+		s.several = s.several || s.count > 0 && s.source != l.source
+		if s.count == 0 {
+			s.low, s.up = math.Inf(1), math.Inf(-1)
+		}
+		if x.Status.IsGood() {
+			s.low, s.up = min(s.low, x.Value), max(s.up, x.Value)
+		}
+		s.newest, s.source, s.count = *x, l.source, s.count+1
+	}
+}
+
+// Event implements [Sink].
+func (looker) Event(Event) {}
+
+// Missing counts the channels that no source has fed, and the sources that have given nothing.
+func (l *Look) Missing() (channels, sources int) {
+	gave := make([]bool, len(l.sources))
+	for i := range l.seen {
+		if s := &l.seen[i]; s.count == 0 {
+			channels++
+		} else {
+			gave[s.source] = true
+		}
+	}
+	for _, g := range gave {
+		if !g {
+			sources++
+		}
+	}
+	return channels, sources
+}
+
+// Print writes a line for each channel, and what is wrong with sources. Looked is how long they ran.
+func (l *Look) Print(out io.Writer, looked time.Duration) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CHANNEL\tVALUE\tLOWEST TO HIGHEST\tSTATUS\tA SECOND\tSOURCE")
+	for i := range l.seen {
+		c, s := l.reg.Channel(ChannelID(i)), &l.seen[i]
+		if s.count == 0 {
+			fmt.Fprintf(w, "%s\t–\t\tnothing came\t\t\n", c.Name)
+			continue
+		}
+		span, name := "", l.sources[s.source].Name()
+		if s.low <= s.up {
+			span = fmt.Sprintf("%.6g to %.6g", s.low, s.up)
+		}
+		if s.several {
+			name += " and others: a channel has one source"
+		}
+		fmt.Fprintf(w, "%s\t%.6g %s\t%s\t%s\t%.3g\t%s\n", c.Name, s.newest.Value, c.Unit, span, s.newest.Status, float64(s.count)/looked.Seconds(), name)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for i, s := range l.sources {
+		h := s.Health().Snapshot()
+		fmt.Fprintf(out, "source %s: %d messages, %d rejected", s.Name(), h.Messages, h.Rejected)
+		switch {
+		case l.errs[i] != nil && h.Messages == 0: // else it came later
+			fmt.Fprintf(out, "; %v", l.errs[i])
+		case h.Rejected > 0:
+			fmt.Fprintf(out, "; the last: %s", h.LastBad)
+		case h.LastError != "" && h.Messages == 0:
+			fmt.Fprintf(out, "; %s", h.LastError)
+		case h.Messages == 0 && h.Connects > 0:
+			fmt.Fprint(out, "; it is open, but nothing came: is the device sending, and are names and topics right?")
+		}
+		fmt.Fprintln(out)
+	}
+	return nil
+}
