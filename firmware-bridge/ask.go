@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,11 @@ func (o Options) Quantity(target, text string) (q unit.Quantity, err error) {
 	if i < 0 {
 		return q, fmt.Errorf("no target %s; there are %s", target, strings.Join(o.Names()[:len(o.Targets)], ", "))
 	}
-	return unit.ParseQuantity(text, o.Targets[i].Unit.Dim)
+	u := o.Targets[i].Unit
+	if v, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil && u.Dim != unit.None {
+		return q, fmt.Errorf("%q lacks a unit: %s is in %s, so write for example \"%g %s\"", text, target, u, v, u)
+	}
+	return unit.ParseQuantity(text, u.Dim)
 }
 
 // Limits describes what may be commanded and what the target reverts to, for people.

@@ -105,10 +105,14 @@ func (b *Bridge) hold(ctx context.Context, c Command) error {
 }
 
 // Carry is [Hold] on a bridge that runs: it keeps a command for its time, gives it back, and waits until the
-// target is in its safe state, for as long as the bridge runs. Where ctx ends, the target reverts at once.
+// target is in its safe state, for as long as the bridge runs. Where ctx ends, the target reverts at once. A controller
+// that cannot be reached is an error before anything is accepted.
 func (b *Bridge) Carry(ctx context.Context, c Command) error {
 	if b.target(c.Target) == nil || c.For <= 0 {
 		_, err := b.Command(c)
+		return err
+	}
+	if err := b.Open(ctx); err != nil { // nothing is accepted that has no way to the machine
 		return err
 	}
 	err := b.hold(ctx, c)

@@ -57,6 +57,9 @@ func TestHoldFailsWithoutConfirmation(t *testing.T) {
 		if err := Hold(t.Context(), o, command(420, 2*time.Second), Watch{}); err == nil || errors.Is(err, ErrOnItsWay) || !strings.Contains(err.Error(), "was not confirmed at 420 °C within 2s") {
 			t.Error(err)
 		}
+		if _, err := o.Quantity("set_point", "455"); err == nil || !strings.Contains(err.Error(), `write for example "455 °C"`) {
+			t.Error(err)
+		}
 		if _, err := o.Quantity("spindle", "3 rpm"); err == nil || !strings.Contains(err.Error(), "no target spindle; there are set_point") {
 			t.Error(err)
 		}
@@ -145,6 +148,34 @@ func TestShowAndSurvey(t *testing.T) {
 		got := b.Survey(t.Context())
 		if len(got) != 3 || got[0].Text != "emulated" || got[1].Text != "400 °C" || !strings.Contains(got[1].Limits, "300 to 480 °C, at most 10 a second") || got[2].Limits != "" || got[2].Err != nil {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// unplugged is a machine whose port is not there.
+type unplugged struct{ Dialect }
+
+func (unplugged) Open(context.Context) error { return errors.New("port /dev/x is not there") }
+
+// On a running bridge too, a port that is not there is named before anything is accepted.
+func TestCarryNamesADeadPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, n := &machine{held: 400}, &notes{}
+		b, err := New(Options{Dialect: func() Dialect { return unplugged{m.dialect()} }, Targets: []Target{toolTemperature()}, Recorder: n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		<-b.Started()
+		if err := b.Carry(ctx, command(420, time.Second)); err == nil || !strings.Contains(err.Error(), "/dev/x is not there") {
+			t.Error(err)
+		}
+		cancel()
+		<-ended
+		if got := n.verdicts(); got != "" {
+			t.Errorf("on record: %s", got)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -285,7 +286,11 @@ func showSet(w io.Writer, o bridge.Options, c bridge.Command) error {
 		return err
 	}
 	i := slices.IndexFunc(o.Targets, func(t bridge.Target) bool { return t.Name == c.Target })
-	fmt.Fprintf(w, "%s: %s\nasked %s, given %s\n", c.Target, o.Targets[i].Limits(), c.Value, given)
+	cut := ""
+	if math.Abs(c.Value.In(given.Unit)-given.Value) > 1e-6 {
+		cut = " (clamped to the limits)"
+	}
+	fmt.Fprintf(w, "%s: %s\nasked %s, given %s%s\n", c.Target, o.Targets[i].Limits(), c.Value, given, cut)
 	return show(w, all, nil)
 }
 

@@ -147,7 +147,7 @@ func TestLabKitByConfigurationAlone(t *testing.T) {
 	out, err = run("get", "temperature_2")
 	expect(out, err, "22.5 °C")
 	out, err = run("set", "heater_1", "95 %", "--for", "3s", "--dry-run")
-	expect(out, err, "given 60 %", `"SCAN\r\n"`, `"Q1 60.0\r\n"`, `"Q1 0.0\r\n"`)
+	expect(out, err, "given 60 % (clamped to the limits)", `"SCAN\r\n"`, `"Q1 60.0\r\n"`, `"Q1 0.0\r\n"`)
 	if k.most != 0 {
 		t.Errorf("a dry run moved the heater to %g", k.most)
 	}
@@ -155,6 +155,9 @@ func TestLabKitByConfigurationAlone(t *testing.T) {
 	expect(out, err, "accepted", "reached", "reads back 15 %", "reverted")
 	if k.q != [2]float64{} || k.most != 15 || len(k.unknown) != 0 {
 		t.Errorf("heaters at %v, at most %g, unknown %q", k.q, k.most, k.unknown)
+	}
+	if _, err := run("set", "heater_1", "15", "--why", "x"); err == nil || !strings.Contains(err.Error(), `heater_1 is in %, so write for example "15 %"`) {
+		t.Error(err)
 	}
 	if _, err := run("set", "heater_1", "15 °C", "--why", "x"); err == nil || !strings.Contains(err.Error(), "wrong kind of unit") {
 		t.Error(err)
