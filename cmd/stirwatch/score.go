@@ -21,7 +21,7 @@ func scoreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "score -m MODEL.json RUN.csv...",
 		Short: "Tell how well a model forecasts recorded runs",
-		Long: `Score forecasts from every row above 200 °C of the active segment and prints root mean square
+		Long: `Score says in a sentence how far ahead the forecasts may be used. It forecasts from every row above 200 °C of the active segment and prints root mean square
 error, mean absolute error, bias, skill against persistence and against "temperature = set-point",
 how many of the 95 % intervals hold and their median width: over all rows, and over windows without a change of
 phase. First comes "live": what the agent would have forecast on the tick, knowing nothing of what was to come
@@ -52,7 +52,7 @@ from is marked: its figures prove nothing.`,
 					all = append(all, skill...)
 				}
 			}
-			fmt.Fprint(cmd.OutOrStdout(), model.SkillTable(all))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n%s", score.InShort(all), model.SkillTable(all))
 			return nil
 		},
 	}

@@ -37,6 +37,7 @@ const (
 	skill
 	coverage
 	response
+	flows
 )
 
 // Sizes of pictures: across the page, and two side by side.
@@ -82,6 +83,7 @@ func (r *Report) draw() {
 		for k, windows := range r.windows() {
 			add(skill, "skill-"+[]string{"all", "phase"}[k], "error by horizon, "+windows, "", r.drawSkill(t, windows))
 		}
+		add(flows, "flows", "what heats and what cools", r.flowsCaption(t), r.drawFlows(t))
 		for k := range t.response {
 			q := &t.response[k]
 			add(response, "response-"+q.Name, "response to "+q.Name, "", r.drawResponse(t, q))
@@ -366,7 +368,7 @@ func (r *Report) drawResiduals(t *runReport) *canvas {
 	top := 14 + c.legend(8, 16, right, keys) + 18
 	row := bar*float64(len(t.ways)) + 20
 	p := &chart{c: c, left: left, top: top, w: right - left, h: row * float64(len(phases)), x: around([]float64{0}, ends), y: axis{lo: 0, hi: 1, ticks: []float64{}, plain: true},
-		title: fmt.Sprintf("error %g s ahead", residualHorizon), unit: t.out.Unit}
+		title: fmt.Sprintf("error %g s ahead", residualHorizon), unit: t.out.Unit, end: "forecast less measured, " + t.out.Unit}
 	p.frame()
 	zero := p.at(0, 0).x
 	c.line(inkMuted, 1.2, nil, point{zero, top}, point{zero, top + p.h})
@@ -387,7 +389,7 @@ func (r *Report) drawResiduals(t *runReport) *canvas {
 		c.text(inkText, 8, y+row/2-12, labelSize, 0, false, r.phaseName(ph))
 		c.text(inkMuted, 8, y+row/2+3, 11, 0, false, fmt.Sprintf("%d rows", n))
 	}
-	c.h = top + p.h + 30
+	c.h = top + p.h + 40
 	return c
 }
 

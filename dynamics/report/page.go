@@ -53,6 +53,9 @@ type page struct {
 	Style          template.CSS
 	Shown          []runPage // by run and output
 	Runs           []runPage // every run once
+	Verdict        []string  // one sentence for each output
+	Look           *figure   // forecasts of a run left out, or of the first
+	Flows          *figure
 	Headline       []sentence
 	Doubts         []string
 	Proof          []headRow // pooled
@@ -89,6 +92,7 @@ type runPage struct {
 	Simulated, Fans, Closely *figure
 	Residuals, Coverage      *figure
 	Skill, Response          []*figure
+	Flows                    *figure
 	Tables                   []tablePage
 	Work                     []workRow
 	Phase                    string
@@ -157,6 +161,7 @@ func (r *Report) page() *page {
 			p.Runs = append(p.Runs, p.Shown[i])
 		}
 	}
+	r.verdict(p)
 	if m.Evidence != nil {
 		p.FreeParameters = slices.ContainsFunc(m.Evidence.Candidates, func(c model.Candidate) bool { return c.State == "" })
 	}
@@ -196,6 +201,8 @@ func (r *Report) runPage(i int, t *runReport) runPage {
 			v.Skill = append(v.Skill, f)
 		case response:
 			v.Response = append(v.Response, f)
+		case flows:
+			v.Flows = f
 		}
 	}
 	for _, s := range r.tables(t) {
@@ -267,6 +274,36 @@ func (r *Report) ranges() []rangeRow {
 
 // The horizons of the headline, s.
 var headHorizons = []float64{10, 60}
+
+// verdict says how far ahead the forecasts may be used, as `score` does, and chooses the pictures that stand beside it.
+func (r *Report) verdict(p *page) {
+	var figures []model.Skill
+	for o := range r.m.Outputs {
+		out := r.m.Outputs[o].Name
+		for _, t := range r.runs {
+			if t.out.Name == out {
+				figures = append(figures, t.live...)
+			}
+		}
+		for _, k := range r.m.Skill { // of runs left out in learning
+			if shown := slices.ContainsFunc(r.runs, func(t *runReport) bool { return t.Name == k.Run && !t.learned }); k.HeldOut && !shown && r.isOf(&k, out) {
+				k.Output = out
+				figures = append(figures, k)
+			}
+		}
+	}
+	p.Verdict = strings.Split(score.InShort(figures), "\n")
+	for i := range p.Shown {
+		v := &p.Shown[i]
+		if v.Leading && (p.Look == nil || !v.Learned) && v.Fans != nil {
+			p.Look = v.Fans
+			p.Flows = v.Flows
+			if !v.Learned {
+				return
+			}
+		}
+	}
+}
 
 // headline says in plain words how good the forecasts are where they prove something: first of the leading output, of
 // which the page has a table as well, then of the others.

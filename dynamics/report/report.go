@@ -58,6 +58,7 @@ type runReport struct {
 	wide     []int // origins of the fans over the whole run
 	close    []int // and of those that are shown closely
 	skill    []model.Skill
+	live     []model.Skill // of the forecasts that the agent would have made
 	work     *score.WorkingPoint
 	response []score.Response
 }
@@ -181,6 +182,18 @@ func (r *Report) try(run *Run) (all []*runReport, err error) {
 		})
 		if err != nil {
 			return nil, err
+		}
+	}
+	r.progress("%s: forecasting as on the tick", run.Name)
+	live, err := score.Score(m, &run.Run, filter.Live, score.Horizons, run.From, run.To)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		for _, s := range live {
+			if s.Output == t.out.Name {
+				t.live = append(t.live, s)
+			}
 		}
 	}
 	work, err := score.Work(m, &run.Run, run.From, run.To)
