@@ -32,6 +32,7 @@ type kind int
 const (
 	simulated kind = iota
 	fans
+	look
 	closely
 	residuals
 	skill
@@ -76,7 +77,8 @@ func (r *Report) draw() {
 			}
 		}
 		add(simulated, "simulated", "measured and simulated", r.simulatedCaption(t), r.drawSimulated(t))
-		add(fans, "fans", "forecasts", fmt.Sprintf("Forecasts of %g s with their 95 %% intervals, from origins evenly spaced over the rows that are scored.", fanLength), r.drawFans(t))
+		add(fans, "fans", "forecasts", fmt.Sprintf("Forecasts of %g s with their 95 %% intervals, from origins evenly spaced over the rows that are scored.", fanLength), r.drawFans(t, wide, t.fanWays()))
+		add(look, "look", "forecasts at a glance", fmt.Sprintf("Measured, and forecasts of %g s with their 95 %% intervals, from origins evenly spaced.", fanLength), r.drawFans(t, half, t.fanWays()[len(t.fanWays())-1:]))
 		add(closely, "closely", "six forecasts closely", fmt.Sprintf("Forecasts seen closely: the three origins after which the reading changes most within %g s, and others spread over the run. Time from the origin; the row of the log is above each.", fanLength/2), r.drawClosely(t))
 		add(residuals, "residuals", "errors by phase", fmt.Sprintf("Forecast less measured, %g s ahead, by the phase at the origin. Box: the middle half; line: the median; whiskers: 5 to 95 %%.", residualHorizon), r.drawResiduals(t))
 		add(coverage, "coverage", "coverage of the 95 % intervals", "Share of the measurements inside the interval, all rows. Wanted: 92 to 98 % (shaded).", r.drawCoverage(t))
@@ -246,14 +248,15 @@ func (t *runReport) fanWays() []filter.Way {
 	return slices.DeleteFunc(slices.Clone(t.ways), func(w filter.Way) bool { return w == filter.Held && len(t.ways) > 2 })
 }
 
-func (r *Report) drawFans(t *runReport) *canvas {
+func (r *Report) drawFans(t *runReport, width float64, ways []filter.Way) *canvas {
 	if len(t.wide) == 0 {
 		return nil
 	}
-	const left, right, tall = 62.0, wide - 16, 230.0
-	c := &canvas{w: wide}
+	const left, tall = 62.0, 230.0
+	right := width - 16
+	c := &canvas{w: width}
 	keys := []key{{ink: inkText, text: "measured"}}
-	for _, w := range t.fanWays() {
+	for _, w := range ways {
 		keys = append(keys, key{ink: wayInk(w), text: "forecast, inputs " + w.String()})
 	}
 	top := 14 + c.legend(left, 16, right, keys) + 18
@@ -265,14 +268,13 @@ func (r *Report) drawFans(t *runReport) *canvas {
 			need = append(need, v)
 		}
 	}
-	for _, w := range t.fanWays() {
+	for _, w := range ways {
 		for _, o := range t.wide {
 			for _, row := range t.fans[w][o] {
 				need = append(need, row.Forecast)
 			}
 		}
 	}
-	ways := t.fanWays()
 	for i, w := range ways {
 		p := &chart{c: c, left: left, top: top, w: right - left, h: tall, x: axis{lo: 0, hi: max(1, x[len(x)-1])}, y: around(nil, need),
 			title: "inputs " + w.String(), unit: t.out.Unit, end: "s"}

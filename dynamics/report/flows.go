@@ -28,12 +28,12 @@ func (r *Report) drawFlows(t *runReport) *canvas {
 	}
 	const left, right, wide, row, top = 150.0, half - 150, half - 300.0, 40.0, 42.0
 	rows := float64(max(len(in), len(out)))
-	c := &canvas{w: half, h: top + rows*row + 34}
+	c := &canvas{w: half, h: top + rows*row + 30}
 	c.heading(8, 18, "what heats and what cools", unit)
 	c.box(inkMuted, 0.12, left+wide*0.33, top, wide*0.34, rows*row)
 	state := r.m.States[r.m.StateIndex(r.m.Observed(t.output))].Name
-	c.text(inkText, half/2, top+rows*row/2, labelSize, 0.5, true, state)
-	c.text(inkText, half/2, top+rows*row/2+17, labelSize, 0.5, false, signed(net))
+	c.text(inkText, half/2, top+rows*row/2+4, labelSize, 0.5, true, signed(net))
+	c.text(inkText, half/2, top+rows*row+17, labelSize, 0.5, true, state)
 	most := 0.0
 	for _, f := range slices.Concat(in, out) {
 		most = max(most, math.Abs(f.rate))

@@ -92,7 +92,7 @@ type runPage struct {
 	Simulated, Fans, Closely *figure
 	Residuals, Coverage      *figure
 	Skill, Response          []*figure
-	Flows                    *figure
+	Flows, Look              *figure
 	Tables                   []tablePage
 	Work                     []workRow
 	Phase                    string
@@ -203,6 +203,8 @@ func (r *Report) runPage(i int, t *runReport) runPage {
 			v.Response = append(v.Response, f)
 		case flows:
 			v.Flows = f
+		case look:
+			v.Look = f
 		}
 	}
 	for _, s := range r.tables(t) {
@@ -295,8 +297,8 @@ func (r *Report) verdict(p *page) {
 	p.Verdict = strings.Split(score.InShort(figures), "\n")
 	for i := range p.Shown {
 		v := &p.Shown[i]
-		if v.Leading && (p.Look == nil || !v.Learned) && v.Fans != nil {
-			p.Look = v.Fans
+		if v.Leading && (p.Look == nil || !v.Learned) && v.Look != nil {
+			p.Look = v.Look
 			p.Flows = v.Flows
 			if !v.Learned {
 				return

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -10,10 +11,10 @@ import (
 	"stirwatch/dynamics/model"
 )
 
-// A forecast is of use at a horizon where it is no worse than persistence, but for this much, and where of its 95 %
+// A forecast is of use at a horizon where its error is at most this part of that of persistence, and where of its 95 %
 // intervals at least this share holds.
 const (
-	useSlack = 1.05
+	usePart  = 0.9
 	useInner = 0.85
 )
 
@@ -74,7 +75,7 @@ func inShort(figures []model.Skill) string {
 		p.RMSE, p.Persistence, p.Coverage = math.Sqrt(squares/n), math.Sqrt(persistence/n), covered/n
 		return p
 	}
-	of := func(s model.Skill) bool { return s.RMSE <= useSlack*s.Persistence && s.Coverage >= useInner }
+	of := func(s model.Skill) bool { return s.RMSE <= usePart*s.Persistence && s.Coverage >= useInner }
 	var horizons []float64
 	for _, s := range figures {
 		if s.HeldOut == proved && s.Way == way && s.Windows == model.AllRows && !slices.Contains(horizons, s.Horizon) {
@@ -103,22 +104,23 @@ func inShort(figures []model.Skill) string {
 	}
 	switch {
 	case bad == 0:
-		fmt.Fprintf(&b, "%s to %g s, the longest that was tried.", word("good"), good)
+		fmt.Fprintf(&b, "%s to %g s, the longest that was tried (error there %s).", word("good"), good, size(pool(model.AllRows, good)))
 		return b.String()
 	case good > 0:
-		fmt.Fprintf(&b, "%s to %g s; do not use %g s ahead yet: ", word("good"), good, bad)
+		fmt.Fprintf(&b, "%s to %g s (error there %s); do not use %g s ahead yet: ", word("good"), good, size(pool(model.AllRows, good)), bad)
 	default:
 		fmt.Fprintf(&b, "%s at no horizon; do not use it yet: %g s ahead ", word("good"), bad)
 	}
 	s := pool(model.AllRows, bad)
-	unit := s.Unit
-	if unit == "" {
-		unit = "°C"
-	}
-	fmt.Fprintf(&b, "its error is %.3g %s where a temperature that stays as it is has %.3g, and %.0f %% of the 95 %% intervals hold", s.RMSE, unit, s.Persistence, 100*s.Coverage)
+	fmt.Fprintf(&b, "its error is %s where persistence has %.3g, and %.0f %% of the 95 %% intervals hold", size(s), s.Persistence, 100*s.Coverage)
 	if one := pool(model.OnePhase, bad); one.Count > 0 && of(one) {
 		b.WriteString("; within one phase it holds, so what it does not foresee are starts, stops and lifts: learn from runs that have such ones")
 	}
 	b.WriteString(".")
 	return b.String()
+}
+
+// size is the root mean square error with its unit.
+func size(s model.Skill) string {
+	return fmt.Sprintf("%.3g %s", s.RMSE, cmp.Or(s.Unit, "°C"))
 }
