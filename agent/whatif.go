@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"stirwatch/agent/api"
@@ -51,7 +52,11 @@ func (a *Agent) Ask(ctx context.Context, q WhatIf) (all []Outlook, err error) {
 	for name, v := range q.Inputs {
 		i := a.estimator.model.InputIndex(name)
 		if i < 0 {
-			return nil, fmt.Errorf("the model has no input %s", name)
+			var names []string
+			for _, in := range a.estimator.model.Inputs {
+				names = append(names, in.Name)
+			}
+			return nil, fmt.Errorf("the model has no input %q; those it has: %s", name, strings.Join(names, ", "))
 		}
 		set[i] = v
 	}
