@@ -3,6 +3,7 @@ package trial
 import (
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"stirwatch/control"
@@ -163,4 +164,19 @@ func Figures(builds []Build) []Figure {
 		all = append(all, fig)
 	}
 	return all
+}
+
+// Columns are the heads of [Build.Row].
+func Columns() []string {
+	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "violations", "rows", "step_median_s", "step_p99_s", "step_max_s"}
+}
+
+// Row is a build as a row of a table: NaN for what it did not have.
+func (b *Build) Row(way Way) []string {
+	row := []string{string(way), strconv.FormatUint(b.Seed, 10)}
+	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, float64(b.Violations), float64(b.Rows),
+		b.P50.Seconds(), b.P99T.Seconds(), b.MaxT.Seconds()} {
+		row = append(row, strconv.FormatFloat(v, 'g', 5, 64))
+	}
+	return row
 }

@@ -3,7 +3,9 @@ package trial
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
+	"time"
 
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
@@ -141,6 +143,19 @@ func BenchmarkStep(b *testing.B) {
 	for b.Loop() {
 		if m := d.law.Step(&d.sense); m.Doubt != "" {
 			b.Fatal(m.Doubt)
+		}
+	}
+}
+
+func TestRowsHaveTheirColumns(t *testing.T) {
+	b := Build{Seed: 7, MeanAbs: 1.5, Reach: math.NaN(), MaxT: 20 * time.Millisecond}
+	row := b.Row(PID)
+	if len(row) != len(Columns()) {
+		t.Fatalf("%d cells of %d columns", len(row), len(Columns()))
+	}
+	for column, want := range map[string]string{"way": "pid", "seed": "7", "mean_absolute_K": "1.5", "reach_s": "NaN", "step_max_s": "0.02"} {
+		if got := row[slices.Index(Columns(), column)]; got != want {
+			t.Errorf("%s: %s, want %s", column, got, want)
 		}
 	}
 }

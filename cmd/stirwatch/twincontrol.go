@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -11,20 +12,28 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/trial"
+	"stirwatch/control"
 	"stirwatch/dynamics/model"
 )
 
 func twinControlCommand() *cobra.Command {
-	o := trial.Options{}
+	o := trial.Options{Gains: control.Gains{Weight: 1}}
 	var ways []string
 	var file, vary, out string
 	c := &cobra.Command{
 		Use:   "control",
 		Short: "Let ways of control run the same simulated builds, and measure them",
-		Long: `Control runs builds of simulated machines that differ from the one that the model was learned on, each way with
-the same builds and disturbances: the machine's own controller; advice that an operator follows; prediction that commands the
-set-point of the machine's controller; prediction, or a PID, that commands the spindle. Errors are those of steady deposition.
-A seed is a build, so that rows of equal seeds compare.`,
+		Long: `Control runs builds of simulated machines that differ from the one that the model was learned on, each
+way of control with the same builds and disturbances, and prints how far the tool temperature was from
+its goal in steady deposition (K), at the start and after changes:
+
+  machine    the machine's own controller
+  advice     the same, with every advised set-point set by an operator
+  set-point  prediction commands the set-point of the machine's own controller
+  actuator   prediction commands the spindle
+  pid        a PID commands the spindle
+
+A seed is a build: rows of equal seeds compare.`,
 		Example: `  stirwatch twin control --way machine,set-point,actuator --builds 20 --seed 1 -m model.json --vary 20% -o table.csv
   stirwatch twin control --way actuator --gain 1.3 --dead 1.3 -m model.json`,
 		Args: cobra.NoArgs,
@@ -49,26 +58,30 @@ A seed is a build, so that rows of equal seeds compare.`,
 	f.IntVar(&o.Builds, "builds", 10, "builds of each way")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first build")
 	f.StringVarP(&file, "model", "m", "", "model document")
-	f.StringVar(&vary, "vary", "20%", "by how much machines differ from the one of the model")
+	f.StringVar(&vary, "vary", "20%", "by how much machines differ from the one of the model, up to 50%")
 	f.Float64Var(&o.Gain, "gain", 1, "factor of the heat of every machine")
 	f.Float64Var(&o.Dead, "dead", 1, "factor of the sensor's dead time of every machine")
-	f.Float64Var(&o.Calm, "calm", 1, "how dear prediction holds a change")
+	f.Float64Var(&o.Calm, "calm", 1, "weight of changes of the command in prediction: more is calmer")
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction cancels, 0: it finds it")
 	f.Float64Var(&o.Every, "every", 0.2, "s between two commands")
 	f.Float64Var(&o.Horizon, "horizon", 20, "s that prediction looks ahead")
-	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K; 0: its own")
+	f.Float64Var(&o.Gains.Gain, "pid-gain", 1, "gain of the pid, rpm/K")
 	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
-	f.StringVarP(&out, "output", "o", "", "file for a row of each build")
+	f.StringVarP(&out, "output", "o", "", "CSV file for a row of each build, - for standard output")
 	return c
 }
 
-// compareWays runs the ways one after another and prints a table of each.
+// compareWays runs the ways one after another, prints a table of each, and writes a row of each build to out.
 func compareWays(cmd *cobra.Command, o trial.Options, ways []string, out string) error {
-	if o.Gains.Gain == 0 {
-		o.Gains.Gain = 1
+	for _, way := range ways {
+		if !slices.Contains(trial.Ways(), trial.Way(way)) {
+			return coded{fmt.Errorf("--way %s: use some of %v", way, trial.Ways()), exitUsage}
+		}
 	}
-	o.Gains.Weight = 1
-	var rows [][]string
+	if err := writable(out); err != nil {
+		return err
+	}
+	rows := [][]string{trial.Columns()}
 	w := cmd.OutOrStdout()
 	for _, way := range ways {
 		o.Way = trial.Way(way)
@@ -84,24 +97,16 @@ func compareWays(cmd *cobra.Command, o trial.Options, ways []string, out string)
 		}
 		t.Flush()
 		fmt.Fprintln(w)
-		for _, b := range builds {
-			row := []string{way, strconv.FormatUint(b.Seed, 10)}
-			for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, float64(b.Violations), float64(b.Rows), b.P50.Seconds(), b.P99T.Seconds(), b.MaxT.Seconds()} {
-				row = append(row, strconv.FormatFloat(v, 'g', 5, 64))
-			}
-			rows = append(rows, row)
+		for i := range builds {
+			rows = append(rows, builds[i].Row(o.Way))
 		}
 	}
 	if out == "" {
 		return nil
 	}
-	file, err := os.Create(out)
+	file, done, err := output(cmd, out)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	c := csv.NewWriter(file)
-	c.Write([]string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "violations", "rows", "step_median_s", "step_p99_s", "step_max_s"})
-	c.WriteAll(rows)
-	return c.Error()
+	return errors.Join(csv.NewWriter(file).WriteAll(rows), done())
 }
