@@ -15,6 +15,7 @@ type advisor struct {
 	recommender             *control.Recommender
 	setPoint, tool, spindle signal
 	advice                  control.Recommendation
+	led                     float64 // set-point that a loop commands, °C; 0: none does
 
 	said    control.Recommendation // last recorded
 	expires int64                  // of what was recorded
@@ -52,6 +53,7 @@ func (a *advisor) advise(dt time.Duration, f *sensors.Frame, e *estimator) {
 	if e != nil {
 		s.Estimate, s.Forecast, s.Output = &e.estimate, &e.forecast, e.tool
 	}
+	s.Led = a.led
 	a.recommender.Advise(&a.advice, s)
 }
 

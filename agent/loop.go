@@ -356,10 +356,18 @@ func (l *loop) reason() string {
 	return text
 }
 
-// limit follows the highest set-point that advice allows: what it has lowered stays so for a while.
+// limit follows the highest set-point that advice allows: what it has lowered stays so for a while. It tells what it
+// commands, which advice is not to echo.
 func (l *loop) limit(dt float64, a *advisor) {
 	if a == nil || l.Auto != AutoSetPoint {
 		return
+	}
+	if m, err := unit.Between(l.unit, celsius); err == nil {
+		a.led = 0
+		if l.mu.Lock(); l.order.hold {
+			a.led = m.Apply(l.order.value)
+		}
+		l.mu.Unlock()
 	}
 	if l.capFor -= dt; l.capFor <= 0 {
 		l.cap = math.Inf(1)

@@ -47,6 +47,7 @@ type Situation struct {
 	Temperature  float64
 	SpindleSpeed float64 // rpm
 	Bad          string  // why the data cannot be relied on, "" if it can
+	Led          float64 // °C; set-point that a loop of our own leads the machine's controller to, 0 or NaN: none does
 
 	Estimate *filter.Estimate // nil where there is no model
 	Forecast *filter.Forecast
@@ -56,6 +57,8 @@ type Situation struct {
 // The rules in numbers.
 const (
 	nearLimit     = 0.01 // share of a spindle limit that counts as being at it
+	soonFor       = 3.0  // s at a limit before the interval of the forecast alone may say that the set-point is out of reach
+	soonBy        = 2.0  // K from the set-point to the nearer end of that interval
 	farOff        = 10.0 // K between temperature and set-point that a limit must explain
 	limitFor      = 10.0 // s at a limit and far off before the set-point counts as unreachable
 	freeFor       = 5.0  // s away from it before that ends
@@ -73,7 +76,8 @@ const (
 type Recommender struct {
 	o Options
 
-	atLimit, offLimit float64 // s
+	atLimit, offLimit float64 // s at a limit that explains the error, and away from one
+	foreseen          float64 // s at a limit that explains the error that will be
 	unreachable       bool
 	limit             string // "upper" or "lower" while unreachable
 
@@ -160,7 +164,7 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 }
 
 func (r *Recommender) reset() {
-	r.atLimit, r.offLimit, r.unreachable = 0, 0, false
+	r.atLimit, r.offLimit, r.foreseen, r.unreachable = 0, 0, 0, false
 	r.crossing, r.clear, r.lowering = 0, 0, false
 }
 
@@ -177,6 +181,8 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 		return "the estimate is blind: no measurement for too long", ""
 	case len(s.Estimate.Outside) > 0:
 		return "the process is outside the training range", s.Estimate.Outside[0]
+	case s.unskilled():
+		return "the model has forecast no better of late than that nothing changes", ""
 	case math.IsNaN(s.Temperature):
 		return "the tool temperature is unknown", ""
 	case !(s.SetPoint > 0):
@@ -188,6 +194,32 @@ func (r *Recommender) refusal(s *Situation) (why, name string) {
 		return "there is no forecast", ""
 	}
 	return "", ""
+}
+
+// Skill is judged at the horizon next to skillAt, once so many independent forecasts have come true.
+const (
+	skillAt     = 20.0 // s
+	leastJudged = 5.0  // independent windows
+	noBetter    = 1.05 // of the root mean square error of persistence: more is worse than it
+)
+
+// unskilled tells whether whoever asks the model has been worse of late than that the temperature stays as it is.
+func (s *Situation) unskilled() bool {
+	x, place := s.expected(), -1
+	for i := range x.By {
+		if h := s.Forecast.Horizon; place < 0 || math.Abs(h[i]-skillAt) < math.Abs(h[place]-skillAt) {
+			place = i
+		}
+	}
+	if place < 0 || x.By[place].Windows < leastJudged {
+		return false
+	}
+	rmse := &x.By[place].RMSE
+	best := rmse[filter.Planning]
+	if h := rmse[filter.Holding]; !(best <= h) {
+		best = h
+	}
+	return best > noBetter*rmse[filter.Persist] // NaN is no evidence
 }
 
 // expected is the forecast of the temperature.
@@ -235,6 +267,10 @@ func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
 	if later := s.SetPoint - mean; math.Abs(later) < math.Abs(short) {
 		short = later
 	}
+	if soon := r.foresees(s, dt); soon != "" {
+		r.limit, r.offLimit, r.unreachable = soon, 0, true
+		return true
+	}
 	side := ""
 	switch {
 	case known(r.o.SpindleMax) && s.SpindleSpeed >= r.o.SpindleMax*(1-nearLimit) && short > farOff:
@@ -259,6 +295,26 @@ func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
 	return r.unreachable
 }
 
+// foresees tells at which limit the spindle will keep the set-point out of reach, before the error has grown: it
+// sits there, and the whole interval of what is expected is on that side. "" where there is none.
+func (r *Recommender) foresees(s *Situation, dt float64) (side string) {
+	n := len(s.Forecast.Horizon) - 1
+	switch x := s.expected(); {
+	case known(r.o.SpindleMax) && s.SpindleSpeed >= r.o.SpindleMax*(1-nearLimit) && x.Upper[n] < s.SetPoint-soonBy:
+		side = "upper"
+	case known(r.o.SpindleMin) && s.SpindleSpeed > 0 && s.SpindleSpeed <= r.o.SpindleMin*(1+nearLimit) && x.Lower[n] > s.SetPoint+soonBy:
+		side = "lower"
+	}
+	if side == "" {
+		r.foreseen = 0
+		return ""
+	}
+	if r.foreseen += dt; r.foreseen <= soonFor {
+		return ""
+	}
+	return side
+}
+
 func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean, far float64) {
 	reach := r.clamp(mean)
 	if r.last.Kind == Unreachable && math.Abs(reach-r.last.SetPoint) < stayWithin {
@@ -273,6 +329,12 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		limit, side := r.o.SpindleMax, "below"
 		if r.limit == "lower" {
 			limit, side = r.o.SpindleMin, "above"
+		}
+		switch { // not yet there where the limit will keep it
+		case s.Temperature > s.SetPoint:
+			side = "above"
+		case s.Temperature < s.SetPoint:
+			side = "below"
 		}
 		r.last.Reason = fmt.Sprintf("unreachable: the spindle is at its %s limit of %g rpm and the temperature %.0f K %s the set-point of %g °C; it will be at %.0f °C in %g s%s",
 			r.limit, limit, math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint, mean, far, r.under())
@@ -356,10 +418,14 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 }
 
 func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far float64) {
-	*dst = Recommendation{Kind: Hold, SetPoint: s.SetPoint, Predicted: mean}
+	hold := s.SetPoint
+	if known(s.Led) {
+		hold = s.Led // a ramp of our own is no advice
+	}
+	*dst = Recommendation{Kind: Hold, SetPoint: hold, Predicted: mean}
 	n := len(s.Forecast.Horizon) - 1
-	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed("hold", s.SetPoint, mean, upper-lower) {
-		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s%s, between %.0f and %.0f", s.SetPoint, mean, far, r.under(), lower, upper)
+	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed("hold", hold, mean, upper-lower) {
+		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s%s, between %.0f and %.0f", hold, mean, far, r.under(), lower, upper)
 	}
 	dst.Reason = r.last.Reason
 }

@@ -204,3 +204,57 @@ func BenchmarkAdvise(b *testing.B) {
 		r.Advise(&a, s)
 	}
 }
+
+// Before the error has grown it is told that a limit will keep the set-point out of reach, but only where the whole
+// interval says so.
+func TestUnreachableIsForeseen(t *testing.T) {
+	s := at()
+	s.SpindleSpeed = 449.8
+	s.expected().Mean[1], s.expected().Lower[1], s.expected().Upper[1] = 464, 458, 470
+	r := recommender(t)
+	if a := advise(r, s, 3); a.Kind != Hold {
+		t.Errorf("after 3 s: %v", a.Kind)
+	}
+	a := advise(r, s, 1)
+	if a.Kind != Unreachable || a.SetPoint != 464 || !strings.Contains(a.Reason, "upper limit of 450 rpm and the temperature 1 K below") {
+		t.Errorf("after 4 s: %+v", a)
+	}
+	s.expected().Upper[1] = 474
+	if a := advise(recommender(t), s, 9); a.Kind != Hold {
+		t.Errorf("the interval holds the set-point: %v", a.Kind)
+	}
+}
+
+func TestNoAdviceWithoutSkill(t *testing.T) {
+	s := at()
+	s.expected().By = make([]filter.Trust, 2)
+	by := &s.expected().By[0]
+	by.Windows, by.RMSE = 10, [filter.Experts]float64{filter.Persist: 2, filter.Holding: 3, filter.Planning: 2.5, filter.AtSetPoint: 1}
+	a := advise(recommender(t), s, 1)
+	if want := "no advice, because the model has forecast no better of late than that nothing changes"; a.Kind != NoAdvice || a.Reason != want {
+		t.Errorf("%+v", a)
+	}
+	for name, better := range map[string]func(){
+		"plan":             func() { by.RMSE[filter.Planning] = 1.9 },
+		"held":             func() { by.RMSE[filter.Planning], by.RMSE[filter.Holding] = 2.5, 1.9 },
+		"nothing came due": func() { by.RMSE = [filter.Experts]float64{math.NaN(), math.NaN(), math.NaN(), math.NaN()} },
+		"too few":          func() { by.RMSE, by.Windows = [filter.Experts]float64{2, 3, 3, 1}, 4 },
+	} {
+		better()
+		if a := advise(recommender(t), s, 1); a.Kind != Hold {
+			t.Errorf("%s: %+v", name, a)
+		}
+		by.RMSE[filter.Planning] = 2.5
+	}
+}
+
+// What a loop of our own leads the machine to is held, not each step of the way there.
+func TestARampOfOurOwnIsNoAdvice(t *testing.T) {
+	r, s := recommender(t), at()
+	s.Led = 455
+	for s.SetPoint = 475; s.SetPoint >= 455; s.SetPoint -= 5 {
+		if a := advise(r, s, 1); a.Kind != Hold || a.SetPoint != 455 {
+			t.Errorf("at %g: %+v", s.SetPoint, a)
+		}
+	}
+}
