@@ -95,6 +95,19 @@ type built struct {
 
 // build takes the stages from fit to calibrate.
 func (p *problem) build(ctx context.Context) (*built, error) {
+	b, err := p.equation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.tell(Calibrate, "calibrating the intervals on rows held out")
+	if b.m.Intervals, err = p.calibrate(ctx, b.m, b.folds); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// equation takes those from fit to describe.
+func (p *problem) equation(ctx context.Context) (*built, error) {
 	p.tell(Fit, "fitting all candidates, dropping what the data do not bear out")
 	all, err := p.fit(ctx)
 	if err != nil {
@@ -122,10 +135,6 @@ func (p *problem) build(ctx context.Context) (*built, error) {
 	}
 	m, err := p.document(s)
 	if err != nil {
-		return nil, err
-	}
-	p.tell(Calibrate, "calibrating the intervals on rows held out")
-	if m.Intervals, err = p.calibrate(ctx, m, folds); err != nil {
 		return nil, err
 	}
 	return &built{all, s, folds, m}, nil

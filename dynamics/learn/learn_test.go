@@ -107,7 +107,7 @@ func TestLearnRecoversAKnownEquation(t *testing.T) {
 			if err != nil {
 				t.Fatal(name, err)
 			}
-			b, err := p.build(t.Context())
+			b, err := p.equation(t.Context())
 			if err != nil {
 				t.Fatal(name, err)
 			}

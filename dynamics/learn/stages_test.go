@@ -45,7 +45,7 @@ func TestLearnTellsItsStagesAndEndsInAnyOfThem(t *testing.T) {
 	h := plantHypotheses(t)
 	given := []runs.Run{simulate(truths["loss"], 1), simulate(truths["loss"], 2)}
 	given[1].Name = "another"
-	given = []runs.Run{*given[0].Rows(0, 300), *given[1].Rows(0, 300)}
+	given = []runs.Run{*given[0].Rows(0, 150), *given[1].Rows(0, 150)}
 	o := Options{Inputs: plantInputs, Hypotheses: h, Evidence: true}
 	for _, last := range append([]Stage{""}, stages...) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -81,7 +81,7 @@ func TestManyRunsAreJudgedInParts(t *testing.T) {
 	var given []runs.Run
 	for i := range uint64(judgeParts + 2) {
 		r := simulate(truths["loss"], i+1)
-		r = *r.Rows(0, 150)
+		r = *r.Rows(0, 100)
 		r.Name = string(rune('a' + i))
 		given = append(given, r)
 	}
