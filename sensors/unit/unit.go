@@ -112,8 +112,8 @@ var table = []struct {
 	{Unit{"V", Voltage, 1, 0}, nil},
 	{Unit{"mV", Voltage, 1e-3, 0}, nil},
 	{Unit{"K", Temperature, 1, 0}, []string{"kelvin", "Kelvin", "°K", "degK", "deg K"}},
-	{Unit{"°C", Temperature, 1, 273.15}, []string{"degC", "C", "celsius", "Celsius", "deg_c", "deg C", "deg. C", "° C", "Grad C", "grad C"}},
-	{Unit{"°F", Temperature, 5.0 / 9, 459.67 * 5 / 9}, []string{"degF", "F", "fahrenheit", "Fahrenheit", "deg_f", "deg F", "deg. F", "° F"}},
+	{Unit{"°C", Temperature, 1, 273.15}, []string{"degC", "C", "oC", "celsius", "Celsius", "celcius", "deg_c", "deg C", "deg. C", "° C", "degrees C", "degree C", "°Celsius", "degrees Celsius", "degree Celsius", "Grad C", "grad C", "Grad Celsius"}},
+	{Unit{"°F", Temperature, 5.0 / 9, 459.67 * 5 / 9}, []string{"degF", "F", "oF", "fahrenheit", "Fahrenheit", "deg_f", "deg F", "deg. F", "° F", "degrees F", "degree F", "°Fahrenheit", "degrees Fahrenheit"}},
 	{Unit{"rad", Angle, 1, 0}, nil},
 	{Unit{"deg", Angle, math.Pi / 180, 0}, []string{"°"}},
 	{Unit{"rev", Angle, 2 * math.Pi, 0}, nil},
@@ -123,24 +123,31 @@ var table = []struct {
 	{Unit{"mm/s", Speed, 1e-3, 0}, nil},
 	{Unit{"mm/min", Speed, 1e-3 * perMinute, 0}, nil},
 	{Unit{"m/min", Speed, perMinute, 0}, nil},
+	{Unit{"ft/min", Speed, foot * perMinute, 0}, []string{"fpm"}},
 	{Unit{"in/min", Speed, inch * perMinute, 0}, []string{"inch/min", "ipm", "IPM"}},
 	{Unit{"in/s", Speed, inch, 0}, []string{"inch/s"}},
 	{Unit{"m/s²", Accel, 1, 0}, []string{"m/s2", "m·s^-2"}},
 	{Unit{"g", Accel, gravity, 0}, nil},
 	{Unit{"rad/s", AngularRate, 1, 0}, nil},
-	{Unit{"rpm", AngularRate, 2 * math.Pi * perMinute, 0}, []string{"1/min", "rev/min", "U/min", "RPM", "Rpm", "r/min", "r.p.m.", "min^-1", "min-1", "/min"}},
+	{Unit{"rpm", AngularRate, 2 * math.Pi * perMinute, 0}, []string{"1/min", "rev/min", "U/min", "RPM", "Rpm", "r/min", "r.p.m.", "revs/min", "rotations/min", "min^-1", "min-1", "/min"}},
+	{Unit{"rev/s", AngularRate, 2 * math.Pi, 0}, []string{"rps", "r/s", "U/s"}},
 	{Unit{"K/s", Heating, 1, 0}, []string{"°C/s", "degC/s", "C/s"}},
 	{Unit{"K/min", Heating, perMinute, 0}, []string{"°C/min", "degC/min"}},
 	{Unit{"rpm/s", AngularRate.Over(Time), 2 * math.Pi * perMinute, 0}, nil},
-	{Unit{"N", Force, 1, 0}, nil},
+	{Unit{"N", Force, 1, 0}, []string{"newton", "newtons"}},
 	{Unit{"kN", Force, 1e3, 0}, nil},
-	{Unit{"lbf", Force, poundF, 0}, []string{"lb"}},
+	{Unit{"daN", Force, 10, 0}, nil},
+	{Unit{"kgf", Force, gravity, 0}, []string{"kp"}},
+	{Unit{"lbf", Force, poundF, 0}, []string{"lb", "lbs"}},
 	{Unit{"N·m", Torque, 1, 0}, []string{"Nm", "N.m", "N m", "N-m"}},
+	{Unit{"kN·m", Torque, 1e3, 0}, []string{"kNm", "kN.m", "kN m", "kN-m"}},
 	{Unit{"ft·lbf", Torque, foot * poundF, 0}, []string{"ftlbf", "ft.lbf", "ft-lbf", "ft lbf", "lbf·ft", "lbf-ft", "lbf ft", "ft·lb", "ft-lb", "ft lb", "lb·ft"}},
 	{Unit{"in·lbf", Torque, inch * poundF, 0}, []string{"in-lbf", "in lbf", "lbf·in", "lbf-in"}},
 	{Unit{"W", Power, 1, 0}, []string{"watt", "Watt", "watts"}},
-	{Unit{"kW", Power, 1e3, 0}, []string{"KW"}},
-	{Unit{"hp", Power, 550 * foot * poundF, 0}, nil},
+	{Unit{"mW", Power, 1e-3, 0}, nil},
+	{Unit{"kW", Power, 1e3, 0}, []string{"KW", "kilowatt", "kilowatts"}},
+	{Unit{"MW", Power, 1e6, 0}, nil},
+	{Unit{"hp", Power, 550 * foot * poundF, 0}, []string{"HP", "Hp"}},
 	{Unit{"Pa", Pressure, 1, 0}, nil},
 	{Unit{"kPa", Pressure, 1e3, 0}, nil},
 	{Unit{"MPa", Pressure, 1e6, 0}, nil},
@@ -150,9 +157,11 @@ var table = []struct {
 	{Unit{"l/min", Flow, 1e-3 * perMinute, 0}, []string{"L/min", "lpm", "LPM"}},
 }
 
-// spelling makes signs equal that people and their software take for one another. "¡æ" is ℃ of
-// GBK read as Latin-1.
-var spelling = strings.NewReplacer("℃", "°C", "℉", "°F", "º", "°", "˚", "°", "¡æ", "°C", "\u00a0", " ", "\u202f", " ",
+// spelling makes signs equal that people and their software take for one another, and reads what is left of ° and ℃ where a
+// text was written in one encoding and read in another: UTF-8, code page 437, Mac Roman and GBK as Windows-1252, anything
+// as UTF-8.
+var spelling = strings.NewReplacer("℃", "°C", "℉", "°F", "º", "°", "˚", "°", "¡æ", "°C", "\u00a0", " ", "\u202f", " ", "\u2009", " ",
+	"Â°", "°", "Âº", "°", "â„ƒ", "°C", "øC", "°C", "øF", "°F", "¡C", "°C", "¡F", "°F", "\ufffdC", "°C", "\ufffdF", "°F", "Â·", "·", "Âµ", "µ",
 	"μ", "µ", "⋅", "·", "∙", "·", "•", "·", "*", "·", "×", "·", "⁻¹", "^-1", "⁻²", "^-2", "−", "-", "²", "^2", "³", "^3")
 
 var byName = func() map[string]Unit {
@@ -169,13 +178,39 @@ var byName = func() map[string]Unit {
 	return m
 }()
 
+// byFold finds spellings in which no capital tells a prefix (mW and MW): words, and signs that people write as they please.
+var byFold = func() map[string]Unit {
+	m := make(map[string]Unit)
+	for n, u := range byName {
+		letters := 0
+		for _, r := range n {
+			if r|0x20 >= 'a' && r|0x20 <= 'z' {
+				letters++
+			}
+		}
+		short := slices.Contains([]string{"mm", "mm/s", "mm/min", "m/min", "min", "hp", "kw", "kn", "in", "in/s", "ft", "n·m", "°c", "°f", "1/min", "u/min", "r/min"}, strings.ToLower(n))
+		if word := letters >= 3 && n[0]|0x20 != 'm' || strings.HasPrefix(n, "minute") || n == "micron"; word || short {
+			if other, ok := m[strings.ToLower(n)]; ok && other != u {
+				panic("unit: " + n + " and another unit differ by capitals alone")
+			}
+			m[strings.ToLower(n)] = u
+		}
+	}
+	return m
+}()
+
 // ErrUnknown is wrapped by [Parse] when a name is not in the table.
 var ErrUnknown = errors.New("unknown unit")
 
 // Parse finds a unit by its symbol or an accepted spelling, e.g. "°C", "degC", "ft*lbf".
+// Capitals make no difference in words ("CELSIUS", "Rpm"), nor where no prefix hangs on them ("MM/MIN").
 // "m" followed by a metric word is not guessed: only the table counts.
 func Parse(s string) (Unit, error) {
-	if u, ok := byName[spelling.Replace(strings.TrimSpace(s))]; ok {
+	name := spelling.Replace(strings.TrimSpace(s))
+	if u, ok := byName[name]; ok {
+		return u, nil
+	}
+	if u, ok := byFold[strings.ToLower(name)]; ok {
 		return u, nil
 	}
 	return Unit{}, fmt.Errorf("%w %q (known: %s)", ErrUnknown, s, strings.Join(Symbols(), ", "))

@@ -111,14 +111,16 @@ func FuzzParseQuantity(f *testing.F) {
 // Units come in the signs of many programs and code pages; what they mean is one.
 func TestSpellings(t *testing.T) {
 	for symbol, spellings := range map[string][]string{
-		"°C":  {"℃", "ºC", "˚C", "deg C", "degC", "deg. C", "° C", "C", "Celsius", "¡æ", "°\u00a0C"},
+		"°C":  {"℃", "ºC", "˚C", "deg C", "degC", "deg. C", "° C", "C", "Celsius", "¡æ", "°\u00a0C", "Deg C", "DEG C", "CELSIUS", "Celcius", "degrees C", "Grad Celsius", "Â°C", "øC", "\ufffdC", "oC", "°c"},
 		"°F":  {"℉", "ºF", "degF", "deg F", "F"},
 		"K":   {"°K", "kelvin", "deg K"},
 		"rpm": {"RPM", "1/min", "min⁻¹", "min^-1", "min-1", "U/min", "r/min"},
 		"N·m": {"Nm", "N*m", "N m", "N⋅m", "N∙m", "N-m", "N\u00a0m"},
 		"µm":  {"μm", "um"},
 		"%":   {"pct", "percent"},
-		"min": {"minutes"}, "s": {"sec", "seconds"}, "h": {"hours"},
+		"W": {"WATT", "Watts"}, "hp": {"HP"}, "kW": {"kw", "Kw"}, "mm/min": {"MM/MIN"}, "in/min": {"IPM", "IN/MIN", "Inch/min"}, "ft·lbf": {"FT-LBF", "Ft-Lb"},
+		"kN": {"KN"}, "rev/s": {"rps"}, "psi": {"PSI"}, "kPa": {"KPA"},
+		"min": {"minutes", "MIN"}, "s": {"sec", "seconds", "SEC"}, "h": {"hours"},
 		"m/s²": {"m/s^2", "m/s2", "m·s⁻²"}, "m³/s": {"m^3/s", "m3/s"},
 	} {
 		want := MustParse(symbol)
@@ -128,7 +130,7 @@ func TestSpellings(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []string{"m s", "M", "°", "mW"} {
+	for _, s := range []string{"m s", "M", "°", "mw", "MV", "MA", "MPA", "mpa", "MS", "Mn"} {
 		if u, err := Parse(s); err == nil && u.Dim != Angle {
 			t.Errorf("%q is %s", s, u)
 		}
