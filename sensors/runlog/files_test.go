@@ -245,7 +245,7 @@ func TestHeadersThatCannotBeUsed(t *testing.T) {
 		"time,plate temperature [°C]\n0,1\n":                             "a count needs its unit",
 		"time [s],plate temperature [°C],Plate_temperature [K]\n0,1,2\n": "both go to",
 		"":                         "it is empty",
-		strings.Repeat("x\n", 300): "no comma, semicolon or tab",
+		strings.Repeat("x\n", 1300): "no comma, semicolon, tab or |",
 	} {
 		if _, err := Parse(strings.NewReader(text), Options{Named: plate}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", text, err, want)

@@ -4,21 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
-	"stirwatch/sensors/wire"
 )
 
 // ErrFormat is wrapped by errors about a log that cannot be read as it is.
 var ErrFormat = errors.New("not a log that can be read")
 
 // maxPreamble is how many lines may stand before the header.
-const maxPreamble = 200
+const maxPreamble = 1000
 
 // preamble is what is known before the header is found: it is the first line that bears the columns
 // asked for. Comments, blank lines and other words may stand before it.
@@ -29,6 +27,7 @@ type preamble struct {
 	bestSep byte
 	score   int    // of best, for the error if none is found
 	numbers int    // lines of numbers in a row: the header has been missed
+	torn    []byte // lines of which a quoted field has not ended
 	units   []byte // a header whose columns say what they are, but not their units: the next line may
 	known   *decoder
 }
@@ -36,10 +35,13 @@ type preamble struct {
 // uncommented is a line without the mark that makes it a comment; a header may stand behind one.
 func uncommented(b []byte) (text []byte, comment bool) {
 	t := bytes.TrimLeft(b, " \t")
-	if len(t) == 0 || t[0] != '#' && t[0] != '%' {
-		return b, false
+	switch {
+	case len(t) > 0 && (t[0] == '#' || t[0] == '%' || t[0] == '!'):
+		return bytes.TrimLeft(t, "#%! \t"), true
+	case len(t) > 1 && t[0] == '/' && t[1] == '/':
+		return bytes.TrimLeft(t, "/ \t"), true
 	}
-	return bytes.TrimLeft(t, "#% \t"), true
+	return b, false
 }
 
 // separatorLine reads Excel's "sep=;".
@@ -59,9 +61,36 @@ func (d *decoder) separators(b []byte) []byte {
 	case d.before.sep != 0:
 		return []byte{d.before.sep}
 	}
-	all := []byte{',', ';', '\t'}
+	all := []byte{',', ';', '\t', '|'}
 	slices.SortStableFunc(all, func(x, y byte) int { return bytes.Count(b, []byte{y}) - bytes.Count(b, []byte{x}) })
 	return all
+}
+
+// seekHeader takes a line before the header, or the header, which may go on in the next line inside quotes.
+func (d *decoder) seekHeader(b []byte, n int) error {
+	p := &d.before
+	odd := bytes.Count(b, []byte{'"'})%2 == 1
+	if !odd || p.units != nil {
+		if err := d.findHeader(b, n); err != nil || d.header != nil || p.units != nil || p.torn == nil {
+			p.torn = nil
+			return err
+		}
+	}
+	switch {
+	case p.torn == nil:
+		p.torn = bytes.Clone(b)
+		return nil
+	case len(p.torn)+len(b) > maxLine:
+		p.torn = nil
+		return nil
+	}
+	p.torn = append(append(p.torn, '\n'), b...)
+	if !odd {
+		return nil
+	}
+	text := p.torn
+	p.torn = nil
+	return d.findHeader(text, n)
 }
 
 // findHeader takes a line before the header, or the header.
@@ -86,7 +115,9 @@ func (d *decoder) findHeader(b []byte, n int) error {
 				p.units = bytes.Clone(text)
 				return nil
 			}
-			return d.readHeader(header, b)
+			err := d.readHeader(header, b)
+			d.tellRemarks(n)
+			return err
 		}
 	}
 	if k := p.known; k != nil && d.resumes(k, b) {
@@ -118,6 +149,9 @@ func (d *decoder) noHeader() error {
 	if p.units != nil {
 		return d.unitsBelow(nil, 0)
 	}
+	if p.best == nil && p.torn != nil {
+		return fmt.Errorf("%w: the first line %.60q opens a quote that no line closes", ErrFormat, p.torn)
+	}
 	if p.best == nil {
 		return nil
 	}
@@ -125,7 +159,7 @@ func (d *decoder) noHeader() error {
 	d.split(p.best)
 	header := d.names()
 	if len(header) < 2 {
-		return fmt.Errorf("%w: the first line %.60q has no comma, semicolon or tab", ErrFormat, p.best)
+		return fmt.Errorf("%w: the first line %.60q has no comma, semicolon, tab or | between columns", ErrFormat, p.best)
 	}
 	if err := d.readHeader(header, p.best); err != nil {
 		return err
@@ -159,9 +193,22 @@ func (d *decoder) resumes(k *decoder, b []byte) bool {
 func (d *decoder) names() []string {
 	header := make([]string, len(d.fields))
 	for i, f := range d.fields {
-		header[i] = string(f)
+		header[i] = visible(f)
 	}
 	return header
+}
+
+// visible is a name without characters that nobody sees, and without line ends.
+func visible(name []byte) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff', '\u00ad':
+			return -1
+		case '\n', '\r', '\t':
+			return ' '
+		}
+		return r
+	}, string(name))
 }
 
 // numeric tells whether every field that is not empty starts as a number or a date does.
@@ -177,7 +224,7 @@ func numeric(fields [][]byte) bool {
 }
 
 func startsNumber(b []byte) bool {
-	b = bytes.TrimLeft(b, "+-.")
+	b = bytes.TrimLeft(b, "+-.\u2212")
 	return len(b) > 0 && b[0] >= '0' && b[0] <= '9'
 }
 
@@ -283,6 +330,8 @@ func (d *decoder) latest() *decoder {
 // setHeader takes a header whose columns are known.
 func (d *decoder) setHeader(header []string, raw []byte) {
 	d.header, d.raw, d.started, d.refused = header, bytes.Clone(raw), false, ""
+	for d.least = len(header); d.least > 0 && header[d.least-1] == ""; d.least-- {
+	}
 	d.signs, d.grouped = make([]signs, len(header)), make([]bool, len(header))
 	d.untold = d.untold[:0]
 	for i, name := range header {
@@ -315,7 +364,7 @@ func (d *decoder) isHeader() bool {
 	}
 	names := 0
 	for _, key := range d.keys {
-		if slices.ContainsFunc(d.fields, func(f []byte) bool { return string(f) == key }) {
+		if slices.ContainsFunc(d.fields, func(f []byte) bool { return string(f) == key || visible(f) == key }) {
 			names++
 		}
 	}
@@ -346,7 +395,7 @@ func (d *decoder) follow(b []byte, n int) error {
 		}
 	}
 	if err != nil {
-		d.header, d.raw = header, bytes.Clone(b)
+		d.header, d.raw, d.least = header, bytes.Clone(b), len(header)
 		d.signs, d.grouped = make([]signs, len(header)), make([]bool, len(header))
 		d.refused = fmt.Sprintf("below the header of line %d, which cannot be followed: %v", n, err)
 		d.doubt(n, "another header, which cannot be followed; the rows below it are left out: "+err.Error())
@@ -363,11 +412,14 @@ func (d *decoder) follow(b []byte, n int) error {
 		case next.cols[k].index != c.index:
 			told = append(told, fmt.Sprintf("%s is column %d now", c.Name, next.cols[k].index+1))
 		}
-		c.index = next.cols[k].index
-		if d.named {
+		c.index, c.Key, c.cell = next.cols[k].index, next.cols[k].Key, unitOf{}
+		c.again = unit.Identity
+		if !c.byMode && (d.named || next.cols[k].said) { // else the unit is that of before
 			if c.again, err = unit.Between(next.cols[k].named, c.named); err != nil {
 				c.index = -1
 				told = append(told, err.Error())
+			} else if c.again != unit.Identity {
+				told = append(told, fmt.Sprintf("%s is in %s now", c.Name, next.cols[k].named))
 			}
 		}
 	}
@@ -423,160 +475,4 @@ func (d *decoder) parseUnit(s string) (unit.Unit, error) {
 		return d.opt.ParseUnit(s)
 	}
 	return unit.Parse(s)
-}
-
-// Named is a quantity that a CSV has in a column of that name, with its unit in brackets behind it
-// ("heater power [W]") or in a row of units below the header.
-type Named struct {
-	Name string
-	Unit string // an example of it, for messages
-	Must bool   // a log without any such column does not say what it holds
-}
-
-// columnName splits "heater power [W]", "heater power (W)" and "heater power / W".
-var columnName = regexp.MustCompile(`^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\)|\s/\s(.*))?$`)
-
-// splitName gives the name of a column as it is compared, and its unit.
-func splitName(cell string) (name, unit string) {
-	parts := columnName.FindStringSubmatch(strings.TrimSpace(cell))
-	if parts == nil { // a line end inside a name
-		return cell, ""
-	}
-	return fold(parts[1]), strings.TrimSpace(parts[2] + parts[3] + parts[4])
-}
-
-// fold makes names that differ in case, blanks and underscores equal.
-func fold(name string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == ' ' || r == '_' || r == '\u00a0' }), " ")
-}
-
-// wants finds a quantity asked for by the folded name of a column, nil if it is none.
-func (d *decoder) wants(name string) *Named {
-	for i := range d.opt.Named {
-		if fold(d.opt.Named[i].Name) == name {
-			return &d.opt.Named[i]
-		}
-	}
-	return nil
-}
-
-// bearsNames tells whether the columns of a header say what they are.
-func (d *decoder) bearsNames(header []string) bool {
-	return len(d.opt.Named) > 0 && slices.ContainsFunc(header, func(cell string) bool {
-		name, _ := splitName(cell)
-		w := d.wants(name)
-		return w != nil && w.Must
-	})
-}
-
-// lacksUnits tells whether a column asked for is without its unit.
-func (d *decoder) lacksUnits(header []string) bool {
-	return slices.ContainsFunc(header, func(cell string) bool {
-		name, in := splitName(cell)
-		return d.wants(name) != nil && in == ""
-	})
-}
-
-// unitsBelow completes a header by the row of units below it.
-func (d *decoder) unitsBelow(b []byte, n int) error {
-	raw := d.before.units
-	d.before.units = nil
-	d.split(raw)
-	header := d.names()
-	d.clock, d.date = -1, -1
-	for i, cell := range header {
-		if name, _ := splitName(cell); name == "time" {
-			d.clock = i
-		}
-	}
-	if b != nil && d.split(b) && len(d.fields) == len(header) && d.isUnits() {
-		for i, f := range d.fields {
-			if name, in := splitName(header[i]); in == "" && len(f) > 0 && (name == "time" || d.wants(name) != nil) {
-				header[i] += " [" + strings.Trim(string(f), "[]()") + "]"
-			}
-		}
-		b = nil
-	}
-	if err := d.readHeader(header, raw); err != nil {
-		return err
-	}
-	d.started = true
-	if b != nil {
-		return d.line(b, n, true)
-	}
-	return nil
-}
-
-// sameUnits gives columns without a unit in another header the one they had.
-func (d *decoder) sameUnits(header []string) []string {
-	for i, cell := range header {
-		name, in := splitName(cell)
-		for _, old := range d.header {
-			if before, unit := splitName(old); in == "" && before == name && unit != "" {
-				header[i] = cell + " [" + unit + "]"
-			}
-		}
-	}
-	return header
-}
-
-// examples are headers as they should be.
-func (d *decoder) examples() string {
-	names := []string{`"time [s]"`}
-	for _, n := range d.opt.Named {
-		names = append(names, fmt.Sprintf(`"%s [%s]"`, n.Name, n.Unit))
-	}
-	return strings.Join(names, ", ")
-}
-
-// namedHeader reads columns that say what they are.
-func (d *decoder) namedHeader(header []string) error {
-	d.named = true
-	for i, cell := range header {
-		name, in := splitName(cell)
-		if name == "date" && d.date < 0 {
-			d.date = i
-			continue
-		}
-		if name == "time" && d.clock < 0 {
-			t := d.opt.Time
-			t.Key, t.Unit = cell, wire.TimeUnit(in)
-			if strings.Contains(in, ":") || strings.Contains(strings.ToLower(in), "hh") || strings.EqualFold(in, "date") {
-				t.Unit = wire.NoTime
-			}
-			var err error
-			if d.stamps, err = newStamps(t, d.opt.Location); err != nil {
-				return fmt.Errorf("%w: column %q: %w", ErrFormat, cell, err)
-			}
-			d.clock, d.stamps.elapsed = i, true
-			continue
-		}
-		w := d.wants(name)
-		if w == nil {
-			if cell != "" {
-				d.ignored = append(d.ignored, cell)
-			}
-			continue
-		}
-		u, err := d.parseUnit(in)
-		if in == "" || err != nil {
-			return fmt.Errorf("%w: column %q has no unit that is known: write it in brackets, such as \"%s [%s]\"", ErrFormat, cell, w.Name, w.Unit)
-		}
-		m := meldColumn{key: cell, inch: u, mm: u, channel: sensors.Channel{Name: w.Name, Role: sensors.Role(w.Name), Unit: u}}
-		if err := d.add(&m, i); err != nil {
-			return fmt.Errorf("%w: %w", ErrFormat, err)
-		}
-		d.cols[len(d.cols)-1].named = u
-	}
-	if d.clock < 0 {
-		return fmt.Errorf("%w: no column is the time: name one \"time [s]\" (or h, min, ms, us, ns; without a unit it holds dates, or times elapsed as hh:mm:ss)", ErrFormat)
-	}
-	if d.date >= 0 {
-		if d.stamps.scale != 0 {
-			d.date = -1
-		} else {
-			d.stamps.DateKey = header[d.date]
-		}
-	}
-	return nil
 }

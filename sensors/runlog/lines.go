@@ -94,7 +94,7 @@ func (l *lines) rest() []byte {
 
 // readable is a line as UTF-8, without the end mark of old text files; never nil.
 func (l *lines) readable(line []byte) []byte {
-	line = bytes.TrimRight(line, "\x00\x1a")
+	line = bytes.TrimPrefix(bytes.TrimRight(line, "\x00\x1a"), []byte("\ufeff")) // of a file that was joined to another
 	if utf8.Valid(line) {
 		if line == nil {
 			line = []byte{}

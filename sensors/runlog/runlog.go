@@ -239,7 +239,11 @@ func readText(text []byte, opt Options) (*Log, error) {
 			units.add(r.rpm, r.torque, r.power, &r.pos)
 		}
 	}
+	back := 0
 	d.onSkip = func(s Skip, _ []byte) {
+		if s.Why == backInTime {
+			back++
+		}
 		if !s.Header {
 			log.Lost = append(log.Lost, s.Line)
 		}
@@ -261,6 +265,8 @@ func readText(text []byte, opt Options) (*Log, error) {
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
 	case len(log.Time) == 0 && len(log.Skipped) > 0:
 		return nil, fmt.Errorf("%w: not one row in %d lines; line %d: %s", ErrFormat, lines, log.Skipped[0].Line, log.Skipped[0].Why)
+	case back > len(log.Time):
+		return nil, fmt.Errorf("%w: %d rows go back in time, and %d do not: is the newest row first? Sort them by time", ErrFormat, back, len(log.Time))
 	case len(log.Time) == 0:
 		return nil, fmt.Errorf("%w: a header but no row", ErrFormat)
 	}

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -15,7 +16,7 @@ import (
 type TimeColumn struct {
 	Key     string         // column of the time of day, or of the whole stamp
 	DateKey string         // column of the date where that is a separate one; else ""
-	Unit    wire.TimeUnit  // a count since 1970 or since Start, in ns, us, ms, s, min or h; an uptime; "" or rfc3339: text
+	Unit    wire.TimeUnit  // a count since 1970 or since Start, in ns, us, ms, s, min, h or d; excel; an uptime; "", rfc3339 or a form such as hh:mm: text
 	Start   time.Time      // when the count was zero; needed by the uptime units
 	Order   wire.DateOrder // of day and month in text such as 7/8/2025; 0: the column tells, or it is refused
 }
@@ -25,7 +26,7 @@ var countUnits = func() map[string]int64 {
 	units := map[string]int64{}
 	for names, ns := range map[string]int64{
 		"ns nanosecond nanoseconds": 1, "us µs μs microsecond microseconds": 1e3, "ms msec millisecond milliseconds": 1e6,
-		"s sec secs second seconds": 1e9, "min mins minute minutes": 60e9, "h hr hrs hour hours": 3600e9,
+		"s sec secs second seconds": 1e9, "min mins minute minutes": 60e9, "h hr hrs hour hours": 3600e9, "d day days": 86400e9,
 	} {
 		for _, name := range strings.Fields(names) {
 			units[name] = ns
@@ -38,9 +39,11 @@ var countUnits = func() map[string]int64 {
 type stamps struct {
 	TimeColumn
 	loc     *time.Location
-	scale   int64 // ns per count, 0: text
-	base    int64 // ns
-	elapsed bool  // a time without a date is one elapsed, or of day; else it is refused
+	scale   int64  // ns per count, 0: text
+	excel   bool   // days of the calendar of spreadsheets, in the zone
+	tail    string // what a time of two parts lacks behind it: seconds, or the fraction that tells that it has none
+	base    int64  // ns
+	elapsed bool   // a time without a date is one elapsed, or of day; else it is refused
 
 	orders   wire.DateOrder // that every date so far may be in
 	midnight time.Duration  // passed by a time of day without a date
@@ -59,13 +62,25 @@ func newStamps(c TimeColumn, loc *time.Location) (*stamps, error) {
 		s.orders = wire.YearFirst | wire.DayFirst | wire.MonthFirst
 	}
 	unit, uptime := strings.CutPrefix(string(c.Unit), "uptime ")
-	unit, since, _ := strings.Cut(unit, " since ")
-	if c.Unit != wire.NoTime && c.Unit != wire.RFC3339 {
-		if s.scale = countUnits[strings.ToLower(unit)]; s.scale == 0 {
-			return nil, fmt.Errorf("time unit %q: use ns, us, ms, s, min, h, rfc3339 or an uptime unit", c.Unit)
+	unit, since, _ := strings.Cut(strings.ToLower(unit), " since ")
+	unit = strings.TrimSuffix(unit, ".")
+	switch {
+	case unit == "" || unit == string(wire.RFC3339) || unit == "date" || unit == "datetime":
+	case unit == "excel":
+		s.scale, s.excel = countUnits["d"], true
+	case unit == "hh:mm" || unit == "h:m" || unit == "h:min":
+		s.tail = ":00"
+	case strings.HasPrefix(unit, "mm:ss") || unit == "m:s" || unit == "min:s" || unit == "min:sec":
+		s.tail = ".0"
+	case strings.Contains(unit, ":"): // hh:mm:ss, dd.mm.yyyy hh:mm
+	default:
+		if s.scale = countUnits[unit]; s.scale == 0 {
+			return nil, fmt.Errorf("time unit %q: use ns, us, ms, s, min, h, d, excel (the days of spreadsheets), rfc3339 or an uptime unit", c.Unit)
 		}
 	}
 	switch {
+	case s.excel:
+		s.base = time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC).UnixNano()
 	case since != "":
 		d, ok := wire.ParseDate([]byte(since))
 		if len(since) == 4 { // a year
@@ -106,6 +121,8 @@ func (s *stamps) take(date, clock []byte) (wire.Date, bool) {
 			return wire.Date{}, false
 		}
 		clock = append(append(append(make([]byte, 0, 48), date...), ' '), clock...)
+	} else if s.tail != "" && bytes.Count(clock, []byte{':'}) == 1 && bytes.IndexByte(clock, '.') < 0 && bytes.IndexByte(clock, ',') < 0 {
+		clock = append(append(make([]byte, 0, 16), clock...), s.tail...)
 	}
 	return wire.ParseDate(clock)
 }
@@ -121,6 +138,10 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 		if !ok || s.base > 0 && n > math.MaxInt64-s.base || s.base < 0 && n < math.MinInt64-s.base {
 			return 0, fmt.Errorf("%w: %.40q is not a count of %s", errStamp, clock, s.Unit)
 		}
+		if s.excel {
+			t := time.Unix(0, s.base+n).UTC()
+			n = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), s.loc).UnixNano() - s.base
+		}
 		return s.base + n, nil
 	}
 	if len(date) > 0 {
@@ -131,7 +152,7 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 	d, ok := s.take(date, clock)
 	switch {
 	case !ok:
-		return 0, fmt.Errorf("%w: %.40q is none of the known forms, e.g. \"2025-07-08 10:43:15.30\"; a count needs its unit, e.g. s", errStamp, clock)
+		return 0, fmt.Errorf("%w: %.40q is none of the known forms, e.g. \"2025-07-08 10:43:15.30\"%s", errStamp, clock, hint(clock, decimal))
 	case d.Orders != 0:
 		orders := d.Orders & s.orders
 		if orders == 0 {
@@ -140,6 +161,8 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 		ns, ok := d.At(orders, s.loc)
 		if !ok && !orders.Settled() {
 			return 0, fmt.Errorf("%w: %.40q", errOrder, clock)
+		} else if !ok && d.Name != "" {
+			return 0, fmt.Errorf("%w: %.40q is in a zone that %s does not have then: say the place (zone)", errStamp, clock, s.loc)
 		} else if !ok {
 			return 0, fmt.Errorf("%w: %.40q is out of all time", errStamp, clock)
 		}
@@ -147,11 +170,38 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 	case !s.elapsed:
 		return 0, fmt.Errorf("%w: %.40q is a time without its date: name the column of the date (time: date), or let clock: arrival rule", errStamp, clock)
 	}
-	if d.Clock < s.clock-12*time.Hour {
-		s.midnight += 24 * time.Hour
+	round := 24 * time.Hour
+	if d.InHour {
+		round = time.Hour
+	}
+	if d.Clock < s.clock-round/2 {
+		s.midnight += round
 	}
 	s.clock = d.Clock
 	return int64(s.midnight + d.Clock), nil
+}
+
+// hint says what a stamp may be that is none of the known forms of text.
+func hint(clock []byte, decimal byte) string {
+	if bytes.Count(clock, []byte{':'}) == 1 {
+		return "; are these minutes and seconds? Say so: the unit mm:ss (or hh:mm)"
+	}
+	if decimal == 0 {
+		decimal = '.'
+	}
+	v, ok := wire.ParseNumber(clock, decimal)
+	if !ok {
+		return ""
+	}
+	for _, c := range []struct {
+		from, to float64
+		unit     string
+	}{{25569, 73051, "excel, the days of spreadsheets"}, {1e9, 2.9e9, "s since 1970"}, {2.9e9, 5e9, "s since 1904"}, {1e12, 4e12, "ms since 1970"}, {1e15, 4e15, "us since 1970"}, {1e18, 4e18, "ns since 1970"}} {
+		if v >= c.from && v < c.to {
+			return "; a count needs its unit: this looks like " + c.unit
+		}
+	}
+	return "; a count needs its unit, e.g. s"
 }
 
 // fast reads "2025-07-08" and "10:43:15.30" without allocating.

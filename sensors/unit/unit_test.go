@@ -118,7 +118,7 @@ func TestSpellings(t *testing.T) {
 		"N·m": {"Nm", "N*m", "N m", "N⋅m", "N∙m", "N-m", "N\u00a0m"},
 		"µm":  {"μm", "um"},
 		"%":   {"pct", "percent"},
-		"W": {"WATT", "Watts"}, "hp": {"HP"}, "kW": {"kw", "Kw"}, "mm/min": {"MM/MIN"}, "in/min": {"IPM", "IN/MIN", "Inch/min"}, "ft·lbf": {"FT-LBF", "Ft-Lb"},
+		"W":   {"WATT", "Watts"}, "hp": {"HP"}, "kW": {"kw", "Kw"}, "mm/min": {"MM/MIN"}, "in/min": {"IPM", "IN/MIN", "Inch/min"}, "ft·lbf": {"FT-LBF", "Ft-Lb"},
 		"kN": {"KN"}, "rev/s": {"rps"}, "psi": {"PSI"}, "kPa": {"KPA"},
 		"min": {"minutes", "MIN"}, "s": {"sec", "seconds", "SEC"}, "h": {"hours"},
 		"m/s²": {"m/s^2", "m/s2", "m·s⁻²"}, "m³/s": {"m^3/s", "m3/s"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
+	"strings"
 	"time"
 )
 
@@ -38,19 +39,33 @@ func ParseDateOrder(s string) (DateOrder, error) {
 type Date struct {
 	Orders DateOrder     // in which it is a day of the calendar; 0: it has no date
 	Clock  time.Duration // time of day, at most 24 h; without a date any time elapsed
+	InHour bool          // Clock is minutes and seconds, as a program shows them that leaves out the hours
 	Zoned  bool          // it names its zone
 	Offset time.Duration // of that zone, east of UTC
+	Name   string        // of a zone that means something in a place alone, such as CET
 	number [3]int        // of the date, as they stand
 }
 
 // ParseDate reads a date, a time of day, or both, with or without a zone: "2025-07-08T10:43:15.30Z",
 // "2025-07-08 10:43:15,3 +0200", "31.10.25 10:43", "7/8/2025 1:43:15 PM UTC", "8 Jul 2025 24:00:00",
-// "20250708T104315", "26:10:05", "1 day, 2:10:05". Points stand in dates whose day comes first. A zone is Z, UTC, GMT, or
-// an offset; names such as CET mean too many things.
+// "20250708T104315", "Tue Jul  8 10:43:15 2025", "26:10:05", "1 day, 2:10:05", "1.02:10:05", "59:07.5". Points stand in dates
+// whose day comes first. Months may have English, German, French, Spanish, Italian or Dutch names. A zone is Z, UTC, GMT, or
+// an offset; names such as CET mean something in a place alone.
 func ParseDate(b []byte) (Date, bool) {
-	p := dateParser{rest: bytes.TrimSpace(b)}
-	ok := p.date() && p.clock() && p.zone() && len(p.rest) == 0
+	p := dateParser{rest: bytes.TrimSpace(plainSigns(b))}
+	ok := p.date(true) && p.clock() && p.zone() && len(p.rest) == 0
 	return p.Date, ok
+}
+
+// plainSigns puts blanks and minus signs of ASCII for those of typesetters.
+func plainSigns(b []byte) []byte {
+	if !bytes.ContainsFunc(b, func(r rune) bool { return r > 0x7f }) {
+		return b
+	}
+	for _, s := range []string{"\u00a0", "\u2009", "\u202f"} {
+		b = bytes.ReplaceAll(b, []byte(s), []byte{' '})
+	}
+	return bytes.ReplaceAll(b, []byte("\u2212"), []byte{'-'})
 }
 
 // At is the instant in ns since the Unix epoch, with the date read in one order; loc is the zone where
@@ -69,6 +84,16 @@ func (d *Date) At(order DateOrder, loc *time.Location) (int64, bool) {
 	}
 	c := d.Clock
 	t := time.Date(y, time.Month(m), day, int(c/time.Hour), int(c/time.Minute%60), int(c/time.Second%60), int(c%time.Second), loc)
+	if d.Name != "" { // on the night when clocks go back it tells the hour too
+		wall := t.Hour()
+		for _, later := range [...]time.Duration{0, time.Hour, -time.Hour} {
+			u := t.Add(later)
+			if name, _ := u.Zone(); u.Hour() == wall && strings.EqualFold(name, d.Name) {
+				return u.UnixNano(), true
+			}
+		}
+		return 0, false
+	}
 	return t.UnixNano() - int64(offset), true
 }
 
@@ -127,7 +152,7 @@ func (p *dateParser) skip(any string) bool {
 // word takes the letters that come next, as they stand.
 func (p *dateParser) word() []byte {
 	n := 0
-	for n < len(p.rest) && (p.rest[n]|0x20 >= 'a' && p.rest[n]|0x20 <= 'z') {
+	for n < len(p.rest) && (p.rest[n]|0x20 >= 'a' && p.rest[n]|0x20 <= 'z' || p.rest[n] >= 0x80) {
 		n++
 	}
 	w := p.rest[:n]
@@ -137,6 +162,29 @@ func (p *dateParser) word() []byte {
 
 var months = [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"}
 
+// otherMonths are names and short names that do not begin as the English ones do.
+var otherMonths = func() map[string]int {
+	m := map[string]int{}
+	for i, names := range [...]string{"janvier janv enero ene gennaio gen januari", "février févr fév fevr fev febrero febbraio februari", "märz mär maerz mrz mars marzo maart mrt",
+		"avril avr abril abr aprile", "mai mayo maggio mag mei", "juin juni junio giugno giu", "juillet juil juli julio luglio lug", "août aout aoû agosto ago augustus",
+		"septembre settembre septiembre set sept", "oktober okt octobre octubre ottobre ott", "novembre noviembre", "dezember dez décembre déc decembre dic diciembre dicembre"} {
+		for _, name := range strings.Fields(names) {
+			m[name] = i + 1
+		}
+	}
+	return m
+}()
+
+// weekday tells the English names of days and their short forms.
+func weekday(w []byte) bool {
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if name := d.String(); len(w) >= 3 && len(w) <= len(name) && bytes.EqualFold(w, []byte(name[:len(w)])) {
+			return true
+		}
+	}
+	return false
+}
+
 // month finds a month by its name or the first three letters of it.
 func month(w []byte) (int, bool) {
 	for i, m := range months {
@@ -144,16 +192,40 @@ func month(w []byte) (int, bool) {
 			return i + 1, true
 		}
 	}
-	return 0, false
+	m, ok := otherMonths[string(bytes.ToLower(w))]
+	return m, ok
 }
 
-// date takes the date, if there is one.
-func (p *dateParser) date() bool {
+// yearBehind takes the year that stands behind the time of day: "12:59:55 2025".
+func (p *dateParser) yearBehind() (y int, ok bool) {
+	i := bytes.LastIndexByte(p.rest, ' ')
+	if i < 0 || bytes.IndexByte(p.rest[:i], ':') < 0 || len(p.rest)-i != 5 {
+		return 0, false
+	}
+	for _, c := range p.rest[i+1:] {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		y = 10*y + int(c-'0')
+	}
+	p.rest = p.rest[:i]
+	return y, true
+}
+
+// date takes the date, if there is one; a day of the week may stand before it.
+func (p *dateParser) date(named bool) bool {
 	all := p.rest
 	if w := p.word(); len(w) > 0 { // Jul 8, 2025
+		if named && weekday(w) {
+			p.skip("., ")
+			return p.date(false) && p.Orders != 0
+		}
 		m, ok := month(w)
 		p.skip(". ")
 		day, n := p.digits()
+		if y, behind := p.yearBehind(); behind {
+			return ok && n > 0 && n <= 2 && p.fits([3]int{m, day, y}, MonthFirst)
+		}
 		p.skip(", ")
 		y, ny := p.digits()
 		return ok && n > 0 && n <= 2 && ny == 4 && p.fits([3]int{m, day, y}, MonthFirst)
@@ -167,10 +239,15 @@ func (p *dateParser) date() bool {
 	case c == ':':
 		p.rest = all
 		return true
+	case c|0x20 == 'd' && na <= 4: // 1d 02:10:05
+		p.rest, p.days = p.rest[1:], time.Duration(a)*24*time.Hour
+		return p.skip(", ")
 	case c == ' ' || c == '-' || c == '/' || c == '.':
-		p.rest = p.rest[1:]
+		if p.rest = p.rest[1:]; c == '.' {
+			p.skip(" ")
+		}
 		if w := p.word(); len(w) > 0 { // 8 Jul 2025, 8-Jul-25; 2 days, 3:00:00
-			if c == ' ' && na <= 4 && (bytes.EqualFold(w, []byte("day")) || bytes.EqualFold(w, []byte("days"))) {
+			if c == ' ' && na <= 4 && (bytes.EqualFold(w, []byte("day")) || bytes.EqualFold(w, []byte("days")) || bytes.EqualFold(w, []byte("d"))) {
 				p.days = time.Duration(a) * 24 * time.Hour
 				return p.skip(", ")
 			}
@@ -179,11 +256,18 @@ func (p *dateParser) date() bool {
 			y, ny := p.digits()
 			return ok && na <= 2 && (ny == 2 || ny == 4) && p.fits([3]int{a, m, y}, DayFirst)
 		}
+		behind := p.rest
 		b, nb := p.digits()
+		if (c == ' ' || c == '.') && p.peek() == ':' && nb == 2 && na <= 4 { // 1 02:10:05, 1.02:10:05
+			p.days, p.rest = time.Duration(a)*24*time.Hour, behind
+			return true
+		}
 		if c == ' ' || p.peek() != c || nb == 0 || nb > 2 {
 			return false
 		}
-		p.rest = p.rest[1:]
+		if p.rest = p.rest[1:]; c == '.' {
+			p.skip(" ")
+		}
 		y, ny := p.digits()
 		n := [3]int{a, b, y}
 		switch {
@@ -247,6 +331,12 @@ func (p *dateParser) clock() bool {
 			}
 		}
 	}
+	if f := p.peek(); p.Orders == 0 && ns == 0 && nm == 2 && p.days == 0 && (f == '.' || f == ',') { // 59:07.5
+		p.InHour, h, m, s, ns = true, h/60, h%60, m, 2
+		if s > 59 {
+			return false
+		}
+	}
 	if nm != 2 || m > 59 || s > 60 || p.Orders == 0 && (ns == 0 || h > 2e6) || p.Orders != 0 && (nh > 2 && nh != 6 || h > 24) {
 		return false
 	}
@@ -294,7 +384,8 @@ func (p *dateParser) zone() bool {
 	p.Zoned = true
 	if w := p.word(); len(w) > 0 {
 		if !bytes.EqualFold(w, []byte("z")) && !bytes.EqualFold(w, []byte("utc")) && !bytes.EqualFold(w, []byte("gmt")) {
-			return false
+			p.Zoned, p.Name = false, string(w)
+			return len(p.rest) == 0 && len(w) >= 3 && len(w) <= 5 && p.Orders != 0
 		}
 		if len(p.rest) == 0 {
 			return true
@@ -304,8 +395,6 @@ func (p *dateParser) zone() bool {
 	switch {
 	case p.peek() == '-':
 		sign = -1
-	case bytes.HasPrefix(p.rest, []byte("\u2212")):
-		sign, p.rest = -1, p.rest[2:]
 	case p.peek() != '+':
 		return false
 	}
@@ -324,5 +413,8 @@ func (p *dateParser) zone() bool {
 		}
 	}
 	p.Offset = sign * (time.Duration(h)*time.Hour + time.Duration(m)*time.Minute)
+	if n := len(p.rest); n > 2 && p.rest[0] == '[' && p.rest[n-1] == ']' { // +01:00[Europe/Berlin]
+		p.rest = nil
+	}
 	return h <= 15 && m <= 59
 }

@@ -43,6 +43,22 @@ func TestDates(t *testing.T) {
 		{"31/12/25 10:43:15", "", DayFirst | YearFirst},
 		{"07-08-25 10:43:15", "", any},
 		{"29.2.2024", "2024-02-28T23:00:00Z", DayFirst},
+		{"Tue Jul  8 10:43:15 2025", "2025-07-08T08:43:15Z", MonthFirst},
+		{"Tue Jul  8 10:43:15 UTC 2025", "2025-07-08T10:43:15Z", MonthFirst},
+		{"Tue, 08 Jul 2025 10:43:15 GMT", "2025-07-08T10:43:15Z", DayFirst},
+		{"Tuesday, July 8, 2025 1:43:15 PM Z", "2025-07-08T13:43:15Z", MonthFirst},
+		{"7/8/2025, 1:43:15\u202fPM", "", DayFirst | MonthFirst},
+		{"11/25/2025, 1:43:15\u202fPM Z", "2025-11-25T13:43:15Z", MonthFirst},
+		{"8. Okt. 2025 10:43:15", "2025-10-08T08:43:15Z", DayFirst},
+		{"8. März 2025 10:43:15Z", "2025-03-08T10:43:15Z", DayFirst},
+		{"8 août 2025 10:43:15Z", "2025-08-08T10:43:15Z", DayFirst},
+		{"2025-07-08 10:43:15 \u22120130", "2025-07-08T12:13:15Z", YearFirst},
+		{"2025-07-08T10:43:15+02:00[Europe/Berlin]", "2025-07-08T08:43:15Z", YearFirst},
+		{"2025-07-08 10:43:15 CEST", "2025-07-08T08:43:15Z", YearFirst}, // as the place has it
+		{"2025-10-26 02:30:00 CEST", "2025-10-26T00:30:00Z", YearFirst},
+		{"2025-10-26 02:30:00 CET", "2025-10-26T01:30:00Z", YearFirst},
+		{"2025-07-08 10:43:15 CET", "", YearFirst}, // there is summer time
+		{"2025-07-08 10:43:15 EST", "", YearFirst},
 	} {
 		d, ok := ParseDate([]byte(c.text))
 		if !ok || d.Orders != c.orders {
@@ -61,13 +77,14 @@ func TestDates(t *testing.T) {
 		t.Errorf("day first %d, month first %d", day, month)
 	}
 	for text, want := range map[string]time.Duration{"00:00:01": time.Second, "26:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "0:00:02": 2 * time.Second,
-		"1 day, 2:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "0 days 00:00:01.000000": time.Second, "11:00:00 PM": 23 * time.Hour} {
+		"1 day, 2:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "1 02:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second,
+		"1.02:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "1d 02:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "59:07.5": 59*time.Minute + 7500*time.Millisecond, "0 days 00:00:01.000000": time.Second, "11:00:00 PM": 23 * time.Hour} {
 		if d, ok := ParseDate([]byte(text)); !ok || d.Orders != 0 || d.Clock != want {
 			t.Errorf("%q: %v %v", text, d, ok)
 		}
 	}
 	for _, text := range []string{"", "x", "2025", "10:43", "31.4.2025", "29.2.2025", "32/13/2025", "2025-07-08 25:00:00", "2025-07-08 24:00:01", "2025-07-08 10:60:00",
-		"2025-07-08 10:43:15 CET", "2025-07-08 10:43:15 +2500", "7.8/2025", "2025-07-08x", "8 Foo 2025", "474.3", "1.2.3", "2025-07-08 13:00:00 PM", "1751971395", "10:43:15 x"} {
+		"2025-07-08 10:43:15 Europe", "10:43:15 CET", "59:61.5", "Tue 10:43:15", "Tue Tue Jul 8 2025", "1.2:10:05", "2025-07-08 10:43:15+01:00[", "2025-07-08 10:43:15 +2500", "7.8/2025", "2025-07-08x", "8 Foo 2025", "474.3", "1.2.3", "2025-07-08 13:00:00 PM", "1751971395", "10:43:15 x"} {
 		if d, ok := ParseDate([]byte(text)); ok {
 			t.Errorf("%q is %+v", text, d)
 		}

@@ -146,6 +146,13 @@ func numberLength(b []byte) int {
 	return n
 }
 
+// CutUnit parts a number in text and what stands behind it: a unit, or nothing. Text that does not start as a number does is
+// all number.
+func CutUnit(b []byte) (number, unit []byte) {
+	n := numberLength(b)
+	return b[:n], bytes.TrimSpace(b[n:])
+}
+
 // unitOf remembers what a unit behind a number means: devices do not change it often.
 type unitOf struct {
 	text []byte
