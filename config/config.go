@@ -189,8 +189,8 @@ type LogTime struct {
 	Key Key `yaml:"key" required:"true"`
 	// Column of the date, where it has one of its own.
 	Date Key `yaml:"date"`
-	// ns, us, ms, s, min and h count since 1970 (Unix time) or since epoch; rfc3339 is text such as 2025-07-08T10:43:15.30Z, 8.7.2025 10:43:15 or 7/8/2025 10:43:15 AM, or date and time of day apart.
-	Unit string `yaml:"unit" default:"rfc3339" enum:"ns,us,µs,ms,s,sec,second,seconds,min,minute,minutes,h,hour,hours,rfc3339"`
+	// ns, us, ms, s, min, h and d count since 1970 (Unix time) or since epoch; excel is the days of spreadsheets; mm:ss and hh:mm are times elapsed of two parts; rfc3339 is text such as 2025-07-08T10:43:15.30Z, 8.7.2025 10:43:15 or 7/8/2025 10:43:15 AM, or date and time of day apart.
+	Unit string `yaml:"unit" default:"rfc3339" enum:"ns,us,µs,ms,s,sec,second,seconds,min,minute,minutes,h,hour,hours,d,day,days,excel,rfc3339,mm:ss,hh:mm"`
 	// Day (UTC) that the count began, where that is not 1970-01-01: 1904-01-01 for LabVIEW.
 	Epoch string `yaml:"epoch" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" allowed:"a date such as 1904-01-01"`
 	// Order of day, month and year in text such as 7/8/2025; left out, the dates of the file tell, or rows wait until one does.

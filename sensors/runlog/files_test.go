@@ -244,7 +244,7 @@ func TestHeadersThatCannotBeUsed(t *testing.T) {
 		"time [s],plate temperature [°C]\n":                              "a header but no row",
 		"time,plate temperature [°C]\n0,1\n":                             "a count needs its unit",
 		"time [s],plate temperature [°C],Plate_temperature [K]\n0,1,2\n": "both go to",
-		"":                         "it is empty",
+		"":                          "it is empty",
 		strings.Repeat("x\n", 1300): "no comma, semicolon, tab or |",
 	} {
 		if _, err := Parse(strings.NewReader(text), Options{Named: plate}); err == nil || !strings.Contains(err.Error(), want) {
