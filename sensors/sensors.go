@@ -158,6 +158,7 @@ type Sample struct {
 	Time    int64 // the time stamp that rules (device or arrival, as the source says), ns since the Unix epoch
 	Arrival int64 // when its bytes came in, ns since the Unix epoch
 	Value   float64
+	Sent    string // the text where a number should be, if the source had any
 	Channel ChannelID
 	Status  Status
 }

@@ -181,7 +181,7 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 						return nil, err
 					}
 				}
-				return wire.NewNumber(id, m, t.Sentinel, o.Decimal), nil
+				return wire.NewNumber(wire.Field{Channel: id, Map: m, Unit: reg.Channel(id).Unit, Sentinels: t.Sentinel}, o.Decimal), nil
 			}
 		}
 		opt.Topics = append(opt.Topics, topic)

@@ -158,7 +158,7 @@ func registry(t testing.TB) *sensors.Registry {
 
 // number decodes bare numbers; value decodes {"ts":ns,"value":x,"unit":…}.
 func number(id sensors.ChannelID) (wire.Decoder, error) {
-	return wire.NewNumber(id, unit.Map{Scale: 1}, nil, 0), nil
+	return wire.NewNumber(wire.Field{Channel: id}, 0), nil
 }
 
 func value(reg *sensors.Registry) func(sensors.ChannelID) (wire.Decoder, error) {

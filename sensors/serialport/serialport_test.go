@@ -21,7 +21,6 @@ import (
 	"golang.org/x/term"
 
 	"stirwatch/sensors"
-	"stirwatch/sensors/unit"
 	"stirwatch/sensors/wire"
 )
 
@@ -142,7 +141,7 @@ func connected(t *testing.T, r *record, times int) {
 	until(t, "a connection", func() bool { n, _ := r.count(sensors.Connected); return n == times })
 }
 
-func number() wire.Decoder { return wire.NewNumber(0, unit.Identity, nil, 0) }
+func number() wire.Decoder { return wire.NewNumber(wire.Field{}, 0) }
 
 func daq(keys ...string) wire.Decoder {
 	o := wire.Options{DeviceClock: true}

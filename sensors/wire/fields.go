@@ -20,10 +20,13 @@ type table struct {
 	fields  []Field
 	timeKey string
 	strict  bool // a message without a good number is refused
+	escapes bool // text has the escapes of JSON
+	lists   bool // commas may part the numbers of a list
 	signs   signs
 	units   []unitOf // by field
-	plain   []byte   // a message without escape sequences
-	found   []span   // one for each field, then one for the time if there is one
+	sent    sent
+	plain   []byte // a message without escape sequences
+	found   []span // one for each field, then one for the time if there is one
 }
 
 func newTable(o Options) table {
@@ -81,7 +84,7 @@ func (t *table) build(dst []sensors.Sample, arrival int64, msg []byte) ([]sensor
 			bad++
 			strict = strict || s.kind == '{' || s.kind == '['
 			t.doubt = fmt.Errorf("key %q: %w", f.Key, err)
-			dst = append(dst, f.failed(at, arrival))
+			dst = append(dst, f.failed(at, arrival, t.sent.text(s.bytes(msg))))
 		case present:
 			dst = append(dst, f.convert(at, arrival, v, m))
 		}
@@ -101,6 +104,10 @@ func (t *table) build(dst []sensors.Sample, arrival int64, msg []byte) ([]sensor
 func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
 	f, b := &t.fields[i], bytes.TrimSpace(s.bytes(msg))
 	behind := msg[s.unitFrom:s.unitTo]
+	if t.escapes && bytes.IndexByte(b, '\\') >= 0 {
+		t.plain = unescape(t.plain[:0], b)
+		b = bytes.TrimSpace(t.plain)
+	}
 	if v, ok := parseFloat(b); ok && len(behind) == 0 && !t.signs.doubtful(b) {
 		return v, f.Map, nil
 	}
@@ -110,8 +117,13 @@ func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, e
 	}
 	if m, err = t.units[i].from(behind, f); err != nil && n < len(b) {
 		return 0, m, fmt.Errorf("%.40q is %w: %w", b, errNotNumber, err)
+	} else if errors.Is(err, unit.ErrDimension) {
+		return 0, m, fmt.Errorf("%.40q in %q: %w", b, behind, err)
 	} else if err != nil {
 		m = f.Map // a word behind a blank is no unit
+	}
+	if t.lists && t.signs.given == 0 && bytes.Count(b[:n], []byte{','}) > 1 && bytes.IndexByte(b[:n], '.') < 0 {
+		return 0, m, fmt.Errorf("%.40q may be one number or a list: say which sign is the decimal one (decimal)", b)
 	}
 	v, err = t.signs.parse(b[:n])
 	return v, m, err
@@ -124,7 +136,9 @@ func numberLength(b []byte) int {
 		c := b[n]
 		k := 1
 		switch {
-		case c >= '0' && c <= '9', n == 0 && (c == '-' || c == '+'):
+		case c >= '0' && c <= '9':
+		case n == 0 && signLength(b) > 0:
+			k = signLength(b)
 		case c == 'e' || c == 'E':
 			if k = 2; n+1 < len(b) && (b[n+1] == '-' || b[n+1] == '+') {
 				k = 3
@@ -143,6 +157,11 @@ func numberLength(b []byte) int {
 		}
 		n += k
 	}
+	return n
+}
+
+func signLength(b []byte) int {
+	n, _ := cutSign(b)
 	return n
 }
 
@@ -187,7 +206,12 @@ func (u *unitOf) from(text []byte, f *Field) (unit.Map, error) {
 			named, err = unit.Unit{Symbol: string(text), Dim: unit.Mass, Scale: kg}, nil
 		}
 	}
-	if u.err = err; err == nil {
+	switch {
+	case err != nil:
+		u.err = fmt.Errorf("%.20q is no unit that is known", text)
+	case named.Dim == unit.None && name != "%":
+		u.err = fmt.Errorf("%.20q follows the number", text)
+	default:
 		u.m, u.err = unit.Between(named, f.Unit)
 	}
 	return u.m, u.err
@@ -260,29 +284,70 @@ func Number(b []byte) (v float64, in string, ok bool) {
 	return v, in, true
 }
 
-// clean is a message without a byte order mark, without blanks and control characters around it (STX and
-// ETX, the NUL that ends strings in C), and without the escape sequences by which terminals show colours
-// (ECMA-48, 5.4). Where there are any, the result lives in the decoder.
+// clean is a message without a byte order mark, without blanks and control characters around it (the NUL that ends
+// strings in C), and without the escape sequences by which terminals show colours and titles (ECMA-48, 5.4 and 5.6).
+// Of one between STX and ETX it is what stands between them: a checksum behind ETX is not checked. Other control
+// characters are blanks. Where there are any, the result lives in the decoder.
 func (t *table) clean(msg []byte) []byte {
-	if bytes.IndexByte(msg, 0x1b) >= 0 {
-		t.plain = t.plain[:0]
-		for i := 0; i < len(msg); i++ {
-			if msg[i] != 0x1b {
-				t.plain = append(t.plain, msg[i])
-				continue
-			}
-			if i++; i < len(msg) && msg[i] == '[' {
-				for i++; i < len(msg) && (msg[i] < '@' || msg[i] > '~'); i++ {
-				}
-			}
-		}
-		msg = t.plain
+	if i := bytes.LastIndexByte(msg, stx); i >= 0 {
+		msg = msg[i+1:]
 	}
-	return trim(msg)
+	if i := bytes.IndexByte(msg, etx); i > 0 {
+		msg = msg[:i]
+	}
+	if bytes.IndexByte(msg, 0x1b) < 0 {
+		if msg = trim(msg); !bytes.ContainsFunc(msg, func(r rune) bool { return r < ' ' && r != '\t' }) {
+			return msg
+		}
+	}
+	t.plain = t.plain[:0]
+	for i := 0; i < len(msg); i++ {
+		switch c := msg[i]; {
+		case c == 0x1b:
+			i = escapeEnd(msg, i)
+		case c < ' ' && c != '\t':
+			t.plain = append(t.plain, ' ')
+		default:
+			t.plain = append(t.plain, c)
+		}
+	}
+	return trim(t.plain)
+}
+
+const (
+	stx = 0x02
+	etx = 0x03
+)
+
+// escapeEnd is the last byte of the escape sequence that starts at i.
+func escapeEnd(msg []byte, i int) int {
+	i++
+	switch {
+	case i >= len(msg):
+	case msg[i] == '[': // a control sequence ends with a byte of @ to ~
+		for i++; i < len(msg) && (msg[i] < '@' || msg[i] > '~'); i++ {
+		}
+	case msg[i] == ']': // a command to the system ends with BEL or ESC \
+		for i++; i < len(msg) && msg[i] != '\a' && msg[i] != 0x1b; i++ {
+		}
+		if i+1 < len(msg) && msg[i] == 0x1b && msg[i+1] == '\\' {
+			i++
+		}
+	}
+	return i
 }
 
 // Plain is a text message as its decoder sees it: without what stands around it, and without colours.
 func Plain(msg []byte) []byte { return (&table{}).clean(msg) }
+
+// cString is the text of a message that ends where a string in C does.
+func cString(msg []byte) []byte {
+	msg = trim(msg)
+	if i := bytes.IndexByte(msg, 0); i >= 0 {
+		msg = trim(msg[:i])
+	}
+	return msg
+}
 
 // trim takes away a byte order mark, and blanks and control characters around a message.
 func trim(msg []byte) []byte {
@@ -401,9 +466,22 @@ func (f *Field) convert(at, arrival int64, raw float64, m unit.Map) sensors.Samp
 	return s
 }
 
-// failed is the sample of a value that is no number.
-func (f *Field) failed(at, arrival int64) sensors.Sample {
-	return sensors.Sample{Time: at, Arrival: arrival, Channel: f.Channel, Value: math.NaN(), Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}}
+// failed is the sample of a value that is no number, with what the device sent.
+func (f *Field) failed(at, arrival int64, sent string) sensors.Sample {
+	return sensors.Sample{Time: at, Arrival: arrival, Channel: f.Channel, Value: math.NaN(), Sent: sent, Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}}
+}
+
+// sent keeps the text of the last value that was no number: devices say the same again and again.
+type sent struct{ last string }
+
+// maxSent is how much of such a text is kept, bytes.
+const maxSent = 40
+
+func (s *sent) text(b []byte) string {
+	if b = b[:min(len(b), maxSent)]; s.last != string(b) {
+		s.last = string(b)
+	}
+	return s.last
 }
 
 // text views b as a string without copying; the string must not outlive the call that b is for.

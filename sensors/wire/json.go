@@ -19,6 +19,7 @@ import (
 // keys is an error. Of repeated keys the last counts (as in encoding/json).
 func NewJSON(o Options) Decoder {
 	d := &jsonFrame{table: newTable(o)}
+	d.escapes = true
 	paths := make([]string, len(d.fields))
 	for i, f := range d.fields {
 		paths[i] = f.Key
@@ -37,7 +38,7 @@ type jsonFrame struct {
 }
 
 func (d *jsonFrame) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
-	msg = trim(msg)
+	msg = cString(msg)
 	if err := d.doc.scan(msg); err != nil {
 		return dst, err
 	}
@@ -52,7 +53,7 @@ func (d *jsonFrame) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 func NewJSONValue(valuePath, timePath string, tu TimeUnit, unitPath string, ch sensors.ChannelID, chUnit unit.Unit, sentinels []float64, deviceClock bool) Decoder {
 	d := &jsonValue{
 		stamper: newStamper(tu, deviceClock),
-		field:   own(Field{Channel: ch, Key: valuePath, Sentinels: sentinels}),
+		field:   own(Field{Channel: ch, Key: valuePath, Sentinels: sentinels, Unit: chUnit}),
 		timeKey: timePath, unitKey: unitPath, to: chUnit,
 	}
 	paths := []string{valuePath}
@@ -73,13 +74,15 @@ type jsonValue struct {
 	timeKey, unitKey   string
 	timeSlot, unitSlot int // in doc.found, 0 if there is none
 	to                 unit.Unit
+	behind             unitOf // a number in text
+	sent               sent
 
 	lastUnit []byte // the text that field.Map and unitErr belong to
 	unitErr  error
 }
 
 func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]sensors.Sample, error) {
-	msg = trim(msg)
+	msg = cString(msg)
 	if err := d.doc.scan(msg); err != nil {
 		return dst, err
 	}
@@ -88,10 +91,10 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 		return dst, fmt.Errorf("no value at %q", d.field.Key)
 	}
 	v, present, wrong := found[0].number(msg)
-	if b := found[0].bytes(msg); wrong != nil && found[0].kind == '"' {
-		var s signs
-		if number, err := s.parse(bytes.TrimSpace(b)); err == nil {
-			v, present, wrong = number, true, nil
+	m := unit.Identity
+	if wrong != nil && found[0].kind == '"' {
+		if number, behind, err := d.textNumber(found[0].bytes(msg)); err == nil {
+			v, m, present, wrong = number, behind, true, nil
 		}
 	}
 	var stamp span
@@ -101,7 +104,7 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 	at, err := d.at(stamp, d.timeKey, arrival, msg)
 	if err == nil && wrong != nil {
 		d.doubt = fmt.Errorf("key %q: %w", d.field.Key, wrong)
-		return append(dst, d.field.failed(at, arrival)), nil
+		return append(dst, d.field.failed(at, arrival, d.sent.text(found[0].bytes(msg)))), nil
 	}
 	if err != nil || !present {
 		return dst, err
@@ -110,8 +113,23 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 		if err := d.follow(found[d.unitSlot], msg); err != nil {
 			return dst, err
 		}
+		m = d.field.Map
 	}
-	return append(dst, d.field.sample(at, arrival, v)), nil
+	return append(dst, d.field.convert(at, arrival, v, m)), nil
+}
+
+// textNumber reads a number in quotes, with its unit if the document names none elsewhere.
+func (d *jsonValue) textNumber(b []byte) (v float64, m unit.Map, err error) {
+	number, behind := CutUnit(bytes.TrimSpace([]byte(unquote(b))))
+	if len(behind) > 0 && d.unitSlot > 0 {
+		return 0, m, errNotNumber
+	}
+	if m, err = d.behind.from(behind, &d.field); err != nil {
+		return 0, m, err
+	}
+	var s signs
+	v, err = s.parse(number)
+	return v, m, err
 }
 
 // follow sets the conversion to the unit that the document names. Devices do not change it
@@ -143,9 +161,11 @@ func unquote(b []byte) string {
 	return string(unescape(nil, b))
 }
 
-// document finds values by path in one pass, checking the JSON grammar (RFC 8259) on its way.
+// document finds values by path in one pass, checking the JSON grammar (RFC 8259) on its way. Members and elements may be
+// more than that: a word or a number that JSON does not have costs itself alone, and a comma before the end nothing.
 type document struct {
 	root  *node
+	loose bool   // there was something that JSON does not have
 	found []span // by index of the path
 	buf   []byte
 }
@@ -198,6 +218,7 @@ func (n *node) member(name string) *node {
 // scan fills found from a whole document.
 func (d *document) scan(msg []byte) error {
 	clear(d.found)
+	d.loose = false
 	i, err := d.value(msg, space(msg, 0), d.root, 0)
 	if err != nil {
 		return err
@@ -219,7 +240,12 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 	}
 	from, kind := i, b[i]
 	var err error
-	switch {
+	switch bare, number := bareWord(b, i, depth); {
+	case bare > 0 || depth > 0 && (kind == ',' || kind == '}' || kind == ']'):
+		d.loose = true
+		if i, kind = i+bare, 'b'; number {
+			kind = '0'
+		}
 	case kind == '"':
 		i, err = quoted(b, i)
 	case kind == '-' && noNumber(b[i:]) == 0 || kind-'0' <= 9:
@@ -237,7 +263,7 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 		i += len("null")
 	case noNumber(b[i:]) > 0:
 		i += noNumber(b[i:])
-		kind = 'x'
+		kind, d.loose = 'x', true
 	default:
 		err = syntax("a value is expected", b, i)
 	}
@@ -261,6 +287,10 @@ func (d *document) object(b []byte, i int, n *node, depth int) (int, error) {
 		return i + 1, nil
 	}
 	for {
+		if i < len(b) && b[i] == '}' {
+			d.loose = true
+			return i + 1, nil
+		}
 		if i >= len(b) || b[i] != '"' {
 			return i, syntax("a key is expected", b, i)
 		}
@@ -306,6 +336,10 @@ func (d *document) array(b []byte, i int, n *node, depth int) (int, error) {
 			d.buf = strconv.AppendInt(d.buf[:0], int64(k), 10)
 			child = n.members[string(d.buf)]
 		}
+		if k > 0 && i < len(b) && b[i] == ']' {
+			d.loose = true
+			return i + 1, nil
+		}
 		var err error
 		if i, err = d.value(b, i, child, depth+1); err != nil {
 			return i, err
@@ -320,6 +354,29 @@ func (d *document) array(b []byte, i int, n *node, depth int) (int, error) {
 			return i, syntax("',' or ']' is expected", b, i)
 		}
 	}
+}
+
+// bareWord is the length of a member's value at i that is no JSON, such as N/A, None or 0x1F, and whether it is a number all
+// the same, such as .5 or +5; 0 if it may be JSON.
+func bareWord(b []byte, i, depth int) (n int, number bool) {
+	if depth == 0 || b[i] == '"' || b[i] == '{' || b[i] == '[' {
+		return 0, false
+	}
+	for n = i; n < len(b) && b[n] > ' ' && b[n] != ',' && b[n] != '}' && b[n] != ']'; n++ {
+		if b[n] == '"' || b[n] == ':' || b[n] == '{' || b[n] == '[' {
+			return 0, false // a comma or a quote is missing
+		}
+	}
+	w := b[i:n]
+	if len(w) == 0 || len(w) > 40 || noNumber(w) == len(w) || string(w) == "true" || string(w) == "false" || string(w) == "null" {
+		return 0, false
+	}
+	if end, err := numeral(w, 0); err == nil && end == len(w) {
+		return 0, false
+	}
+	_, number = parseFloat(w)
+	octal := len(w) > 1 && w[0] == '0' && w[1] != '.'
+	return len(w), number && !octal
 }
 
 func space(b []byte, i int) int {

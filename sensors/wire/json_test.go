@@ -86,19 +86,26 @@ func allocatesNothing(t *testing.T, d Decoder, msg string) {
 }
 
 func TestNumber(t *testing.T) {
-	d := NewNumber(3, unit.Identity, []float64{-2}, 0)
+	d := NewNumber(Field{Channel: 3, Sentinels: []float64{-2}, Unit: unit.MustParse("°C")}, 0)
 	accept(t, d, " 474.3\r\n", "3=474.3")
 	accept(t, d, "-2.00", "3=-2(failure: sentinel)")
 	accept(t, d, "nan", "3=NaN(failure: not_a_number)")
 	accept(t, d, "1e999", "3=+Inf(failure: not_a_number)")
-	refuse(t, d, "474.3 °C", `" °C" follows the number 474.3`)
+	accept(t, d, "474.3 °C", "3=474.3")
+	accept(t, d, "373.15K", "3=100")
+	accept(t, d, `"474.3"`, "3=474.3")
+	accept(t, d, "\u22124,5", "3=-4.5")
+	accept(t, d, "474.3\x00\x00 old", "3=474.3")
+	refuse(t, d, "474.3 V", "units do not measure the same thing")
+	refuse(t, d, "474.3;", `";" follows the number 474.3: ";" is no unit that is known`)
+	refuse(t, d, "474.3-", `follows the number`)
 	refuse(t, d, "", "empty")
 	refuse(t, d, "0x10", `"x10" follows the number 0`)
 	refuse(t, d, "on", "not a number")
 	kelvin, _ := unit.Between(unit.MustParse("°C"), unit.MustParse("K"))
-	accept(t, NewNumber(0, kelvin, []float64{-2}, 0), "100", "0=373.15")
-	accept(t, NewNumber(0, kelvin, []float64{-2}, 0), "-2", "0=-2(failure: sentinel)")
-	accept(t, NewNumber(0, unit.Map{}, nil, 0), "5", "0=5")
+	accept(t, NewNumber(Field{Map: kelvin, Sentinels: []float64{-2}}, 0), "100", "0=373.15")
+	accept(t, NewNumber(Field{Map: kelvin, Sentinels: []float64{-2}}, 0), "-2", "0=-2(failure: sentinel)")
+	accept(t, NewNumber(Field{}, 0), "5", "0=5")
 	allocatesNothing(t, d, "474.3")
 }
 
@@ -123,15 +130,15 @@ func TestJSONPaths(t *testing.T) {
 	refuse(t, d, "", "a value is missing")
 }
 
-// JSON has no word for what is no number, but libraries write one: it is taken, and nothing else beside the grammar.
-func TestJSONTakesExactlyTheGrammar(t *testing.T) {
-	for _, s := range []string{`NaN`, `nan`, `[Infinity,-Infinity,-inf,null]`, `{"a":NAN}`} {
-		if err := newDocument(nil).scan([]byte(s)); err != nil {
-			t.Errorf("%s: %v", s, err)
+// Beside the grammar of JSON, which is taken exactly, there is what devices make of it: it is told apart.
+func TestJSONTakesTheGrammar(t *testing.T) {
+	for _, s := range []string{`NaN`, `nan`, `[Infinity,-Infinity,-inf,null]`, `{"a":NAN}`, `[1,]`, `{"a":1,}`, `{"a":N/A}`, `{"a":,"b":1}`, `{"a":}`, `[.5,+1,01,1.,0x1F]`, `{"a":None,"b":---}`} {
+		if d := newDocument(nil); d.scan([]byte(s)) != nil || !d.loose {
+			t.Errorf("%s: %v, loose %v", s, d.scan([]byte(s)), d.loose)
 		}
 	}
 	for _, s := range []string{`{}`, `[]`, `01`, `-`, `-0`, `1.`, `.5`, `1e`, `1E+2`, `"\x"`, `"\u00g0"`, `"\ud83d\ude00"`,
-		`tru`, `true`, `nul`, `[1,]`, `{"a":1,}`, `{"a"}`, `{a:1}`, "\"\x01\"", ` [ 1 , { "a" : [ ] } ] `, `+1`, `Na`, `nanny`, `none`, "\"\\", "{\"a\":\t1}"} {
+		`tru`, `true`, `nul`, `[1 2]`, `{,}`, `{"a":1,,}`, `{"a":1 "b":2}`, `{"a":x"b":2}`, `{"a"}`, `{a:1}`, "\"\x01\"", ` [ 1 , { "a" : [ ] } ] `, `+1`, `Na`, `nanny`, `none`, "\"\\", "{\"a\":\t1}"} {
 		if got, want := newDocument(nil).scan([]byte(s)) == nil, json.Valid([]byte(s)); got != want {
 			t.Errorf("%s: accepted %v, encoding/json says %v", s, got, want)
 		}
@@ -292,7 +299,7 @@ func BenchmarkJSON20Channels(b *testing.B) {
 func BenchmarkJSONValue(b *testing.B) { benchmark(b, newValue(), []byte(valueDoc)) }
 
 func BenchmarkNumber(b *testing.B) {
-	benchmark(b, NewNumber(0, unit.Identity, []float64{-2}, 0), []byte("474.3"))
+	benchmark(b, NewNumber(Field{Sentinels: []float64{-2}}, 0), []byte("474.3"))
 }
 
 // checkSamples is what holds for every decoder and every message.
@@ -321,7 +328,7 @@ func FuzzNumber(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		checkSamples(t, NewNumber(0, unit.Identity, []float64{-2}, 0), msg)
+		checkSamples(t, NewNumber(Field{Sentinels: []float64{-2}}, 0), msg)
 	})
 }
 
@@ -332,8 +339,9 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		// encoding/json is the judge of what is JSON, up to the depth taken here.
-		if err := newDocument(nil).scan(msg); (err == nil) != json.Valid(msg) && !strings.Contains(fmt.Sprint(err), "deeply") {
-			t.Fatalf("%q: %v, but valid is %v", msg, err, json.Valid(msg))
+		d := newDocument(nil)
+		if err := d.scan(msg); (err == nil && !d.loose) != json.Valid(msg) && !strings.Contains(fmt.Sprint(err), "deeply") {
+			t.Fatalf("%q: %v, loose %v, but valid is %v", msg, err, d.loose, json.Valid(msg))
 		}
 		for _, u := range []TimeUnit{Seconds, RFC3339, UptimeMillis} {
 			checkSamples(t, NewJSON(Options{Fields: fields("a", "a.b", "a.b.1.c", "value"), TimeKey: "t", TimeUnit: u, DeviceClock: true}), msg)

@@ -270,7 +270,7 @@ func (d *csv) learn(name func(i int) string, width int) {
 // lines skipped, as in [NewCSV].
 func NewKeyValue(o Options) Decoder {
 	d := &keyValue{table: newTable(o), slots: map[string][]int{}}
-	d.strict = true
+	d.strict, d.lists = true, true
 	for slot := range d.found {
 		key := d.key(slot)
 		d.slots[key] = append(d.slots[key], slot)
@@ -363,6 +363,7 @@ func (p *pairs) next() (word, value span, err error) {
 			if s.from > i && bytes.IndexByte(line[s.from:s.to], '=') >= 0 {
 				s.to = s.from // "T1= F=12": the next pair, T1 is empty
 			}
+			s.to = thousandsApart(line, s.from, s.to)
 			i = s.to
 			s.unitFrom, s.unitTo = unitApart(line, i)
 		}
@@ -377,6 +378,34 @@ func (p *pairs) next() (word, value span, err error) {
 	}
 	p.i = len(line)
 	return span{}, span{}, nil
+}
+
+// thousandsApart is the end of a number whose thousands blanks may part: a word of figures behind one of at most three
+// belongs to it, if it is no key.
+func thousandsApart(line []byte, from, to int) int {
+	figures := func(from, to int, signs string) bool {
+		for _, c := range line[from:to] {
+			if c-'0' > 9 && strings.IndexByte(signs, c) < 0 {
+				return false
+			}
+		}
+		return to > from
+	}
+	if first := from + signLength(line[from:to]); to-first > 3 || !figures(first, to, "") {
+		return to
+	}
+	for to < len(line) && line[to] == ' ' {
+		next := to + 1
+		end := next
+		for end < len(line) && (!parts(line[end]) || decimalComma(line, end)) && line[end] != '=' && line[end] != ':' {
+			end++
+		}
+		if n := blank(line, end); !figures(next, end, ".,") || n < len(line) && (line[n] == '=' || line[n] == ':') {
+			break
+		}
+		to = end
+	}
+	return to
 }
 
 // decimalComma tells whether the comma at i stands between two digits.
