@@ -54,6 +54,9 @@ func (d *deadBands) pass(s *sensors.Sample) (before, now *sensors.Sample) {
 	}
 	b := &d.of[s.Channel]
 	moved := !(math.Abs(s.Value-b.last.Value) <= b.width) || s.Status != b.last.Status
+	if s.Value != s.Value && s.Status == b.last.Status && s.Sent == b.last.Sent { // no number, again
+		moved = false
+	}
 	since := s.Time - b.last.Time
 	if !moved && since >= 0 && since < b.every {
 		d.left++

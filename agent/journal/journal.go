@@ -264,8 +264,7 @@ func (j *Journal) Close() error {
 
 func (j *Journal) now() time.Duration { return time.Since(j.start) }
 
-// AppendSamples takes samples into the record and keeps nothing of the slice. Values that are
-// not finite and unknown channels are counted as skipped; of a channel with a dead band only changes are kept. If ack is not nil it is called once,
+// AppendSamples takes samples into the record and keeps nothing of the slice. Unknown channels are counted as skipped; of a channel with a dead band only changes are kept. If ack is not nil it is called once,
 // from another goroutine and in the order of the calls, when every sample is safe on disk.
 //
 // It waits only while MaxPending bytes wait for the disk, at most Options.Hold. When recording
@@ -502,7 +501,7 @@ func (j *Journal) Full(lines int) <-chan struct{} {
 // Stats is what the journal has done since it was opened.
 type Stats struct {
 	Lines     uint64 // taken
-	Skipped   uint64 // not finite, unknown channel, no field
+	Skipped   uint64 // unknown channel, no field
 	Unchanged uint64 // within the dead band of their channel
 	Stored    uint64 // lines safe on disk
 	Commits   uint64

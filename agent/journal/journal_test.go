@@ -116,7 +116,7 @@ func TestLinesAsWritten(t *testing.T) {
 	j.AppendSamples([]sensors.Sample{
 		good(1751971390123456789, 421.35),
 		{Time: 2, Value: -2, Channel: 1, Status: sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}},
-		{Time: 3, Value: math.NaN(), Status: sensors.OK},
+		{Time: 3, Value: math.NaN(), Sent: "ov\"f", Status: sensors.OK},
 		{Time: 3, Value: 1, Channel: 99, Status: sensors.OK},
 	}, nil)
 	Write(j, record.Estimate{Time: 8, State: "tool temperature", Value: 1.5, SD: math.NaN()})
@@ -124,7 +124,7 @@ func TestLinesAsWritten(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s := j.Stats(); s.Lines != 3 || s.Skipped != 3 || s.Stored != 3 || s.Lost != 0 {
+	if s := j.Stats(); s.Lines != 4 || s.Skipped != 2 || s.Stored != 4 || s.Lost != 0 {
 		t.Errorf("counted %+v", s)
 	}
 	r, err := OpenReader(path)
@@ -134,13 +134,15 @@ func TestLinesAsWritten(t *testing.T) {
 	defer r.Close()
 	want := `samples,channel=tool,machine=cell\ 1,unit=°C value=421.35 1751971390123456789
 samples,channel=odd\,\ name\=1/,machine=cell\ 1,quality=failure,reason=sentinel,unit=°C value=-2 2
+samples,channel=tool,machine=cell\ 1,quality=failure,reason=not_a_number,unit=°C sent="ov\"f" 3
 estimates,machine=cell\ 1,state=tool\ temperature value=1.5 8`
 	if got := strings.Join(allLines(t, r), "\n"); got != want {
 		t.Errorf("lines\n%s\nwant\n%s", got, want)
 	}
 	var samples []record.Sample
 	if err := Rows(t.Context(), r, Query{From: 2, To: 9}, func(x *record.Sample) error { samples = append(samples, *x); return nil }); err != nil ||
-		len(samples) != 1 || samples[0] != (record.Sample{Time: 2, Channel: "odd, name=1/", Unit: "°C", Quality: "failure", Reason: "sentinel", Value: -2}) {
+		len(samples) != 2 || samples[0] != (record.Sample{Time: 2, Channel: "odd, name=1/", Unit: "°C", Quality: "failure", Reason: "sentinel", Value: -2}) ||
+		samples[1].Sent != "ov\"f" || samples[1].Reason != "not_a_number" || !math.IsNaN(samples[1].Value) {
 		t.Errorf("%+v, %v", samples, err)
 	}
 	n := 0

@@ -231,18 +231,29 @@ func (e *SampleEncoder) key(id sensors.ChannelID, s sensors.Status) []byte {
 	return key
 }
 
-// Append appends the line of one sample, or nothing if it has no place in the record: a value that
-// is not finite, a channel that the registry does not know. It allocates where a channel has a
+// Append appends the line of one sample, or nothing if it is of a channel that the registry does not know. A
+// value that is not finite is a failure, and stands there as text. It allocates where a channel has a
 // status for the first time.
 func (e *SampleEncoder) Append(b []byte, s *sensors.Sample) []byte {
-	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
-		return b
+	status, number := s.Status, !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0)
+	if !number && status.IsGood() {
+		status = sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
 	}
-	key := e.key(s.Channel, s.Status)
+	key := e.key(s.Channel, status)
 	if key == nil {
 		return b
 	}
-	b = appendFloat(append(b, key...), s.Value)
+	if number {
+		b = appendFloat(append(b, key...), s.Value)
+	} else {
+		text := s.Sent
+		if text == "" {
+			text = strconv.FormatFloat(s.Value, 'g', -1, 64)
+		}
+		t := tableOf[Sample]()
+		b = append(b, key[:len(key)-len(t.fields[0].Name)-1]...)
+		b = appendText(appendField(b, t.fields[1].Name), text)
+	}
 	b = strconv.AppendInt(append(b, ' '), s.Time, 10)
 	return append(b, '\n')
 }

@@ -45,7 +45,8 @@ type Sample struct {
 	Unit    string  `tag:"unit,optional" doc:"unit of the value"`
 	Quality string  `tag:"quality,optional" doc:"only where the value is not good: failure, function_check, out_of_specification, maintenance_required or missing (NAMUR NE 107)"`
 	Reason  string  `tag:"reason,optional" doc:"only with quality, where it is known: sentinel, unwired, out_of_range, rate_of_change, open_circuit, saturated, retained, wrong_unit, not_a_number, device, future_stamp (stamped too far ahead of its arrival; no model is fed with it)"`
-	Value   float64 `field:"value" unit:"the channel's, see the tag unit" doc:"the reading; one that is not a finite number is counted, not written"`
+	Value   float64 `field:"value" unit:"the channel's, see the tag unit" doc:"the reading, where it is a finite number"`
+	Sent    string  `field:"sent,optional" doc:"in place of value, with the quality failure: what was sent where a number should be, its first 40 bytes, or NaN, +Inf, -Inf"`
 }
 
 // Estimate is what the filter believes of one state of the model.

@@ -24,7 +24,7 @@ func exportCommand() *cobra.Command {
 		Use:   "export",
 		Short: "Write a run or a span of the journal as CSV, Parquet or line protocol",
 		Long: `Export reads the journal, also while an agent writes it. CSV and Parquet hold the samples, one
-reading a row: time, channel, value, unit, quality, reason. With --wide they are a table as for a spreadsheet: a row
+reading a row: time, channel, value, unit, quality, reason, sent (the text that came in place of a number). With --wide they are a table as for a spreadsheet: a row
 for each instant (with --every, for each so long, with the last reading in it), a column for each channel, good
 readings only. With --measurement they hold another kind of record, a row each: anomalies, recommendations (the
 advice), estimates, forecasts and all others of docs/influxdb.md. Line protocol holds every record as it was sent

@@ -22,6 +22,7 @@ type column struct {
 	said       bool      // the options say it, or the header
 	again      unit.Map  // from the unit in the newest header to named
 	cell       unitOf    // behind a number
+	sent       string    // the last text where a number should be
 	byMode     bool
 	sentinels  []float64
 	unwired    float64
@@ -37,6 +38,7 @@ type row struct {
 	stamped bool // time is the log's own
 	value   []float64
 	status  []sensors.Status
+	sent    []string // of cells that are no numbers
 
 	rpm, torque, power float64 // NaN where the log has no such column
 	pos                [4]float64
@@ -407,7 +409,10 @@ func (d *decoder) take(line int, at int64) {
 				v = c.again.Apply(v)
 			}
 		}
-		r.value[i], r.status[i] = v, status
+		r.value[i], r.status[i], r.sent[i] = v, status, ""
+		if status.Reason == sensors.NotANumber {
+			r.sent[i] = c.text(cell)
+		}
 	}
 	r.rpm, r.torque, r.power = d.field(d.rpm), d.field(d.torque), d.field(d.power)
 	for i, f := range d.pos {

@@ -313,6 +313,7 @@ func (d *decoder) readHeader(header []string, raw []byte) error {
 	d.setHeader(header, raw)
 	d.row.value = make([]float64, len(d.cols))
 	d.row.status = make([]sensors.Status, len(d.cols))
+	d.row.sent = make([]string, len(d.cols))
 	if d.onHeader != nil {
 		return d.onHeader()
 	}

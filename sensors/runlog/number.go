@@ -225,6 +225,14 @@ func (d *decoder) sign(field int, cell []byte) byte {
 	return 0
 }
 
+// text is the start of a cell that is no number; loggers write the same again and again.
+func (c *column) text(cell []byte) string {
+	if cell = cell[:min(len(cell), 40)]; c.sent != string(cell) {
+		c.sent = string(cell)
+	}
+	return c.sent
+}
+
 // badCell counts a field that holds no number.
 func (d *decoder) badCell(c *column, line int, cell []byte) {
 	d.badCells++

@@ -504,7 +504,7 @@ func (f *follower) row(r *row) {
 		if r.status[i].Signal == sensors.Missing {
 			continue
 		}
-		s := sensors.Sample{Time: stamp, Arrival: f.arrival, Channel: f.channel[i], Status: r.status[i], Value: r.value[i]}
+		s := sensors.Sample{Time: stamp, Arrival: f.arrival, Channel: f.channel[i], Status: r.status[i], Value: r.value[i], Sent: r.sent[i]}
 		if c.byMode && h != nil {
 			h.samples, h.column = append(h.samples, s), append(h.column, i)
 			continue

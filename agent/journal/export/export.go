@@ -33,7 +33,7 @@ const (
 func Formats() []Format { return []Format{CSV, Parquet, LineProtocol} }
 
 // Options say what is written and how. The zero value is the samples as CSV, one reading a row: time, channel, value,
-// unit, quality, reason.
+// unit, quality, reason, sent.
 type Options struct {
 	Format   Format        // default CSV
 	Wide     bool          // of the samples, a row for each instant and a column for each channel, with the good readings

@@ -66,7 +66,7 @@ func TestCSV(t *testing.T) {
 		t.Fatalf("%d rows, progress %d of %d, %v", n, done, total, err)
 	}
 	rows, err := csv.NewReader(&b).ReadAll()
-	if err != nil || len(rows) != 2501 || strings.Join(rows[0], ",") != "time,channel,value,unit,quality,reason" {
+	if err != nil || len(rows) != 2501 || strings.Join(rows[0], ",") != "time,channel,value,unit,quality,reason,sent" {
 		t.Fatal(len(rows), rows[0], err)
 	}
 	for k, r := range rows[1:] {
@@ -86,10 +86,11 @@ func TestCSV(t *testing.T) {
 type row struct {
 	Time    int64   `parquet:"time,timestamp(nanosecond),delta"`
 	Channel string  `parquet:"channel,dict"`
-	Value   float64 `parquet:"value"`
+	Value   float64 `parquet:"value,optional"`
 	Unit    string  `parquet:"unit,dict"`
 	Quality string  `parquet:"quality,dict"`
 	Reason  string  `parquet:"reason,dict"`
+	Sent    string  `parquet:"sent,dict"`
 }
 
 func TestParquet(t *testing.T) {
@@ -104,7 +105,7 @@ func TestParquet(t *testing.T) {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for k, r := range rows {
-		want := row{int64(k) * 1e9, channel, measured(float64(k) / 3), "°C", "good", ""}
+		want := row{int64(k) * 1e9, channel, measured(float64(k) / 3), "°C", "good", "", ""}
 		if k%10 == 3 {
 			want.Quality, want.Reason = "failure", "sentinel"
 		}

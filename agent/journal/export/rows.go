@@ -14,20 +14,20 @@ import (
 
 // writeSamples writes a row for each reading.
 func writeSamples(ctx context.Context, w io.Writer, r *journal.Reader, q journal.Query, o Options) (rows int64, err error) {
-	out, err := newSheet(w, o, []column{{name: "time"}, {name: "channel", kind: text}, {name: "value", kind: number},
-		{name: "unit", kind: text}, {name: "quality", kind: text}, {name: "reason", kind: text}})
+	out, err := newSheet(w, o, []column{{name: "time"}, {name: "channel", kind: text}, {"value", number, true},
+		{name: "unit", kind: text}, {name: "quality", kind: text}, {name: "reason", kind: text}, {name: "sent", kind: text}})
 	if err != nil {
 		return 0, err
 	}
 	asked := choose(o.Channels)
-	cells := make([]cell, 6)
+	cells := make([]cell, 7)
 	err = journal.Rows(ctx, r, q, func(s *record.Sample) error {
 		if !asked.takes(s.Channel) {
 			return nil
 		}
 		rows++
-		cells[0].whole, cells[1].text, cells[2].number, cells[3].text = s.Time, s.Channel, measured(s.Value), s.Unit
-		cells[4].text, cells[5].text = quality(s), s.Reason
+		cells[0].whole, cells[1].text, cells[2], cells[3].text = s.Time, s.Channel, numberCell(s.Value), s.Unit
+		cells[4].text, cells[5].text, cells[6].text = quality(s), s.Reason, s.Sent
 		return out.row(cells)
 	})
 	if err = finish(err, out.end); err == nil {
