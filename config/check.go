@@ -211,9 +211,12 @@ func (x *crosscheck) serial(s *Serial, path string) {
 		x.at(path+".clock", complaint{message: "the device's clock cannot rule without its time stamp", allowed: "time: {key: …, unit: …} beside it, or clock: arrival"})
 	}
 	for _, f := range s.Fields {
-		if s.Format == "keyvalue" && strings.ContainsAny(string(f.Key), "=:,;\t\"#") {
+		if s.Format == "keyvalue" && (strings.ContainsAny(string(f.Key), "=:,;\t\"#") || strings.TrimSpace(string(f.Key)) != string(f.Key)) {
 			x.at(path+".fields."+f.Channel, complaint{message: "no keyvalue line can have the key " + printable(string(f.Key)) + ": keys end before = or :, and pairs at a comma or semicolon", allowed: "letters, digits, blanks within"})
 		}
+	}
+	if s.Format == "csv" && s.Separator == "," && s.Decimal == "," {
+		x.at(path+".decimal", complaint{message: "a comma cannot part columns and be the decimal sign", allowed: "separator: \";\" or another beside it, or decimal: \".\""})
 	}
 	x.useless(path+".decimal", s.Format == "daq" && s.Decimal != "", "a daq frame has no text")
 	if s.Format == "json" || s.Format == "daq" {

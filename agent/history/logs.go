@@ -85,7 +85,6 @@ func doubtUnits(path string, given runlog.Mode, note func(string)) {
 // log does not have is missing in every row.
 func FromLog(log *runlog.Log, want model.Channels) (*runs.Run, error) {
 	r := &runs.Run{Name: log.Name, SHA256: log.SHA256, Began: time.Unix(0, log.Time[0])}
-	var blind []bool // rows whose readings are not used, since nobody knows what acted
 	for _, line := range log.Line {
 		r.Number = append(r.Number, line-2) // the header is line 1
 	}
@@ -120,7 +119,7 @@ func FromLog(log *runlog.Log, want model.Channels) (*runs.Run, error) {
 		return v, nil
 	}
 	for _, in := range want.Inputs {
-		blind = unknown(blind, r.Time, log, in.Name)
+		r.Blind = unknown(r.Blind, log, in.Name)
 		u, err := column(in.Name, in.Unit, true)
 		if err != nil {
 			return nil, err
@@ -133,7 +132,7 @@ func FromLog(log *runlog.Log, want model.Channels) (*runs.Run, error) {
 			return nil, err
 		}
 		for k := range z {
-			if blind != nil && blind[k] {
+			if r.Blind != nil && r.Blind[k] != "" {
 				z[k] = math.NaN()
 			}
 		}
@@ -184,26 +183,18 @@ func shown(log *runlog.Log) []program.Now {
 	return rows
 }
 
-// unknownAfter is how long an input that holds no number is taken to be as it was before, s.
-const unknownAfter = 5.0
-
-// unknown marks the rows (in blind, made where it is nil) in which the log has had text for an input for so
-// long that nobody knows what acted.
-func unknown(blind []bool, time []float64, log *runlog.Log, name string) []bool {
+// unknown marks in blind (made where it is nil) the rows in which the log has text for an input.
+func unknown(blind []string, log *runlog.Log, name string) []string {
 	i, ok := log.Find(sensors.Role(name))
 	if !ok {
 		return blind
 	}
-	last := math.Inf(-1)
 	for k, s := range log.Status[i] {
-		switch {
-		case s.Reason != sensors.NotANumber:
-			last = time[k]
-		case time[k]-last > unknownAfter:
+		if s.Reason == sensors.NotANumber {
 			if blind == nil {
-				blind = make([]bool, len(time))
+				blind = make([]string, len(log.Time))
 			}
-			blind[k] = true
+			blind[k] = name
 		}
 	}
 	return blind

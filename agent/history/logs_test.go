@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/runs"
 	"stirwatch/sensors/runlog"
 )
 
@@ -52,10 +53,13 @@ func TestLogsBecomeRuns(t *testing.T) {
 	if r.Name != "a" || r.U[0][0] != 1500 || !math.IsNaN(r.U[0][12]) || !math.IsNaN(r.U[1][0]) || r.NumberOf(3) != 3 {
 		t.Errorf("%+v", r)
 	}
-	for row, z := range r.Z[0] { // 9 is the last known row: 5 s later nobody knows
-		if unknown := row > 14 && row < 20; unknown != math.IsNaN(z) {
+	for row, z := range r.Z[0] {
+		if unknown := row >= 10 && row < 20; unknown != math.IsNaN(z) || unknown != (r.Blind[row] == "heater power") {
 			t.Errorf("row %d: %g", row, z)
 		}
+	}
+	if why := runs.LeftOut(r, nil, 0, 20, len(r.Time)); !strings.HasPrefix(why, "the heater power is no number in 10, ") {
+		t.Error(why)
 	}
 	if all := strings.Join(said, "\n"); !strings.Contains(all, "a: heater power [kW]: 10 values are no number") {
 		t.Error(all)

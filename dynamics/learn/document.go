@@ -4,9 +4,11 @@ import (
 	"math"
 	"slices"
 
+	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/runs"
+	"stirwatch/dynamics/system"
 )
 
 // document is the model of s with the ranges seen, the plan and where all comes from.
@@ -42,9 +44,39 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 	for i, r := range p.runs {
 		source := r.Source()
 		source.Start = s.starts[i]
+		source.Held = held(m, all[i], s.starts[i])
 		m.Provenance.Runs = append(m.Provenance.Runs, source)
 	}
 	return m, nil
+}
+
+// held is what the states of m that have no rate were in run r, by symbol in their units; start is [model.RunSource.Start].
+func held(m *model.Model, r *runs.Run, start map[string]float64) map[string]float64 {
+	var found map[string]float64
+	var x []float64
+	for i := range m.States {
+		state := &m.States[i]
+		by, known := start[state.Symbol]
+		if !known || slices.ContainsFunc(m.Terms, func(t model.Term) bool { return t.State == state.Symbol }) {
+			continue
+		}
+		if x == nil {
+			first := slices.IndexFunc(r.Z[m.LeadingIndex()], func(z float64) bool { return num.Finite(z) })
+			if first < 0 {
+				return nil
+			}
+			readings := make([]float64, len(m.Outputs))
+			for o := range m.Outputs {
+				readings[o] = expr.MustUnit(m.Outputs[o].Unit).SI(r.Z[o][first])
+			}
+			x = make([]float64, len(m.States))
+			system.Compile(m).Stepper().Begin(x, readings)
+			found = map[string]float64{}
+		}
+		u := expr.MustUnit(state.Unit)
+		found[state.Symbol] = u.FromSI(x[i] + by*u.Scale)
+	}
+	return found
 }
 
 // seen is the range of column k of the runs.

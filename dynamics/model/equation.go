@@ -47,7 +47,7 @@ func Equation(m *Model) string {
 	}
 	b.WriteString("\nwhere\n")
 	for _, x := range m.States {
-		fmt.Fprintf(&b, "  %-8s %s, %s\n", x.Symbol, x.Name, x.Unit)
+		fmt.Fprintf(&b, "  %-8s %s, %s%s\n", x.Symbol, x.Name, x.Unit, m.held(x.Symbol))
 	}
 	for _, in := range m.Inputs {
 		fmt.Fprintf(&b, "  %-8s %s, %s; learned between %.4g and %.4g\n", in.Symbol, in.Name, in.Unit, in.Min+0, in.Max+0) // +0 turns −0 into 0
@@ -142,4 +142,18 @@ func scaled(v, se float64) (value, stdErr string, exp int) {
 	}
 	p := math.Pow(10, float64(exp))
 	return strconv.FormatFloat(v/p, 'f', 2, 64), strconv.FormatFloat(se/p, 'f', 2, 64), exp
+}
+
+// held says what a state without a rate was in each run learned from.
+func (m *Model) held(symbol string) string {
+	var runs []string
+	for _, r := range m.Provenance.Runs {
+		if v, ok := r.Held[symbol]; ok {
+			runs = append(runs, fmt.Sprintf("%.4g in %s", v, r.Name))
+		}
+	}
+	if runs == nil {
+		return ""
+	}
+	return ": " + strings.Join(runs, ", ") + "; on a new run the filter finds it"
 }

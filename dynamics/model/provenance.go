@@ -23,6 +23,8 @@ type RunSource struct {
 
 	// Start says by how much each hidden node began away from its start, by symbol, in its unit.
 	Start map[string]float64 `json:"start,omitempty"`
+	// Held is what each state that has no rate was in this run, by symbol, in its unit.
+	Held map[string]float64 `json:"held,omitempty"`
 }
 
 // Sameness is why two sources are taken to be one recording.

@@ -2,7 +2,9 @@ package runs
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"stirwatch/dynamics/model"
@@ -124,11 +126,14 @@ func standsStill(time, z []float64) []bool {
 // LeftOut says why rows of run outside from ≤ i < to are not active; "" where there are none.
 func LeftOut(run *Run, speed []float64, output, from, to int) string {
 	idle, missing, other := 0, 0, 0
+	blind := map[string]int{}
 	for i := range run.Time {
 		switch {
 		case i >= from && i < to:
 		case speed != nil && !(math.Abs(speed[i]) >= phase.SpinsFrom):
 			idle++
+		case run.Blind != nil && run.Blind[i] != "":
+			blind[run.Blind[i]]++
 		case !num.Finite(run.Z[output][i]):
 			missing++
 		default:
@@ -136,6 +141,9 @@ func LeftOut(run *Run, speed []float64, output, from, to int) string {
 		}
 	}
 	var why []string
+	for _, name := range slices.Sorted(maps.Keys(blind)) {
+		why = append(why, fmt.Sprintf("the %s is no number in %d", name, blind[name]))
+	}
 	for _, w := range []struct {
 		n    int
 		text string

@@ -27,6 +27,10 @@ type Run struct {
 	// Number is the 0-based data row of the log by row, where lines were left out; nil: the row itself.
 	Number []int
 
+	// Blind (nil or one per row) names the input of which the record has no number in that row though it has text: nobody
+	// knows what acted, and the row's readings are left out of Z. "" where there is none.
+	Blind []string
+
 	// Inputs and Outputs name the columns of U and Z; nil: they are as Model.Inputs and Model.Outputs.
 	Inputs, Outputs []string
 
@@ -169,6 +173,9 @@ func (r *Run) Rows(from, to int) *Run {
 	}
 	if r.Shown != nil {
 		c.Shown = r.Shown[from:to]
+	}
+	if r.Blind != nil {
+		c.Blind = r.Blind[from:to]
 	}
 	c.Number = make([]int, to-from)
 	for i := range c.Number {
