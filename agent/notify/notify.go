@@ -68,6 +68,7 @@ type target struct {
 	n    *Notifier
 	kick chan struct{}
 
+	known bool // it was there at an earlier start
 	mu    sync.Mutex
 	queue queue
 }
@@ -96,7 +97,7 @@ func (n *Notifier) Restore(remembered map[string][]byte) error {
 	var bad []error
 	for _, t := range n.targets {
 		was, any := remembered[t.Name]
-		if !any || t.Sender == nil {
+		if t.known = any; !any || t.Sender == nil {
 			continue
 		}
 		t.mu.Lock()
@@ -147,7 +148,7 @@ func (t *target) remember() {
 	t.n.opt.Remember(t.Name, b)
 }
 
-// Run delivers until ctx ends. list says how alarms stand.
+// Run delivers until ctx ends. list says how alarms stand; a target that is new is told of those that nobody has acknowledged.
 func (n *Notifier) Run(ctx context.Context, list func() alarm.Listing) {
 	var all sync.WaitGroup
 	displays := 0
@@ -159,9 +160,29 @@ func (n *Notifier) Run(ctx context.Context, list func() alarm.Listing) {
 			all.Go(func() { t.Display.Run(ctx, changed, list) })
 			continue
 		}
+		t.begin(list)
 		all.Go(func() { t.run(ctx) })
 	}
 	all.Wait()
+}
+
+// begin lets a target that is new know of the alarms that stand, once.
+func (t *target) begin(list func() alarm.Listing) {
+	if t.known || t.n.opt.Remember == nil {
+		return
+	}
+	standing := list().Alarms // the board is not called under mu, as it calls Tell
+	now := time.Now().UnixNano()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range standing {
+		waits := slices.ContainsFunc(t.queue.Waiting, func(it Item) bool { return it.Key == a.Key })
+		if a.State == alarm.Unacknowledged && !waits {
+			t.queue.step(now, a, alarm.Raise, alarm.Normal)
+		}
+	}
+	t.known = true
+	t.remember()
 }
 
 // run delivers what waits for one target.

@@ -56,6 +56,7 @@ type life struct {
 	rows   []record.Notification
 	end    func()
 	alarms map[string]alarm.Alarm
+	stand  []alarm.Alarm // on the board when the notifier starts
 }
 
 func newLife(t *testing.T, rules Rules) *life {
@@ -83,7 +84,11 @@ func (l *life) start() {
 	}
 	ctx, cancel := context.WithCancel(l.t.Context())
 	done := make(chan struct{})
-	go func() { l.Run(ctx, nil); close(done) }()
+	stand := l.stand
+	go func() {
+		l.Run(ctx, func() alarm.Listing { return alarm.Listing{Alarms: stand} })
+		close(done)
+	}()
 	l.end = func() { cancel(); <-done }
 }
 
@@ -231,6 +236,38 @@ func TestTheSameMessageBearsTheSameName(t *testing.T) {
 		last := l.rows[len(l.rows)-1]
 		if first := l.rows[0]; first.Sent || first.Attempt != 1 || first.Text != "answer lost" || !last.Sent || last.Alarms != 1 || last.Target != "office" {
 			t.Errorf("on record: %+v … %+v", l.rows[0], last)
+		}
+	})
+}
+
+// A target that is new is told once of the alarms that nobody has acknowledged; one that was there before is not.
+func TestANewTargetIsToldOfWhatStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLife(t, Rules{Priority: anomaly.Medium})
+		defer func() { l.end() }()
+		l.pass(time.Minute)
+		l.expect()
+		l.stand = []alarm.Alarm{
+			{Key: alarm.Key{Code: "pump"}, Priority: anomaly.High, State: alarm.Unacknowledged, Active: true, Text: "the pump is wrong"},
+			{Key: alarm.Key{Code: "valve"}, Priority: anomaly.High, State: alarm.Acknowledged, Active: true},
+			{Key: alarm.Key{Code: "lamp"}, Priority: anomaly.Low, State: alarm.Unacknowledged, Active: true},
+		}
+		l.restart()
+		l.pass(time.Minute)
+		l.expect()
+		l.end()
+		l.mu.Lock()
+		clear(l.memory)
+		l.mu.Unlock()
+		l.start()
+		l.pass(time.Minute)
+		if len(l.box.got) != 1 || len(l.box.got[0].Items) != 1 || l.box.got[0].Items[0].Text != "the pump is wrong" {
+			t.Fatalf("%+v", l.box.got)
+		}
+		l.restart()
+		l.pass(time.Minute)
+		if len(l.box.got) != 1 {
+			t.Errorf("told again: %+v", l.box.got)
 		}
 	})
 }
