@@ -35,7 +35,7 @@ var machineCodes = []Definition{
 		Text:     "the temperature jumps further than heat can move it",
 		Cause:    "a loose thermocouple or plug, electrical noise of the drives",
 		Response: "fasten plug and shield; do not trust the value, nor advice that rests on it"},
-	{Code: SensorDrift, About: AboutChannel, Priority: Medium, Limit: 1, On: 5, Off: 20,
+	{Code: SensorDrift, About: AboutChannel, Priority: Medium, Limit: 1, On: 25, Off: 20,
 		Text:     "the spindle slows while feed and set-point stay: the reading creeps up, or heat is lost less",
 		Cause:    "a thermocouple that comes loose or ages, less contact with the build",
 		Response: "compare with a second reading; at the same set-point the metal may be colder than shown"},
