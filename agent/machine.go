@@ -23,7 +23,7 @@ var machineCodes = [signature.Faults]anomaly.Code{
 	signature.Flash: anomaly.Flash, signature.ColdStart: anomaly.ColdStart, signature.Coolant: anomaly.Coolant,
 	signature.Unreachable: anomaly.Unreachable, signature.Stopped: anomaly.StoppedInContact,
 	signature.Frozen: anomaly.SensorStuck, signature.Step: anomaly.SensorStep,
-	signature.Creep: anomaly.SensorDrift, signature.Wear: anomaly.ToolWear,
+	signature.Creep: anomaly.SensorDrift, signature.Wear: anomaly.ToolWear, signature.Reversed: anomaly.SensorReversed,
 }
 
 // newMachine finds the signals by role; a fault whose signals nobody measures is never found.

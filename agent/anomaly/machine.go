@@ -4,6 +4,7 @@ package anomaly
 const (
 	SensorStep       Code = "sensor.step"
 	SensorDrift      Code = "sensor.drift"
+	SensorReversed   Code = "sensor.reversed"
 	Feedstock        Code = "process.feedstock"
 	Jam              Code = "process.jam"
 	LiftOff          Code = "process.lift_off"
@@ -39,6 +40,10 @@ var machineCodes = []Definition{
 		Text:     "the spindle slows while feed and set-point stay: the reading creeps up, or heat is lost less",
 		Cause:    "a thermocouple that comes loose or ages, less contact with the build",
 		Response: "compare with a second reading; at the same set-point the metal may be colder than shown"},
+	{Code: SensorReversed, About: AboutChannel, Priority: Medium, Limit: 1, On: 0, Off: 30,
+		Text:     "the temperature falls as the tool heats",
+		Cause:    "the wires of the thermocouple are swapped",
+		Response: "stop: the machine's controller sees cold and drives on; swap the wires at the plug"},
 	{Code: Feedstock, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
 		Text:     "no feedstock: the feed runs without force",
 		Cause:    "the bar has run out, or slips in the feed",

@@ -26,6 +26,7 @@ const (
 	Step                     // the tool temperature jumps further than heat can move it
 	Creep                    // the spindle slows for the same set-point: the reading creeps up
 	Wear                     // the spindle speeds up for it: the tool heats less
+	Reversed                 // the tool temperature falls as the tool heats
 	Faults
 )
 
@@ -98,6 +99,9 @@ const (
 	stiffer   = 0.12 // would do
 	faster    = 0.18 // and rises: on record it rose by 0.13 in five minutes of a good build
 
+	reversedFall = 15.0 // °C by which a reversed thermocouple falls from where a cold start found it
+	reversedTo   = 5.0  // °C: and below any room; a cold plate alone cools a tool no further than itself
+
 	stillFor = 8.0  // s
 	jumpOf   = 30.0 // °C beyond where it was heading
 )
@@ -124,6 +128,7 @@ type Follower struct {
 	lastGap              float64
 	still, natural       float64 // s that the reading has stood still, and the longest that it did so and went on
 	stood                float64 // s that the spindle has stood in contact
+	atRest               float64 // °C: the reading when the tool last was without contact
 
 	same              float64 // s of the same feed and set-point
 	atFeed, atSet     float64
@@ -261,6 +266,12 @@ func (f *Follower) reading(dt float64, x *Frame) {
 	}
 	if !x.Fresh {
 		return
+	}
+	if !(x.Contact >= 0.5) || x.Phase <= phase.Stopped {
+		f.atRest = v
+	}
+	if f.atRest < coldBelow && v < reversedTo && x.Phase > phase.Stopped {
+		f.set(Reversed, (f.atRest-v)/reversedFall, weight{Temperature, 2}, weight{Torque, 1})
 	}
 	gap := max(f.sinceReading, 1e-3)
 	f.sinceReading = 0

@@ -112,6 +112,28 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
+// A reversed thermocouple falls from the room's temperature as the tool heats; a warm tool that is pressed on a cold plate cools to that.
+func TestReversed(t *testing.T) {
+	start := func(of func(s float64) float64) func(x *Frame) {
+		s := -5.0
+		return func(x *Frame) {
+			if s++; s < 0 {
+				x.Phase, x.Contact, x.Value[Torque] = phase.Free, 0, 33
+			} else {
+				x.Phase, x.Value[Torque] = phase.WarmUp, 120
+			}
+			x.Value[FeedVelocity], x.Value[Temperature] = 200, of(max(s, 0))
+		}
+	}
+	m := &machine{r: rand.New(rand.NewPCG(1, 2))}
+	m.f.Reset()
+	m.run(t, 40, start(func(s float64) float64 { return 20 + 80*math.Exp(-s/8) }))
+	m.f.Reset()
+	if after := m.run(t, 20, start(func(s float64) float64 { return 21 - 8*s }), Reversed); after == 0 || after > 10 {
+		t.Errorf("found after %d s", after)
+	}
+}
+
 // A stop of the feed, the next bar, another feed, a layer step and a lift by the program are no faults.
 func TestWhatTheProgramDoes(t *testing.T) {
 	m := steady(t, 150)
