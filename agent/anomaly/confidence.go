@@ -22,7 +22,7 @@ var confidence = map[Code]float64{
 	LiftOff:       0.81,
 	Flash:         0.95,
 	ColdStart:     0.90,
-	Coolant:       0.31, // bearings also warm after other faults
+	Coolant:       0.88,
 	Unreachable:   0.99,
 	ToolWear:      0.33,
 }

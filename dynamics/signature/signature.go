@@ -165,7 +165,8 @@ func (f *Follower) Step(dt float64, x *Frame) {
 		f.fastest = max(f.fastest*math.Exp(-dt/600), speed)
 	}
 
-	if v[FeedVelocity] > feedsFrom && turning {
+	binds := f.fed > 0 && f.steady > usualAfter && v[FeedTorque] > jamsAbove*f.feedTorque // it stands since it cannot go on
+	if (v[FeedVelocity] > feedsFrom || binds) && turning {
 		f.fed += dt
 	} else {
 		f.fed = 0
@@ -240,7 +241,7 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 		}
 	}
 	if slower := v[FeedVelocity] / f.feed; f.fed > settled && of > jamsAbove && slower < jamsSlower {
-		f.set(Jam, of/jamsAbove, weight{FeedTorque, of / jamsAbove}, weight{FeedVelocity, jamsSlower / slower})
+		f.set(Jam, of/jamsAbove, weight{FeedTorque, of / jamsAbove}, weight{FeedVelocity, jamsSlower / max(slower, 0.1)})
 	}
 	if f.fed > settled && v[Path] > phase.TravelsFrom && f.per > 0 && x.Phase >= phase.WarmUp {
 		if more := v[FeedVelocity] / v[Path] / f.per; more > overFed && of < overFedBelow {

@@ -39,7 +39,7 @@ func (m *machine) run(t *testing.T, seconds int, disturb func(x *Frame), want ..
 			for _, p := range s.Part {
 				sum += p
 			}
-			if s.Value > 0 && math.Abs(sum-s.Value) > 1e-9 {
+			if s.Value > 0 && !(math.Abs(sum-s.Value) <= 1e-9) {
 				t.Fatalf("fault %d: parts %v are not %g", k, s.Part, s.Value)
 			}
 			if s.Value <= 1 {
@@ -65,6 +65,7 @@ func TestEachSignature(t *testing.T) {
 	}{
 		{"the bar runs out", Feedstock, func(s float64, x *Frame) { x.Value[FeedTorque] = 0.5; x.Value[Torque] = max(205-10*s, 60) }, 2},
 		{"the bar binds", Jam, func(_ float64, x *Frame) { x.Value[FeedTorque], x.Value[FeedVelocity] = 80, 150 }, 2},
+		{"the bar is stuck", Jam, func(_ float64, x *Frame) { x.Value[FeedTorque], x.Value[FeedVelocity] = 95, 0 }, 2},
 		{"contact is lost", LiftOff, func(s float64, x *Frame) {
 			x.Value[FeedTorque], x.Value[Torque] = 5, 32
 			if x.Phase, x.Contact = phase.Free, 0; s < 1 {
