@@ -20,29 +20,41 @@ func ForgetStart() {
 	if err != nil {
 		return
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(maps)); lines.Scan(); {
-		if from, to, ok := unchanged(lines.Text(), program); ok {
-			syscall.Syscall(syscall.SYS_MADVISE, from, to-from, syscall.MADV_DONTNEED) // advice: there is nothing to do where it is not taken
-		}
+	for _, part := range unchanged(maps, program) {
+		syscall.Syscall(syscall.SYS_MADVISE, part[0], part[1]-part[0], syscall.MADV_DONTNEED) // advice: there is nothing to do where it is not taken
 	}
 }
 
-// unchanged reads a line of proc(5)'s maps, such as
+// unchanged reads proc(5)'s smaps, whose entries begin such as
 //
 //	00400000-01a3f000 r-xp 00000000 fe:00 1835 /usr/bin/stirwatch
 //
-// and tells whether it is a private part of the program's file that cannot have been written to.
-func unchanged(line, program string) (from, to uintptr, ok bool) {
-	f := strings.Fields(line)
-	if len(f) < 6 || strings.Join(f[5:], " ") != program || strings.Contains(f[1], "w") || !strings.HasSuffix(f[1], "p") {
-		return 0, 0, false
+// and gives start and end of the private, read-only parts of the program's file that are as the file has
+// them: none of their pages is anonymous. A part that was relocated and then protected, which a linker
+// makes of constants with addresses, is read-only too, and would come back without its relocation.
+func unchanged(smaps []byte, program string) (parts [][2]uintptr) {
+	var at [2]uintptr
+	of := false // the entry is a private, read-only part of the program
+	for lines := bufio.NewScanner(bytes.NewReader(smaps)); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		switch {
+		case len(f) == 3 && f[0] == "Anonymous:":
+			if of && f[1] == "0" {
+				parts = append(parts, at)
+			}
+			of = false
+		case len(f) >= 5 && strings.Contains(f[0], "-"):
+			low, high, _ := strings.Cut(f[0], "-")
+			from, err := strconv.ParseUint(low, 16, 64)
+			to, err2 := strconv.ParseUint(high, 16, 64)
+			at = [2]uintptr{uintptr(from), uintptr(to)}
+			of = err == nil && err2 == nil && from < to && strings.Join(f[5:], " ") == program &&
+				!strings.Contains(f[1], "w") && strings.HasSuffix(f[1], "p")
+		}
 	}
-	low, high, _ := strings.Cut(f[0], "-")
-	a, err := strconv.ParseUint(low, 16, 64)
-	b, err2 := strconv.ParseUint(high, 16, 64)
-	return uintptr(a), uintptr(b), err == nil && err2 == nil && a < b
+	return parts
 }

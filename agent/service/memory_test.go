@@ -3,6 +3,7 @@ package service
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -35,18 +36,19 @@ func TestTheStartIsForgotten(t *testing.T) {
 
 func TestPartsOfTheProgramThatMayGo(t *testing.T) {
 	const program = "/opt/my programs/stirwatch"
-	for line, want := range map[string][2]uintptr{
-		"00400000-01a3f000 r-xp 00000000 fe:00 1835 /opt/my programs/stirwatch":                 {0x400000, 0x1a3f000},
-		"01a3f000-02f00000 r--p 01640000 fe:00 1835                 /opt/my programs/stirwatch": {0x1a3f000, 0x2f00000},
-		"02f00000-02f80000 rw-p 02b00000 fe:00 1835 /opt/my programs/stirwatch":                 {},
-		"7f0000000000-7f0000001000 r--s 00000000 fe:00 1836 /opt/my programs/stirwatch":         {},
-		"7f0000000000-7f0000001000 r-xp 00000000 fe:00 1837 /lib/libc.so":                       {},
-		"c000000000-c000400000 rw-p 00000000 00:00 0":                                           {},
-		"": {},
-	} {
-		from, to, ok := unchanged(line, program)
-		if got := [2]uintptr{from, to}; ok != (want[1] > 0) || ok && got != want {
-			t.Errorf("%q: %x, %v", line, got, ok)
-		}
+	const clean, changed = "\nRss: 64 kB\nAnonymous:             0 kB\nVmFlags: rd\n", "\nRss: 64 kB\nAnonymous:            64 kB\nVmFlags: rd\n"
+	smaps := "00400000-01a3f000 r-xp 00000000 fe:00 1835 /opt/my programs/stirwatch" + clean +
+		"01a3f000-02f00000 r--p 01640000 fe:00 1835                 /opt/my programs/stirwatch" + clean +
+		"02e00000-02f00000 r--p 02a00000 fe:00 1835 /opt/my programs/stirwatch" + changed + // relocated, then protected
+		"02f00000-02f80000 rw-p 02b00000 fe:00 1835 /opt/my programs/stirwatch" + clean +
+		"7f0000000000-7f0000001000 r--s 00000000 fe:00 1836 /opt/my programs/stirwatch" + clean +
+		"7f0000000000-7f0000001000 r-xp 00000000 fe:00 1837 /lib/libc.so" + clean +
+		"c000000000-c000400000 rw-p 00000000 00:00 0" + clean
+	want := [][2]uintptr{{0x400000, 0x1a3f000}, {0x1a3f000, 0x2f00000}}
+	if got := unchanged([]byte(smaps), program); !slices.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
+	}
+	if got := unchanged(nil, program); got != nil {
+		t.Errorf("%x of nothing", got)
 	}
 }
