@@ -15,13 +15,21 @@ FUZZTIME    ?= 60s
 export INFLUXD
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench fuzz generate tools clean
+DIST        ?= dist
+
+.PHONY: dist dist-test help build demo test lint bench fuzz generate tools clean
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: ## bin/stirwatch
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/stirwatch ./cmd/stirwatch
+
+dist: ## DIST (dist/): static binaries, tarballs and .deb for amd64 and arm64, checksums, what was linked in
+	deploy/package/dist.sh "$(VERSION)" "$(abspath $(DIST))"
+
+dist-test: dist ## the packages: unpacked, and the programs of both run (arm64 under qemu-user); not part of make test
+	deploy/package/test.sh "$(abspath $(DIST))"
 
 demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by itself; MODE=auto closes the loop
 	bin/stirwatch demo $(if $(MODE),--mode $(MODE)) $(if $(FOR),--for $(FOR))
@@ -84,4 +92,4 @@ $(INFLUXD):
 	GOBIN=$(TOOLS) go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10
 
 clean: ## remove what was built
-	rm -rf bin .tools
+	rm -rf bin dist .tools
