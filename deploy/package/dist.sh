@@ -65,7 +65,7 @@ if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
 fi
 PRERM
   chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
-  dpkg-deb --root-owner-group --build "$root" "$out/stirwatch_${deb}_$arch.deb" >/dev/null
+  dpkg-deb -Zgzip --root-owner-group --build "$root" "$out/stirwatch_${deb}_$arch.deb" >/dev/null
   rm -rf "$root"
 done
 (cd "$out" && sha256sum -- * >SHA256SUMS)
