@@ -134,8 +134,7 @@ func (j *Journal) saveCounts() {
 	defer j.countsMu.Unlock()
 	j.mu.Lock()
 	t := tally{lostAt: j.gap, heldAt: j.held, missedAt: j.missed}
-	for _, place := range [...]int{heldAt, missedAt} {
-		b := j.before[place]
+	for place, b := range j.before {
 		t[place].add(b.from, b.to, b.lines)
 	}
 	j.mu.Unlock()
@@ -172,19 +171,29 @@ const (
 	gapsOfGone    = "gaps of the file that was gone when the agent started"
 )
 
-// rememberGap opens the counts. What another process has left there is recorded now, or with what follows when
-// recording begins. replaced tells that the file is the successor of another, of which all is told.
+// openCounts opens the counts and reads what another process has left there.
+func (j *Journal) openCounts() {
+	if j.counts.f != nil {
+		return
+	}
+	j.counts.open(j.path + ".gap")
+	j.mu.Lock()
+	j.before = j.counts.is
+	j.mu.Unlock()
+}
+
+// rememberGap records what another process has left in the counts, now, or with what follows when recording
+// begins. replaced tells that the file is the successor of another, of which all is told.
 func (j *Journal) rememberGap(replaced bool) {
-	if j.counts.f == nil {
-		j.counts.open(j.path + ".gap")
+	j.openCounts()
+	if lost := j.before[lostAt]; lost.lines > 0 {
+		kept := j.missing(lost, killedStopped)
 		j.mu.Lock()
-		j.before = j.counts.is
-		j.mu.Unlock()
-		if lost := j.counts.is[lostAt]; lost.lines > 0 && !j.missing(lost, killedStopped) {
-			j.mu.Lock()
+		j.before[lostAt] = gap{}
+		if !kept {
 			j.gap.add(lost.from, lost.to, lost.lines)
-			j.mu.Unlock()
 		}
+		j.mu.Unlock()
 	}
 	if b := j.before; j.st != nil && (!j.st.fresh || j.missing(b[heldAt], wasGone) && j.missing(b[missedAt], gapsOfGone)) {
 		j.mu.Lock()

@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,4 +107,36 @@ func TestCountsAreWholeOrTheOnesBefore(t *testing.T) {
 		t.Error("the file that was cut off was written")
 	}
 	c.close()
+}
+
+// A new file takes the place of the old one only when all is in it: its write-ahead log goes by its name, and
+// what a full disk keeps there would be lost with the next kill.
+func TestALogThatCannotBeEmptiedIsTold(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("a small file system cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	s, err := openStore(filepath.Join(dir, "j.db"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	b := Batch{Lines: 1, Deflate: make([]byte, 300<<10)}
+	if err := s.appendWith(&b, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "others"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(f, zeros{})
+	f.Close()
+	if err := s.emptyLog(); err == nil {
+		t.Error("emptied on a full disk")
+	}
+	os.Remove(f.Name())
+	if err := s.emptyLog(); err != nil {
+		t.Error(err)
+	}
 }

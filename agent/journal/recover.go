@@ -48,6 +48,7 @@ func (j *Journal) attach() error {
 			removeNew(j.path)
 		}
 	}
+	j.openCounts()
 	st, err := j.openOrReplace()
 	if isFull(j.path, err) && os.Remove(j.path+".reserve") == nil {
 		st, err = j.openOrReplace()
@@ -130,7 +131,7 @@ func (j *Journal) openOrReplace() (*store, error) {
 	}
 	unsent, err := j.takeOver(st)
 	if err == nil {
-		st.emptyLog()
+		err = st.emptyLog() // it goes by the name of the file, which is about to change
 	}
 	if err = errors.Join(err, st.close()); err != nil {
 		removeNew(j.path)
@@ -247,7 +248,9 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	}
 	if damage.Batches > 0 {
 		lines, about := due-st.unsent.lines, ""
-		if !known { // as many as the others
+		if held := j.before[heldAt].lines + j.held.lines; !known && held > st.unsent.lines {
+			lines = held - st.unsent.lines
+		} else if !known { // as many as the others
 			lines, about = damage.Batches*max(1, st.unsent.lines/max(1, st.unsent.batches)), "about "
 		}
 		text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of %s%d lines", damage.Batches, about, lines)

@@ -618,18 +618,18 @@ func (s *store) makeRoom(disposable, now int64) (gained bool) {
 			return size < roomStep
 		})
 		if err != nil || id == 0 {
-			s.emptyLog()
+			_ = s.emptyLog() // its failure shows in the commit that follows, here and below
 			return gained
 		}
 		os.Remove(s.path + ".reserve")
-		s.emptyLog()
+		_ = s.emptyLog()
 		if s.remove(id, g, "the disk was full", now) != nil {
 			return gained
 		}
 		gained = true
-		s.emptyLog()
+		_ = s.emptyLog()
 		_ = s.vacuum(1 << 30) // what it cannot give back is still free for the next batches
-		s.emptyLog()
+		_ = s.emptyLog()
 		if s.reserve() {
 			return true
 		}
@@ -637,10 +637,14 @@ func (s *store) makeRoom(disposable, now int64) (gained bool) {
 	return gained
 }
 
-// emptyLog moves the write-ahead log into the file. Its failure shows in the commit that follows.
-func (s *store) emptyLog() {
+// emptyLog moves the write-ahead log into the file.
+func (s *store) emptyLog() error {
 	var busy, frames, moved int
-	_ = s.db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	err := s.db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
+	if err == nil && busy != 0 {
+		err = errors.New("the write-ahead log is in use")
+	}
+	return err
 }
 
 // reserve makes the reserve file if it is missing and the disk has room for it and for the

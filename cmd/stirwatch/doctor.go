@@ -190,7 +190,10 @@ func (d *doctor) running(all []agent.SourceState, err error) {
 		case !s.Connected:
 			d.say(false, what, "%s; it is not connected: %s", text, cmp.Or(s.LastError, "it is being opened"))
 		case s.Quiet < 0:
-			d.say(false, what, "%s; nothing has come yet. %s", text, s.LastError)
+			if text += "; nothing has come yet"; s.LastError != "" {
+				text += ": " + s.LastError
+			}
+			d.say(false, what, "%s", text)
 		default:
 			if text += fmt.Sprintf(", the last %v ago", s.Quiet.Round(10*time.Millisecond)); s.Rejected > 0 && s.LastBad != "" {
 				text += "; rejected: " + s.LastBad
