@@ -140,3 +140,40 @@ func TestALogThatCannotBeEmptiedIsTold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever a file of counts holds: it gives counts that were stored, or none, and takes new ones.
+func FuzzCounts(f *testing.F) {
+	whole := &counts{page: make([]byte, countsSize)}
+	whole.save(tally{{1, 2, 3}, {-4, 5, 6}, {7, 8, 9}})
+	whole.save(tally{{1, 2, 4}, {-4, 5, 6}, {7, 8, 9}})
+	f.Add(whole.page[:3*2*slotSize])
+	f.Add([]byte("something else"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := &counts{page: make([]byte, countsSize)}
+		copy(c.page, data)
+		for place := range c.is {
+			c.is[place] = c.get(place)
+		}
+		want := tally{{1, 1, 1}, {2, 2, 2}, {3, 3, 3}}
+		c.save(want)
+		again := &counts{page: c.page}
+		for place := range want {
+			if got := again.get(place); got != want[place] {
+				t.Errorf("place %d: %+v after a store over %x", place, got, data)
+			}
+		}
+	})
+}
+
+// A batch that shows its damage only when it is sent is a gap of the record too.
+func TestABatchThatCannotBeSentIsAGap(t *testing.T) {
+	j := testOpen(t, filepath.Join(t.TempDir(), "j.db"), Options{})
+	appendDurably(t, j, good(11, 1), good(12, 2), good(15, 3))
+	if err := j.SetAside([]Refused{{Batch: j.st.next - 1, Reason: "batch 1 is damaged", At: 20}, {Batch: 7, Line: "samples x=1 1", Reason: "type", At: 20}}); err != nil {
+		t.Fatal(err)
+	}
+	gaps, err := j.Gaps()
+	if err != nil || len(gaps) != 1 || gaps[0].Lines != 3 || gaps[0].From.UnixNano() != 11 || gaps[0].To.UnixNano() != 15 || gaps[0].Reason != "batch 1 is damaged" {
+		t.Errorf("gaps %+v, %v", gaps, err)
+	}
+}

@@ -162,7 +162,8 @@ type Refused struct {
 // maxRefused bounds the table: beyond it, the oldest refused lines go.
 const maxRefused = 100_000
 
-// SetAside keeps lines that were refused for good, so that the rest can go on.
+// SetAside keeps lines that were refused for good, so that the rest can go on. An entry without a line is a
+// batch that cannot be read: it is a gap of the record.
 func (j *Journal) SetAside(lines []Refused) error {
 	tx, err := j.db().Begin()
 	if err != nil {
@@ -172,6 +173,12 @@ func (j *Journal) SetAside(lines []Refused) error {
 	for i := range lines {
 		l := &lines[i]
 		if _, err := tx.Exec("INSERT INTO refused (batch, line, reason, at_ns) VALUES (?,?,?,?)", l.Batch, l.Line, l.Reason, l.At); err != nil {
+			return explain(j.path, err)
+		}
+		if l.Line != "" {
+			continue
+		}
+		if _, err := tx.Exec("INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) SELECT first_ns, last_ns, lines, ?, ? FROM batches WHERE id=?", l.Reason, l.At, l.Batch); err != nil {
 			return explain(j.path, err)
 		}
 	}
