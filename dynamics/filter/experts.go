@@ -14,7 +14,7 @@ const (
 	Persist    Expert = iota // the last reading
 	Holding                  // inputs stay as they are
 	Planning                 // the machine's own controller acts, or what else the scenario says
-	AtSetPoint               // the set-point is reached; asleep where there is none
+	AtSetPoint               // the set-point is reached, and the swing about it that repeats comes again; asleep where there is none
 
 	Experts = 4 // how many there are
 )

@@ -38,6 +38,7 @@ type Forecaster struct {
 	bounds [][]bounds        // by output and horizon
 	stops  [][]bounds        // the same, of the branch of a stop
 
+	laps    laps // of the leading output about its set-point, while it deposits
 	balance balance
 	course  course
 	noting  func(step, steps int, h float64)
@@ -80,6 +81,7 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 	f.planned, f.halves = make([][]float64, outputs), make([][]float64, outputs)
 	f.balance.init(len(e.m.Inputs), len(e.m.Terms))
 	f.course.order, f.course.mixed, f.course.change = letGo(e.m), make([]float64, len(e.m.Inputs)), make([]float64, outputs)
+	f.laps.init()
 	f.ledger.init(horizons, outputs)
 	f.forget()
 	return f
@@ -95,6 +97,7 @@ func (f *Forecaster) forget() {
 		}
 	}
 	f.ledger.clear()
+	f.laps.clear()
 	f.balance.clear()
 	f.now, f.phase, f.changed, f.turned, f.resting, f.off, f.aims, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), 0, true, 0, 0, 0
 }
@@ -202,6 +205,11 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	var k int
 	if e.started {
 		s, k = f.ledger.open(f.now, f.phase)
+	}
+	if f.phase != phase.Deposit || f.aims == 0 {
+		f.laps.clear()
+	} else if s != nil && f.mixes {
+		f.laps.add(e.Reading(e.s.Leading)-f.aims, s.span)
 	}
 	stops := f.mixes && e.plan != nil && e.started && f.phase > phase.Free
 	whole := s != nil || !f.mixes || !e.started || stops != f.branched || n != len(f.plan.Horizon) || f.aims != f.asked
@@ -315,7 +323,7 @@ func (f *Forecaster) says(said *saying, o, h int, planned bool, moved float64, s
 	}
 	if o == f.e.s.Leading && sc.SetPoint != nil {
 		if set := sc.SetPoint(said.ahead); set > 0 {
-			said.by[AtSetPoint] = set
+			said.by[AtSetPoint] = set + f.laps.ahead(said.ahead)
 		}
 	}
 }
