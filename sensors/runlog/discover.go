@@ -255,7 +255,7 @@ func (t *table) clock() (clock, date int) {
 	clock, date = -1, -1
 	named := func(name string) int {
 		return slices.IndexFunc(t.header, func(cell string) bool {
-			folded, _ := splitName(cell)
+			folded, _ := splitTime(cell)
 			return folded == name
 		})
 	}
@@ -326,7 +326,7 @@ func (t *table) timeUnit(i int) (u wire.TimeUnit, told string) {
 	if t.stamps(i) {
 		return wire.NoTime, ""
 	}
-	name, in := splitName(t.header[i])
+	name, in := splitTime(t.header[i])
 	if _, ok := countUnits[strings.ToLower(in)]; ok {
 		return wire.TimeUnit(in), ""
 	}

@@ -39,6 +39,8 @@ func TestDiscover(t *testing.T) {
 		{"one value over months", "timestamp,value\n2013-12-02 21:15:00,73.9\n2013-12-02 21:20:00,74.9\n", []string{"value"}, []float64{0, 300}, []float64{73.9, 74.9}, ""},
 		{"counted time with a unit", "time [ms],p [bar]\n0,1.5\n250,1.75\n", []string{"p [bar]"}, []float64{0, 0.25}, []float64{1.5, 1.75}, ""},
 		{"counted time without one", "t,p\n0,1\n2,2\n", []string{"p"}, []float64{0, 2}, []float64{1, 2}, "t has no unit and is read as s"},
+		{"a unit behind an underscore", "time_s,p\n0,1\n2.5,2\n", []string{"p"}, []float64{0, 2.5}, []float64{1, 2}, ""},
+		{"a unit in words", "p;elapsed time, min\n1;0\n2;0.5\n", []string{"p"}, []float64{0, 30}, []float64{1, 2}, ""},
 		{"Unix milliseconds", "ts,p\n1700000000000,1\n1700000000500,2\n", []string{"p"}, []float64{0, 0.5}, []float64{1, 2}, "ms since 1970"},
 		{"no time", "a,b\n1,2\n3,4\n5,6\n", []string{"a", "b"}, []float64{0, 1, 2}, []float64{1, 3, 5}, "rows are taken to be 1 s apart"},
 		{"words and missing numbers", "time;state;p;q\n2020-01-01 00:00:00;run;NaN;1\n2020-01-01 00:00:01;run;2;\n2020-01-01 00:00:02;stop;3;4\n",

@@ -40,18 +40,42 @@ func (d *decoder) naming(cell string) (name, in string) {
 	if in != "" || d.asksFor(name) {
 		return name, in
 	}
+	if n, u, ok := splitUnit(cell, func(n, u string) bool {
+		return d.asksFor(n) && (n == "time" && countUnits[strings.ToLower(u)] != 0 || n != "time" && d.knowsUnit(u))
+	}); ok {
+		return n, u
+	}
+	return name, in
+}
+
+// splitTime is splitName of a column that may be the time's, whose unit may stand behind other signs: "time_s", "elapsed, min".
+func splitTime(cell string) (name, in string) {
+	name, in = splitName(cell)
+	if in != "" || slices.Contains(times, name) {
+		return name, in
+	}
+	if n, u, ok := splitUnit(cell, func(n, u string) bool {
+		return slices.Contains(times, n) && countUnits[strings.ToLower(u)] != 0
+	}); ok {
+		return n, u
+	}
+	return name, in
+}
+
+// splitUnit parts a column's name from a unit that stands behind another sign than a bracket, where both are known.
+func splitUnit(cell string, known func(name, unit string) bool) (name, unit string, ok bool) {
 	for _, sign := range []string{"/", ",", ";", ":", " in ", " - ", "_", " "} {
 		for i := range cell {
 			if i == 0 || !strings.HasPrefix(cell[i:], sign) {
 				continue
 			}
-			name, in := fold(cell[:i]), strings.TrimSpace(cell[i+len(sign):])
-			if d.asksFor(name) && in != "" && (name == "time" && countUnits[strings.ToLower(in)] != 0 || name != "time" && d.knowsUnit(in)) {
-				return name, in
+			name, unit := fold(cell[:i]), strings.TrimSpace(cell[i+len(sign):])
+			if unit != "" && known(name, unit) {
+				return name, unit, true
 			}
 		}
 	}
-	return name, in
+	return "", "", false
 }
 
 func (d *decoder) knowsUnit(s string) bool {
