@@ -32,6 +32,26 @@ type through struct {
 	needsPlan bool
 }
 
+// Learned gives those of the limits of a target between which m has learned the input that it moves: a model that
+// commands what it does not know would doubt it next. It fails where none are left.
+func (u Use) Learned(m *model.Model, of Limits) (Limits, error) {
+	i := m.InputIndex(u.Moves)
+	if i < 0 || !(m.Inputs[i].Min < m.Inputs[i].Max) {
+		return of, nil
+	}
+	to, err := unit.Between(unit.MustParse(m.Inputs[i].Unit), u.TargetUnit)
+	if err != nil {
+		return of, err
+	}
+	from, upTo := to.Apply(m.Inputs[i].Min), to.Apply(m.Inputs[i].Max)
+	within := of
+	within.Min, within.Max = max(of.Min, from), min(of.Max, upTo)
+	if !(within.Min < within.Max) {
+		return of, fmt.Errorf("the model was learned between %.4g and %.4g %s of the %s, and the loop's limits are %.4g and %.4g: learn it from runs between these", from, upTo, u.TargetUnit, u.Moves, of.Min, of.Max)
+	}
+	return within, nil
+}
+
 // Through foretells with an estimator, which now is the newest estimate of. It fails where the model has no
 // such output or input, or their units cannot be converted.
 func Through(m *model.Model, e *filter.Estimator, now *filter.Estimate, u Use) (Foretell, error) {

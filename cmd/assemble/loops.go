@@ -144,11 +144,16 @@ func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors
 		if m == nil {
 			return nil, errors.New("mpc foretells with a model, and there is none")
 		}
-		foretell, err := control.Through(m, e, now, control.Use{Output: string(out.Role), OutputUnit: out.Unit, Moves: l.Moves, TargetUnit: target})
+		use := control.Use{Output: string(out.Role), OutputUnit: out.Unit, Moves: l.Moves, TargetUnit: target}
+		foretell, err := control.Through(m, e, now, use)
 		if err != nil {
 			return nil, err
 		}
-		o := control.MPCOptions{Limits: limits, Every: l.Every.Seconds(), Horizon: l.Horizon.Seconds(), Calm: l.Calm, Period: l.Period.Seconds(),
+		within, err := use.Learned(m, limits)
+		if err != nil {
+			return nil, err
+		}
+		o := control.MPCOptions{Limits: within, Every: l.Every.Seconds(), Horizon: l.Horizon.Seconds(), Calm: l.Calm, Period: l.Period.Seconds(),
 			Ceiling: math.NaN(), Factor: control.Hidden(m, l.Moves), Foretell: foretell}
 		if l.Ceiling != nil {
 			o.Ceiling = l.Ceiling.In(out.Unit)

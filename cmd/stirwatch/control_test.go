@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -282,49 +280,15 @@ func warm(t testing.TB, k *kit) {
 			case <-beat.C:
 			}
 			k.mu.Lock()
-			for i, other := range []int{1, 0} {
-				k.t[i] += 0.02 / 1.5 * (23 + 0.6*k.q[i] + 0.15*(k.t[other]-23) - k.t[i])
-			}
+			k.heat(0.02)
 			k.mu.Unlock()
 		}
 	}()
 }
 
-// The kit is held at 50 °C and 40 °C over one line that commands and measures, by configuration alone.
-func TestTwoLoopsOverOneLine(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute of real time")
-	}
-	t.Parallel()
-	k, path := kitOnPty(t)
-	warm(t, k)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := regexp.MustCompile(`/dev/pts/[0-9]+`).Find(text)
-	write(t, path, controlPage(t, "SCAN", "/dev/serial/by-id/usb-lab-kit", string(bytes.TrimSpace(port)), "settle: 2 s", "settle: 0 s",
-		"poll: 1 s", "poll: 200 ms", "gain: 6, integral: 100 s", "gain: 1, integral: 2 s", "moves:", "every: 200 ms\n    moves:"))
-	agent := start(t, "run", program(t), "run", "-c", path)
-	near := func() (d float64) {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		return max(math.Abs(k.t[0]-50), math.Abs(k.t[1]-40))
-	}
-	wait(t, "both are at their goals", func() bool { return near() < 0.5 })
-	worst := 0.0
-	for range 40 {
-		time.Sleep(50 * time.Millisecond) // it must stay there: two seconds are looked at
-		worst = max(worst, near())
-	}
-	if worst > 2 {
-		t.Errorf("%.1f K off", worst)
-	}
-	agent.cmd.Process.Signal(syscall.SIGTERM)
-	<-agent.done
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.q != [2]float64{} || len(k.unknown) > 0 {
-		t.Errorf("after the end the heaters are at %v; it did not understand %q", k.q, k.unknown)
+// heat lets dt s pass.
+func (k *kit) heat(dt float64) {
+	for i, other := range []int{1, 0} {
+		k.t[i] += dt / 1.5 * (23 + 0.6*k.q[i] + 0.15*(k.t[other]-23) - k.t[i])
 	}
 }

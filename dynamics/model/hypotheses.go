@@ -48,7 +48,8 @@ type Hypotheses struct {
 // Text is the file of hypotheses as it was read.
 func (h *Hypotheses) Text() string { return h.text }
 
-// Assuming gives the hypotheses with the inputs named by absent taken as their defaults.
+// Assuming gives the hypotheses with the inputs named by absent taken as their defaults; controllers that need one of
+// them are left out.
 func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 	if len(absent) == 0 {
 		return h
@@ -61,6 +62,12 @@ func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 			continue
 		}
 		c.Parameters = append(c.Parameters, HypothesisParameter{Name: in.Symbol, Value: *in.Default, Unit: in.Unit, Fixed: true, Text: in.Is + ", not measured"})
+	}
+	c.Controllers = nil
+	for _, k := range h.Controllers {
+		if !slices.Contains(absent, k.Moves) && !slices.Contains(absent, k.Follows) {
+			c.Controllers = append(c.Controllers, k)
+		}
 	}
 	return &c
 }
