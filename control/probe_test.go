@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"stirwatch/dynamics/model"
+	"stirwatch/sensors/unit"
 )
 
 // The gains that are proposed for a model hold the loop on what the model says of a step.
@@ -43,5 +44,27 @@ func TestTuneAtAWorkingPointOfAModel(t *testing.T) {
 		if _, err := c.p.Respond(m); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%+v: %v", c.p, err)
 		}
+	}
+}
+
+// Prediction commands no more than its model knows, in the target's unit.
+func TestLimitsOfWhatAModelWasLearnedOn(t *testing.T) {
+	m := &model.Model{Inputs: []model.Input{{Name: "heater", Unit: "%", Min: 5, Max: 80}, {Name: "given", Unit: "%"}}}
+	for _, c := range []struct {
+		moves, unit string
+		of, want    Limits
+	}{
+		{"heater", "%", Limits{Min: 0, Max: 100, Slew: 7}, Limits{Min: 5, Max: 80, Slew: 7}},
+		{"heater", "1", Limits{Min: 0, Max: 0.5}, Limits{Min: 0.05, Max: 0.5}},
+		{"given", "%", Limits{Min: 0, Max: 100}, Limits{Min: 0, Max: 100}},
+		{"", "°C", Limits{Min: 300, Max: 480}, Limits{Min: 300, Max: 480}},
+	} {
+		got, err := Use{Moves: c.moves, TargetUnit: unit.MustParse(c.unit)}.Learned(m, c.of)
+		if err != nil || math.Abs(got.Min-c.want.Min) > 1e-12 || got.Max != c.want.Max || got.Slew != c.want.Slew {
+			t.Errorf("%s: %+v, %v, want %+v", c.moves, got, err, c.want)
+		}
+	}
+	if _, err := (Use{Moves: "heater", TargetUnit: unit.MustParse("%")}).Learned(m, Limits{Min: 85, Max: 100}); err == nil || !strings.Contains(err.Error(), "learned between 5 and 80 %") {
+		t.Errorf("nothing is left: %v", err)
 	}
 }

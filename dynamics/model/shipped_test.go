@@ -31,6 +31,17 @@ func TestShippedHypotheses(t *testing.T) {
 	}
 }
 
+// Where the set-points are not recorded, their controllers go and the rest is as right as before.
+func TestAssumingLeavesOutControllers(t *testing.T) {
+	h, err := LoadHypotheses("tclab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := h.Assuming([]string{"S1"}); a.Check() != nil || len(a.Controllers) != 1 || a.Controllers[0].Moves != "Q2" || len(h.Controllers) != 2 {
+		t.Errorf("%v, %+v of %+v", a.Check(), a.Controllers, h.Controllers)
+	}
+}
+
 // A file that extends a shipped one has its entries, but for those of the same name, which stand in their place.
 func TestExtends(t *testing.T) {
 	h, err := ReadHypotheses(strings.NewReader(`extends: afsd
