@@ -46,7 +46,7 @@ PLAIN       := $(LONG) $(ALONE)
 # SQLite is C turned into Go, which guards its pages with its own locks: the detector would watch every access to
 # them. All else is watched. A package whose tests hang ends after TIMEOUT.
 RACE        := -race -gcflags=modernc.org/...=-race=false
-TIMEOUT     := 10m
+TIMEOUT     := 15m
 
 test: tools ## everything, race detector included
 	@plain=$$(mktemp); trap 'rm -f "$$plain"' EXIT; failed=0; \
