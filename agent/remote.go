@@ -14,7 +14,6 @@ import (
 	"stirwatch/agent/journal"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
-	"stirwatch/sensors/unit"
 )
 
 // Records keeps what the bridge decides in the journal, and tells it whoever listens. It is a
@@ -268,7 +267,7 @@ func (a *Agent) hold(w http.ResponseWriter, r *http.Request, target string, in *
 		api.Fail(w, http.StatusNotFound, fmt.Errorf("the bridge has no target %s", target))
 		return
 	}
-	q, err := unit.ParseQuantity(in.Value, s.Unit.Dim)
+	q, err := bridge.Quantity(target, in.Value, s.Unit)
 	if err != nil {
 		api.Fail(w, http.StatusBadRequest, err)
 		return

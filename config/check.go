@@ -152,7 +152,7 @@ func (x *crosscheck) channelList(list []Channel) {
 			if limit.q == nil || !x.written(path+"."+limit.key) || (limit.q.Unit == unit.Unit{}) {
 				continue
 			}
-			if limit.q.Unit.Dim != u.Dim {
+			if limit.q.Unit.Dim != u.Dim || bare(limit.q.Unit, u) {
 				fits = false
 				c := complaint{message: "the unit does not measure what the channel's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")}
 				if limit.q.Unit.Symbol == "1" {
@@ -164,17 +164,28 @@ func (x *crosscheck) channelList(list []Channel) {
 		if fits && ch.Min != nil && ch.Max != nil && (ch.Min.Unit != unit.Unit{}) && (ch.Max.Unit != unit.Unit{}) && ch.Min.SI() >= ch.Max.SI() {
 			x.at(path+".max", complaint{message: "not above min, which is " + ch.Min.String()})
 		}
-		if d := ch.DeadBand; d != nil && d.Unit != "" {
-			if _, ok := d.in(u); !ok {
-				x.at(path+".dead_band", complaint{message: "the unit does not measure what the channel's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")})
-			}
-		}
+		x.differs(ch.DeadBand, u, path+".dead_band")
 		if r := ch.MaxRate; r != nil && r.Unit != "" {
 			if _, ok := r.in(u); !ok {
 				x.at(path+".max_rate", complaint{message: "not a rate of change of a value in " + u.Symbol, allowed: perTime(u)})
 			}
 		}
 	}
+}
+
+// differs reports a difference that is none of a channel's values, which are in u.
+func (x *crosscheck) differs(d *Difference, u unit.Unit, path string) {
+	if d == nil || d.Unit == "" {
+		return
+	}
+	if _, ok := d.in(u); ok {
+		return
+	}
+	c := complaint{message: "the unit does not measure what the channel's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")}
+	if d.Unit == "1" {
+		c.message, c.nearest = "the unit is missing", number(d.Value)+" "+u.Symbol
+	}
+	x.at(path, c)
 }
 
 // perTime lists ways to write a rate of u.
@@ -594,7 +605,7 @@ func (x *crosscheck) target(t *Target) {
 		if q == nil || !x.written(path+"."+key) || (q.Unit == unit.Unit{}) {
 			return false
 		}
-		if q.Unit.Dim == u.Dim {
+		if q.Unit.Dim == u.Dim && !bare(q.Unit, u) {
 			return true
 		}
 		c := complaint{message: "the unit does not measure what the target's " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")}

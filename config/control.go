@@ -222,7 +222,7 @@ func (x *crosscheck) goal(g *Goal, out *Channel, path string) {
 
 // measures reports a quantity that is of another kind than u.
 func (x *crosscheck) measures(q *unit.Quantity, u unit.Unit, whose, path string) {
-	if q == nil || (q.Unit == unit.Unit{}) || u.Symbol == "" || q.Unit.Dim == u.Dim {
+	if q == nil || (q.Unit == unit.Unit{}) || u.Symbol == "" || q.Unit.Dim == u.Dim && !bare(q.Unit, u) {
 		return
 	}
 	c := complaint{message: "the unit does not measure what the " + whose + "'s " + u.Symbol + " measures", allowed: strings.Join(unit.Of(u.Dim), ", ")}
@@ -230,6 +230,11 @@ func (x *crosscheck) measures(q *unit.Quantity, u unit.Unit, whose, path string)
 		c.message, c.nearest = "the unit is missing", number(q.Value)+" "+u.Symbol
 	}
 	x.at(path, c)
+}
+
+// bare tells that a number was written without its unit where that is a share of one: 60 for what is in % would be 6000 %.
+func bare(written, u unit.Unit) bool {
+	return written.Symbol == "1" && u.Dim == unit.None && u.Scale != 1
 }
 
 // Polled are values of the bridge as a source.

@@ -3,8 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-
-	"stirwatch/sensors/unit"
 )
 
 // limits checks the limits that people set against their channels.
@@ -29,10 +27,6 @@ func (x *crosscheck) limits(all []Limit) {
 		if l.High != nil && l.Low != nil && l.High.Unit.Dim == l.Low.Unit.Dim && l.Low.SI() >= l.High.SI() {
 			x.at(path+".high", complaint{message: "not above low, which is " + l.Low.String()})
 		}
-		if d := l.Deadband; d != nil && d.Unit != "" {
-			if _, ok := d.in(ch.Unit); !ok {
-				x.at(path+".deadband", complaint{message: "the unit does not measure what the channel's " + ch.Unit.Symbol + " measures", allowed: strings.Join(unit.Of(ch.Unit.Dim), ", ")})
-			}
-		}
+		x.differs(l.Deadband, ch.Unit, path+".deadband")
 	}
 }

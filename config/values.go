@@ -54,7 +54,7 @@ func (r Rate) PerSecond(u unit.Unit) float64 {
 }
 
 func (r Rate) in(u unit.Unit) (perSecond float64, ok bool) {
-	if own, err := unit.Parse(r.Unit); err == nil && own.Dim == u.Dim.Over(unit.Time) {
+	if own, err := unit.Parse(r.Unit); err == nil && own.Dim == u.Dim.Over(unit.Time) && !strings.HasPrefix(r.Unit, "/") {
 		return r.Value * own.Scale / u.Scale, true
 	}
 	i := strings.LastIndexByte(r.Unit, '/')
@@ -63,7 +63,7 @@ func (r Rate) in(u unit.Unit) (perSecond float64, ok bool) {
 	}
 	of, err1 := unit.Parse(r.Unit[:i])
 	per, err2 := unit.Parse(r.Unit[i+1:])
-	if err1 != nil || err2 != nil || of.Dim != u.Dim || per.Dim != unit.Time {
+	if err1 != nil || err2 != nil || of.Dim != u.Dim || bare(of, u) || per.Dim != unit.Time {
 		return 0, false
 	}
 	return r.Value * of.Scale / u.Scale / per.Scale, true
@@ -80,7 +80,7 @@ func (d Difference) String() string { return number(d.Value) + " " + d.Unit }
 
 func (d Difference) in(u unit.Unit) (v float64, ok bool) {
 	own, err := unit.Parse(d.Unit)
-	if err != nil || own.Dim != u.Dim {
+	if err != nil || own.Dim != u.Dim || bare(own, u) {
 		return 0, false
 	}
 	return d.Value * own.Scale / u.Scale, true
@@ -474,8 +474,12 @@ func parseDifference(s string) (any, *complaint) {
 	case v < 0:
 		return nil, &complaint{message: "below zero"}
 	}
-	if _, err := unit.Parse(name); err != nil {
+	u, err := unit.Parse(name)
+	if err != nil {
 		return nil, &complaint{"unknown unit", strings.Join(unit.Symbols(), ", "), nearestQuantity(s, name, spellings(nil))}
+	}
+	if name == "" {
+		name = u.Symbol // of a bare number, so that it is compared with the channel's
 	}
 	return Difference{v, name}, nil
 }

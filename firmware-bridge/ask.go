@@ -30,9 +30,14 @@ func (o Options) Quantity(target, text string) (q unit.Quantity, err error) {
 	if i < 0 {
 		return q, fmt.Errorf("no target %s; there are %s", target, strings.Join(o.Names()[:len(o.Targets)], ", "))
 	}
-	u := o.Targets[i].Unit
-	if v, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil && u.Dim != unit.None {
-		return q, fmt.Errorf("%q lacks a unit: %s is in %s, so write for example \"%g %s\"", text, target, u, v, u)
+	return Quantity(target, text, o.Targets[i].Unit)
+}
+
+// Quantity reads a value for a target in unit u, with a unit of its kind. A bare number is one only where u is
+// none: 15 for a target in % would be 1500 %.
+func Quantity(target, text string, u unit.Unit) (unit.Quantity, error) {
+	if v, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil && (u.Dim != unit.None || u.Scale != 1) {
+		return unit.Quantity{}, fmt.Errorf("%q lacks a unit: %s is in %s, so write for example \"%g %s\"", text, target, u, v, u)
 	}
 	return unit.ParseQuantity(text, u.Dim)
 }

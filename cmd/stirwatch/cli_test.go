@@ -303,7 +303,7 @@ func table(t *testing.T, text string) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) == 0 || strings.Join(rows[0], ",") != "log,t_index,time_s,horizon,output,forecast,lower,upper,measured" {
+	if len(rows) == 0 || strings.Join(rows[0], ",") != "log,t_index,time_s,horizon,output,forecast,lower,upper,measured,lower_going_on,upper_going_on,stopped,stopped_lower,stopped_upper" {
 		t.Fatalf("header %v", rows[:min(1, len(rows))])
 	}
 	return rows[1:]
