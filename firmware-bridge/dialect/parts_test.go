@@ -513,7 +513,7 @@ func TestAStuckWriteHoldsNobodyUp(t *testing.T) {
 	go serve(master, d)
 	m, _ := NewMELD(port, map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
 	defer m.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for {
 		one, stop := context.WithTimeout(ctx, 500*time.Millisecond)
