@@ -28,7 +28,7 @@ import (
 // real InfluxDB and a recorded run. All are processes ended by their own id.
 
 // patience bounds every wait for something that must happen.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // The recordings: one to learn from, the other to watch.
 const (
