@@ -62,6 +62,11 @@ func (c Client) Sources(ctx context.Context) ([]SourceState, error) {
 	return ask[[]SourceState](ctx, c, http.MethodGet, "/sources", nil)
 }
 
+// View tells what a live view shows.
+func (c Client) View(ctx context.Context) (View, error) {
+	return ask[View](ctx, c, http.MethodGet, "/view", nil)
+}
+
 // ConfirmClock says that the clock is right: see [journal.Journal.ConfirmClock].
 func (c Client) ConfirmClock(ctx context.Context, r ConfirmRequest) (journal.Unconfirmed, error) {
 	return ask[journal.Unconfirmed](ctx, c, http.MethodPost, "/journal/confirm-clock", r)

@@ -165,6 +165,7 @@ type (
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.Loops()) })
 	mux.HandleFunc("GET /sources", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.sources()) })
+	mux.HandleFunc("GET /view", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.View()) })
 	mux.HandleFunc("POST /whatif", a.answerWhatIf)
 	mux.HandleFunc("POST /journal/confirm-clock", a.answerConfirmClock)
 	mux.HandleFunc("POST /control/{loop}/mode", func(w http.ResponseWriter, r *http.Request) {

@@ -427,3 +427,42 @@ func (r *Reader) page(dst []Batch, after, upTo int64, most int) ([]Batch, error)
 	}
 	return dst, nil
 }
+
+// Follow hands over what was committed behind the batch of the id after, one batch's lines after the other, and
+// gives the id of the newest; with after 0 it begins with what may be of the instant from (ns since the Unix
+// epoch) or later. Calling it again and again with what it gave follows a journal that grows: batches that have
+// become one with later ones since may be handed over again. What is damaged is left out.
+func (r *Reader) Follow(ctx context.Context, after, from int64, fn func(lines []byte) error) (last int64, err error) {
+	f := r.fixed()
+	var newest sql.NullInt64
+	if err := f.end(ctx, "max", &newest); err != nil {
+		return after, explain(r.path, err)
+	}
+	if !newest.Valid {
+		return 0, nil
+	}
+	if after > newest.Int64 { // another file has taken this one's place
+		after = 0
+	}
+	if after == 0 {
+		first, end, err := f.span(ctx, Query{From: from, To: math.MaxInt64})
+		if err != nil {
+			return 0, explain(r.path, err)
+		}
+		if end < first {
+			return newest.Int64, nil
+		}
+		after = first - 1
+	}
+	var z Inflater
+	last = after
+	err = f.each(ctx, after, newest.Int64, &DamageError{}, nil, func(b *Batch) error {
+		last = max(last, b.ID)
+		lines, err := z.Lines(b)
+		if err != nil {
+			return nil
+		}
+		return fn(lines)
+	})
+	return last, err
+}

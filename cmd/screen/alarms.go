@@ -3,8 +3,8 @@ package screen
 import (
 	"fmt"
 	"strings"
-	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
 
 	"stirwatch/agent/alarm"
@@ -15,57 +15,63 @@ import (
 
 const mostListed = 4 // alarms at once; the list moves with the one that is chosen
 
+// ackedMsg says what came of acknowledging.
+type ackedMsg string
+
 // press does what a key says to the alarms.
-func (s *view) press(key string) {
-	n := len(s.alarms.Alarms)
+func (s *view) press(key string) tea.Cmd {
+	all := s.look.Alarms.Alarms
 	switch key {
 	case "up", "k":
 		s.chosen = max(0, s.chosen-1)
 	case "down", "j":
-		s.chosen = min(max(0, n-1), s.chosen+1)
+		s.chosen = min(max(0, len(all)-1), s.chosen+1)
 	case "a":
-		if s.chosen < n {
-			s.ack(s.alarms.Alarms[s.chosen].Key.String())
+		if s.chosen < len(all) {
+			return s.ack(all[s.chosen].Key.String())
 		}
 	case "A":
-		s.ack(alarm.All)
+		return s.ack(alarm.All)
 	}
+	return nil
 }
 
-// ack acknowledges alarms in the viewer's name.
-func (s *view) ack(name string) {
-	changed, err := s.Agent.Alarms().Ack(s.Agent.Now(), name, s.Who, "on the screen")
-	switch {
-	case err != nil:
-		s.said = err.Error()
-	case len(changed) == 1:
-		s.said = changed[0].Key.String() + " is acknowledged"
-	default:
-		s.said = fmt.Sprintf("%d alarms are acknowledged", len(changed))
+// ack acknowledges alarms, beside the view.
+func (s *view) ack(name string) tea.Cmd {
+	if s.Ack == nil {
+		s.said = "alarms are acknowledged where the agent runs: 'stirwatch watch' without --journal, or 'stirwatch alarms ack'"
+		return nil
 	}
-	s.lookAtAlarms()
-}
-
-func (s *view) lookAtAlarms() {
-	s.alarms = s.Agent.Alarms().List()
-	s.chosen = min(s.chosen, max(0, len(s.alarms.Alarms)-1))
+	return func() tea.Msg {
+		changed, err := s.Ack(s.ctx, name)
+		switch {
+		case err != nil:
+			return ackedMsg(err.Error())
+		case len(changed) == 1:
+			return ackedMsg(changed[0].Key.String() + " is acknowledged")
+		}
+		return ackedMsg(fmt.Sprintf("%d alarms are acknowledged", len(changed)))
+	}
 }
 
 // alarmLines lists alarms, those that nobody has seen first.
-func (s *view) alarmLines() string {
-	all := s.alarms.Alarms
+func (s *view) alarmLines(last bool) string {
+	all := s.look.Alarms.Alarms
 	if len(all) == 0 {
+		if s.said != "" {
+			return green.Render("none") + "; " + s.said
+		}
 		return green.Render("none")
 	}
 	var w []string
-	if s.alarms.Flood {
+	if s.look.Alarms.Flood {
 		w = append(w, red.Render("a flood: alarms of low priority are kept back until it is over"))
 	}
 	from := min(max(0, s.chosen-mostListed+1), max(0, len(all)-mostListed))
 	for i := from; i < min(len(all), from+mostListed); i++ {
 		a := &all[i]
 		mark := "  "
-		if i == s.chosen {
+		if i == s.chosen && !last {
 			mark = "▸ "
 		}
 		w = append(w, mark+alarmStyle(a).Render(alarmWords(a)))
@@ -78,7 +84,7 @@ func (s *view) alarmLines() string {
 	}
 	if s.said != "" {
 		w = append(w, faint.Render("  "+s.said))
-	} else if all[0].State.Unseen() {
+	} else if all[0].State.Unseen() && !last && s.Ack != nil {
 		w = append(w, faint.Render("  ↑ ↓ choose, a acknowledges, A acknowledges all"))
 	}
 	return strings.Join(w, "\n")
@@ -104,5 +110,5 @@ func alarmWords(a *alarm.Alarm) string {
 	if text == "" {
 		text = a.Key.String()
 	}
-	return fmt.Sprintf("%s: %s (%s since %s)", a.Priority.String(), text, state, time.Unix(0, a.Since).Format("15:04:05"))
+	return fmt.Sprintf("%s: %s (%s since %s)", a.Priority.String(), text, state, clock(a.Since))
 }

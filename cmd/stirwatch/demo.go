@@ -15,6 +15,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"stirwatch/agent"
+	"stirwatch/agent/alarm"
+	"stirwatch/agent/journal"
 	"stirwatch/cmd/assemble"
 	"stirwatch/cmd/loopback"
 	"stirwatch/cmd/screen"
@@ -112,7 +115,12 @@ func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
 		g.Go(func() error {
 			defer cancel()
 			return screen.Show(ctx, &screen.Shown{
-				Title: title, Who: accountName(), Agent: c.Agent, Registry: c.Registry, Sources: c.Sources, Journal: c.Journal, Uploads: c.Uploader != nil,
+				Title: title,
+				Look: screen.OfAgent(func(context.Context) (agent.View, error) { return c.Agent.View(), nil },
+					func() (*journal.Reader, error) { return c.Journal.Reader, nil }, func(*journal.Reader) {}),
+				Ack: func(_ context.Context, name string) ([]alarm.Alarm, error) {
+					return c.Agent.Alarms().Ack(c.Agent.Now(), name, accountName(), "on the screen")
+				},
 			}, out)
 		})
 		err := g.Wait()

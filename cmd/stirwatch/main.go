@@ -77,7 +77,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
   stirwatch config init > agent.yaml     # a commented configuration to start from
   stirwatch config check agent.yaml      # every mistake at once
   stirwatch doctor                       # can this machine reach what agent.yaml names?
-  stirwatch run                          # watch`,
+  stirwatch run                          # watch the machine
+  stirwatch watch                        # see what the running agent sees`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -86,7 +87,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 		return coded{fmt.Errorf("%w (see '%s --help')", err, c.CommandPath()), exitUsage}
 	})
 	root.AddCommand(
-		runCommand(), demoCommand(), doctorCommand(), configCommand(), portsCommand(),
+		runCommand(), watchCommand(), demoCommand(), doctorCommand(), configCommand(), portsCommand(),
 		learnCommand(), compareCommand(), equationCommand(), forecastCommand(), scoreCommand(), reportCommand(), detectCommand(),
 		replayCommand(), playCommand(), twinCommand(), bridgeCommand(), controlCommand(), tuneCommand(), whatifCommand(), alarmsCommand(), notifyCommand(), journalCommand(), exportCommand(), versionCommand(),
 	)
