@@ -15,6 +15,7 @@ import (
 	"stirwatch/agent/anomaly"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
+	"stirwatch/control"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -253,10 +254,8 @@ func (f *Follower) advise(a *record.Recommendation) error {
 		return nil
 	}
 	f.advice = *a
-	if a.Kind != was.Kind || math.Abs(a.SetPoint-was.SetPoint) >= 0.5 {
-		if was.Kind != "" || a.Kind != "none" {
-			f.happened(Happening{a.Time, "advice: " + a.Reason, false})
-		}
+	if a.Kind != was.Kind && (was.Kind != "" || a.Kind != control.NoAdvice.String()) { // its numbers move all the time
+		f.happened(Happening{a.Time, "advice: " + a.Reason, false})
 	}
 	return nil
 }

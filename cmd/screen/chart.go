@@ -161,19 +161,26 @@ func between(horizon []float64, v []agent.Number, h float64) float64 {
 	return math.NaN()
 }
 
-// scale widens lo to hi to rows steps of a round size.
+// steps are the sizes of a scale's step, and ten times as many, and so on.
+var steps = []float64{2, 3, 4, 5, 6, 8, 10, 12, 15}
+
+// scale widens lo to hi to rows steps of a round size, evenly to both sides but not below 0 for that. What is cold is
+// drawn up to 100 at least, so that noise does not fill the chart.
 func scale(lo, hi float64, rows int) (float64, float64) {
-	step, low, high := 5.0, 0, 0
-	for ; ; step *= 2 {
-		low, high = int(math.Floor(lo/step)), int(math.Ceil(hi/step))
-		if high = max(high, int(math.Ceil(100/step))); high-low <= rows {
-			break
+	hi = max(hi, 100)
+	for ten := 1.0; ; ten *= 10 {
+		for _, step := range steps {
+			step *= ten
+			low, high := int(math.Floor(lo/step)), int(math.Ceil(hi/step))
+			if high-low > rows {
+				continue
+			}
+			for high-low < rows {
+				if high++; high-low < rows && low > 0 {
+					low--
+				}
+			}
+			return float64(low) * step, float64(high) * step
 		}
 	}
-	for high-low < rows {
-		if high++; high-low < rows && low > 0 {
-			low--
-		}
-	}
-	return float64(low) * step, float64(high) * step
 }

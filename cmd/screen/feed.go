@@ -2,7 +2,6 @@ package screen
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"stirwatch/agent"
@@ -74,14 +73,4 @@ func OfJournal(past *history.Follower) func(context.Context) (Look, error) {
 		}
 		return Look{View: past.View(), Points: slices.Clone(past.Points), Events: slices.Clone(past.Events)}, nil
 	}
-}
-
-// newest is the last reading that is a number, NaN if there is none.
-func newest(points []history.Point) float64 {
-	for _, p := range slices.Backward(points) {
-		if !math.IsNaN(p.Value) {
-			return p.Value
-		}
-	}
-	return math.NaN()
 }

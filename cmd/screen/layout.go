@@ -43,10 +43,10 @@ func (s *view) View() string { return s.frame(false) }
 func (s *view) frame(last bool) string {
 	top := []string{s.head(last)}
 	if s.err != nil {
-		top = append(top, red.Render(fmt.Sprintf("no answer since %s; asked again until it comes. %v", s.lost.Format("15:04:05"), s.err)))
+		top = append(top, s.told(red, fmt.Sprintf("no answer since %s; asked again until it comes. %v", s.lost.Format("15:04:05"), s.err))...)
 	}
 	if s.look.Note != "" {
-		top = append(top, yellow.Render(s.look.Note))
+		top = append(top, s.told(yellow, s.look.Note)...)
 	}
 	if s.look.Time == 0 {
 		return s.cut(append(top, "", "waiting for the first samples …"))
@@ -74,6 +74,12 @@ func (s *view) frame(last bool) string {
 		}
 	}
 	return s.cut(all)
+}
+
+// told is a text on as many lines as it takes, three at most.
+func (s *view) told(style lipgloss.Style, text string) []string {
+	lines := strings.Split(style.Width(max(20, s.width)).Render(text), "\n")
+	return lines[:min(3, len(lines))]
 }
 
 // cut cuts lines to the screen.
@@ -134,9 +140,10 @@ func (s *view) share(items []item, rows int) (chart int) {
 		grow(word, 1)
 	}
 	grow("Now", 2)
-	grow("Alarms", 3)
-	grow("Advice", 2)
+	draw(11)
+	grow("Alarms", 2)
 	grow("Events", 3)
+	grow("Advice", 2)
 	draw(12)
 	for _, word := range []string{"Now", "Alarms", "Advice", "Why", "Sources", "Program", "Forecast", "Journal"} {
 		grow(word, 10)
@@ -176,7 +183,7 @@ func (s *view) items(last bool) []item {
 	add("Advice", s.advice())
 	add("Alarms", s.alarmLines(last))
 	if s.width < wide {
-		add("Events", s.events(max(20, s.width-labels-2))...)
+		add("Events", s.events(max(20, s.width-labels-2), 1)...)
 	}
 	add("Sources", s.sources()...)
 	add("Journal", s.journal())
@@ -190,7 +197,7 @@ func (s *view) middle(rows int) []string {
 	right := ""
 	if s.width >= wide {
 		width -= eventWidth + 2
-		lines := append([]string{bold.Render("Events, the newest first")}, s.events(eventWidth)...)
+		lines := append([]string{bold.Render("Events, the newest first")}, s.events(eventWidth, 2)...)
 		right = strings.Join(lines[:min(rows, len(lines))], "\n")
 	}
 	parts := []string{left}
@@ -237,14 +244,14 @@ func short(text string, n int) string {
 	return text
 }
 
-// events are what has happened, the newest first, a line for each.
-func (s *view) events(width int) []string {
+// events are what has happened, the newest first, each on as many lines at most.
+func (s *view) events(width, most int) []string {
 	var w []string
 	for _, e := range slices.Backward(s.look.Events) {
-		if len(w) == mostShown {
+		if len(w) >= mostShown {
 			break
 		}
-		w = append(w, eventLine(&e, width))
+		w = append(w, eventLines(&e, width, most)...)
 	}
 	if w == nil {
 		return []string{faint.Render("none in the last hour")}
@@ -252,13 +259,26 @@ func (s *view) events(width int) []string {
 	return w
 }
 
-// eventLine is an event on one line; ! is before what is bad.
-func eventLine(e *history.Happening, width int) string {
-	text, _, _ := strings.Cut(e.Text, "\n")
-	if e.Bad {
-		return clock(e.Time) + " " + red.Render("! "+short(text, width-11))
+// eventLines are an event with its time in front; ! is before what is bad.
+func eventLines(e *history.Happening, width, most int) []string {
+	text := short(strings.Join(strings.Fields(e.Text), " "), most*(width-11))
+	lines := strings.Split(lipgloss.NewStyle().Width(width-11).Render(text), "\n")
+	lines = lines[:min(most, len(lines))]
+	for i, line := range lines {
+		line = strings.TrimRight(line, " ")
+		front := strings.Repeat(" ", 11)
+		switch {
+		case i == 0 && e.Bad:
+			front = clock(e.Time) + red.Render(" ! ")
+		case i == 0:
+			front = clock(e.Time) + "   "
+		}
+		if e.Bad {
+			line = red.Render(line)
+		}
+		lines[i] = front + line
 	}
-	return clock(e.Time) + "   " + short(text, width-11)
+	return lines
 }
 
 func (s *view) advice() string {

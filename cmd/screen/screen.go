@@ -210,7 +210,7 @@ func (s *view) last() string {
 	if s.look.Time == 0 {
 		return words
 	}
-	s.height = max(1, s.height-strings.Count(words, "\n")-3) // with the shell's next line it stays in sight
+	s.height = max(1, s.height-strings.Count(words, "\n")-5) // with the shell's next line it stays in sight
 	s.said = ""
 	return s.frame(true) + "\n\n" + words
 }
