@@ -221,7 +221,7 @@ func (f *Follower) output() string {
 }
 
 // alarmWords are the steps of an alarm that a person wants to read of.
-var alarmWords = map[alarm.Event]string{alarm.Raise: "", alarm.Return: "over: ", alarm.Ack: "acknowledged: ", alarm.Reset: "reset: ", alarm.Shelve: "shelved: ", alarm.Unshelve: "no longer shelved: "}
+var alarmWords = map[alarm.Event]string{alarm.Raise: "", alarm.Return: "over", alarm.Ack: "acknowledged", alarm.Reset: "reset", alarm.Shelve: "shelved", alarm.Unshelve: "no longer shelved"}
 
 func (f *Follower) alarm(a *record.Alarm) error {
 	word, ok := alarmWords[alarm.Event(a.Event)]
@@ -232,10 +232,16 @@ func (f *Follower) alarm(a *record.Alarm) error {
 	if text == "" {
 		text = alarm.Key{Code: anomaly.Code(a.Code), Subject: a.Subject}.String()
 	}
-	if a.Who != "" {
-		text += " (" + strings.Join(slices.DeleteFunc([]string{a.Who, a.Why}, func(s string) bool { return s == "" }), ": ") + ")"
+	if word != "" {
+		if a.Who != "" {
+			word += " by " + a.Who
+		}
+		text = word + ": " + text
 	}
-	f.happened(Happening{a.Time, word + text, word == ""})
+	if a.Why != "" {
+		text += " (" + a.Why + ")"
+	}
+	f.happened(Happening{a.Time, text, word == ""})
 	return nil
 }
 

@@ -202,7 +202,7 @@ func TestAcknowledgeOnTheScreen(t *testing.T) {
 	}
 	key("j")
 	key("a")
-	if v := look(); !strings.Contains(v, "sensor.out_of_range b is acknowledged") || strings.Count(v, "(unacknowledged") != 2 || !strings.Contains(v, "(Ann: on the screen)") {
+	if v := look(); !strings.Contains(v, "sensor.out_of_range b is acknowledged") || strings.Count(v, "(unacknowledged") != 2 || !strings.Contains(v, "acknowledged by Ann: b: the value") {
 		t.Errorf("%s", v)
 	}
 	key("A")
