@@ -45,6 +45,7 @@ const (
 type Follower struct {
 	Points []Point     // of the last three minutes, rising in time
 	Events []Happening // the oldest first
+	Last   int64       // when the journal was written last, ns since the Unix epoch; 0: never
 
 	reader  *journal.Reader
 	lead    string // the channel that is drawn
@@ -90,6 +91,7 @@ func (f *Follower) Next(ctx context.Context) error {
 	if err != nil || last == 0 {
 		return err
 	}
+	f.Last = last
 	f.after, err = f.reader.Follow(ctx, f.after, last-int64(followEvent), f.lines)
 	if err != nil {
 		return err

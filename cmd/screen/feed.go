@@ -3,6 +3,7 @@ package screen
 import (
 	"context"
 	"slices"
+	"time"
 
 	"stirwatch/agent"
 	"stirwatch/agent/alarm"
@@ -65,12 +66,19 @@ func OfAgent(view func(context.Context) (agent.View, error), open func() (*journ
 	}
 }
 
+// quietAfter is how long after the last commit a journal is taken to be written by nobody.
+const quietAfter = 10 * time.Second
+
 // OfJournal looks at a journal, whether or not an agent writes it.
 func OfJournal(past *history.Follower) func(context.Context) (Look, error) {
 	return func(ctx context.Context) (Look, error) {
 		if err := past.Next(ctx); err != nil {
 			return Look{}, err
 		}
-		return Look{View: past.View(), Points: slices.Clone(past.Points), Events: slices.Clone(past.Events)}, nil
+		l := Look{View: past.View(), Points: slices.Clone(past.Points), Events: slices.Clone(past.Events)}
+		if last := time.Unix(0, past.Last); time.Since(last) > quietAfter {
+			l.Note = "nobody writes this journal; its last record is of " + last.Format(time.DateTime)
+		}
+		return l, nil
 	}
 }

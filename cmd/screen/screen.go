@@ -215,7 +215,7 @@ func (s *view) last() string {
 	return s.frame(true) + "\n\n" + words
 }
 
-// summary is "watched 4m10s: tool_temperature 21.3 to 478.9 °C, 12 events, 3 of them alarms or losses".
+// summary is "watched 4m10s: tool_temperature 21.3 to 478.9 °C, events: 12, alarms or losses among them: 3".
 func (s *view) summary() string {
 	if s.seen.from == 0 {
 		w := "nothing was seen"
@@ -238,9 +238,9 @@ func (s *view) summary() string {
 			}
 		}
 	}
-	w += fmt.Sprintf(" %d events, %d of them alarms or losses; %d alarms are not normal now", events, bad, len(s.look.Alarms.Alarms))
+	w += fmt.Sprintf(" events: %d, alarms or losses among them: %d; alarms that are not normal now: %d", events, bad, len(s.look.Alarms.Alarms))
 	if s.seen.lost > 0 {
-		w += fmt.Sprintf("; the agent was lost %d times", s.seen.lost)
+		w += fmt.Sprintf("; times that the agent was lost: %d", s.seen.lost)
 	}
 	return w
 }

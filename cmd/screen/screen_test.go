@@ -140,7 +140,7 @@ func TestLostAndBack(t *testing.T) {
 	if v := s.View(); strings.Contains(v, "no answer") {
 		t.Errorf("%s", v)
 	}
-	if w := s.last(); !strings.Contains(w, "the agent was lost 1 times") || strings.Contains(w, "q quits") || !strings.Contains(w, "tool_temperature 457.2 to 457.2 °C") || lipgloss.Height(w) > 29 {
+	if w := s.last(); !strings.Contains(w, "times that the agent was lost: 1") || strings.Contains(w, "q quits") || !strings.Contains(w, "tool_temperature 457.2 to 457.2 °C") || lipgloss.Height(w) > 29 {
 		t.Errorf("%s", w)
 	}
 	never := &view{Shown: &Shown{Title: "t"}, width: 80, height: 24}

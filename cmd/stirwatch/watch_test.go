@@ -86,7 +86,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("it ends with code %d", code)
 	}
 	_, left, ok := strings.Cut(w.said(), "\x1b[?1049l") // the terminal's own screen again
-	if !ok || !strings.Contains(left, "a 41.0 °C") || !strings.Contains(left, "watched ") || !strings.Contains(left, "a 20.0 to 41.0 °C") || !strings.Contains(left, "the agent was lost 1 times") {
+	if !ok || !strings.Contains(left, "a 41.0 °C") || !strings.Contains(left, "watched ") || !strings.Contains(left, "a 20.0 to 41.0 °C") || !strings.Contains(left, "times that the agent was lost: 1") {
 		t.Errorf("what stays: %q", left)
 	}
 	c, keys := onTerminal(t, 200, 60, "watch", "--journal", b.journal, "-c", b.conf)
