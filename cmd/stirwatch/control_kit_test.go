@@ -64,6 +64,7 @@ func TestTwoLoopsOverOneLine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute of real time")
 	}
+	t.Parallel()
 	gains := []string{"gain: 6, integral: 100 s", "gain: 1, integral: 2 s"}
 	for name, edits := range map[string][]string{
 		"SCAN": gains,

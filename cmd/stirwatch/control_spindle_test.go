@@ -21,18 +21,19 @@ type forge struct {
 	temp, rpm   float64
 	wanted      float64 // rpm
 	set         float64 // °C, 0: its controller is off
+	cold        float64 // °C, what it would be without a spindle that turns
 	late        []float64
 	noProbe     bool
 	said        []string // commands, in order
 	port, tells string
 }
 
-func newForge(t testing.TB) *forge {
-	f := &forge{temp: 440, rpm: 340, wanted: 340, set: 440}
-	var telemetry interface{ WriteString(string) (int, error) }
+// newForge makes one that tells its lines over a pseudo terminal, or through tell where that is given.
+func newForge(t testing.TB, tell ...func(line string)) *forge {
+	f := &forge{temp: 440, rpm: 340, wanted: 340, set: 440, cold: 320}
 	f.port, _ = lines(t, f.answer)
 	path, master := lines(t, nil)
-	f.tells, telemetry = path, master
+	f.tells = path
 	stop := make(chan struct{})
 	t.Cleanup(func() { close(stop) })
 	go func() {
@@ -45,10 +46,13 @@ func newForge(t testing.TB) *forge {
 			case <-beat.C:
 			}
 			line := f.step(0.2)
-			if k%2 == 0 {
-				if _, err := telemetry.WriteString(line); err != nil {
-					return
-				}
+			if k%2 == 1 {
+				continue
+			}
+			if len(tell) > 0 {
+				tell[0](line)
+			} else if _, err := master.WriteString(line); err != nil {
+				return
 			}
 		}
 	}()
@@ -67,7 +71,7 @@ func (f *forge) step(dt float64) string {
 	if len(f.late) > 5 {
 		f.late = f.late[1:]
 	}
-	f.temp += dt / 6 * (320 + 0.35*f.late[0] - f.temp)
+	f.temp += dt / 6 * (f.cold + 0.35*f.late[0] - f.temp)
 	shown := f.temp
 	if f.noProbe {
 		shown = -2
