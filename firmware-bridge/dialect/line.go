@@ -29,6 +29,7 @@ type Line struct {
 	probe   *pattern // nil: any line
 	refusal *pattern // nil: none
 	replies []*pattern
+	cut     bool // the next line may be the rest of one that was thrown away
 }
 
 // LineOptions configure [Line].
@@ -239,6 +240,10 @@ func (l *Line) await(ctx context.Context, request string, reply *pattern) (strin
 	said := ""
 	for {
 		answer, err := l.line(ctx)
+		if err == nil && l.cut {
+			l.cut, said = false, answer
+			continue
+		}
 		switch {
 		case err != nil && said != "":
 			return "", fmt.Errorf("%s: %q was answered by %.80q instead of %q: %w", l.port.Name, request, said, reply.text, err)
@@ -293,16 +298,17 @@ func (l *Line) stray() (odd string) {
 			}
 			return odd
 		}
-		line := string(bytes.TrimSpace(l.buf[:end]))
-		l.buf = l.buf[end+1:]
-		if line != "" && slices.ContainsFunc(l.replies, func(p *pattern) bool { return p.matches(line) }) {
+		line, rest := string(bytes.TrimSpace(l.buf[:end])), l.cut
+		l.buf, l.cut = l.buf[end+1:], false
+		if line != "" && !rest && slices.ContainsFunc(l.replies, func(p *pattern) bool { return p.matches(line) }) {
 			odd = line
 		}
 	}
 }
 
 // hush waits until nothing that looks like a reply has come for [LineOptions.Quiet], and no line is
-// under way. Half a line that nobody ends is thrown away.
+// under way. Half a line that nobody ends is thrown away; where it stops within a number, what comes
+// up to the next line end may be the rest of it and is no answer: of 23.699 the 699 would be one.
 func (l *Line) hush(ctx context.Context) error {
 	t := time.NewTimer(l.o.Quiet)
 	defer t.Stop()
@@ -319,6 +325,7 @@ func (l *Line) hush(ctx context.Context) error {
 			}
 		case <-t.C:
 			if len(l.buf) == 0 || len(l.buf) == half {
+				l.cut = l.cut || len(l.buf) > 0 && bytes.ContainsAny(l.buf[len(l.buf)-1:], "0123456789.+-")
 				l.buf = nil
 				return nil
 			}

@@ -339,6 +339,40 @@ func TestALateAcknowledgementIsNobodys(t *testing.T) {
 	})
 }
 
+// A device stalls within a number for longer than silence is waited for: the rest of the number is no reading.
+func TestTheRestOfANumberIsNoReading(t *testing.T) {
+	asked := 0
+	d, err := NewLine(LineOptions{Quiet: 20 * time.Millisecond, Words: map[string]LineWord{"t": {Get: LineQuestion{Send: "T1"}}},
+		Port: scripted(t, func(_ string, say func(string)) {
+			switch asked++; asked {
+			case 1:
+				say("23.6")
+			case 2:
+				say("99\r\n")
+				say("24.1\r\n")
+			default:
+				say("24.2\r\n")
+			}
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	get := func() (float64, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return d.Get(ctx, "t")
+	}
+	if v, err := get(); err == nil {
+		t.Fatalf("half a number was taken for %g", v)
+	}
+	for _, want := range []float64{24.1, 24.2} {
+		if v, err := get(); err != nil || v != want {
+			t.Errorf("%g, %v; want %g", v, err, want)
+		}
+	}
+}
+
 // A device that talks by itself is driven like any other, as long as what it says cannot be a reply;
 // if it can, that is told, with the way out. Ten simulated minutes, each rate.
 func TestADeviceThatTalksByItself(t *testing.T) {
