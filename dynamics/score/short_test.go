@@ -18,6 +18,8 @@ func TestInShort(t *testing.T) {
 		"good throughout": {[]model.Skill{row(model.AllRows, true, 10, 2, 8, 0.95), row(model.AllRows, true, 60, 9, 30, 0.93)}, []string{"Good to 60 s, the longest that was tried (error there 9 °C)."}},
 		"a stop that was never learned": {[]model.Skill{row(model.AllRows, true, 10, 2, 8, 0.95), row(model.AllRows, true, 60, 66, 40, 0.29), row(model.OnePhase, true, 60, 8, 20, 0.94)},
 			[]string{"Good to 10 s (error there 2 °C); do not use 60 s ahead yet", "66 °C", "29 %", "starts, stops and lifts"}},
+		"better than persistence, and of no use": {[]model.Skill{row(model.AllRows, true, 10, 12, 46, 0.95), row(model.AllRows, true, 60, 159, 191, 0.99)},
+			[]string{"Good to 10 s", "do not use 60 s ahead yet: its error is 159 °C where the reading moves by 191"}},
 		"intervals that do not hold":     {[]model.Skill{row(model.AllRows, true, 10, 2, 8, 0.5)}, []string{"Good at no horizon; do not use it yet: 10 s", "50 % of the 95 % intervals"}},
 		"in sample":                      {[]model.Skill{row(model.AllRows, false, 10, 2, 8, 0.95)}, []string{"Not proved", "good to 10 s"}},
 		"held out counts, not in sample": {[]model.Skill{row(model.AllRows, false, 60, 1, 8, 0.95), row(model.AllRows, true, 60, 66, 40, 0.29)}, []string{"do not use it yet"}},
