@@ -3,6 +3,7 @@ package control
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"stirwatch/dynamics/filter"
@@ -93,5 +94,25 @@ func TestNothingLowerIsAllowed(t *testing.T) {
 	if a.Kind != Unreachable || !math.IsNaN(a.SetPoint) ||
 		a.Reason != "unreachable: within 60 s the temperature may reach 530 °C, above the ceiling of 520 °C, and the set-point of 350 °C is the lowest allowed" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// A forecast that is unsure by more than a set-point can mend is no reason to leave the set-point; one that expects to
+// overshoot is, and what is said of it is what made it so, as long as the advice stands.
+func TestAnUnsureForecastLowersNothing(t *testing.T) {
+	s := at()
+	s.expected().Upper[1] = 620
+	if a := advise(recommender(t), s, 30); a.Kind != Hold {
+		t.Errorf("unsure: %+v", a)
+	}
+	s.expected().Mean[1] = 530
+	r := recommender(t)
+	lower := advise(r, s, 5)
+	if lower.Kind != Change || lower.SetPoint != 405 || !strings.Contains(lower.Reason, "may reach 590 °C, above the ceiling of 520 °C") {
+		t.Errorf("overshoot: %+v", lower)
+	}
+	s.expected().Mean[1], s.expected().Upper[1] = 475, 510
+	if a := advise(r, s, 5); a.Kind != Change || a.Reason != lower.Reason {
+		t.Errorf("while it clears: %+v", a)
 	}
 }

@@ -65,6 +65,7 @@ const (
 	crossFor      = 2.0  // s that the forecast must cross the ceiling
 	clearFor      = 10.0 // s that it must stay clear of it, by clearBy, before the advice ends
 	clearBy       = 3.0  // K
+	tooWide       = 60.0 // K from the mean of a forecast to its upper end, above which it tells more of the model than of the machine
 	stayWithin    = 8.0  // K that the reachable temperature must move before another set-point is advised
 	steadyFor     = 2.0  // s that "no advice" must have lost its cause before advice returns
 	rebuildAfter  = 1.0  // K; a number in a reason is renewed when it has moved by this
@@ -84,6 +85,7 @@ type Recommender struct {
 	crossing, clear float64 // s
 	lowering        bool
 	target          float64 // °C, while lowering
+	top, when       float64 // °C and s ahead, of the last forecast that crossed the ceiling
 
 	good float64 // s without a cause for no advice
 
@@ -347,10 +349,10 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 	if !known(r.o.Ceiling) {
 		return false
 	}
-	top, _ := s.peak()
+	top, when := s.peak()
 	switch {
 	case r.tooHigh(top):
-		r.clear = 0
+		r.clear, r.top, r.when = 0, top, when
 		if r.crossing += dt; r.crossing >= crossFor {
 			if excess := top - r.o.Ceiling; !r.lowering || r.clamp(s.SetPoint-excess) < r.target-clearBy {
 				r.target = r.clamp(s.SetPoint - excess)
@@ -373,10 +375,19 @@ func (r *Recommender) tooHot(s *Situation, dt float64) bool {
 
 func (r *Recommender) tooHigh(top float64) bool { return known(r.o.Ceiling) && top > r.o.Ceiling }
 
-// peak is the highest upper end of the forecast, °C, and when it is expected, s.
+// peak is the highest upper end of the forecast, °C, and when it is expected, s. What is more than [tooWide] above the
+// mean does not count: a lower set-point would not make the interval narrower. Where it is so wide and nothing above the
+// set-point is expected, none of it does.
 func (s *Situation) peak() (top, when float64) {
 	top = math.Inf(-1)
-	for i, upper := range s.expected().Upper {
+	x := s.expected()
+	for i, upper := range x.Upper {
+		if upper > x.Mean[i]+tooWide {
+			if x.Mean[i] <= s.SetPoint+clearBy {
+				continue
+			}
+			upper = x.Mean[i] + tooWide
+		}
 		if upper > top {
 			top, when = upper, s.Forecast.Horizon[i]
 		}
@@ -401,18 +412,16 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 	if s.SetPoint <= r.target { // as low as it may be
 		*dst = Recommendation{Kind: Unreachable, SetPoint: math.NaN(), Predicted: mean}
 		if r.changed("lowest", s.SetPoint, 0, 0) {
-			top, when := s.peak()
 			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C, and the set-point of %g °C is the lowest allowed",
-				when, top, r.under(), r.o.Ceiling, s.SetPoint)
+				r.when, r.top, r.under(), r.o.Ceiling, s.SetPoint)
 		}
 		dst.Reason = r.last.Reason
 		return
 	}
 	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
 	if r.changed("lower", r.target, s.SetPoint, 0) {
-		top, when := s.peak()
 		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C",
-			s.SetPoint, r.target, when, top, r.under(), r.o.Ceiling)
+			s.SetPoint, r.target, r.when, r.top, r.under(), r.o.Ceiling)
 	}
 	dst.Reason = r.last.Reason
 }
