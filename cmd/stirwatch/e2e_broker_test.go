@@ -10,12 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
 // An agent that is the broker is killed again and again while a client publishes: what the client was
@@ -55,39 +52,18 @@ api: {socket: agent.sock}
 		return p
 	}
 	agent := run()
-	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID("gate").SetUsername("gate").SetPassword("way").
-		SetCleanSession(false).SetConnectRetry(true).SetConnectRetryInterval(20 * time.Millisecond).SetMaxReconnectInterval(50 * time.Millisecond))
-	if token := c.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
-		t.Fatal(token.Error())
-	}
-	defer c.Disconnect(0)
 	now := time.Now().UnixNano()
-	var acknowledged atomic.Int64
-	published := make(chan struct{})
-	go func() {
-		defer close(published)
-		window := make(chan struct{}, 50)
-		for i := range messages {
-			window <- struct{}{}
-			token := c.Publish("n", 1, false, fmt.Sprintf(`{"ts":%d,"value":%d}`, now+int64(i)*1000, i))
-			go func() {
-				<-token.Done()
-				if token.Error() == nil {
-					acknowledged.Add(1)
-				}
-				<-window
-			}()
-		}
-	}()
+	load := publish(t, address, now, "gate", "way")
 	rng := rand.New(rand.NewPCG(15, 9))
 	for k := range kills {
-		goal := int64((k+1)*messages/(kills+1)) + rng.Int64N(50)
-		wait(t, fmt.Sprintf("%d messages are acknowledged", goal), func() bool { return acknowledged.Load() >= goal })
+		goal := (k+1)*messages/(kills+1) + rng.IntN(50)
+		wait(t, fmt.Sprintf("%d messages are acknowledged", goal), func() bool { return load.through() >= goal })
 		agent.end(syscall.SIGKILL)
 		agent = run()
 	}
-	wait(t, "all messages are acknowledged", func() bool { return acknowledged.Load() == messages })
-	<-published
+	wait(t, "all messages are acknowledged", func() bool { return load.through() >= messages })
+	load.end()
+	sent := load.through()
 	if code := agent.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("the agent ended with %d", code)
 	}
@@ -108,14 +84,14 @@ api: {socket: agent.sock}
 		at[r[0]] = r[2]
 	}
 	missing := 0
-	for i := range messages {
-		stamp := time.Unix(0, now+int64(i)*1000).UTC().Format(time.RFC3339Nano)
+	for i := range sent {
+		stamp := time.Unix(0, now+int64(i)*killApart).UTC().Format(time.RFC3339Nano)
 		if at[stamp] != strconv.Itoa(i) {
 			missing++
 		}
 	}
-	t.Logf("%d acknowledged, %d rows, %d came again, %d missing", acknowledged.Load(), len(rows)-1, len(rows)-1-len(at), missing)
-	if missing > 0 || len(at) != messages {
-		t.Errorf("%d of %d missing, %d different", missing, messages, len(at))
+	t.Logf("%d acknowledged, %d rows, %d came again, %d missing", sent, len(rows)-1, len(rows)-1-len(at), missing)
+	if missing > 0 || len(at) != sent {
+		t.Errorf("%d of %d missing, %d different", missing, sent, len(at))
 	}
 }

@@ -60,7 +60,7 @@ func TestKillsAndFaultsAtOnce(t *testing.T) {
 	b := newBench(t, rand.New(rand.NewPCG(23, seed)), influxd.URL)
 	began := time.Now()
 	agent := b.run()
-	load := b.publish()
+	load := publish(t, b.address, b.base)
 	faults := b.faults()
 	injected := map[string]int{}
 	for round := range rounds {
@@ -272,9 +272,12 @@ func (b *killBench) clearAside() {
 // of a few lines so that what is missing cannot be its fault: what was not acknowledged is sent again, in order,
 // on the next connection (MQTT 3.1.1, section 4.4).
 type killLoad struct {
-	b    *killBench
-	stop chan struct{} // nothing new is sent
-	done chan struct{} // all is acknowledged
+	t       *testing.T
+	address string
+	hello   []byte        // CONNECT with the session kept
+	base    int64         // stamp of the first message
+	stop    chan struct{} // nothing new is sent
+	done    chan struct{} // all is acknowledged
 
 	mu     sync.Mutex
 	kills  int
@@ -291,12 +294,22 @@ const (
 	killIDs    = 60000       // packet identifiers in use
 )
 
-func (b *killBench) publish() *killLoad {
-	l := &killLoad{b: b, stop: make(chan struct{}), done: make(chan struct{})}
+// publish begins to send to the broker at address, as a user where it wants one.
+func publish(t *testing.T, address string, base int64, login ...string) *killLoad {
+	l := &killLoad{t: t, address: address, base: base, stop: make(chan struct{}), done: make(chan struct{})}
+	flags, texts := byte(0), append([]string{"gate"}, login...)
+	if len(login) > 0 {
+		flags = 0xc0 // a name and a password follow
+	}
+	said := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, flags, 0, 0}
+	for _, text := range texts {
+		said = append(append(said, 0, byte(len(text))), text...)
+	}
+	l.hello = append([]byte{0x10, byte(len(said))}, said...)
 	go func() {
 		defer close(l.done)
 		for !l.all() {
-			if c, err := net.Dial("tcp", b.address); err == nil {
+			if c, err := net.Dial("tcp", l.address); err == nil {
 				l.talk(c)
 				c.Close()
 			}
@@ -321,9 +334,8 @@ func (l *killLoad) all() bool {
 // talk publishes on one connection until it is lost.
 func (l *killLoad) talk(c net.Conn) {
 	in := bufio.NewReader(c)
-	const hello = "\x10\x10\x00\x04MQTT\x04\x00\x00\x00\x00\x04gate" // CONNECT with the session kept
 	var answer [4]byte
-	if _, err := c.Write([]byte(hello)); err != nil {
+	if _, err := c.Write(l.hello); err != nil {
 		return
 	}
 	if _, err := io.ReadFull(in, answer[:]); err != nil || answer[0] != 0x20 || answer[3] != 0 {
@@ -341,7 +353,7 @@ func (l *killLoad) talk(c net.Conn) {
 				return
 			}
 			if p[0] != 0x40 {
-				l.b.t.Errorf("an answer that is no PUBACK: %x", p)
+				l.t.Errorf("an answer that is no PUBACK: %x", p)
 				return
 			}
 			l.acknowledged(int(p[2])<<8 | int(p[3]))
@@ -358,7 +370,7 @@ func (l *killLoad) talk(c net.Conn) {
 			if again { // it was acknowledged before one that was not
 				continue
 			}
-			text := fmt.Sprintf(`{"ts":%d,"value":%d}`, l.b.base+int64(next)*killApart, next)
+			text := fmt.Sprintf(`{"ts":%d,"value":%d}`, l.base+int64(next)*killApart, next)
 			id, head := next%killIDs+1, byte(0x32)
 			if next < first {
 				head |= 8 // DUP
@@ -408,13 +420,20 @@ func (l *killLoad) acknowledged(id int) {
 	defer l.mu.Unlock()
 	n := l.oldest + (id-1-l.oldest%killIDs+killIDs)%killIDs
 	if n >= l.sent || l.acked[n] >= 0 {
-		l.b.t.Errorf("an acknowledgement of %d, which does not wait for one", n)
+		l.t.Errorf("an acknowledgement of %d, which does not wait for one", n)
 		return
 	}
 	l.acked[n] = l.kills
 	for l.oldest < l.sent && l.acked[l.oldest] >= 0 {
 		l.oldest++
 	}
+}
+
+// through is how many messages are acknowledged without one missing between them.
+func (l *killLoad) through() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.oldest
 }
 
 // killed notes a kill. What is acknowledged while it dies counts as before it.
@@ -430,7 +449,7 @@ func (l *killLoad) end() {
 	select {
 	case <-l.done:
 	case <-time.After(2 * patience):
-		l.b.t.Fatal("not everything is acknowledged")
+		l.t.Fatal("not everything is acknowledged")
 	}
 }
 
