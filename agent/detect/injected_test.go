@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors"
-	"stirwatch/sensors/runlog"
 )
 
 // injected are faults as the table of physics has their signatures, put into a recording: s seconds after the onset a row's signals become
@@ -63,18 +61,7 @@ func scale(v map[sensors.Role]*float64, by float64, roles ...sensors.Role) {
 
 // Faults put into steady deposition of a real build are named, and nothing else before them.
 func TestInjectedIntoARecording(t *testing.T) {
-	path := filepath.Join("..", "..", "..", "shared", "data", "20250708104310.csv")
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("the recordings are not here")
-	}
-	log, err := runlog.Read(path, runlog.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	reg, err := Registry(log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, reg := recorded(t, "20250708104310")
 	total, right := 0, 0
 	for _, f := range injected {
 		rightly, n := 0, 0

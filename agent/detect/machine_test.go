@@ -90,6 +90,24 @@ func TestMachineWithAModel(t *testing.T) {
 	}
 }
 
+// recorded reads a recording of a real machine; where it is not there the test is skipped.
+func recorded(t *testing.T, name string) (*runlog.Log, *sensors.Registry) {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "shared", "data", name+".csv")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("the recordings are not here")
+	}
+	log, err := runlog.Read(path, runlog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := Registry(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log, reg
+}
+
 // What really happened in the recordings is found, and nothing else is said.
 func TestRecordings(t *testing.T) {
 	type event struct {
@@ -110,18 +128,7 @@ func TestRecordings(t *testing.T) {
 			{anomaly.StoppedInContact, 1455, 1462},
 		},
 	} {
-		path := filepath.Join("..", "..", "..", "shared", "data", name+".csv")
-		if _, err := os.Stat(path); err != nil {
-			t.Skip("the recordings are not here")
-		}
-		log, err := runlog.Read(path, runlog.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		reg, err := Registry(log)
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, reg := recorded(t, name)
 		_, events, err := Machine(log, reg, nil)
 		if err != nil {
 			t.Fatal(err)

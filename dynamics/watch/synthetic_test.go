@@ -184,6 +184,19 @@ func (p *plant) classic() (t2, sigma []bool) {
 	return t2, sigma
 }
 
+// rivals are the hits of the watch, of T² of all channels and of three sigma of any.
+type rivals struct{ own, t2, sigma counted }
+
+// judge adds what the watch's flags and the plain ones are worth on this plant to each of the sums.
+func (p *plant) judge(flags []bool, sums ...*rivals) {
+	t2, sigma := p.classic()
+	for _, r := range sums {
+		r.own.add(flags, p.label)
+		r.t2.add(t2, p.label)
+		r.sigma.add(sigma, p.label)
+	}
+}
+
 // counted is a table of hits.
 type counted struct{ tp, fp, fn, tn int }
 

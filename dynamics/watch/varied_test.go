@@ -169,37 +169,30 @@ func varied(seed uint64, kind string) *plant {
 // Processes of random make that nothing was chosen on: what is found stays flagged while it lasts, and good rows are left alone.
 func TestVariedProcesses(t *testing.T) {
 	const seeds = 20
-	var all, allT2, allSigma counted
+	var all rivals
 	found, lost := 0, 0
 	for k, kind := range append([]string{""}, variedKinds...) {
-		var own, t2, sigma counted
+		var of rivals
 		for seed := range uint64(seeds) {
 			p := varied(2_000_000+1000*uint64(k)+seed, kind)
 			flags, _, err := p.run(Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, b := p.classic()
-			for _, c := range []struct {
-				sum, of *counted
-				flags   []bool
-			}{{&all, &own, flags}, {&allT2, &t2, a}, {&allSigma, &sigma, b}} {
-				c.sum.add(c.flags, p.label)
-				c.of.add(c.flags, p.label)
-			}
+			p.judge(flags, &all, &of)
 			f, l := heldTo(flags, p.label)
 			found, lost = found+f, lost+l
 		}
 		if kind == "" {
-			t.Logf("%-22s false %.3f   T² %.3f   3 sigma %.3f", "none", own.far(), t2.far(), sigma.far())
+			t.Logf("%-22s false %.3f   T² %.3f   3 sigma %.3f", "none", of.own.far(), of.t2.far(), of.sigma.far())
 			continue
 		}
-		t.Logf("%-22s F1 %.2f (false %.3f missed %.3f)   T² %.2f (%.3f, %.3f)   3 sigma %.2f", kind, own.f1(), own.far(), own.mar(), t2.f1(), t2.far(), t2.mar(), sigma.f1())
+		t.Logf("%-22s F1 %.2f (false %.3f missed %.3f)   T² %.2f (%.3f, %.3f)   3 sigma %.2f", kind, of.own.f1(), of.own.far(), of.own.mar(), of.t2.f1(), of.t2.far(), of.t2.mar(), of.sigma.f1())
 	}
-	t.Logf("%-22s F1 %.2f (false %.3f missed %.3f)   T² %.2f   3 sigma %.2f", "all", all.f1(), all.far(), all.mar(), allT2.f1(), allSigma.f1())
+	t.Logf("%-22s F1 %.2f (false %.3f missed %.3f)   T² %.2f   3 sigma %.2f", "all", all.own.f1(), all.own.far(), all.own.mar(), all.t2.f1(), all.sigma.f1())
 	t.Logf("%d faults flagged for ten rows, of which %d no more in their last ten", found, lost)
-	if all.f1() < 0.75 || all.far() > 0.05 || all.f1() < allT2.f1()+0.15 || all.f1() < allSigma.f1()+0.15 {
-		t.Errorf("F1 %.3f at %.3f false rows, T² %.3f, three sigma %.3f", all.f1(), all.far(), allT2.f1(), allSigma.f1())
+	if all.own.f1() < 0.75 || all.own.far() > 0.05 || all.own.f1() < all.t2.f1()+0.15 || all.own.f1() < all.sigma.f1()+0.15 {
+		t.Errorf("F1 %.3f at %.3f false rows, T² %.3f, three sigma %.3f", all.own.f1(), all.own.far(), all.t2.f1(), all.sigma.f1())
 	}
 	if found < 80 || lost > found/10 {
 		t.Errorf("%d of %d faults were not flagged to their end", lost, found)
