@@ -57,13 +57,8 @@ func (a *Agent) RestoreAlarms() {
 	}
 }
 
-// RememberedAlarms reads how alarms stood when the journal at path was last written, by an agent or since it ended.
-func RememberedAlarms(path string) (l alarm.Listing, err error) {
-	r, err := journal.OpenReader(path)
-	if err != nil {
-		return l, err
-	}
-	defer r.Close()
+// RememberedAlarms reads how alarms stood when a journal was last written, by an agent or since it ended.
+func RememberedAlarms(r *journal.Reader) (l alarm.Listing, err error) {
 	was, err := r.Remembered(AlarmRoom)
 	if err != nil {
 		return l, err

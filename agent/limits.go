@@ -28,13 +28,13 @@ type limits struct {
 // side is one side of one limit.
 type side struct {
 	Limit
-	id     sensors.ChannelID
-	sign   float64 // +1: above High, −1: below Low
-	bound  float64
-	place  int // in the set
-	beyond bool
-	for_   time.Duration // that it has been otherwise than is said
-	stands bool
+	id      sensors.ChannelID
+	sign    float64 // +1: above High, −1: below Low
+	bound   float64
+	place   int // in the set
+	beyond  bool
+	differs time.Duration // for which it has been otherwise than stands
+	stands  bool
 }
 
 func newLimits(all []Limit, reg *sensors.Registry, set *anomaly.Set) (*limits, error) {
@@ -75,9 +75,9 @@ func (l *limits) judge(dt time.Duration, f *sensors.Frame, now phase.Phase, set 
 			wait = s.Off
 		}
 		if s.beyond == s.stands {
-			s.for_ = 0
-		} else if s.for_ += min(dt, longestFrame); s.for_ >= wait {
-			s.stands, s.for_ = s.beyond, 0
+			s.differs = 0
+		} else if s.differs += min(dt, longestFrame); s.differs >= wait {
+			s.stands, s.differs = s.beyond, 0
 		}
 		set.Step(s.place, dt.Seconds(), score(s.stands))
 	}

@@ -86,7 +86,8 @@ func (a *Agent) View() View {
 	if len(s.Forecast.Outputs) > 0 {
 		v.Expected = expectationOf(&s.Forecast, s.Leading, a.estimator.model.Outputs[s.Leading].Unit)
 		if len(s.Why) > 0 {
-			v.Why = whyText(&s.Why[s.Leading], s.WhyAhead, v.Expected.Unit)
+			why := &s.Why[s.Leading]
+			v.Why = WhyText(why.Total, why.Cause, fmt.Sprintf("%.0f s", s.WhyAhead), v.Expected.Unit)
 		}
 	}
 	v.Program = s.Program.Text()
@@ -189,12 +190,13 @@ func (s *Programmed) Text() string {
 	return w
 }
 
-// whyText splits the change that is forecast over what causes it, the largest first, or is empty without a model.
-func whyText(a *filter.Attribution, ahead float64, unit string) string {
-	if len(a.Cause) == 0 || math.IsNaN(a.Total) {
+// WhyText splits a change that is forecast, total in unit over the time ahead ("30 s"), over what causes it, the largest
+// first. It is empty where no cause is known.
+func WhyText(total float64, causes []filter.Cause, ahead, unit string) string {
+	if len(causes) == 0 || math.IsNaN(total) {
 		return ""
 	}
-	causes := slices.Clone(a.Cause)
+	causes = slices.Clone(causes)
 	slices.SortStableFunc(causes, func(a, b filter.Cause) int { return cmp.Compare(math.Abs(b.Share), math.Abs(a.Share)) })
 	var parts []string
 	for _, c := range causes {
@@ -207,7 +209,7 @@ func whyText(a *filter.Attribution, ahead float64, unit string) string {
 		}
 		parts = append(parts, part)
 	}
-	w := fmt.Sprintf("%+.0f %s in the next %.0f s", a.Total, unit, ahead)
+	w := fmt.Sprintf("%+.0f %s in the next %s", total, unit, ahead)
 	if parts == nil {
 		return w
 	}

@@ -16,6 +16,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
 	"stirwatch/control"
+	"stirwatch/dynamics/filter"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
 )
@@ -58,7 +59,7 @@ type Follower struct {
 	forecast map[string][]record.Forecast
 	made     int64
 	cause    record.Attribution
-	causes   []part
+	causes   []filter.Cause
 	advice   record.Recommendation
 	sources  map[string]record.SourceHealth
 	seen     map[Happening]bool
@@ -71,11 +72,6 @@ type Follower struct {
 	advices  record.Decoder[record.Recommendation]
 	commands record.Decoder[record.Command]
 	health   record.Decoder[record.SourceHealth]
-}
-
-type part struct {
-	name  string
-	share float64
 }
 
 // NewFollower follows a journal and draws the channel lead, in the unit named ("": as it was recorded).
@@ -202,7 +198,7 @@ func (f *Follower) why(x *record.Attribution) error {
 	}
 	f.cause, f.causes = *x, f.causes[:0]
 	for i, name := range x.Parts.Name {
-		f.causes = append(f.causes, part{name, x.Parts.Value[i]})
+		f.causes = append(f.causes, filter.Cause{Name: name, Share: x.Parts.Value[i], From: math.NaN(), To: math.NaN()})
 	}
 	f.cause.Parts = record.Parts{}
 	return nil
@@ -296,8 +292,9 @@ func (f *Follower) happened(h Happening) {
 	}
 }
 
-// View is how everything stood when the journal was last written.
-func (f *Follower) View() agent.View {
+// View is how everything stood when the journal was last written. It fails where the alarms cannot be read; the rest is
+// there all the same.
+func (f *Follower) View() (agent.View, error) {
 	v := f.view
 	v.Channels = slices.Clone(f.view.Channels)
 	rows := f.forecast[f.output()]
@@ -320,36 +317,18 @@ func (f *Follower) View() agent.View {
 		if last.Doubt != "" {
 			x.By += "; " + last.Doubt
 		}
-		v.Why = f.whyText()
+		if f.cause.Time != 0 && f.view.Time-f.cause.Time <= int64(time.Minute) {
+			v.Why = agent.WhyText(f.cause.Total, f.causes, f.cause.Horizon, f.inUnit)
+		}
 	}
 	if v.Time < f.advice.Expires {
 		v.Advice, v.Kind = f.advice.Reason, f.advice.Kind
 	}
-	if l, err := agent.RememberedAlarms(f.reader.Path()); err == nil {
-		v.Alarms = l
-	}
+	alarms, err := agent.RememberedAlarms(f.reader)
+	v.Alarms = alarms
 	for _, name := range slices.Sorted(maps.Keys(f.sources)) {
 		h := f.sources[name]
 		v.Sources = append(v.Sources, agent.SourceState{Name: name, Snapshot: sensors.Snapshot{Connected: h.Connected, Messages: uint64(h.Messages), Rejected: uint64(h.Rejected), Gaps: uint64(h.Gaps)}})
 	}
-	return v
-}
-
-func (f *Follower) whyText() string {
-	if f.cause.Time == 0 || f.view.Time-f.cause.Time > int64(time.Minute) || math.IsNaN(f.cause.Total) {
-		return ""
-	}
-	causes := slices.Clone(f.causes)
-	slices.SortStableFunc(causes, func(a, b part) int { return cmp.Compare(math.Abs(b.share), math.Abs(a.share)) })
-	var parts []string
-	for _, c := range causes {
-		if math.Abs(c.share) >= 0.5 {
-			parts = append(parts, fmt.Sprintf("%s %+.0f", c.name, c.share))
-		}
-	}
-	w := fmt.Sprintf("%+.0f %s in the next %s", f.cause.Total, f.inUnit, f.cause.Horizon)
-	if parts == nil {
-		return w
-	}
-	return w + " = " + strings.Join(parts, ", ")
+	return v, err
 }

@@ -75,9 +75,13 @@ func OfJournal(past *history.Follower) func(context.Context) (Look, error) {
 		if err := past.Next(ctx); err != nil {
 			return Look{}, err
 		}
-		l := Look{View: past.View(), Points: slices.Clone(past.Points), Events: slices.Clone(past.Events)}
+		view, err := past.View()
+		l := Look{View: view, Points: slices.Clone(past.Points), Events: slices.Clone(past.Events)}
 		if last := time.Unix(0, past.Last); time.Since(last) > quietAfter {
 			l.Note = "nobody writes this journal; its last record is of " + last.Format(time.DateTime)
+		}
+		if err != nil {
+			l.Note = "the alarms cannot be read: " + err.Error()
 		}
 		return l, nil
 	}

@@ -64,7 +64,7 @@ last written, and says so.`,
 				l, err = agentOf(conf).ListAlarms(cmd.Context(), all)
 			}
 			if errors.Is(err, api.ErrNoAgent) {
-				if l, err = agent.RememberedAlarms(path); err == nil {
+				if l, err = alarmsOf(path); err == nil {
 					fmt.Fprintf(cmd.ErrOrStderr(), "no agent runs: this is how alarms stood when %s was last written\n", path)
 				}
 			}
@@ -77,6 +77,16 @@ last written, and says so.`,
 	f.add(c)
 	c.Flags().BoolVar(&all, "all", false, "every alarm, whatever its state (of a running agent)")
 	return c
+}
+
+// alarmsOf reads how alarms stood in the journal at path.
+func alarmsOf(path string) (l alarm.Listing, err error) {
+	r, err := journal.OpenReader(path)
+	if err != nil {
+		return l, err
+	}
+	defer r.Close()
+	return agent.RememberedAlarms(r)
 }
 
 func showAlarms(out io.Writer, l alarm.Listing) error {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/creack/pty"
 
-	"stirwatch/agent"
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/anomaly"
 	"stirwatch/cmd/assemble"
@@ -114,7 +113,7 @@ func states(list string) map[string]string {
 func (b *bed) becomes(name, state string) {
 	b.t.Helper()
 	wait(b.t, name+" is "+state, func() bool {
-		l, err := agent.RememberedAlarms(b.journal)
+		l, err := alarmsOf(b.journal)
 		for _, a := range l.Alarms {
 			if err == nil && a.Key.String() == name {
 				return a.State.String() == state
