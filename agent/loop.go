@@ -106,12 +106,13 @@ type loop struct {
 	saidAt  float64 // s since a proposal was recorded
 	said    float64
 
-	mu     sync.Mutex
-	status LoopStatus
-	order  order   // what the goroutine is to do
-	found  float64 // what the controller holds; NaN: not known
-	reset  bool    // a person has set the mode
-	ended  string  // why the lease ended by itself, until the tick has seen it
+	mu      sync.Mutex
+	status  LoopStatus
+	order   order   // what the goroutine is to do
+	found   float64 // what the controller holds; NaN: not known
+	reset   bool    // a person has set the mode
+	changed string  // why the mode was set last, by whom; "" while it is as configured
+	ended   string  // why the lease ended by itself, until the tick has seen it
 }
 
 // order is what a loop wants of its target.
@@ -314,6 +315,7 @@ func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 		l.orderLocked(s.Accepted)
 	default:
 		l.order.hold, l.order.why = false, "nothing is commanded in this mode"
+		s.Why = l.changed
 	}
 	if s.Commands = l.order.hold; a.estimator != nil && l.Moves == model.SpindleSpeed {
 		a.estimator.commanded = math.NaN()

@@ -277,8 +277,8 @@ func TestAPersonDisplacesALoop(t *testing.T) {
 			t.Error(err)
 		}
 		d.want("long after", safeSetPoint, 1)
-		if s := d.a.Loops()[0]; s.Mode != Advise || s.Commands {
-			t.Errorf("%+v", s)
+		if s := d.a.Loops()[0]; s.Mode != Advise || s.Commands || !strings.Contains(s.Why, "somebody else has taken the target over") {
+			t.Errorf("long after it must still say why it only advises: %+v", s)
 		}
 	})
 }

@@ -66,7 +66,7 @@ func (a *Agent) setMode(l *loop, m Mode, why string) {
 	l.mu.Lock()
 	was := l.status.Mode
 	l.status.Mode, l.status.Accepted = m, math.NaN()
-	l.reset = true
+	l.reset, l.changed = true, why
 	l.mu.Unlock()
 	l.event(a, fmt.Sprintf("mode %s, it was %s: %s", m, was, why))
 }

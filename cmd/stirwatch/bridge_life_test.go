@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -89,6 +90,8 @@ func TestSetWaitsForAControllerThatStarts(t *testing.T) {
 // A dropped line is a Ctrl-C: the machine reverts.
 func TestAHangUpReverts(t *testing.T) {
 	t.Parallel()
+	// A program that is started with hang-ups ignored (nohup) ignores them too; here it is not, whoever started the tests.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	k, path := kitOnPty(t)
 	p := setting(t, k, path)
 	if code := p.end(syscall.SIGHUP); code != 130 || k.heater() != 0 || len(leased(t, path)) != 0 {
