@@ -77,157 +77,40 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	if len(given) == 0 {
 		return nil, errors.New("no runs to learn from")
 	}
-	var outputs []string // as the hypotheses have them
-	for _, out := range h.Outputs {
-		outputs = append(outputs, out.Is)
-	}
-	h = h.Ordered()
 	for _, name := range o.Inputs {
 		if !slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == name }) {
 			return nil, fmt.Errorf("input %q is unknown to the hypotheses", name)
 		}
 	}
-	p := &problem{h: h, o: o, without: map[string]string{}}
+	var outputs []string // as the hypotheses have them
+	for _, out := range h.Outputs {
+		outputs = append(outputs, out.Is)
+	}
+	p := &problem{h: h.Ordered(), o: o, without: map[string]string{}}
 	p.tell(Prepare, "making the runs ready")
+	if err := p.distinct(given); err != nil {
+		return nil, err
+	}
 	var active []*runs.Run
-	usable := 0
-	for i := range given {
-		r := given[i]
-		r.Inputs = o.Inputs
+	for _, r := range given {
 		if r.Outputs == nil {
 			r.Outputs = outputs
 		}
-		for _, q := range given[:i] {
-			switch q.Source().Same(r.Source()) {
-			case model.SameContent:
-				return nil, fmt.Errorf("runs %s and %s are the same recording: it would count twice", q.Name, r.Name)
-			case model.SameTime:
-				p.warn("runs %s and %s are of the same time: if they are one build, it counts twice", q.Name, r.Name)
-			}
-		}
-		if err := r.Check(len(o.Inputs), len(r.Outputs)); err != nil {
-			return nil, err
-		}
-		if err := inOrder(&r, h); err != nil {
-			return nil, err
-		}
-		var speed []float64
-		if k := slices.Index(o.Inputs, model.SpindleSpeed); k >= 0 {
-			speed = r.U[k]
-		}
-		from, to, err := runs.Active(&r, speed, 0)
+		a, err := p.active(r)
 		if err != nil {
 			return nil, err
 		}
-		if why := runs.LeftOut(&r, speed, 0, from, to); why != "" {
-			p.warn("run %s: %d of %d rows are learned from, %d to %d (from 0); of the others %s", r.Name, to-from, len(r.Time), from, to-1, why)
-		}
-		if to-from < 2 {
-			return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
-		}
-		if slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Is == model.Contact }) {
-			r = *r.WithContact()
-		}
-		a := p.possible(r.Rows(from, to))
-		for _, z := range a.Z[0] {
-			if num.Finite(z) {
-				usable++
-			}
-		}
 		active = append(active, a)
 	}
-	if usable < minRows {
-		return nil, fmt.Errorf("too little data: %d usable rows of %s, at least %d are needed", usable, h.Outputs[0].Is, minRows)
-	}
-	if err := p.warmEnough(active); err != nil {
+	if err := p.enough(active); err != nil {
 		return nil, err
 	}
-	// Terms whose inputs nobody measured, or that never move, are no candidates. An input with a
-	// default is taken as that.
-	without := map[string]string{} // by input: why not
-	var absent []string
-	o.Inputs = active[0].Inputs
-	for _, in := range h.Inputs {
-		k := slices.Index(o.Inputs, in.Is)
-		if k < 0 {
-			without[in.Symbol] = fmt.Sprintf("input %q is needed", in.Is)
-			continue
-		}
-		lo, hi := math.Inf(1), math.Inf(-1)
-		for _, r := range active {
-			l, h := num.Span(r.U[k])
-			lo, hi = min(lo, l), max(hi, h)
-		}
-		switch {
-		case lo > hi:
-			without[in.Symbol] = fmt.Sprintf("input %q is missing in every row", in.Is)
-		case hi-lo <= 1e-6*max(math.Abs(lo), math.Abs(hi)):
-			without[in.Symbol] = fmt.Sprintf("input %q is constant (%g to %g %s)", in.Is, lo, hi, in.Unit)
-		}
+	lacks, assumed := p.inputsWithoutData(active)
+	p.h = p.h.Assuming(assumed)
+	if err := p.makeDraft(lacks); err != nil {
+		return nil, err
 	}
-	for _, in := range h.Inputs {
-		if without[in.Symbol] != "" && in.Default != nil {
-			delete(without, in.Symbol)
-			if k := slices.Index(o.Inputs, in.Is); k < 0 || !slices.ContainsFunc(active, func(r *runs.Run) bool {
-				return slices.ContainsFunc(r.U[k], func(v float64) bool { return num.Finite(v) })
-			}) {
-				absent = append(absent, in.Symbol)
-			}
-		}
-	}
-	h = h.Assuming(absent)
-	p.h = h
-	let := map[string]*expr.Node{}
-	for _, d := range h.Definitions {
-		let[d.Name] = expr.MustParse(d.Expression)
-	}
-	var lacking error
-	why := func(t *model.HypothesisTerm) string {
-		found := ""
-		var look func(string)
-		look = func(name string) {
-			if w := without[name]; w != "" && found == "" {
-				found = w
-			}
-			if n := let[name]; n != nil {
-				n.Symbols(look)
-			}
-		}
-		expr.MustParse(t.Expression).Symbols(look)
-		return found
-	}
-	p.draft = h.Draft(func(t *model.HypothesisTerm) bool {
-		if t.Opinion == model.Forbid {
-			return false
-		}
-		w := why(t)
-		if w == "" {
-			return true
-		}
-		p.without[model.CandidateName(t.Of, t.Name)] = w
-		if t.Opinion == model.Require && lacking == nil {
-			lacking = fmt.Errorf("%s: no equation can be learned without it, for the term %q is required", w, t.Name)
-		}
-		return false
-	})
-	if lacking != nil {
-		return nil, lacking
-	}
-	if h.Plan != nil {
-		for _, in := range h.Inputs {
-			if slices.Contains(ofPlans, in.Is) && without[in.Symbol] == "" && slices.Contains(o.Inputs, in.Is) {
-				p.planned = append(p.planned, in.Symbol)
-			}
-		}
-	}
-	for _, c := range h.Controllers { // what they need stays, whether a term needs it or not
-		has := func(symbol string) bool {
-			return without[symbol] == "" && slices.ContainsFunc(h.Inputs, func(in model.HypothesisInput) bool { return in.Symbol == symbol && slices.Contains(o.Inputs, in.Is) })
-		}
-		if has(c.Moves) && has(c.Follows) {
-			p.planned = append(p.planned, c.Moves, c.Follows)
-		}
-	}
+	p.plan(active[0].Inputs, lacks)
 	p.prune(p.draft)
 	for _, r := range active {
 		c, err := r.For(p.draft)
@@ -239,6 +122,79 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 		}
 		p.runs = append(p.runs, c)
 	}
+	return p, p.enoughForDraft()
+}
+
+// distinct refuses a recording that is given twice, and warns of runs of the same time.
+func (p *problem) distinct(given []runs.Run) error {
+	for i := range given {
+		r := &given[i]
+		for k := range given[:i] {
+			switch q := &given[k]; q.Source().Same(r.Source()) {
+			case model.SameContent:
+				return fmt.Errorf("runs %s and %s are the same recording: it would count twice", q.Name, r.Name)
+			case model.SameTime:
+				p.warn("runs %s and %s are of the same time: if they are one build, it counts twice", q.Name, r.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// active is r with its outputs in the order of the hypotheses, of its active part, without the
+// readings that cannot be.
+func (p *problem) active(r runs.Run) (*runs.Run, error) {
+	r.Inputs = p.o.Inputs
+	if err := r.Check(len(r.Inputs), len(r.Outputs)); err != nil {
+		return nil, err
+	}
+	if err := inOrder(&r, p.h); err != nil {
+		return nil, err
+	}
+	var speed []float64
+	if k := slices.Index(r.Inputs, model.SpindleSpeed); k >= 0 {
+		speed = r.U[k]
+	}
+	from, to, err := runs.Active(&r, speed, 0)
+	if err != nil {
+		return nil, err
+	}
+	if why := runs.LeftOut(&r, speed, 0, from, to); why != "" {
+		p.warn("run %s: %d of %d rows are learned from, %d to %d (from 0); of the others %s", r.Name, to-from, len(r.Time), from, to-1, why)
+	}
+	if to-from < 2 {
+		return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
+	}
+	if slices.ContainsFunc(p.h.Inputs, func(in model.HypothesisInput) bool { return in.Is == model.Contact }) {
+		r = *r.WithContact()
+	}
+	return p.possible(r.Rows(from, to)), nil
+}
+
+// enough asks for readings of the leading output, and for rows that forecasts are scored on.
+func (p *problem) enough(active []*runs.Run) error {
+	usable, top := 0, math.Inf(-1)
+	for _, r := range active {
+		for _, z := range r.Z[0] {
+			if num.Finite(z) {
+				usable++
+			}
+		}
+		_, hi := num.Span(r.Z[0])
+		top = max(top, hi)
+	}
+	leading := &p.h.Outputs[0]
+	if usable < minRows {
+		return fmt.Errorf("too little data: %d usable rows of %s, at least %d are needed", usable, leading.Is, minRows)
+	}
+	if above := leading.ScoreAbove; above != 0 && top <= above {
+		return fmt.Errorf("the %s never exceeds %g %s (highest reading %.0f): nothing can be learned from a process that never gets hot", leading.Is, above, leading.Unit, top)
+	}
+	return nil
+}
+
+// enoughForDraft asks for rows that forecasts are judged on, for each number of the draft.
+func (p *problem) enoughForDraft() error {
 	hot := 0
 	for _, r := range p.runs {
 		for _, z := range r.Z[0] {
@@ -248,9 +204,104 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 		}
 	}
 	if free := len(system.Compile(p.draft).Free); hot < rowsEach*free {
-		return nil, fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
+		return fmt.Errorf("too little data: %d rows that forecasts are judged on, for %d numbers to learn; at least %d are needed: add runs, or fix parameters and forbid terms in the hypotheses", hot, free, rowsEach*free)
 	}
-	return p, nil
+	return nil
+}
+
+// inputsWithoutData finds the inputs that nobody measured, or that never move: a term that needs one
+// is no candidate. lacks has the reason by symbol. An input with a default lacks nothing; it is
+// assumed where it has no reading at all.
+func (p *problem) inputsWithoutData(active []*runs.Run) (lacks map[string]string, assumed []string) {
+	lacks = map[string]string{}
+	for _, in := range p.h.Inputs {
+		k := slices.Index(active[0].Inputs, in.Is)
+		lo, hi := math.Inf(1), math.Inf(-1)
+		if k >= 0 {
+			for _, r := range active {
+				l, h := num.Span(r.U[k])
+				lo, hi = min(lo, l), max(hi, h)
+			}
+		}
+		measured := lo <= hi
+		if in.Default != nil {
+			if !measured {
+				assumed = append(assumed, in.Symbol)
+			}
+			continue
+		}
+		switch {
+		case k < 0:
+			lacks[in.Symbol] = fmt.Sprintf("input %q is needed", in.Is)
+		case !measured:
+			lacks[in.Symbol] = fmt.Sprintf("input %q is missing in every row", in.Is)
+		case hi-lo <= 1e-6*max(math.Abs(lo), math.Abs(hi)):
+			lacks[in.Symbol] = fmt.Sprintf("input %q is constant (%g to %g %s)", in.Is, lo, hi, in.Unit)
+		}
+	}
+	return lacks, assumed
+}
+
+// makeDraft takes the terms for which nothing lacks as candidates, and remembers why the others are
+// none. A required term that lacks an input is an error.
+func (p *problem) makeDraft(lacks map[string]string) error {
+	let := map[string]*expr.Node{}
+	for _, d := range p.h.Definitions {
+		let[d.Name] = expr.MustParse(d.Expression)
+	}
+	lack := func(t *model.HypothesisTerm) string {
+		found := ""
+		var look func(string)
+		look = func(name string) {
+			if w := lacks[name]; w != "" && found == "" {
+				found = w
+			}
+			if n := let[name]; n != nil {
+				n.Symbols(look)
+			}
+		}
+		expr.MustParse(t.Expression).Symbols(look)
+		return found
+	}
+	var lacking error
+	p.draft = p.h.Draft(func(t *model.HypothesisTerm) bool {
+		if t.Opinion == model.Forbid {
+			return false
+		}
+		w := lack(t)
+		if w == "" {
+			return true
+		}
+		p.without[model.CandidateName(t.Of, t.Name)] = w
+		if t.Opinion == model.Require && lacking == nil {
+			lacking = fmt.Errorf("%s: no equation can be learned without it, for the term %q is required", w, t.Name)
+		}
+		return false
+	})
+	return lacking
+}
+
+// plan finds the inputs that stay whether a term needs them or not: those of plans and of the
+// machine's own controllers, as far as they are measured.
+func (p *problem) plan(measured []string, lacks map[string]string) {
+	has := func(in model.HypothesisInput) bool {
+		return lacks[in.Symbol] == "" && slices.Contains(measured, in.Is)
+	}
+	if p.h.Plan != nil {
+		for _, in := range p.h.Inputs {
+			if slices.Contains(ofPlans, in.Is) && has(in) {
+				p.planned = append(p.planned, in.Symbol)
+			}
+		}
+	}
+	hasSymbol := func(symbol string) bool {
+		return slices.ContainsFunc(p.h.Inputs, func(in model.HypothesisInput) bool { return in.Symbol == symbol && has(in) })
+	}
+	for _, c := range p.h.Controllers {
+		if hasSymbol(c.Moves) && hasSymbol(c.Follows) {
+			p.planned = append(p.planned, c.Moves, c.Follows)
+		}
+	}
 }
 
 // fitter makes a fitter of m over runs; masks says which rows count, nil all. Runs of which no row
@@ -316,19 +367,6 @@ func driven(m *model.Model) (yes bool) {
 		}
 	}
 	return yes
-}
-
-// warmEnough asks for rows that forecasts are scored on.
-func (p *problem) warmEnough(active []*runs.Run) error {
-	top := math.Inf(-1)
-	for _, r := range active {
-		_, hi := num.Span(r.Z[0])
-		top = max(top, hi)
-	}
-	if above := p.h.Outputs[0].ScoreAbove; above != 0 && top <= above {
-		return fmt.Errorf("the %s never exceeds %g %s (highest reading %.0f): nothing can be learned from a process that never gets hot", p.h.Outputs[0].Is, above, p.h.Outputs[0].Unit, top)
-	}
-	return nil
 }
 
 // prune takes out of m what neither a term nor the plan needs: states without effect on an output,
