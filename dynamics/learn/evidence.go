@@ -126,6 +126,33 @@ func freeName(state, name, shared string) string {
 	return model.CandidateName(state, name)
 }
 
+// known is what one fit tells of its free parameters, in their order.
+type known struct {
+	names       []string
+	share       []float64     // identifiability of each
+	correlation *mat.SymDense // nil if it cannot be told
+}
+
+func (f *fitter) known(q *normalEquations) known {
+	k := known{names: f.names()}
+	k.share, k.correlation = f.identified(q)
+	return k
+}
+
+// rivals are the three that free parameter i is most easily taken for.
+func (k *known) rivals(i int) (out []model.Rival) {
+	if k.correlation == nil {
+		return nil
+	}
+	for j, name := range k.names {
+		if r := k.correlation.At(i, j); j != i && math.Abs(r) >= rivalFrom {
+			out = append(out, model.Rival{Name: name, Correlation: r})
+		}
+	}
+	slices.SortFunc(out, func(a, b model.Rival) int { return cmp.Compare(math.Abs(b.Correlation), math.Abs(a.Correlation)) })
+	return out[:min(3, len(out))]
+}
+
 // weigh gathers the evidence for every candidate.
 func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) {
 	all, m := b.all, b.m
@@ -139,52 +166,27 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 	f.begin(b.found.starts)
 	f.halved = 1 // as the last fit was
 	q, _ := f.judge(b.found.theta)
-	rng := rand.New(rand.NewPCG(p.o.Seed, 1))
+	kept, ofAll := f.known(q), all.f.known(all.q)
+	inclusion := p.inclusion(all)
+
 	e := &model.Evidence{Seed: p.o.Seed, Resamples: resamples, Horizons: score.Horizons}
-	proposed := make([]bool, len(all.f.free))
-	for i, at := range all.f.free {
-		if k := at - len(all.f.s.Model.Parameters); k >= 0 {
-			proposed[i] = !p.required(&all.f.s.Model.Terms[k])
-		}
-	}
-	share := newQuadratic(all.f, all.q, all.theta).inclusion(rng, all.se, proposed)
-	seen, correlation := f.identified(q)
-	seenAll, correlationAll := all.f.identified(all.q)
-	names, namesAll := f.names(), all.f.names()
-	rivals := func(c *mat.SymDense, names []string, i int) (out []model.Rival) {
-		if c == nil {
-			return nil
-		}
-		for j := range names {
-			if r := c.At(i, j); j != i && math.Abs(r) >= rivalFrom {
-				out = append(out, model.Rival{Name: names[j], Correlation: r})
-			}
-		}
-		slices.SortFunc(out, func(a, b model.Rival) int { return cmp.Compare(math.Abs(b.Correlation), math.Abs(a.Correlation)) })
-		return out[:min(3, len(out))]
-	}
 	for i := range p.h.Terms {
 		t := &p.h.Terms[i]
 		if t.Fixed {
 			continue
 		}
-		c := model.Candidate{State: t.Of, Name: t.Name, Expression: t.Expression, Sign: 1, Mode: t.Mode, Opinion: t.Opinion, Unit: t.Unit, Verdict: model.Dropped}
-		if c.Opinion == "" {
-			c.Opinion = model.Propose
-		}
-		if t.Sign == "-" {
-			c.Sign = -1
-		}
+		c := candidate(t)
 		name, free := model.CandidateName(t.Of, t.Name), freeName(t.Of, t.Name, t.Coefficient)
-		if k := slices.Index(namesAll, free); k >= 0 && p.without[name] == "" {
+		lacks := p.without[name]
+		if k := slices.Index(ofAll.names, free); k >= 0 && lacks == "" {
 			scale := expr.MustUnit(t.Unit).Scale
 			c.Coefficient, c.StdErr = all.theta[all.f.free[k]]/scale, all.se[k]/scale
-			c.Inclusion, c.Identifiability, c.Rivals = share[k], seenAll[k], rivals(correlationAll, namesAll, k)
+			c.Inclusion, c.Identifiability, c.Rivals = inclusion[k], ofAll.share[k], ofAll.rivals(k)
 		}
-		if k := slices.Index(names, free); k >= 0 && p.without[name] == "" {
+		if k := slices.Index(kept.names, free); k >= 0 && lacks == "" {
 			term := m.Terms[f.free[k]-len(m.Parameters)]
 			c.Verdict, c.Coefficient, c.StdErr = model.Kept, term.Coefficient, term.StdErr
-			c.Identifiability, c.Rivals = seen[k], rivals(correlation, names, k)
+			c.Identifiability, c.Rivals = kept.share[k], kept.rivals(k)
 		}
 		if w, ok := all.weak[name]; ok {
 			c.WeakForm = &w
@@ -192,8 +194,8 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 		switch {
 		case t.Opinion == model.Forbid:
 			c.Verdict, c.Why = model.Forbidden, "people forbid it"
-		case p.without[name] != "":
-			c.Verdict, c.Why = model.NoData, p.without[name]
+		case lacks != "":
+			c.Verdict, c.Why = model.NoData, lacks
 		case c.Verdict == model.Dropped:
 			c.Why = b.found.dropped[name]
 		case t.Opinion == model.Require:
@@ -211,26 +213,56 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 		par := &m.Parameters[at]
 		e.Candidates = append(e.Candidates, model.Candidate{
 			Name: par.Name, Verdict: model.Kept, Inclusion: 1, Coefficient: par.Value, StdErr: par.StdErr, Unit: par.Unit,
-			Identifiability: seen[k], Rivals: rivals(correlation, names, k),
+			Identifiability: kept.share[k], Rivals: kept.rivals(k),
 		})
 	}
 	if err := p.leaveOut(ctx, e, b.folds); err != nil {
 		return nil, err
 	}
-	// What is in doubt, and what would tell more, is asked of all candidates: one that was dropped may be
-	// there all the same, if the data could not tell it from another.
+	p.doubt(e, m, all, ofAll.names)
+	return e, nil
+}
+
+// inclusion is in what share of resamples each free parameter of the fit of all candidates is
+// chosen; those that people require always are.
+func (p *problem) inclusion(all *weighing) []float64 {
+	proposed := make([]bool, len(all.f.free))
+	for i, at := range all.f.free {
+		if k := at - len(all.f.s.Model.Parameters); k >= 0 {
+			proposed[i] = !p.required(&all.f.s.Model.Terms[k])
+		}
+	}
+	rng := rand.New(rand.NewPCG(p.o.Seed, 1))
+	return newQuadratic(all.f, all.q, all.theta).inclusion(rng, all.se, proposed)
+}
+
+// candidate is t before anything is known of it.
+func candidate(t *model.HypothesisTerm) model.Candidate {
+	c := model.Candidate{State: t.Of, Name: t.Name, Expression: t.Expression, Sign: 1, Mode: t.Mode, Opinion: t.Opinion, Unit: t.Unit, Verdict: model.Dropped}
+	if c.Opinion == "" {
+		c.Opinion = model.Propose
+	}
+	if t.Sign == "-" {
+		c.Sign = -1
+	}
+	return c
+}
+
+// doubt adds what is in doubt, and what would tell more. It is asked of all candidates: one that was
+// dropped may be there all the same, if the data could not tell it from another.
+func (p *problem) doubt(e *model.Evidence, m *model.Model, all *weighing, names []string) {
 	c := all.q.covariance()
 	all.f.weighStart(all.q)
-	if c != nil {
-		scale := all.f.scales(all.theta)
-		e.Doubtful = doubtful(c, scale, namesAll)
-		doubt := make([]float64, len(scale))
-		for i := range doubt {
-			doubt[i] = math.Sqrt(c.At(i, i)) / scale[i]
-		}
-		e.Advice = p.experiments(m, all, doubt, namesAll)
+	if c == nil {
+		return
 	}
-	return e, nil
+	scale := all.f.scales(all.theta)
+	e.Doubtful = doubtful(c, scale, names)
+	doubt := make([]float64, len(scale))
+	for i := range doubt {
+		doubt[i] = math.Sqrt(c.At(i, i)) / scale[i]
+	}
+	e.Advice = p.experiments(m, all, doubt, names)
 }
 
 // errors are the squared errors of forecasts by m of the rows that h holds out, by horizon, and
