@@ -174,7 +174,7 @@ func TestModelThatNeedsAMissingChannelIsRefused(t *testing.T) {
 // learned is the demo's model, learned from the simulated machine.
 func learned(t testing.TB) *model.Model {
 	t.Helper()
-	m, err := model.Load(filepath.Join("..", "cmd", "stirwatch", "demo_model.json"))
+	m, err := model.Load(filepath.Join("..", "cmd", "demo", "model.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,10 @@ package config
 import (
 	"bytes"
 	_ "embed"
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,6 +24,29 @@ func Example(schema string) []byte {
 		return bytes.Clone(rest)
 	}
 	return slices.Concat(bytes.Replace(first, []byte("config/agent.schema.json"), []byte(schema), 1), []byte("\n"), rest)
+}
+
+// InShort says in a line what is configured: the machine, how many channels, and which sources.
+func (c *Config) InShort() string {
+	names := make([]string, len(c.Sources))
+	for i := range c.Sources {
+		names[i] = c.Sources[i].Name
+	}
+	return fmt.Sprintf("machine %s, %d channels, sources %s", c.Machine, len(c.Channels), strings.Join(names, ", "))
+}
+
+// Place is what a source reads, in the words of the configuration: a port, a broker, a file.
+func (s *Source) Place() string {
+	switch {
+	case s.Serial != nil:
+		return string(s.Serial.Port)
+	case s.MQTT != nil:
+		return string(s.MQTT.Broker + s.MQTT.Listen)
+	case s.Bridge != nil:
+		return "the bridge's controller"
+	default:
+		return string(s.Log.Path)
+	}
 }
 
 // Show is the effective configuration as YAML: defaults filled in, quantities with their units,

@@ -11,7 +11,7 @@ import (
 
 // The gains that are proposed for a model hold the loop on what the model says of a step.
 func TestTuneAtAWorkingPointOfAModel(t *testing.T) {
-	m, err := model.Load("../cmd/stirwatch/demo_model.json") // learned on simulated builds
+	m, err := model.Load("../cmd/demo/model.json") // learned on simulated builds
 	if err != nil {
 		t.Fatal(err)
 	}

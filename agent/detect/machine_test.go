@@ -70,7 +70,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 
 // With a model, the agent's own judgement of it is among the events.
 func TestMachineWithAModel(t *testing.T) {
-	m, err := model.Load("../../cmd/stirwatch/demo_model.json")
+	m, err := model.Load("../../cmd/demo/model.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 
 func demoModel(t testing.TB) *model.Model {
 	t.Helper()
-	m, err := model.Load("../../cmd/stirwatch/demo_model.json")
+	m, err := model.Load("../../cmd/demo/model.json")
 	if err != nil {
 		t.Fatal(err)
 	}

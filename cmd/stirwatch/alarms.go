@@ -61,7 +61,7 @@ last written, and says so.`,
 			var l alarm.Listing
 			err = api.ErrNoAgent
 			if conf != nil {
-				l, err = agentOf(conf).ListAlarms(cmd.Context(), all)
+				l, err = assemble.Client(conf).ListAlarms(cmd.Context(), all)
 			}
 			if errors.Is(err, api.ErrNoAgent) {
 				if l, err = alarmsOf(path); err == nil {

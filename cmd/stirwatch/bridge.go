@@ -94,7 +94,7 @@ Exit code 4: something did not answer.`,
 				all, err := o.ShowSurvey()
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if a := agentOf(conf); a.Runs(cmd.Context()) {
+			if a := assemble.Client(conf); a.Runs(cmd.Context()) {
 				all, err := a.Survey(cmd.Context())
 				if err != nil {
 					return err
@@ -179,7 +179,7 @@ stays open, and the value is read again and again until Ctrl-C.`,
 				all, err := o.ShowGet(args[0])
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if a := agentOf(conf); a.Runs(cmd.Context()) {
+			if a := assemble.Client(conf); a.Runs(cmd.Context()) {
 				return get(cmd, func(ctx context.Context) (string, error) { return a.Read(ctx, args[0]) }, every)
 			}
 			b, err := connect(cmd, conf, o)
@@ -258,7 +258,7 @@ safe state not reached.`,
 			if why == "" {
 				return coded{errors.New("why is this commanded? --why \"…\" goes on record"), exitUsage}
 			}
-			if a := agentOf(conf); a.Runs(cmd.Context()) {
+			if a := assemble.Client(conf); a.Runs(cmd.Context()) {
 				return setThrough(cmd.Context(), a, c, cmd.OutOrStdout())
 			}
 			// Whoever reads the output may go away; the way to safety goes on.

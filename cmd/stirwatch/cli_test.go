@@ -473,7 +473,7 @@ func TestForecastNeedsTheInputs(t *testing.T) {
 		text += fmt.Sprintf(row, i, 300+i)
 	}
 	write(t, path, text)
-	code, _, stderr := command(t, "", "forecast", "-m", "demo_model.json", "--units", "inch", path)
+	code, _, stderr := command(t, "", "forecast", "-m", demoModel, "--units", "inch", path)
 	if code == 0 || !strings.Contains(stderr, "has no spindle power") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
@@ -490,7 +490,7 @@ func TestRunsThatCannotBeMeant(t *testing.T) {
 	for i := range 50 {
 		fmt.Fprintf(&text, "2025-07-08,10:43:%02d.00,400,80,4640,465,9.5,10,0,%d\n", i, 300+i)
 	}
-	model, err := filepath.Abs("demo_model.json")
+	model, err := filepath.Abs(demoModel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,18 +87,10 @@ that is not there.`,
 			for _, text := range append(conf.Warnings(), conf.Exposed()...) {
 				fmt.Fprintf(cmd.OutOrStdout(), "warning: %s\n", text)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: machine %s, %d channels, sources %s\n", path, conf.Machine, len(conf.Channels), sourceNames(conf))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: %s\n", path, conf.InShort())
 			return nil
 		},
 	}
-}
-
-func sourceNames(conf *config.Config) string {
-	names := make([]string, len(conf.Sources))
-	for i := range conf.Sources {
-		names[i] = conf.Sources[i].Name
-	}
-	return strings.Join(names, ", ")
 }
 
 func configShowCommand() *cobra.Command {

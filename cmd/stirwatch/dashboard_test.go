@@ -102,10 +102,10 @@ func TestEveryQueryFindsRows(t *testing.T) {
 	}
 
 	broker, db, dir := startMosquitto(t), startInfluxd(t), t.TempDir()
-	conf := strings.Replace(string(demoConfig(dir, strings.TrimPrefix(broker.URL, "tcp://"))), "{path: journal.db}", "{path: journal.db, health: 1 s}", 1)
+	conf := strings.NewReplacer("@DIR", dir, "@BROKER", strings.TrimPrefix(broker.URL, "tcp://"), "{path: journal.db}", "{path: journal.db, health: 1 s}").Replace(contents(t, "../demo/agent.yaml"))
 	s := &site{t: t, conf: filepath.Join(dir, "agent.yaml"), journal: filepath.Join(dir, "journal.db")}
 	write(t, s.conf, conf+"influxdb: {url: "+db.URL+", org: any, bucket: e2e/autogen, flush: 200 ms}\n")
-	write(t, filepath.Join(dir, "model.json"), string(demoModel))
+	write(t, filepath.Join(dir, "model.json"), contents(t, demoModel))
 	run := s.run() // once before, so that the agent finds that it was away
 	run.says("msg=connected source=telemetry", 1)
 	run.end(syscall.SIGTERM)

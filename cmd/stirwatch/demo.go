@@ -2,27 +2,12 @@ package main
 
 import (
 	"context"
-	_ "embed"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"stirwatch/agent"
-	"stirwatch/agent/alarm"
-	"stirwatch/agent/journal"
-	"stirwatch/cmd/assemble"
-	"stirwatch/cmd/loopback"
-	"stirwatch/cmd/screen"
-	"stirwatch/config"
-	"stirwatch/firmware-bridge/twin"
+	"stirwatch/cmd/demo"
 )
 
 func demoCommand() *cobra.Command {
@@ -49,20 +34,16 @@ and once with the spindle led by prediction, and both are printed side by side, 
 			if speed <= 0 || speed > 100 {
 				return coded{fmt.Errorf("--speed %g: use more than 0 and at most 100", speed), exitUsage}
 			}
-			ctx := cmd.Context()
 			switch mode {
 			case "advise":
+				ctx, cancel := forAWhile(cmd.Context(), length)
+				defer cancel()
+				return demo.Run(ctx, demo.Options{Speed: speed, Version: version, Who: accountName()}, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			case "auto":
-				return demoAuto(ctx, cmd.OutOrStdout())
+				return demo.CloseLoop(cmd.Context(), cmd.OutOrStdout())
 			default:
 				return coded{fmt.Errorf("--mode %q: use advise or auto", mode), exitUsage}
 			}
-			if length > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, length)
-				defer cancel()
-			}
-			return demo(ctx, speed, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	c.Flags().DurationVar(&length, "for", 0, "end after this time, e.g. 30s; 0: when you quit")
@@ -71,92 +52,10 @@ and once with the spindle led by prediction, and both are printed side by side, 
 	return c
 }
 
-func demo(ctx context.Context, speed float64, out, errOut io.Writer) error {
-	dir, err := os.MkdirTemp("", "stirwatch-demo-")
-	if err != nil {
-		return err
+// forAWhile ends after a time, 0 for none.
+func forAWhile(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
+	if length <= 0 {
+		return ctx, func() {}
 	}
-	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, "model.json"), demoModel, 0o644); err != nil {
-		return err
-	}
-	server, address, err := loopback.Broker()
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	conf, err := config.Parse(filepath.Join(dir, "agent.yaml"), demoConfig(dir, address), nil)
-	if err != nil {
-		return err
-	}
-	// The screen belongs to the view; what the agent says goes to a file.
-	logFile, err := os.Create(filepath.Join(dir, "stirwatch.log"))
-	if err != nil {
-		return err
-	}
-	defer logFile.Close()
-	log := slog.New(slog.NewTextHandler(logFile, nil))
-	title := fmt.Sprintf("stirwatch demo: a simulated machine at %g× real time", speed)
-	var last string
-	err = assemble.Run(ctx, conf, version, log, func(ctx context.Context, c *assemble.Cell) error {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error {
-			_, err := twin.Run(ctx, twin.Options{
-				Config: twin.Config{Seed: demoSeed, Faults: demoFaults},
-				Serial: filepath.Join(dir, "thermocouple"), MQTT: "tcp://" + address, Speed: speed, Loop: true, Log: log,
-			})
-			if errors.Is(err, context.Canceled) {
-				err = nil
-			}
-			return err
-		})
-		g.Go(func() error {
-			defer cancel()
-			return screen.Show(ctx, &screen.Shown{
-				Title: title,
-				Look: screen.OfAgent(func(context.Context) (agent.View, error) { return c.Agent.View(), nil },
-					func() (*journal.Reader, error) { return c.Journal.Reader, nil }, func(*journal.Reader) {}),
-				Ack: func(_ context.Context, name string) ([]alarm.Alarm, error) {
-					return c.Agent.Alarms().Ack(c.Agent.Now(), name, accountName(), "on the screen")
-				},
-			}, out)
-		})
-		err := g.Wait()
-		last = fmt.Sprintf("%d records went through the journal", c.Journal.Stats().Lines)
-		return err
-	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil
-	}
-	if err == nil {
-		fmt.Fprintln(errOut, "demo ends: "+last)
-	}
-	return err
+	return context.WithTimeout(ctx, length)
 }
-
-// The build that the machine makes. At ten times real time its start, steady deposition, a lost
-// thermocouple, a spike and heat that the spindle cannot give pass within half a minute.
-const demoSeed = 7
-
-var demoFaults = []twin.Fault{
-	{Kind: twin.Open, At: 100, For: 20, Severity: 1},
-	{Kind: twin.Spike, At: 150, For: 5, Severity: 1},
-	{Kind: twin.Unreachable, At: 190, For: 60, Severity: 1},
-	{Kind: twin.LiftOff, At: 330, For: 15, Severity: 1},
-}
-
-// demoModel is learned from other builds of the simulated machine, ahead of time, so that the
-// demo starts at once. 'go test ./cmd/stirwatch -run DemoModel -update' learns it again.
-//
-//go:embed demo_model.json
-var demoModel []byte
-
-// demoConfig is what a user would write for the devices of the twin.
-func demoConfig(dir, broker string) []byte {
-	return []byte(strings.NewReplacer("@DIR", dir, "@BROKER", broker).Replace(demoYAML))
-}
-
-//go:embed demo.yaml
-var demoYAML string

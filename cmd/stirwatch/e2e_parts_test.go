@@ -337,6 +337,19 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
+// contents is what the file at path holds.
+func contents(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// demoModel is a model that is learned from builds of the simulated machine.
+const demoModel = "../demo/model.json"
+
 // site is a folder with an agent's configuration, journal and serial link.
 type site struct {
 	t                   testing.TB

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,7 +54,7 @@ func TestFamilyOfBuilds(t *testing.T) {
 				logs[i] = *familyBuild(t, material, uint64(familySeed+1000*group+i))
 			}
 		}
-		m, err := model.Read(bytes.NewReader(demoModel))
+		m, err := model.Load(demoModel)
 		if !demo {
 			m, err = learn.Learn(t.Context(), logs[:familyParts], learn.Options{Inputs: inputNames()})
 		}
@@ -158,4 +157,12 @@ func familyBuild(t *testing.T, material string, seed uint64) *runs.Run {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func inputNames() []string {
+	var names []string
+	for _, in := range model.KnownInputs() {
+		names = append(names, in.Name)
+	}
+	return names
 }

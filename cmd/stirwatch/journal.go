@@ -226,7 +226,7 @@ It asks the agent that runs; where none runs, the time since the end of the reco
 // confirmClock asks the agent that runs with a configuration, where there is one and it does, or else the journal.
 func confirmClock(ctx context.Context, path string, conf *config.Config, r agent.ConfirmRequest) (journal.Unconfirmed, error) {
 	if conf != nil {
-		if u, err := agentOf(conf).ConfirmClock(ctx, r); !errors.Is(err, api.ErrNoAgent) {
+		if u, err := assemble.Client(conf).ConfirmClock(ctx, r); !errors.Is(err, api.ErrNoAgent) {
 			return u, err
 		}
 	}

@@ -85,7 +85,7 @@ other side has taken the message; whether it arrives is for you to see.`,
 			if err != nil {
 				return err
 			}
-			err = agentOf(conf).Do(cmd.Context(), http.MethodPost, "/notify/test", notify.TestRequest{Name: args[0]}, nil)
+			err = assemble.Client(conf).Do(cmd.Context(), http.MethodPost, "/notify/test", notify.TestRequest{Name: args[0]}, nil)
 			if errors.Is(err, api.ErrNoAgent) {
 				err = assemble.TestNotify(cmd.Context(), conf, args[0])
 			}

@@ -31,12 +31,8 @@ Exit code 4: no port was found.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := cmd.OutOrStdout()
 			if listen != "" {
-				ctx := cmd.Context()
-				if length > 0 {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, length)
-					defer cancel()
-				}
+				ctx, cancel := forAWhile(cmd.Context(), length)
+				defer cancel()
 				err := serialport.Listen(ctx, listen, baud, w)
 				if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 					err = nil

@@ -163,7 +163,7 @@ func TestScoreByProgram(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	logs, _ := filepath.Glob(filepath.Join(dir, "logs", "*.csv"))
-	m, err := filepath.Abs("demo_model.json")
+	m, err := filepath.Abs(demoModel)
 	if err != nil {
 		t.Fatal(err)
 	}

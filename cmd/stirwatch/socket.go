@@ -10,15 +10,11 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/agent/api"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 )
 
 // This file holds what commands that speak to a running agent share.
-
-// agentOf reaches the agent that runs with a configuration.
-func agentOf(conf *config.Config) agent.Client {
-	return agent.Client{Client: api.NewClient(conf.Abs(conf.API.Socket))}
-}
 
 // withAgent does something with the agent that runs with the configuration at path.
 func withAgent(path string, do func(agent.Client) error) error {
@@ -26,7 +22,7 @@ func withAgent(path string, do func(agent.Client) error) error {
 	if err != nil {
 		return err
 	}
-	err = do(agentOf(conf))
+	err = do(assemble.Client(conf))
 	if errors.Is(err, api.ErrNoAgent) {
 		err = fmt.Errorf("%w; 'stirwatch run -c %s' starts one", err, path)
 	}

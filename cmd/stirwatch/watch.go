@@ -76,7 +76,7 @@ func (f *journalFlags) shown(cmd *cobra.Command, who string) (*screen.Shown, fun
 	if err != nil {
 		return nil, nil, err
 	}
-	client := agentOf(conf)
+	client := assemble.Client(conf)
 	if _, err := client.View(cmd.Context()); errors.Is(err, api.ErrNoAgent) {
 		return nil, nil, fmt.Errorf("%w; 'stirwatch run -c %s' starts one, 'stirwatch watch --journal %s' shows what was recorded", err, f.conf, conf.Abs(conf.Journal.Path))
 	} else if err != nil {

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -15,33 +15,32 @@ import (
 	"stirwatch/firmware-bridge/twin"
 )
 
-// demoVary is by how much the machine of the closed loop differs from those that the demo's model was learned on.
-const demoVary = 0.2
+const (
+	vary  = 0.2  // by how much the machine of the closed loop differs from those that the model was learned on
+	every = 20.0 // s between two lines of the table
+)
 
-// demoEvery is how often it is told, s.
-const demoEvery = 20.0
+// moment is what one of the two machines does at an instant: s, °C, rpm, °C.
+type moment struct{ at, temperature, speed, goal float64 }
 
-// demoMoment is what one of the two machines does at an instant.
-type demoMoment struct{ at, temperature, speed, goal float64 }
-
-// demoAuto lets the same simulated machine make the same build twice, once with its own controller and once with
+// CloseLoop lets the same simulated machine make the same build twice, once with its own controller and once with
 // the spindle led by prediction, and prints both side by side.
-func demoAuto(ctx context.Context, out io.Writer) error {
-	m, err := model.Read(bytes.NewReader(demoModel))
+func CloseLoop(ctx context.Context, out io.Writer) error {
+	m, err := model.Read(bytes.NewReader(modelJSON))
 	if err != nil {
 		return err
 	}
 	ways := [2]trial.Way{trial.Machine, trial.Actuator}
-	var moments [2][]demoMoment
+	var moments [2][]moment
 	var figures [2][]trial.Figure
 	g, ctx := errgroup.WithContext(ctx)
 	for i, way := range ways {
 		g.Go(func() error {
 			next := 0.0
-			builds, err := trial.Run(ctx, trial.Options{Way: way, Builds: 1, Seed: demoSeed, Model: m, Vary: demoVary,
+			builds, err := trial.Run(ctx, trial.Options{Way: way, Builds: 1, Seed: seed, Model: m, Vary: vary,
 				Watch: func(_ uint64, r *twin.Row, goal float64) {
 					if r.At >= next {
-						moments[i], next = append(moments[i], demoMoment{r.At, r.ToolTemp, r.RPM, goal}), next+demoEvery
+						moments[i], next = append(moments[i], moment{r.At, r.ToolTemp, r.RPM, goal}), next+every
 					}
 				}})
 			figures[i] = trial.Figures(builds)
@@ -51,7 +50,7 @@ func demoAuto(ctx context.Context, out io.Writer) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "One build of one simulated machine, which differs by up to %g %% from those that the model was learned on, twice:\n", 100*demoVary)
+	fmt.Fprintf(out, "One build of one simulated machine, which differs by up to %g %% from those that the model was learned on, twice:\n", 100*vary)
 	fmt.Fprintln(out, "led by its own controller, and with the spindle led by prediction.")
 	fmt.Fprintln(out)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

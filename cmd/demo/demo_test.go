@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"flag"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"stirwatch/agent/history"
+	"stirwatch/cmd/assemble"
+	"stirwatch/config"
 	"stirwatch/dynamics/learn"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
@@ -19,24 +21,25 @@ import (
 
 var update = flag.Bool("update", false, "learn the demo's model again")
 
-// Check accepts the demo's configuration, which has a source of each live kind.
-func TestCheckOfSources(t *testing.T) {
+// The demo's configuration can be assembled; it has a source of each live kind.
+func TestConfiguration(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "agent.yaml")
-	for name, b := range map[string][]byte{path: demoConfig(dir, "127.0.0.1:1"), filepath.Join(dir, "model.json"): demoModel} {
-		if err := os.WriteFile(name, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "model.json"), modelJSON, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	if code := execute(t.Context(), []string{"config", "check", path}); code != 0 {
-		t.Errorf("exit code %d", code)
+	conf, err := config.Parse(filepath.Join(dir, "agent.yaml"), configuration(dir, "127.0.0.1:1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := assemble.Check(conf); err != nil {
+		t.Error(err)
 	}
 }
 
 // The loop that the demo closes is shown beside the machine's own controller, and keeps the goal better.
-func TestDemoClosesTheLoop(t *testing.T) {
+func TestClosedLoop(t *testing.T) {
 	var out strings.Builder
-	if err := demoAuto(t.Context(), &out); err != nil {
+	if err := CloseLoop(t.Context(), &out); err != nil {
 		t.Fatal(err)
 	}
 	var own, led float64
@@ -53,8 +56,8 @@ func TestDemoClosesTheLoop(t *testing.T) {
 }
 
 // The demo's model can be loaded; the demo shows a build with another seed than those it was learned from.
-func TestDemoModel(t *testing.T) {
-	const path = "demo_model.json"
+func TestModel(t *testing.T) {
+	const path = "model.json"
 	if *update {
 		var all []runs.Run
 		dir := t.TempDir()
@@ -79,7 +82,11 @@ func TestDemoModel(t *testing.T) {
 			}
 			all = append(all, *r)
 		}
-		m, err := learn.Learn(t.Context(), all, learn.Options{Inputs: inputNames()})
+		var inputs []string
+		for _, in := range model.KnownInputs() {
+			inputs = append(inputs, in.Name)
+		}
+		m, err := learn.Learn(t.Context(), all, learn.Options{Inputs: inputs})
 		if err == nil {
 			err = m.Save(path)
 		}
@@ -94,11 +101,4 @@ func TestDemoModel(t *testing.T) {
 	if len(m.Provenance.Runs) < 2 {
 		t.Errorf("learned from %d runs", len(m.Provenance.Runs))
 	}
-}
-func inputNames() []string {
-	var names []string
-	for _, in := range model.KnownInputs() {
-		names = append(names, in.Name)
-	}
-	return names
 }
