@@ -24,7 +24,7 @@ model: {file: model.json}
 // Each thing that is named is a finding of its own; a fault of one hides none of the others.
 func TestFindings(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"agent.yaml": section, "build.csv": "time,t\n0,20.5\n1,21\n", "model.json": "{}"} {
+	for name, text := range map[string]string{"agent.yaml": section, "build.csv": "time,t\n0,20.5\n1,21\n2,21\n", "model.json": "{}"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
