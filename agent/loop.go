@@ -127,6 +127,7 @@ type order struct {
 type LoopStatus struct {
 	Name, Target       string
 	Mode               Mode
+	Auto               Mode   // which of the automatic modes it has
 	Commands           bool   // it holds its target
 	Why                string // why it does not command, or what changed its mode
 	Goal, Output       float64
@@ -136,6 +137,7 @@ type LoopStatus struct {
 	Predicted, Without float64 // output expected at the horizon with the command and without
 	Horizon            float64 // s
 	Accepted           float64 // of confirm: what a person has accepted last
+	Declined           float64 // of confirm: the proposal that a person has declined, while it stands
 }
 
 func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log *slog.Logger) (*loop, error) {
@@ -178,7 +180,7 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 		}
 	}
 	nan := math.NaN()
-	l.status = LoopStatus{Name: o.Name, Target: o.Target, Mode: o.Mode, Goal: nan, Output: nan, Wanted: nan, Held: nan, Predicted: nan, Without: nan, Accepted: nan,
+	l.status = LoopStatus{Name: o.Name, Target: o.Target, Mode: o.Mode, Auto: o.Auto, Goal: nan, Output: nan, Wanted: nan, Held: nan, Predicted: nan, Without: nan, Accepted: nan, Declined: nan,
 		OutputUnit: reg.Channel(o.Output).Unit.String(), TargetUnit: s.Unit.String(), Why: "it has just begun"}
 	return l, nil
 }
@@ -308,6 +310,9 @@ func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 	s := &l.status
 	s.Why, s.Goal, s.Output, s.Wanted, s.Held = "", aim, y, value, held
 	s.Predicted, s.Without, s.Horizon = m.Predicted, m.Without, m.Horizon
+	if !(math.Abs(value-s.Declined) < max(l.Change, 1e-9)) {
+		s.Declined = math.NaN() // this is another proposal
+	}
 	switch {
 	case mode.Auto():
 		l.orderLocked(value)

@@ -30,30 +30,36 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 
 // loopStatus is a [LoopStatus] as it goes over the socket.
 type loopStatus struct {
-	Name, Target       string
-	Mode               Mode
-	Commands           bool
-	Why                string
-	Goal, Output       Number
-	OutputUnit         string
-	Wanted, Held       Number
-	TargetUnit         string
-	Predicted, Without Number
-	Horizon            Number
-	Accepted           Number
+	Name       string `json:"name"`
+	Target     string `json:"target"`
+	Mode       Mode   `json:"mode"`
+	Auto       Mode   `json:"auto_mode"`
+	Commands   bool   `json:"commands"`
+	Why        string `json:"why"`
+	Goal       Number `json:"goal"`
+	Output     Number `json:"output"`
+	OutputUnit string `json:"output_unit"`
+	Wanted     Number `json:"wanted"`
+	Held       Number `json:"held"`
+	TargetUnit string `json:"target_unit"`
+	Predicted  Number `json:"predicted"`
+	Without    Number `json:"without"`
+	Horizon    Number `json:"horizon_s"`
+	Accepted   Number `json:"accepted"`
+	Declined   Number `json:"declined"`
 }
 
 // MarshalJSON implements [json.Marshaler]: what is not known is null.
 func (s LoopStatus) MarshalJSON() ([]byte, error) {
-	return json.Marshal(loopStatus{s.Name, s.Target, s.Mode, s.Commands, s.Why, Number(s.Goal), Number(s.Output), s.OutputUnit, Number(s.Wanted), Number(s.Held),
-		s.TargetUnit, Number(s.Predicted), Number(s.Without), Number(s.Horizon), Number(s.Accepted)})
+	return json.Marshal(loopStatus{s.Name, s.Target, s.Mode, s.Auto, s.Commands, s.Why, Number(s.Goal), Number(s.Output), s.OutputUnit, Number(s.Wanted), Number(s.Held),
+		s.TargetUnit, Number(s.Predicted), Number(s.Without), Number(s.Horizon), Number(s.Accepted), Number(s.Declined)})
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (s *LoopStatus) UnmarshalJSON(text []byte) error {
 	var x loopStatus
 	err := json.Unmarshal(text, &x)
-	*s = LoopStatus{x.Name, x.Target, x.Mode, x.Commands, x.Why, float64(x.Goal), float64(x.Output), x.OutputUnit, float64(x.Wanted), float64(x.Held),
-		x.TargetUnit, float64(x.Predicted), float64(x.Without), float64(x.Horizon), float64(x.Accepted)}
+	*s = LoopStatus{x.Name, x.Target, x.Mode, x.Auto, x.Commands, x.Why, float64(x.Goal), float64(x.Output), x.OutputUnit, float64(x.Wanted), float64(x.Held),
+		x.TargetUnit, float64(x.Predicted), float64(x.Without), float64(x.Horizon), float64(x.Accepted), float64(x.Declined)}
 	return err
 }

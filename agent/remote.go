@@ -65,7 +65,7 @@ func (a *Agent) Loops() []LoopStatus {
 func (a *Agent) setMode(l *loop, m Mode, why string) {
 	l.mu.Lock()
 	was := l.status.Mode
-	l.status.Mode, l.status.Accepted = m, math.NaN()
+	l.status.Mode, l.status.Accepted, l.status.Declined = m, math.NaN(), math.NaN()
 	l.reset, l.changed = true, why
 	l.mu.Unlock()
 	l.event(a, fmt.Sprintf("mode %s, it was %s: %s", m, was, why))
@@ -117,20 +117,52 @@ func (a *Agent) Accept(name, who string) (value float64, unitName string, err er
 	case math.IsNaN(s.Wanted):
 		return 0, "", fmt.Errorf("loop %s proposes nothing: %s", name, s.Why)
 	}
-	s.Accepted = s.Wanted
+	s.Accepted, s.Declined = s.Wanted, math.NaN()
 	l.event(a, fmt.Sprintf("%s accepts %g %s", who, s.Accepted, s.TargetUnit))
 	return s.Accepted, s.TargetUnit, nil
+}
+
+// Decline refuses what a loop in the mode confirm proposes now, for who and why, and tells what that is. It changes
+// nothing of the machine: what was accepted before goes on.
+func (a *Agent) Decline(name, who, why string) (value float64, unitName string, err error) {
+	l, err := a.loopNamed(name)
+	if err != nil {
+		return 0, "", err
+	}
+	if who == "" || why == "" {
+		return 0, "", errors.New("who and why must be told")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := &l.status
+	switch {
+	case s.Mode != Confirm:
+		return 0, "", fmt.Errorf("loop %s is in the mode %s; declining is for the mode %s", name, s.Mode, Confirm)
+	case math.IsNaN(s.Wanted):
+		return 0, "", fmt.Errorf("loop %s proposes nothing: %s", name, s.Why)
+	}
+	s.Declined = s.Wanted
+	l.event(a, fmt.Sprintf("%s declines %g %s: %s", who, s.Declined, s.TargetUnit, why))
+	return s.Declined, s.TargetUnit, nil
 }
 
 // Requests and answers of the agent's socket.
 type (
 	// ModeRequest is the body of POST /control/{loop}/mode.
 	ModeRequest struct {
-		Mode     Mode
-		Who, Why string
+		Mode Mode   `json:"mode"`
+		Who  string `json:"who"`
+		Why  string `json:"why"`
 	}
 	// AcceptRequest is the body of POST /control/{loop}/accept.
-	AcceptRequest struct{ Who string }
+	AcceptRequest struct {
+		Who string `json:"who"`
+	}
+	// DeclineRequest is the body of POST /control/{loop}/decline.
+	DeclineRequest struct {
+		Who string `json:"who"`
+		Why string `json:"why"`
+	}
 	// ConfirmRequest is the body of POST /journal/confirm-clock; the answer is a [journal.Unconfirmed].
 	ConfirmRequest struct{ Who, Why string }
 	// SetRequest is the body of POST /bridge/{target}: the answer is a [Told] a line until the target is in
@@ -153,44 +185,25 @@ type (
 	}
 	// SourceState is how a source does.
 	SourceState struct {
-		Name string
+		Name string `json:"name"`
 		sensors.Snapshot
-		Quiet time.Duration // since data came; negative: none has come yet
+		Quiet time.Duration `json:"quiet_ns"` // since data came; negative: none has come yet
 	}
 	// Answer is one answer of the controller.
-	Answer struct{ Name, Text, Limits, Error string }
+	Answer struct {
+		Name   string `json:"name"`
+		Text   string `json:"text"`
+		Limits string `json:"limits,omitempty"`
+		Error  string `json:"error,omitempty"`
+	}
 )
 
 // Handle answers for the loops and the bridge at the agent's socket. records is the bridge's recorder.
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
-	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.Loops()) })
+	a.HandleLoops(mux)
 	mux.HandleFunc("GET /sources", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.sources()) })
 	mux.HandleFunc("GET /view", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.View()) })
-	mux.HandleFunc("POST /whatif", a.answerWhatIf)
 	mux.HandleFunc("POST /journal/confirm-clock", a.answerConfirmClock)
-	mux.HandleFunc("POST /control/{loop}/mode", func(w http.ResponseWriter, r *http.Request) {
-		var in ModeRequest
-		if !api.Read(w, r, &in) {
-			return
-		}
-		if err := a.SetMode(r.PathValue("loop"), in.Mode, in.Who, in.Why); err != nil {
-			api.Fail(w, http.StatusBadRequest, err)
-			return
-		}
-		api.Write(w, a.Loops())
-	})
-	mux.HandleFunc("POST /control/{loop}/accept", func(w http.ResponseWriter, r *http.Request) {
-		var in AcceptRequest
-		if !api.Read(w, r, &in) {
-			return
-		}
-		v, u, err := a.Accept(r.PathValue("loop"), in.Who)
-		if err != nil {
-			api.Fail(w, http.StatusBadRequest, err)
-			return
-		}
-		api.Write(w, Answer{Name: r.PathValue("loop"), Text: fmt.Sprintf("%g %s", v, u)})
-	})
 	b := a.opt.Bridge
 	if b == nil {
 		return
@@ -218,9 +231,54 @@ func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	})
 }
 
+// HandleLoops answers for the loops, and what if.
+func (a *Agent) HandleLoops(mux *http.ServeMux) {
+	mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) {
+		all := a.Loops()
+		if all == nil {
+			all = []LoopStatus{}
+		}
+		api.Write(w, all)
+	})
+	mux.HandleFunc("POST /whatif", a.answerWhatIf)
+	mux.HandleFunc("POST /control/{loop}/mode", func(w http.ResponseWriter, r *http.Request) {
+		var in ModeRequest
+		if !api.Read(w, r, &in) {
+			return
+		}
+		if err := a.SetMode(r.PathValue("loop"), in.Mode, in.Who, in.Why); err != nil {
+			api.Fail(w, http.StatusBadRequest, err)
+			return
+		}
+		api.Write(w, a.Loops())
+	})
+	mux.HandleFunc("POST /control/{loop}/accept", func(w http.ResponseWriter, r *http.Request) {
+		var in AcceptRequest
+		if api.Read(w, r, &in) {
+			v, u, err := a.Accept(r.PathValue("loop"), in.Who)
+			answerProposal(w, r, v, u, err)
+		}
+	})
+	mux.HandleFunc("POST /control/{loop}/decline", func(w http.ResponseWriter, r *http.Request) {
+		var in DeclineRequest
+		if api.Read(w, r, &in) {
+			v, u, err := a.Decline(r.PathValue("loop"), in.Who, in.Why)
+			answerProposal(w, r, v, u, err)
+		}
+	})
+}
+
+func answerProposal(w http.ResponseWriter, r *http.Request, value float64, unitName string, err error) {
+	if err != nil {
+		api.Fail(w, http.StatusBadRequest, err)
+		return
+	}
+	api.Write(w, Answer{Name: r.PathValue("loop"), Text: fmt.Sprintf("%g %s", value, unitName)})
+}
+
 // sources tells how every source does.
 func (a *Agent) sources() []SourceState {
-	var all []SourceState
+	all := []SourceState{}
 	for _, src := range a.opt.Sources {
 		s := SourceState{src.Name(), src.Health().Snapshot(), -1}
 		if !s.LastData.IsZero() {

@@ -17,38 +17,87 @@ import (
 // View is what a live view shows of an agent at one tick: the answer to GET /view, and what [history.Follower] reads
 // back out of a journal. Texts are for people.
 type View struct {
-	Time     int64  // of the tick, ns since the Unix epoch; 0: nothing has come yet
-	Running  bool   // a run is going on
-	Phase    string `json:",omitempty"`
-	Channels []Reading
-	Lead     int // the place among them of what the forecast is about; −1 where nobody measures it
-	Expected Expectation
-	Why      string `json:",omitempty"` // what causes the change that is forecast
-	Program  string `json:",omitempty"` // of the machine: what it does next
-	Advice   string `json:",omitempty"`
-	Kind     string `json:",omitempty"` // of the advice: none, hold, change or unreachable
-	Alarms   alarm.Listing
-	Sources  []SourceState
-	Records  uint64 // that went into the journal
-	Waiting  int    // batches that wait for InfluxDB; −1 where nothing is uploaded
+	Time     int64         `json:"time"` // of the tick, ns since the Unix epoch; 0: nothing has come yet
+	Tick     uint64        `json:"tick"`
+	Running  bool          `json:"running"` // a run is going on
+	Phase    string        `json:"phase,omitempty"`
+	Channels []Reading     `json:"channels"`
+	Lead     int           `json:"lead"` // the place among them of what the forecast is about; −1 where nobody measures it
+	Expected Expectation   `json:"expected"`
+	Outside  []string      `json:"outside,omitempty"` // inputs and outputs outside of what the model was learned on
+	Why      string        `json:"why,omitempty"`     // what causes the change that is forecast
+	Change   Change        `json:"change"`            // the same in numbers
+	Program  string        `json:"program,omitempty"` // of the machine: what it does next
+	Layer    int           `json:"layer"`             // that the program lays; −1 where none is known
+	Next     []Next        `json:"next,omitempty"`    // what the program does, the nearest first
+	Advice   string        `json:"advice,omitempty"`
+	Kind     string        `json:"advice_kind,omitempty"` // none, hold, change or unreachable
+	Advised  Advised       `json:"advised"`
+	Loops    []LoopStatus  `json:"loops,omitempty"`
+	Alarms   alarm.Listing `json:"alarms"`
+	Sources  []SourceState `json:"sources"`
+	Records  uint64        `json:"records"`                 // that went into the journal
+	Waiting  int           `json:"waiting"`                 // batches that wait for InfluxDB; −1 where nothing is uploaded
+	Disk     string        `json:"journal_error,omitempty"` // why the journal records nothing; "" while it records
+	Lost     uint64        `json:"lost"`                    // lines that the disk did not take
 }
 
 // Reading is one channel.
 type Reading struct {
-	Name, Unit string
-	Value      Number // null where nothing was received
-	Quality    string `json:",omitempty"` // "" is good, else as [sensors.Status] says it
-	Trusted    bool   // the value is a measurement: shown, also where it is out of specification
+	Name    string `json:"name"`
+	Role    string `json:"role,omitempty"` // what it is: see [sensors.Role]
+	Unit    string `json:"unit"`
+	Value   Number `json:"value"`             // null where nothing was received
+	Age     Number `json:"age_s"`             // since it was measured; null where nothing was received, or the age is not known
+	Quality string `json:"quality,omitempty"` // "" is good, else as [sensors.Status] says it
+	Trusted bool   `json:"trusted"`           // the value is a measurement: shown, also where it is out of specification
+}
+
+// Change is what the model expects to happen to the leading output, and what of.
+type Change struct {
+	Total  Number  `json:"total"`   // in the unit of the leading output
+	Ahead  Number  `json:"ahead_s"` // over that time
+	Causes []Cause `json:"causes,omitempty"`
+	Terms  []Term  `json:"terms,omitempty"`
+}
+
+// Cause is an input that moves, or "settling": the shares of all add up to the total.
+type Cause struct {
+	Name  string `json:"name"`
+	Share Number `json:"share"` // in the unit of the leading output
+	From  Number `json:"from"`  // of an input, in Unit: its mean over the last minute, and its mean ahead; else null
+	To    Number `json:"to"`
+	Unit  string `json:"unit,omitempty"`
+}
+
+// Term is a term of the equation, with what it does beyond what it did over the last minute.
+type Term struct {
+	Name string `json:"name"`
+	Part Number `json:"part"` // in the unit of the leading output
+}
+
+// Next is something that the machine's program will do.
+type Next struct {
+	Event string `json:"event"` // as [program.EventKind] says it
+	In    Number `json:"in_s"`  // null where a wait of unknown length comes before
+	Text  string `json:"text"`
+}
+
+// Advised is advice in numbers; null without advice.
+type Advised struct {
+	SetPoint  Number `json:"set_point"` // °C
+	Predicted Number `json:"predicted"` // °C, expected at the longest horizon with the inputs as they are
+	Expires   Number `json:"expires_s"` // from now
 }
 
 // Expectation is the forecast of the leading output, in Unit, by horizon.
 type Expectation struct {
-	Unit      string    `json:",omitempty"`
-	Horizon   []float64 // s, rising; empty without a model
+	Unit      string    `json:"unit,omitempty"`
+	Horizon   []float64 `json:"horizon_s"` // rising; empty without a model
 	Course              // under the condition
-	Condition string    `json:",omitempty"` // if nothing stops, or as the program says
-	Stopped   Course    // if the machine stops now; empty where it does not work
-	By        string    `json:",omitempty"` // on whom that of the longest horizon rests
+	Condition string    `json:"condition,omitempty"` // if nothing stops, or as the program says
+	Stopped   Course    `json:"stopped"`             // if the machine stops now; empty where it does not work
+	By        string    `json:"by,omitempty"`        // on whom that of the longest horizon rests
 }
 
 // lead says which channel a view leads with: that which feeds the leading output of the model, else the
@@ -62,21 +111,37 @@ func (a *Agent) lead() (id sensors.ChannelID, ok bool) {
 	return a.opt.Registry.Find(sensors.ToolTemperature)
 }
 
+// none is a number that is not known.
+var none = Number(math.NaN())
+
+// NoView is a view that shows nothing yet.
+func NoView() View {
+	return View{Lead: -1, Layer: -1, Waiting: -1, Channels: []Reading{}, Expected: Expectation{Horizon: []float64{}, Course: noCourse(), Stopped: noCourse()}, Alarms: alarm.Listing{Alarms: []alarm.Alarm{}}, Sources: []SourceState{},
+		Change: Change{Total: none, Ahead: none}, Advised: Advised{none, none, none}}
+}
+
+func noCourse() Course { return Course{[]Number{}, []Number{}, []Number{}} }
+
 // View tells what a live view shows. Safe for concurrent use.
 func (a *Agent) View() View {
 	var s Snapshot
 	a.Snapshot(&s)
-	v := View{Time: s.Time, Running: s.Running, Lead: -1, Alarms: a.Alarms().List(), Sources: a.sources(), Waiting: -1}
+	v := NoView()
+	v.Time, v.Tick, v.Running, v.Layer, v.Outside = s.Time, s.Tick, s.Running, s.Program.Layer, s.Estimate.Outside
+	v.Loops, v.Alarms, v.Sources = a.Loops(), a.Alarms().List(), a.sources()
 	if s.Tick > 0 {
 		v.Phase = s.Phase.String()
 	} else {
-		v.Time = 0
+		v.Time, v.Layer = 0, -1
 	}
 	for i := range a.opt.Registry.Len() {
 		c := a.opt.Registry.Channel(sensors.ChannelID(i))
-		r := Reading{Name: c.Name, Unit: c.Unit.String(), Value: Number(s.Value[i]), Trusted: s.Status[i].IsGood() || s.Status[i].Signal == sensors.OutOfSpecification}
+		r := Reading{Name: c.Name, Role: string(c.Role), Unit: c.Unit.String(), Value: Number(s.Value[i]), Age: none, Trusted: s.Status[i].IsGood() || s.Status[i].Signal == sensors.OutOfSpecification}
 		if !s.Status[i].IsGood() {
 			r.Quality = s.Status[i].String()
+		}
+		if s.Status[i].Reason != sensors.NeverSeen && s.Tick > 0 {
+			r.Age = Number(s.Age[i].Seconds())
 		}
 		v.Channels = append(v.Channels, r)
 	}
@@ -88,14 +153,23 @@ func (a *Agent) View() View {
 		if len(s.Why) > 0 {
 			why := &s.Why[s.Leading]
 			v.Why = WhyText(why.Total, why.Cause, fmt.Sprintf("%.0f s", s.WhyAhead), v.Expected.Unit)
+			v.Change = changeOf(why, s.WhyAhead)
 		}
 	}
 	v.Program = s.Program.Text()
+	for _, e := range s.Program.Next {
+		v.Next = append(v.Next, Next{e.Kind.String(), Number(e.In), e.String()})
+	}
 	if v.Advice = s.Advice.Reason; v.Advice != "" {
 		v.Kind = s.Advice.Kind.String()
+		v.Advised = Advised{Number(s.Advice.SetPoint), Number(s.Advice.Predicted), Number(s.Advice.ExpiresIn)}
 	}
 	if j := a.opt.Journal; j != nil {
-		v.Records = j.Stats().Lines
+		done := j.Stats()
+		v.Records, v.Lost = done.Lines, done.Lost
+		if !done.Recording {
+			v.Disk = cmp.Or(done.Err, "it has stopped")
+		}
 		if j.Uploads() {
 			if b, err := j.Backlog(); err == nil {
 				v.Waiting = b.Batches
@@ -118,9 +192,9 @@ func (v *View) Unadvised() bool {
 func expectationOf(f *filter.Forecast, leading int, unit string) Expectation {
 	x := &f.Outputs[leading]
 	n := len(f.Horizon)
-	e := Expectation{Unit: unit, Horizon: slices.Clone(f.Horizon), Course: Course{numbers(x.Mean), numbers(x.Lower), numbers(x.Upper)}, Condition: f.Condition()}
+	e := Expectation{Unit: unit, Horizon: slices.Clone(f.Horizon), Course: Course{Numbers(x.Mean), Numbers(x.Lower), Numbers(x.Upper)}, Condition: f.Condition(), Stopped: noCourse()}
 	if len(x.Stopped.Mean) >= n {
-		e.Stopped = Course{numbers(x.Stopped.Mean), numbers(x.Stopped.Lower), numbers(x.Stopped.Upper)}
+		e.Stopped = Course{Numbers(x.Stopped.Mean), Numbers(x.Stopped.Lower), Numbers(x.Stopped.Upper)}
 	}
 	if n > 0 && len(x.By) >= n && !math.IsNaN(x.Mean[n-1]) {
 		by := &x.By[n-1]
@@ -132,7 +206,19 @@ func expectationOf(f *filter.Forecast, leading int, unit string) Expectation {
 	return e
 }
 
-func numbers(v []float64) []Number {
+func changeOf(why *filter.Attribution, ahead float64) Change {
+	c := Change{Total: Number(why.Total), Ahead: Number(ahead)}
+	for _, x := range why.Cause {
+		c.Causes = append(c.Causes, Cause{x.Name, Number(x.Share), Number(x.From), Number(x.To), x.Unit})
+	}
+	for i, name := range why.Term {
+		c.Terms = append(c.Terms, Term{name, Number(why.Part[i])})
+	}
+	return c
+}
+
+// Numbers are floats as they go over the socket.
+func Numbers(v []float64) []Number {
 	n := make([]Number, len(v))
 	for i := range v {
 		n[i] = Number(v[i])

@@ -15,20 +15,26 @@ import (
 
 // WhatIf is a question to the model: what would come if this were so from now on?
 type WhatIf struct {
-	SetPoint *float64           // of the machine's own controller, in the unit of the leading output; nil: as it is
-	Inputs   map[string]float64 // by name, in the model's units; others as they are
+	SetPoint *float64           `json:"set_point,omitempty"` // of the machine's own controller, in the unit of the leading output; nil: as it is
+	Inputs   map[string]float64 `json:"inputs,omitempty"`    // by name, in the model's units; others as they are
 }
 
 // Outlook is the answer for one output: what is expected by horizon as things are, and if.
 type Outlook struct {
-	Output, Unit string
-	Horizon      []float64 // s
-	Is, If       Course
-	Way          string // on what the forecast rests
+	Output  string    `json:"output"`
+	Unit    string    `json:"unit"`
+	Horizon []float64 `json:"horizon_s"`
+	Is      Course    `json:"is"`
+	If      Course    `json:"if"`
+	Way     string    `json:"way"` // on what the forecast rests
 }
 
 // Course is what is expected by horizon, with its interval of 95 %.
-type Course struct{ Mean, Lower, Upper []Number }
+type Course struct {
+	Mean  []Number `json:"mean"`
+	Lower []Number `json:"lower"`
+	Upper []Number `json:"upper"`
+}
 
 // askPatience is how long a question waits for a tick; the slowest comes every second.
 const askPatience = 5 * time.Second

@@ -71,6 +71,11 @@ func (d *decoder) check(c *Config) {
 	if c.Notify != nil {
 		x.notify(c)
 	}
+	if c.Page != nil {
+		if _, _, ok := address(c.Page.Listen); !ok {
+			x.at("page.listen", complaint{message: "not an address with a port", allowed: "such as 127.0.0.1:8765, or 0.0.0.0:8765 for the whole network"})
+		}
+	}
 	if c.Debug != nil {
 		x.debug(c.Debug.Listen)
 	}
@@ -331,13 +336,19 @@ func loopback(host string) bool {
 
 // debug refuses addresses at which others could look into the agent.
 func (x *crosscheck) debug(listen string) {
-	host, port, err := net.SplitHostPort(listen)
-	switch n, bad := strconv.ParseUint(port, 10, 16); {
-	case err != nil || bad != nil || n == 0:
+	switch host, port, ok := address(listen); {
+	case !ok || port == 0:
 		x.at("debug.listen", complaint{message: "not an address with a port", allowed: "such as 127.0.0.1:6060"})
 	case !loopback(host):
 		x.at("debug.listen", complaint{message: "not a loopback address: anyone on the network could look into the agent's memory", allowed: "127.0.0.1, ::1 or localhost, reached over SSH from elsewhere"})
 	}
+}
+
+// address takes an address with a port apart.
+func address(listen string) (host string, port uint16, ok bool) {
+	host, text, err := net.SplitHostPort(listen)
+	n, bad := strconv.ParseUint(text, 10, 16)
+	return host, uint16(n), err == nil && bad == nil
 }
 
 func (x *crosscheck) topic(t *Topic, clock, path string) {

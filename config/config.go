@@ -51,6 +51,8 @@ type Config struct {
 	Alarms Alarms `yaml:"alarms"`
 	// Whom alarms are told, and how; without this section they are on the screen, in the record and on the command line alone.
 	Notify *Notify `yaml:"notify"`
+	// The page beside the machine, and its API; without this section nothing listens.
+	Page *Page `yaml:"page"`
 	// The agent's own address, for the command line.
 	API API `yaml:"api"`
 	// What the agent says about itself on standard error.
@@ -771,6 +773,24 @@ type NotifyLight struct {
 	Low float64 `yaml:"low" required:"true" min:"-1000000" max:"1000000"`
 	// Lease of the command, which is renewed while an alarm stands.
 	Lease time.Duration `yaml:"lease" default:"30 s" min:"1 s" max:"1 h"`
+}
+
+// Page is where browsers find the page beside the machine.
+type Page struct {
+	// Address and port at which it is served. Any but a loopback address needs users (`stirwatch user add`), and should have tls.
+	Listen string `yaml:"listen" default:"127.0.0.1:8765"`
+	// File of those who may use the page, which `stirwatch user` writes; while it is not there, or names nobody, everyone on this computer may.
+	Users Path `yaml:"users" default:"stirwatch-data/users.json"`
+	// Certificate of the page; left out, it is served without encryption.
+	TLS *PageTLS `yaml:"tls"`
+}
+
+// PageTLS names the certificate of the page.
+type PageTLS struct {
+	// PEM file of the certificate, with those between it and its authority.
+	Cert Path `yaml:"cert" required:"true"`
+	// PEM file of its private key.
+	Key Path `yaml:"key" required:"true"`
 }
 
 // API is where the agent answers other programs of this computer.

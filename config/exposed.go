@@ -32,6 +32,8 @@ func (c *Config) private(at string, v reflect.Value, found func(key, path string
 			if x.Key != "" {
 				found(key+".key", c.Abs(x.Key))
 			}
+		case PageTLS:
+			found(key+".key", c.Abs(x.Key))
 		}
 	})
 }
@@ -39,7 +41,7 @@ func (c *Config) private(at string, v reflect.Value, found func(key, path string
 // walk calls found for every secret and TLS section under v, whose key is at.
 func walk(at string, v reflect.Value, found func(key string, v any)) {
 	switch x := v.Interface().(type) {
-	case Secret, TLS:
+	case Secret, TLS, PageTLS:
 		found(at, x)
 		return
 	}

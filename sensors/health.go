@@ -30,11 +30,19 @@ type Health struct {
 
 // Snapshot is a copy of a [Health] at one moment.
 type Snapshot struct {
-	Connected                                                            bool
-	Connects, Bytes, Messages, Samples, Rejected, Gaps, Lost, Duplicates uint64
-	LastData                                                             time.Time     // zero: nothing yet
-	Skew                                                                 time.Duration // arrival less device stamp
-	LastError, LastBad                                                   string        // last failure; last rejected message, shortened
+	Connected  bool          `json:"connected"`
+	Connects   uint64        `json:"connects"`
+	Bytes      uint64        `json:"bytes"`
+	Messages   uint64        `json:"messages"`
+	Samples    uint64        `json:"samples"`
+	Rejected   uint64        `json:"rejected"`
+	Gaps       uint64        `json:"gaps"`
+	Lost       uint64        `json:"lost"`
+	Duplicates uint64        `json:"duplicates"`
+	LastData   time.Time     `json:"last_data,omitzero"`   // zero: nothing yet
+	Skew       time.Duration `json:"skew_ns"`              // arrival less device stamp
+	LastError  string        `json:"last_error,omitempty"` // last failure
+	LastBad    string        `json:"last_bad,omitempty"`   // last rejected message, shortened
 }
 
 // Snapshot copies the counters.

@@ -83,10 +83,11 @@ func (d Desk) Routes(mux *http.ServeMux) {
 		}
 	}
 	mux.HandleFunc("GET /alarms/history", span(func(rows []record.Alarm, _, _ int64) any {
-		if rows == nil {
-			return []record.Alarm{}
+		all := make([]record.JSON[record.Alarm], len(rows))
+		for i := range rows {
+			all[i].Row = rows[i]
 		}
-		return rows
+		return all
 	}, 0))
 	mux.HandleFunc("GET /alarms/stats", span(func(rows []record.Alarm, from, to int64) any { return Count(rows, from, to) }, int64(Before)))
 }

@@ -78,7 +78,7 @@ type Follower struct {
 func NewFollower(r *journal.Reader, lead, unitName string) *Follower {
 	return &Follower{reader: r, lead: lead, inUnit: unitName, convert: map[string]unit.Map{}, place: map[string]int{},
 		forecast: map[string][]record.Forecast{}, sources: map[string]record.SourceHealth{}, seen: map[Happening]bool{},
-		view: agent.View{Lead: -1, Waiting: -1}}
+		view: agent.NoView()}
 }
 
 // Next reads what has been recorded since it was called last; at first, the last hour of the record.
@@ -137,7 +137,7 @@ func (f *Follower) sample(s *record.Sample) error {
 	if !known {
 		i = len(f.view.Channels)
 		f.place[s.Channel] = i
-		f.view.Channels = append(f.view.Channels, agent.Reading{Name: s.Channel})
+		f.view.Channels = append(f.view.Channels, agent.Reading{Name: s.Channel, Age: agent.Number(math.NaN())})
 		if s.Channel == f.lead {
 			f.view.Lead = i
 		}

@@ -43,10 +43,10 @@ type conversion struct {
 // Series reads one channel of a run, asked for by role or by name, in the unit named; "" is the one that
 // the channel has now.
 func (h *History) Series(ctx context.Context, run journal.Run, name, unitName string) (*Series, error) {
-	s := h.find(name)
-	if s == nil {
-		return nil, fmt.Errorf("no channel is %q or has that name", name)
+	if err := h.Known(name); err != nil {
+		return nil, err
 	}
+	s := h.find(name)
 	if unitName != "" {
 		if err := s.in(unitName); err != nil {
 			return nil, err
@@ -57,6 +57,14 @@ func (h *History) Series(ctx context.Context, run journal.Run, name, unitName st
 		return nil, err
 	}
 	return s, h.read(ctx, run, begin, end, []*Series{s})
+}
+
+// Known fails where name is neither a role that a channel has, nor a channel's name.
+func (h *History) Known(name string) error {
+	if h.find(name) == nil {
+		return fmt.Errorf("no channel is %q or has that name", name)
+	}
+	return nil
 }
 
 // find makes an empty series for a role, or a channel of that name; nil if there is neither.

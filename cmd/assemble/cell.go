@@ -26,8 +26,10 @@ type Cell struct {
 	Journal  *journal.Journal
 	Agent    *agent.Agent
 	Uploader *influx.Uploader // nil without InfluxDB
+	Page     string           // address of the page while the agent runs; "": there is none
 
 	conf     *config.Config
+	model    *model.Model // nil without one
 	clock    *agent.Clock
 	bridge   *bridge.Bridge   // nil without one, or where nothing is live
 	records  *agent.Records   // of the bridge
@@ -46,6 +48,7 @@ func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) 
 	if err != nil {
 		return nil, err
 	}
+	c.model = m
 	var kept []agent.Loop
 	if live {
 		c.records = new(agent.Records)

@@ -55,6 +55,8 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 		g.Go(func() error { cell.notifier.Run(ctx, cell.Agent.Alarms().List); return nil })
 	}
 	g.Go(func() error { cell.answer(ctx, version); return nil })
+	servePage := cell.listen(ctx, version)
+	g.Go(func() error { servePage(ctx); return nil })
 	defer time.AfterFunc(started, service.ForgetStart).Stop()
 	g.Go(func() error { cell.tellService(ctx); return nil })
 	if conf.Debug != nil {

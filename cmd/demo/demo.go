@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,7 @@ func Run(ctx context.Context, o Options, out, notes io.Writer) error {
 	if err != nil {
 		return err
 	}
+	conf.Page.Listen = orAny(conf.Page.Listen)
 	// The screen belongs to the view; what the agent says goes to a file.
 	logFile, err := os.Create(filepath.Join(dir, "stirwatch.log"))
 	if err != nil {
@@ -89,6 +91,9 @@ func Run(ctx context.Context, o Options, out, notes io.Writer) error {
 	}
 	records := uint64(0)
 	err = assemble.Run(ctx, conf, o.Version, log, func(ctx context.Context, c *assemble.Cell) error {
+		if c.Page != "" {
+			fmt.Fprintf(out, "The page: %s\n", c.Page)
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		g, ctx := errgroup.WithContext(ctx)
@@ -116,10 +121,25 @@ func Run(ctx context.Context, o Options, out, notes io.Writer) error {
 	return err
 }
 
+// orAny is an address, or any port of its host where another program has it.
+func orAny(address string) string {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		host, _, _ := net.SplitHostPort(address)
+		return net.JoinHostPort(host, "0")
+	}
+	l.Close()
+	return address
+}
+
 // view is of an agent in the same process.
 func (o *Options) view(c *assemble.Cell) *screen.Shown {
+	title := fmt.Sprintf("stirwatch demo: a simulated machine at %g× real time", o.Speed)
+	if c.Page != "" {
+		title += ", page " + c.Page
+	}
 	return &screen.Shown{
-		Title: fmt.Sprintf("stirwatch demo: a simulated machine at %g× real time", o.Speed),
+		Title: title,
 		Look: screen.OfAgent(func(context.Context) (agent.View, error) { return c.Agent.View(), nil },
 			func() (*journal.Reader, error) { return c.Journal.Reader, nil }, func(*journal.Reader) {}),
 		Ack: func(_ context.Context, name string) ([]alarm.Alarm, error) {

@@ -1,0 +1,115 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"stirwatch/agent/journal"
+	"stirwatch/agent/record"
+	"stirwatch/sensors/unit"
+)
+
+// Reduced is one channel of a span for a chart: of each of so many equal parts of it that has samples, the lowest and the
+// highest good one, so that no peak is lost however long the span is.
+type Reduced struct {
+	Channel string
+	Unit    unit.Unit
+	Time    []int64   // of the last sample of the part, ns since the Unix epoch; rising
+	Min     []float64 // NaN where none of its samples was good
+	Max     []float64
+}
+
+// part is one part of a span while it is read.
+type part struct {
+	last     int64
+	min, max float64 // NaN: none was good
+}
+
+// MostParts bounds in how many parts a span is reduced.
+const MostParts = 4000
+
+// Reduce reads channels, asked for by role or by name, from ≤ time < to (ns since the Unix epoch), in so many parts at
+// most. Samples that were recorded in another unit are converted to the channel's own; those of another kind of
+// quantity count as not good. What could not be read is a [*journal.DamageError] beside the rest.
+func (h *History) Reduce(ctx context.Context, names []string, from, to int64, parts int) ([]Reduced, error) {
+	if from >= to || parts < 1 || parts > MostParts {
+		return nil, fmt.Errorf("a span from %d to %d in %d parts: it must end after it begins, and have 1 to %d parts", from, to, parts, MostParts)
+	}
+	all := make([]Reduced, len(names))
+	sums := make([][]part, len(names))
+	places := map[string]int{}
+	for i, name := range names {
+		if err := h.Known(name); err != nil {
+			return nil, err
+		}
+		s := h.find(name)
+		if _, twice := places[s.Channel]; twice {
+			return nil, fmt.Errorf("channel %q is asked for twice", s.Channel)
+		}
+		places[s.Channel] = i
+		all[i] = Reduced{Channel: s.Channel, Unit: s.Unit}
+	}
+	each := max(1, (to-from+int64(parts)-1)/int64(parts))
+	converted := map[measured]conversion{}
+	err := journal.Rows(ctx, h.Reader, journal.Query{From: from, To: to}, func(x *record.Sample) error {
+		i, wanted := places[x.Channel]
+		if !wanted {
+			return nil
+		}
+		if sums[i] == nil {
+			sums[i] = make([]part, parts)
+		}
+		v := x.Value
+		if x.Quality != "" {
+			v = math.NaN()
+		} else if c := conversionOf(converted, x, all[i].Unit); !c.ok {
+			v = math.NaN()
+		} else {
+			v = c.Apply(v)
+		}
+		sums[i][(x.Time-from)/each].add(x.Time, v)
+		return nil
+	})
+	if damage := (*journal.DamageError)(nil); err != nil && !errors.As(err, &damage) {
+		return nil, err
+	}
+	for i := range all {
+		for _, p := range sums[i] {
+			if p.last != 0 {
+				all[i].Time, all[i].Min, all[i].Max = append(all[i].Time, p.last), append(all[i].Min, p.min), append(all[i].Max, p.max)
+			}
+		}
+	}
+	return all, err
+}
+
+// add takes a sample; NaN is one that is not good.
+func (p *part) add(at int64, v float64) {
+	switch {
+	case p.last == 0:
+		p.min, p.max = v, v
+	case math.IsNaN(p.min):
+		p.min, p.max = v, v
+	case !math.IsNaN(v):
+		p.min, p.max = min(p.min, v), max(p.max, v)
+	}
+	p.last = max(p.last, at)
+}
+
+// measured is a unit of the record, of one channel.
+type measured struct{ channel, unit string }
+
+func conversionOf(known map[measured]conversion, x *record.Sample, into unit.Unit) conversion {
+	k := measured{x.Channel, x.Unit}
+	c, ok := known[k]
+	if !ok {
+		if from, err := unit.Parse(x.Unit); err == nil {
+			m, err := unit.Between(from, into)
+			c = conversion{m, err == nil}
+		}
+		known[k] = c
+	}
+	return c
+}
