@@ -213,7 +213,7 @@ func (o *outlook) expect(y, horizons []float64, model func(ahead float64) float6
 		var change [spans + 1]float64
 		for i := range o.ahead {
 			o.regressors(&x, k, i, 0)
-			change[i+1] = o.of[c].by[i].value(&x)
+			change[i+1] = o.of[c].by[i].expect(&x)
 		}
 		now := o.at(o.output, 0)
 		for j, h := range horizons {
@@ -239,8 +239,9 @@ func (o *outlook) between(change *[spans + 1]float64, h float64) float64 {
 type regression struct {
 	theta        [terms]float64
 	p            [terms][terms]float64
-	scale        float64 // mean square of what is foretold
-	square, seen float64 // mean square of what it failed by, and how often it was seen
+	scale        float64        // mean square of what is foretold
+	square, seen float64        // mean square of what it failed by, and how often it was seen
+	usual        [terms]float64 // mean square of each regressor
 }
 
 const (
@@ -264,6 +265,31 @@ func (r *regression) init() {
 	}
 }
 
+// strange is by how many root mean squares a trend is beyond what the regression has learned on from which it says
+// nothing: a reload, a new start.
+const strange = 4.0
+
+// odd tells whether the regression knows nothing like x.
+func (r *regression) odd(x *[terms]float64) bool {
+	if r.seen < settled {
+		return false
+	}
+	for i := 1; i <= trends; i++ {
+		if x[i]*x[i] > strange*strange*r.usual[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// expect is what the regression foretells, and what the model does where the regression knows nothing like x.
+func (r *regression) expect(x *[terms]float64) float64 {
+	if r.odd(x) {
+		return x[1+trends]
+	}
+	return r.value(x)
+}
+
 func (r *regression) value(x *[terms]float64) (v float64) {
 	for i, t := range r.theta {
 		v += t * x[i]
@@ -274,13 +300,16 @@ func (r *regression) value(x *[terms]float64) (v float64) {
 // learn takes in what came, and gives by how much it was foretold wrongly.
 func (r *regression) learn(x *[terms]float64, came, keep float64) (off float64) {
 	off = came - r.value(x)
-	if math.Abs(off) > mostOff {
+	if math.Abs(off) > mostOff || r.odd(x) {
 		return off
 	}
 	taken := off
 	if r.seen++; r.seen > settled {
 		limit := hardest * math.Sqrt(r.square)
 		taken = min(max(off, -limit), limit)
+	}
+	for i, v := range x {
+		r.usual[i] += max(1-keep, 1/r.seen) * (v*v - r.usual[i])
 	}
 	r.square += max(1-keep, 1/r.seen) * (taken*taken - r.square)
 	if r.scale == 0 {

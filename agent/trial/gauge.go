@@ -23,7 +23,11 @@ type gauge struct {
 	feed    float64   // smoothed velocity, mm/min
 	path    float64
 	event   float64 // s since a change, +Inf: none yet
-	reload  bool    // the last row was one of a reload
+	reload  bool    // there was a reload since the last row of deposition
+	again   bool    // that change is a reload
+	waits   bool    // it has not been recovered from
+	settled float64 // s within near of the goal since it
+	took    []float64
 }
 
 // When something counts.
@@ -32,7 +36,8 @@ const (
 	near       = 5.0   // K off the goal: it is reached
 	tolerated  = 10.0  // K off the goal, in steady deposition
 	after      = 120.0 // s after the goal is reached, for the overshoot
-	eventLasts = 60.0  // s after a change of feed or traverse, or a reload
+	eventLasts = 60.0  // s after a change of feed or traverse, or after deposition goes on after a reload
+	stays      = 10.0  // s within 5 K of the goal: a change is recovered from
 	feedChange = 20.0  // mm/min off the smoothed feed
 	pathChange = 60.0  // mm/min off the smoothed traverse
 	lastsLeast = 30.0  // s of deposition, before which a change is part of the start
@@ -61,18 +66,25 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 	}
 	deposit := r.True.Phase == twin.Deposit
 	g.event++
-	if g.lasting > lastsLeast && (math.Abs(r.FeedVel-g.feed) > feedChange || math.Abs(r.PathVel-g.path) > pathChange) || deposit && g.reload {
-		g.event = 0
+	changed := g.lasting > lastsLeast && deposit && (math.Abs(r.FeedVel-g.feed) > feedChange || math.Abs(r.PathVel-g.path) > pathChange)
+	if changed || deposit && g.reload {
+		g.event, g.again, g.reload = 0, g.reload, false
+		g.settled, g.waits = 0, true
 	}
-	g.reload = r.True.Phase == twin.Reload
+	g.reload = g.reload || r.True.Phase == twin.Reload
 	g.feed, g.path = g.feed+(r.FeedVel-g.feed)/3, g.path+(r.PathVel-g.path)/3
 	if !deposit {
-		g.lasting = 0
+		g.lasting, g.event, g.waits = 0, math.Inf(1), false
 		return
 	}
 	if g.event < eventLasts && !math.IsNaN(g.reached) {
-		g.b.Event = max(g.b.Event, math.Abs(off))
+		worst := &g.b.Event
+		if g.again {
+			worst = &g.b.Reload
+		}
+		*worst = max(*worst, math.Abs(off))
 	}
+	g.recover(math.Abs(off))
 	if g.lasting++; g.lasting <= steady {
 		return
 	}
@@ -85,11 +97,31 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 	}
 }
 
+// recover follows how long a change disturbs: until the temperature has come within 5 K of the goal and stays there.
+func (g *gauge) recover(off float64) {
+	if !g.waits {
+		return
+	}
+	if g.settled++; off >= near {
+		g.settled = 0
+	}
+	if g.settled >= stays {
+		g.took, g.waits = append(g.took, g.event-stays+1), false
+	}
+}
+
 // build gives the measures; what the build did not have is NaN.
 func (g *gauge) build() Build {
 	b := g.b
 	if math.IsNaN(g.reached) {
 		b.Reach, b.Overshoot = math.NaN(), math.NaN()
+	}
+	b.Recover = math.NaN()
+	if n := float64(len(g.took)); n > 0 {
+		b.Recover = 0
+		for _, v := range g.took {
+			b.Recover += v / n
+		}
 	}
 	n := float64(len(g.errors))
 	if b.Rows = len(g.errors); b.Rows == 0 {
@@ -142,6 +174,8 @@ func Figures(builds []Build) []Figure {
 		{"start: overshoot", "K", func(b *Build) float64 { return b.Overshoot }},
 		{"start: time to within 5 K", "s", func(b *Build) float64 { return b.Reach }},
 		{"after changes: worst error", "K", func(b *Build) float64 { return b.Event }},
+		{"after reloads: worst error", "K", func(b *Build) float64 { return b.Reload }},
+		{"after both: back within 5 K", "s", func(b *Build) float64 { return b.Recover }},
 		{"limit violations", "1", func(b *Build) float64 { return float64(b.Violations) }},
 		{"a step: median", "µs", func(b *Build) float64 { return float64(b.P50.Nanoseconds()) / 1e3 }},
 		{"a step: 99 %", "µs", func(b *Build) float64 { return float64(b.P99T.Nanoseconds()) / 1e3 }},
@@ -168,13 +202,13 @@ func Figures(builds []Build) []Figure {
 
 // Columns are the heads of [Build.Row].
 func Columns() []string {
-	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "violations", "rows", "step_median_s", "step_p99_s", "step_max_s"}
+	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "step_median_s", "step_p99_s", "step_max_s"}
 }
 
 // Row is a build as a row of a table: NaN for what it did not have.
 func (b *Build) Row(way Way) []string {
 	row := []string{string(way), strconv.FormatUint(b.Seed, 10)}
-	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, float64(b.Violations), float64(b.Rows),
+	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, b.Reload, b.Recover, float64(b.Violations), float64(b.Rows),
 		b.P50.Seconds(), b.P99T.Seconds(), b.MaxT.Seconds()} {
 		row = append(row, strconv.FormatFloat(v, 'g', 5, 64))
 	}

@@ -65,7 +65,9 @@ type Build struct {
 	AtLimit         float64       // share of time with the spindle at a limit
 	Overshoot       float64       // K over the goal in the two minutes after it was first reached
 	Reach           float64       // s from the first contact heat to within 5 K of the goal
-	Event           float64       // K: worst error in the minute after a change of feed or traverse, or a reload
+	Event           float64       // K: worst error in the minute after a change of feed or traverse
+	Reload          float64       // K: the same after deposition goes on after a reload
+	Recover         float64       // s from a change or a reload until the temperature has come within 5 K and stays for 10 s, mean
 	Violations      int           // commands beyond limits or slew
 	Rows            int           // s of steady deposition
 	P50, P99T, MaxT time.Duration // that a step of the law takes: median, 99 % are below, most; 0 where none was asked
