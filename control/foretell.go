@@ -71,7 +71,7 @@ func Through(m *model.Model, e *filter.Estimator, now *filter.Estimate, u Use) (
 		if m.Plan == nil {
 			return nil, fmt.Errorf("the model has not learned how the machine's own controller follows its set-point: its hypotheses need a plan, or the law is follow")
 		}
-		t.sc.Way, t.needsPlan = filter.Planned, true
+		t.sc.Way, t.needsPlan, t.sc.Follows = filter.Planned, true, Hidden(m, model.SpindleSpeed)
 		t.sc.SetPoint = t.at
 	default:
 		if t.input = m.InputIndex(u.Moves); t.input < 0 {

@@ -267,7 +267,7 @@ func (r *regression) init() {
 
 // strange is by how many root mean squares a trend is beyond what the regression has learned on from which it says
 // nothing: a reload, a new start.
-const strange = 4.0
+const strange = 6.0
 
 // odd tells whether the regression knows nothing like x.
 func (r *regression) odd(x *[terms]float64) bool {

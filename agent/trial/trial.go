@@ -49,7 +49,7 @@ type Options struct {
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
 	Period  float64        // s of the lap; 0: prediction finds it
 	Every   float64        // s between two commands; 0 is 0.2
-	Horizon float64        // s that prediction looks ahead; 0 is 20
+	Horizon float64        // s that prediction looks ahead; 0 is 20, of a set-point 30
 
 	// Watch, where it is not nil, sees a row a second of every build, and the goal (°C; NaN before there is one). Builds run side by side.
 	Watch func(seed uint64, r *twin.Row, goal float64)
@@ -104,7 +104,9 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 		o.Every = 0.2
 	}
 	if o.Horizon == 0 {
-		o.Horizon = 20
+		if o.Horizon = 20; o.Way == SetPoint {
+			o.Horizon = 30
+		}
 	}
 	if o.Gains == (control.Gains{}) {
 		o.Gains = control.Gains{Gain: 1, Integral: 12, Weight: 1}
@@ -311,7 +313,7 @@ func (d *driver) follow(m *twin.Machine, r *twin.Row) {
 	}
 }
 
-// handover is how near to the goal the machine's own controller brings a start before the spindle is taken
+// handover is how near to the goal the machine's own controller brings a start before it is taken
 // over, K: on the way there it runs at its limit anyhow.
 const handover = 60.0
 
@@ -320,7 +322,7 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	held := d.commanded
 	byHand := d.o.Way != SetPoint
 	if math.IsNaN(held) {
-		if math.IsNaN(d.goal) || r.ToolTemp == twin.NoSignal || byHand && (r.ToolTemp < d.goal-handover || r.RPM < d.o.Limits.Min) {
+		if math.IsNaN(d.goal) || r.ToolTemp == twin.NoSignal || r.ToolTemp < d.goal-handover || byHand && r.RPM < d.o.Limits.Min {
 			return
 		}
 		if held = r.SetPoint; byHand {

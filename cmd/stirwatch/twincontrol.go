@@ -64,7 +64,7 @@ A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Calm, "calm", 1, "weight of changes of the command in prediction: more is calmer")
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction cancels, 0: it finds it")
 	f.Float64Var(&o.Every, "every", 0.2, "s between two commands")
-	f.Float64Var(&o.Horizon, "horizon", 20, "s that prediction looks ahead")
+	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 1, "gain of the pid, rpm/K")
 	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
 	f.StringVarP(&out, "output", "o", "", "CSV file for a row of each build, - for standard output")

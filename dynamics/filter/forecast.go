@@ -60,6 +60,10 @@ type Scenario struct {
 	// the power follows it. nil, or NaN: the controller turns it. Only Planned asks for it.
 	Speed func(ahead float64) float64
 
+	// Follows is by what factor the power follows a change of the speed more than the plan says, 0 is 1: logs of a closed
+	// loop show too little of it. Only Planned asks for it.
+	Follows float64
+
 	// Changes is how far ahead another regime is known to begin (a stop, a reload, another set-point), s; 0: none
 	// is. From there on what has been tells nothing of what will be, see [Forecaster].
 	Changes float64
@@ -178,6 +182,9 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 		}
 		if e.plan != nil && e.started && (num.Finite(e.setPointAt(0)) || num.Finite(e.speedAt(0))) {
 			e.plan.Start(e.u, e.Reading(e.s.Leading))
+			if sc.Follows != 0 {
+				e.plan.follows = sc.Follows
+			}
 			if e.controllers != nil {
 				e.controllers.Start(e.u, e.read(e.x))
 			}

@@ -52,12 +52,14 @@ type Planner struct {
 	feed         int // the same
 	u            []float64
 
-	seen  working // as it is observed
-	ahead working // in a forecast
-	odd   float64 // W, how far the power at the start of a forecast is from what is told
-	first float64 // reading at the start, °C
-	last  float64 // and of the step before
-	since float64 // s, from the start
+	seen    working // as it is observed
+	ahead   working // in a forecast
+	odd     float64 // W, how far the power at the start of a forecast is from what is told
+	from    float64 // speed at the start, rpm
+	follows float64 // by what factor the power follows the speed from there more than the plan says
+	first   float64 // reading at the start, °C
+	last    float64 // and of the step before
+	since   float64 // s, from the start
 }
 
 // NewPlanner makes one for a model with a plan.
@@ -114,6 +116,7 @@ func (q *Planner) Start(u []float64, reading float64) {
 	q.first, q.last, q.since = reading, reading, 0
 	q.ahead = q.seen
 	q.ahead.climb = climb{}
+	q.from, q.follows = math.Abs(u[q.Speed]), 1
 	q.odd = u[q.power] - q.told(math.Abs(u[q.Speed]))
 }
 
@@ -121,9 +124,9 @@ func (q *Planner) Start(u []float64, reading float64) {
 func (q *Planner) told(speed float64) float64 {
 	w := &q.ahead
 	if q.p.Idle == 0 {
-		return q.p.WorkingPower(speed) + w.offset
+		return q.p.WorkingPower(speed) + w.offset + (q.follows-1)*(q.p.WorkingPower(speed)-q.p.WorkingPower(q.from))
 	}
-	return q.p.PowerAt(speed, w.fed) + w.fed*w.offset
+	return q.p.PowerAt(speed, w.fed) + w.fed*w.offset + (q.follows-1)*(q.p.PowerAt(speed, w.fed)-q.p.PowerAt(q.from, w.fed))
 }
 
 // follow moves a share of what is fed by dt seconds at inputs u.

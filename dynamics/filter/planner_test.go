@@ -39,6 +39,29 @@ func TestPlanFollowsTheController(t *testing.T) {
 	}
 }
 
+// Where a scenario says so the power follows a change of the speed more than the plan says, and is the same where the
+// speed is.
+func TestPowerFollowsTheSpeedMore(t *testing.T) {
+	power := func(follows, speed float64) float64 {
+		q, u := planOf()
+		for range 100 {
+			q.Observe(1, 460, u, true)
+		}
+		q.Start(u, 460)
+		q.follows = follows
+		for range 30 {
+			q.Turn(1, 460, u, speed)
+		}
+		return q.u[q.power]
+	}
+	if once, twice := power(1, 430)-power(1, 400), power(2, 430)-power(2, 400); math.Abs(once-300) > 1 || math.Abs(twice-600) > 1 {
+		t.Errorf("30 rpm do %g W, and %g W by twice the factor; want 300 and 600", once, twice)
+	}
+	if a, b := power(1, 400), power(2, 400); a != b {
+		t.Errorf("%g W and %g W at the speed that it has", a, b)
+	}
+}
+
 // ascend steps a planner through seconds of a vertical velocity (mm/min) and gives the power and whether there
 // is contact.
 func ascend(q *Planner, u []float64, velocity, seconds float64) (power, contact float64) {
