@@ -267,33 +267,59 @@ func (o Options) ShowGet(names ...string) (all []Shown, err error) {
 	return all, nil
 }
 
-// ShowHold is what [Hold] would put on the wire at the end of the way to the value and to the safe
-// state, and the value given.
-func (o Options) ShowHold(c Command) (given unit.Quantity, all []Shown, err error) {
+// ShownHold is what [Hold] would do, for people.
+type ShownHold struct {
+	Target       Target
+	Asked, Given unit.Quantity
+	Wire         []Shown // at the end of the way to the value, and to the safe state
+}
+
+// Clamped tells that less, or more, is given than was asked, for the limits' sake.
+func (s ShownHold) Clamped() bool { return math.Abs(s.Asked.In(s.Given.Unit)-s.Given.Value) > 1e-6 }
+
+// String has the limits, what is given, and a line for each request.
+func (s ShownHold) String() string {
+	cut := ""
+	if s.Clamped() {
+		cut = " (clamped to the limits)"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\nasked %s, given %s%s", s.Target.Name, s.Target.Limits(), s.Asked, s.Given, cut)
+	for _, w := range s.Wire {
+		fmt.Fprintf(&b, "\n%s", w)
+	}
+	return b.String()
+}
+
+// ShowHold is what [Hold] would do. Nothing is opened.
+func (o Options) ShowHold(c Command) (s ShownHold, err error) {
 	b, err := New(o)
 	if err != nil {
-		return given, nil, err
+		return s, err
 	}
 	defer b.Close()
-	if given, err = b.Given(c.Target, c.Value); err != nil {
-		return given, nil, err
+	s.Asked = c.Value
+	if s.Given, err = b.Given(c.Target, c.Value); err != nil {
+		return s, err
 	}
-	if all, err = o.ShowGet(c.Target); err != nil {
-		return given, nil, err
+	if s.Wire, err = o.ShowGet(c.Target); err != nil {
+		return s, err
 	}
 	t := b.target(c.Target).Target
+	s.Target = t
 	d := b.session.dialect
-	set, err := d.Show(OpSet, t.Name, given.Value)
+	set, err := d.Show(OpSet, t.Name, s.Given.Value)
 	if err != nil {
-		return given, nil, err
+		return s, err
 	}
 	safe := "what was found"
 	if !t.Safe.AsFound {
 		if safe, err = d.Show(OpSafe, t.Name, t.Safe.Value); err != nil {
-			return given, nil, err
+			return s, err
 		}
 	}
-	return given, append(all,
+	s.Wire = append(s.Wire,
 		Shown{OpSet, set, fmt.Sprintf("at the end of the way there, in steps of at most %g %s every %v", t.Slew*b.o.Step.Seconds(), t.Unit, b.o.Step)},
-		Shown{OpSafe, safe, fmt.Sprintf("after %v: safe state %q", c.For, t.Safe.Name)}), nil
+		Shown{OpSafe, safe, fmt.Sprintf("after %v: safe state %q", c.For, t.Safe.Name)})
+	return s, nil
 }

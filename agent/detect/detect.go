@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 	"time"
 
 	"stirwatch/agent/anomaly"
@@ -24,6 +26,20 @@ type Table struct {
 
 // Stretch is the data rows From ≤ row < To of a file that are called good.
 type Stretch struct{ From, To int }
+
+// ParseStretch reads N, which means the first N rows, or A:B.
+func ParseStretch(text string) (Stretch, error) {
+	a, b, span := strings.Cut(text, ":")
+	if !span {
+		a, b = "0", a
+	}
+	from, err1 := strconv.Atoi(a)
+	to, err2 := strconv.Atoi(b)
+	if err1 != nil || err2 != nil || from < 0 || to <= from {
+		return Stretch{}, fmt.Errorf("%s: write N, or A:B with A below B, such as 400 or 200:900", text)
+	}
+	return Stretch{from, to}, nil
+}
 
 // of gives the rows of the table that belong to a stretch.
 func (s Stretch) of(t *Table) (from, to int, err error) {

@@ -4,8 +4,10 @@ package assemble
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -417,4 +419,17 @@ func ReadRun(conf *config.Config, reg *sensors.Registry, path string) (*runlog.L
 		err = fmt.Errorf("%s: no rows", path)
 	}
 	return log, err
+}
+
+// Channels are those of the configuration at path or, where there is none and it may be left out, those of the example
+// (tool_temperature, spindle_speed, …); then conf is nil.
+func Channels(path string, must bool) (conf *config.Config, reg *sensors.Registry, err error) {
+	conf, err = config.Load(path)
+	switch {
+	case err == nil:
+		reg, err = Registry(conf)
+	case errors.Is(err, fs.ErrNotExist) && !must:
+		reg, err = sensors.NewRegistry(runlog.MELDChannels())
+	}
+	return conf, reg, err
 }

@@ -51,6 +51,50 @@ func RevertLeft(ctx context.Context, conf *config.Config, o bridge.Options, note
 	return err
 }
 
+// Asked answers what people ask of the controller.
+type Asked interface {
+	Survey(context.Context) ([]agent.Answer, error)
+	Read(ctx context.Context, name string) (string, error)
+	Close() error
+}
+
+// Ask is how people ask the controller: by the agent that runs, which has the port, else over a connection of their own,
+// before which what a program that died has left under lease is reverted. What that does is told to notes.
+func Ask(ctx context.Context, conf *config.Config, o bridge.Options, notes io.Writer) (Asked, error) {
+	if a := Client(conf); a.Runs(ctx) {
+		return byAgent{a}, nil
+	}
+	if err := RevertLeft(ctx, conf, o, notes); err != nil {
+		return nil, err
+	}
+	if s := conf.Bridge.Serial; s != nil && s.Settle > 0 {
+		fmt.Fprintf(notes, "opening the port restarts the controller (settle %v): what it held before is gone\n", s.Settle)
+	}
+	b, err := bridge.Connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return byBridge{b}, nil
+}
+
+type byAgent struct{ agent.Client }
+
+func (byAgent) Close() error { return nil }
+
+type byBridge struct{ *bridge.Bridge }
+
+func (b byBridge) Survey(ctx context.Context) (all []agent.Answer, err error) {
+	for _, a := range b.Bridge.Survey(ctx) {
+		all = append(all, agent.AnswerOf(a))
+	}
+	return all, nil
+}
+
+func (b byBridge) Read(ctx context.Context, name string) (string, error) {
+	q, err := b.Ask(ctx, name)
+	return q.String(), err
+}
+
 // Hold carries out a command for its time, where no agent runs, and returns when the target is in its safe state. It goes
 // to the journal, without which nothing is commanded, and is told to w. What a program that died has left under lease
 // is reverted first. While the safe state cannot be reached it is tried again, until abandon is closed.

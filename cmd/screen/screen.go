@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"golang.org/x/term"
 )
 
 const (
@@ -25,7 +23,7 @@ const (
 // Show shows c on out until ctx ends or the viewer quits: as a live view where out is a terminal, which leaves the last
 // state and a summary there, else as a line every two seconds and one whenever an alarm changes.
 func Show(ctx context.Context, c *Shown, out io.Writer) error {
-	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !terminal(out) {
 		return tell(ctx, c, out)
 	}
 	v := &view{Shown: c, ctx: ctx, width: 100, height: 32}

@@ -166,11 +166,7 @@ func alarmsDoCommand(event alarm.Event, short string) *cobra.Command {
 
 // alarmRows reads the life of alarms since a moment, a day ago if none is given, and before it, out of the journal of the flags.
 func alarmRows(cmd *cobra.Command, f *journalFlags, since moment, before time.Duration) (rows []record.Alarm, from, to int64, err error) {
-	path, _, err := f.resolve()
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	r, err := journal.OpenReader(path)
+	r, _, err := f.open()
 	if err != nil {
 		return nil, 0, 0, err
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"os/signal"
 	"slices"
 	"strings"
@@ -94,21 +92,14 @@ Exit code 4: something did not answer.`,
 				all, err := o.ShowSurvey()
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if a := assemble.Client(conf); a.Runs(cmd.Context()) {
-				all, err := a.Survey(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return printAnswers(cmd.OutOrStdout(), all)
-			}
-			b, err := connect(cmd, conf, o)
+			asked, err := assemble.Ask(cmd.Context(), conf, o, cmd.ErrOrStderr())
 			if err != nil {
 				return coded{err, exitFound}
 			}
-			defer b.Close()
-			var all []agent.Answer
-			for _, a := range b.Survey(cmd.Context()) {
-				all = append(all, agent.AnswerOf(a))
+			defer asked.Close()
+			all, err := asked.Survey(cmd.Context())
+			if err != nil {
+				return err
 			}
 			return printAnswers(cmd.OutOrStdout(), all)
 		},
@@ -142,17 +133,6 @@ func printAnswers(w io.Writer, all []agent.Answer) error {
 	return nil
 }
 
-// connect reverts what was left under lease and connects a bridge that only asks.
-func connect(cmd *cobra.Command, conf *config.Config, o bridge.Options) (*bridge.Bridge, error) {
-	if err := assemble.RevertLeft(cmd.Context(), conf, o, cmd.ErrOrStderr()); err != nil {
-		return nil, err
-	}
-	if s := conf.Bridge.Serial; s != nil && s.Settle > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "opening the port restarts the controller (settle %v): what it held before is gone\n", s.Settle)
-	}
-	return bridge.Connect(cmd.Context(), o)
-}
-
 func bridgeGetCommand() *cobra.Command {
 	var path string
 	var dry bool
@@ -179,18 +159,12 @@ stays open, and the value is read again and again until Ctrl-C.`,
 				all, err := o.ShowGet(args[0])
 				return show(cmd.OutOrStdout(), all, err)
 			}
-			if a := assemble.Client(conf); a.Runs(cmd.Context()) {
-				return get(cmd, func(ctx context.Context) (string, error) { return a.Read(ctx, args[0]) }, every)
-			}
-			b, err := connect(cmd, conf, o)
+			asked, err := assemble.Ask(cmd.Context(), conf, o, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			defer b.Close()
-			return get(cmd, func(ctx context.Context) (string, error) {
-				q, err := b.Ask(ctx, args[0])
-				return q.String(), err
-			}, every)
+			defer asked.Close()
+			return get(cmd, asked, args[0], every)
 		},
 	}
 	configFlag(c, &path)
@@ -200,10 +174,10 @@ stays open, and the value is read again and again until Ctrl-C.`,
 }
 
 // get prints a value, once or again and again.
-func get(cmd *cobra.Command, ask func(context.Context) (string, error), every time.Duration) error {
+func get(cmd *cobra.Command, asked assemble.Asked, name string, every time.Duration) error {
 	ctx := cmd.Context()
 	for {
-		q, err := ask(ctx)
+		q, err := asked.Read(ctx, name)
 		switch {
 		case err == nil:
 			fmt.Fprintln(cmd.OutOrStdout(), q)
@@ -253,7 +227,12 @@ safe state not reached.`,
 			}
 			c := bridge.Command{Target: args[0], Value: q, For: length, Who: who, Why: why}
 			if dry {
-				return showSet(cmd.OutOrStdout(), o, c)
+				held, err := o.ShowHold(c)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), held)
+				return nil
 			}
 			if why == "" {
 				return coded{errors.New("why is this commanded? --why \"…\" goes on record"), exitUsage}
@@ -280,20 +259,6 @@ safe state not reached.`,
 	return c
 }
 
-func showSet(w io.Writer, o bridge.Options, c bridge.Command) error {
-	given, all, err := o.ShowHold(c)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(o.Targets, func(t bridge.Target) bool { return t.Name == c.Target })
-	cut := ""
-	if math.Abs(c.Value.In(given.Unit)-given.Value) > 1e-6 {
-		cut = " (clamped to the limits)"
-	}
-	fmt.Fprintf(w, "%s: %s\nasked %s, given %s%s\n", c.Target, o.Targets[i].Limits(), c.Value, given, cut)
-	return show(w, all, nil)
-}
-
 // setThrough lets the running agent carry out a command, and prints what its bridge decides.
 func setThrough(ctx context.Context, a agent.Client, c bridge.Command, w io.Writer) error {
 	fmt.Fprintln(w, "through the running agent")
@@ -303,37 +268,4 @@ func setThrough(ctx context.Context, a agent.Client, c bridge.Command, w io.Writ
 		return ctx.Err()
 	}
 	return err
-}
-
-// stopSignals end a program: Ctrl-C, a service's stop, a terminal that hangs up, unless that is to be
-// survived (nohup).
-func stopSignals() []os.Signal {
-	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		all = append(all, syscall.SIGHUP)
-	}
-	return all
-}
-
-// onSecondSignal closes second at the second signal to stop, instead of an end without a word. A third
-// one is such an end.
-func onSecondSignal() (second <-chan struct{}, done func()) {
-	c := make(chan os.Signal, 2)
-	signal.Notify(c, stopSignals()...)
-	quit, reached := make(chan struct{}), make(chan struct{})
-	go func() {
-		for range 2 {
-			select {
-			case <-c:
-			case <-quit:
-				return
-			}
-		}
-		signal.Stop(c)
-		close(reached)
-	}()
-	return reached, func() {
-		signal.Stop(c)
-		close(quit)
-	}
 }

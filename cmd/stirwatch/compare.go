@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -98,11 +97,9 @@ func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model,
 	if holdOut >= len(given) {
 		return coded{fmt.Errorf("--hold-out %d leaves none of the %d runs to learn from: leave out %d at most", holdOut, len(given), len(given)-1), exitUsage}
 	}
-	byAge := slices.Clone(given)
-	slices.SortStableFunc(byAge, func(a, b *runs.Run) int { return a.Began.Compare(b.Began) })
-	rest, latest := byAge[:len(given)-holdOut], byAge[len(given)-holdOut:]
+	rest, latest := runs.Newest(given, holdOut)
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runs.Names(rest), runs.Names(latest))
-	m, err := learnFromRuns(cmd.Context(), h, rest, segments, learn.Options{})
+	m, err := learn.Segments(cmd.Context(), rest, segments, learn.Options{Hypotheses: h, Date: today()})
 	if err != nil {
 		return fmt.Errorf("without %s: %w", runs.Names(latest), err)
 	}

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/agent"
 	"stirwatch/agent/detect"
 	"stirwatch/cmd/assemble"
 	"stirwatch/config"
@@ -69,53 +68,67 @@ log,t_index,anomaly,score,code; a score above 1 is beyond the limit. Whatever is
 	return c
 }
 
-// options checks the flags.
-func (f *detectFlags) options() (good func(rows int) detect.Stretch, opt detect.Options, err error) {
-	fail := func(format string, args ...any) (func(int) detect.Stretch, detect.Options, error) {
-		return nil, opt, coded{fmt.Errorf(format, args...), exitUsage}
+// session checks the flags and reads what they name.
+func (f *detectFlags) session(told io.Writer) (*detect.Session, error) {
+	switch {
+	case f.falseAlarms <= 0 || f.falseAlarms > 0.1:
+		return nil, coded{fmt.Errorf("--false-alarms %g: use more than 0 and at most 0.1", f.falseAlarms), exitUsage}
+	case f.adapt < 0:
+		return nil, coded{fmt.Errorf("--adapt %v: use 0 or more", f.adapt), exitUsage}
+	case f.out == "-" && f.flags == "-":
+		return nil, coded{errors.New("-o - and --flags -: only one can go to standard output"), exitUsage}
 	}
-	if f.falseAlarms <= 0 || f.falseAlarms > 0.1 {
-		return fail("--false-alarms %g: use more than 0 and at most 0.1", f.falseAlarms)
+	s := &detect.Session{
+		Options: detect.Options{FalseAlarms: f.falseAlarms, Adapt: f.adapt.Seconds()},
+		Watch:   f.train != "" || f.good != "", Ignore: f.ignore,
+		Told: func(text string) { fmt.Fprintln(told, text) },
 	}
-	if f.adapt < 0 {
-		return fail("--adapt %v: use 0 or more", f.adapt)
-	}
-	if f.out == "-" && f.flags == "-" {
-		return fail("-o - and --flags -: only one can go to standard output")
-	}
-	opt.FalseAlarms, opt.Adapt = f.falseAlarms, f.adapt.Seconds()
-	if f.train == "" {
-		part := 4
-		if f.good != "" {
-			part = 1
+	switch {
+	case f.train != "":
+		good, err := detect.ParseStretch(f.train)
+		if err != nil {
+			return nil, coded{fmt.Errorf("--train %w", err), exitUsage}
 		}
-		return func(rows int) detect.Stretch { return detect.Stretch{To: rows / part} }, opt, nil
+		s.Good = func(int) detect.Stretch { return good }
+	case f.good != "":
+		s.Good = func(rows int) detect.Stretch { return detect.Stretch{To: rows} }
+	default:
+		s.Good = func(rows int) detect.Stretch { return detect.Stretch{To: rows / 4} }
 	}
-	a, b, span := strings.Cut(f.train, ":")
-	if !span {
-		a, b = "0", a
+	var err error
+	if f.model != "" {
+		s.Model, err = model.Load(f.model)
 	}
-	from, err1 := strconv.Atoi(a)
-	to, err2 := strconv.Atoi(b)
-	if err1 != nil || err2 != nil || from < 0 || to <= from {
-		return fail("--train %s: write N, or A:B with A below B, such as 400 or 200:900", f.train)
-	}
-	return func(int) detect.Stretch { return detect.Stretch{From: from, To: to} }, opt, nil
+	return s, err
 }
 
 func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) {
-	good, opt, err := f.options()
+	session, err := f.session(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	if err := writable(f.out, f.flags); err != nil {
 		return err
 	}
-	events, flags := io.Writer(nil), (*detect.FlagWriter)(nil)
-	if f.out != "" {
-		w, done, err := output(cmd, f.out)
+	read, limits, err := f.reader(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	session.Limits = limits
+	if f.good != "" {
+		log, _, err := read(f.good)
 		if err != nil {
 			return err
+		}
+		if err := session.Train(log); err != nil {
+			return err
+		}
+	}
+	events, flags := io.Writer(nil), (*detect.FlagWriter)(nil)
+	if f.out != "" {
+		w, done, oerr := output(cmd, f.out)
+		if oerr != nil {
+			return oerr
 		}
 		defer func() { err = errors.Join(err, done()) }()
 		events = w
@@ -128,38 +141,8 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 		flags = detect.NewFlagWriter(w)
 		defer func() { err = errors.Join(err, flags.Flush(), done()) }()
 	}
-	told := cmd.ErrOrStderr()
-	session := detect.Session{
-		Good: good, Options: opt, Watch: f.train != "" || f.good != "", Ignore: f.ignore,
-		Told: func(text string) { fmt.Fprintln(told, text) },
-	}
-	if f.good != "" {
-		log, _, err := f.read(told, f.good)
-		if err != nil {
-			return err
-		}
-		if err := session.Train(log); err != nil {
-			return err
-		}
-	}
-	if f.config != "" {
-		conf, err := config.Load(f.config)
-		if err != nil {
-			return err
-		}
-		reg, err := assemble.Registry(conf)
-		if err != nil {
-			return err
-		}
-		session.Limits = assemble.Limits(conf, reg)
-	}
-	if f.model != "" {
-		if session.Model, err = model.Load(f.model); err != nil {
-			return err
-		}
-	}
 	for _, path := range paths {
-		log, reg, err := f.read(told, path)
+		log, reg, err := read(path)
 		if err != nil {
 			return err
 		}
@@ -181,25 +164,29 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 	return nil
 }
 
-// read reads a log: by the mapping of a configuration, or as it describes itself, or by what its columns hold.
-func (f *detectFlags) read(told io.Writer, path string) (log *runlog.Log, reg *sensors.Registry, err error) {
+// reader reads logs: by the mapping of a configuration, whose limits it gives, or as they describe themselves, or by what
+// their columns hold.
+func (f *detectFlags) reader(told io.Writer) (read func(path string) (*runlog.Log, *sensors.Registry, error), limits []agent.Limit, err error) {
 	if f.config != "" {
 		conf, err := config.Load(f.config)
 		if err != nil {
 			return nil, nil, err
 		}
-		if reg, err = assemble.Registry(conf); err != nil {
+		reg, err := assemble.Registry(conf)
+		if err != nil {
 			return nil, nil, err
 		}
-		log, err = assemble.ReadRun(conf, reg, path)
-		return log, reg, err
+		return func(path string) (*runlog.Log, *sensors.Registry, error) {
+			log, err := assemble.ReadRun(conf, reg, path)
+			return log, reg, err
+		}, assemble.Limits(conf, reg), nil
 	}
 	o, err := f.logs.options()
-	if err != nil {
-		return nil, nil, err
-	}
-	if log, reg, err = detect.Read(path, o); err == nil {
-		tellLog(told, log)
-	}
-	return log, reg, err
+	return func(path string) (*runlog.Log, *sensors.Registry, error) {
+		log, reg, err := detect.Read(path, o)
+		if err == nil {
+			tellLog(told, log)
+		}
+		return log, reg, err
+	}, nil, err
 }

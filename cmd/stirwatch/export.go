@@ -12,11 +12,12 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/agent/journal/export"
 	"stirwatch/agent/record"
-	"stirwatch/config"
+	"stirwatch/cmd/screen"
 )
 
 func exportCommand() *cobra.Command {
-	var path, file, run, format, out, measurement string
+	var journalOf journalFlags
+	var run, format, out, measurement string
 	var from, to moment
 	var list, local bool
 	var o export.Options
@@ -39,14 +40,7 @@ Times are UTC; with --local they are this computer's, without zone, as spreadshe
   stirwatch export --from "2026-03-12 07:00" --to "2026-03-12 08:00" --format lp | gzip > hour.lp.gz`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if file == "" {
-				conf, err := config.Load(path)
-				if err != nil {
-					return err
-				}
-				file = conf.Abs(conf.Journal.Path)
-			}
-			r, err := journal.OpenReader(file)
+			r, _, err := journalOf.open()
 			if err != nil {
 				return err
 			}
@@ -72,22 +66,21 @@ Times are UTC; with --local they are this computer's, without zone, as spreadshe
 				}
 				q.From, q.To = found.Start, found.End
 			}
-			p := progress{w: cmd.ErrOrStderr()}
-			q.Progress = func(done, total int64) { p.show("%d %% read", 100*done/max(total, 1)) }
+			p := screen.Progress{W: cmd.ErrOrStderr()}
+			q.Progress = func(done, total int64) { p.Show("%d %% read", 100*done/max(total, 1)) }
 			w, done, err := output(cmd, out)
 			if err != nil {
 				return err
 			}
 			rows, err := export.Write(cmd.Context(), w, r, q, o)
 			err = errors.Join(err, done())
-			p.done()
+			p.Done()
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d rows\n", rows)
 			return err
 		},
 	}
 	f := c.Flags()
-	configFlag(c, &path)
-	f.StringVar(&file, "journal", "", "journal to read instead of the configuration's")
+	journalOf.add(c)
 	f.BoolVar(&list, "list", false, "list the runs and end")
 	f.StringVar(&run, "run", "", "name of a run (see --list), or last")
 	fromFlag(c, &from, "first instant")

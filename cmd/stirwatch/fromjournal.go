@@ -10,11 +10,9 @@ import (
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/cmd/assemble"
-	"stirwatch/config"
+	"stirwatch/cmd/screen"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/runs"
-	"stirwatch/sensors"
-	"stirwatch/sensors/runlog"
 )
 
 // journalRuns says which runs to take out of which journal, as the command line has it.
@@ -66,38 +64,29 @@ func (f *journalRuns) read(cmd *cobra.Command, args []string, logs logFlags, wan
 	if len(args) == 1 {
 		path = args[0]
 	}
-	conf, err := config.Load(f.conf)
-	var reg *sensors.Registry
+	conf, reg, err := assemble.Channels(f.conf, path == "" || cmd.Flags().Changed("config"))
 	switch {
-	case err == nil:
-		if reg, err = assemble.Registry(conf); err != nil {
-			return nil, err
-		}
-		if path == "" {
-			path = conf.Abs(conf.Journal.Path)
-		}
-	case path != "" && !cmd.Flags().Changed("config") && errors.Is(err, fs.ErrNotExist):
-		fmt.Fprintf(cmd.ErrOrStderr(), "no %s here: channels are taken to have the names of the example (tool_temperature, spindle_speed, …)\n", f.conf)
-		if reg, err = sensors.NewRegistry(runlog.MELDChannels()); err != nil {
-			return nil, err
-		}
 	case path == "" && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w; or name the journal: %s --from-journal JOURNAL.db", err, cmd.CommandPath())
-	default:
+	case err != nil:
 		return nil, err
+	case conf == nil:
+		fmt.Fprintf(cmd.ErrOrStderr(), "no %s here: channels are taken to have the names of the example (tool_temperature, spindle_speed, …)\n", f.conf)
+	case path == "":
+		path = conf.Abs(conf.Journal.Path)
 	}
 	r, err := journal.OpenReader(path)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	p := progress{w: cmd.ErrOrStderr()}
+	p := screen.Progress{W: cmd.ErrOrStderr()}
 	h := &history.History{Reader: r, Registry: reg,
-		Note:     func(text string) { p.done(); fmt.Fprintln(cmd.ErrOrStderr(), text) },
-		Progress: func(run string, done, total int64) { p.show("%s: batch %d of %d", run, done, total) },
+		Note:     p.Note,
+		Progress: func(run string, done, total int64) { p.Show("%s: batch %d of %d", run, done, total) },
 	}
 	choice := history.Choice{Last: f.last, All: f.from.text != "" && !cmd.Flags().Changed("last"), Names: f.runs, Since: f.from.Time}
 	found, err := h.Choose(cmd.Context(), choice, want)
-	p.done()
+	p.Done()
 	return found, whichRuns(err)
 }

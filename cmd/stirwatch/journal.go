@@ -47,6 +47,16 @@ func (f *journalFlags) resolve() (path string, conf *config.Config, err error) {
 	return conf.Abs(conf.Journal.Path), conf, nil
 }
 
+// open opens what resolve gives, for reading.
+func (f *journalFlags) open() (*journal.Reader, *config.Config, error) {
+	path, conf, err := f.resolve()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := journal.OpenReader(path)
+	return r, conf, err
+}
+
 func journalStatusCommand() *cobra.Command {
 	var f journalFlags
 	c := &cobra.Command{
@@ -58,11 +68,7 @@ InfluxDB, or the record has gaps.`,
   stirwatch journal status --journal stirwatch-data/journal.db.20260312T074410.000Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path, conf, err := f.resolve()
-			if err != nil {
-				return err
-			}
-			r, err := journal.OpenReader(path)
+			r, conf, err := f.open()
 			if err != nil {
 				return err
 			}

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/cmd/screen"
 	"stirwatch/dynamics/learn"
 	"stirwatch/dynamics/model"
-	"stirwatch/dynamics/runs"
 )
 
 func learnCommand() *cobra.Command {
@@ -89,9 +88,9 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 					return err
 				}
 			}
-			p := progress{w: cmd.ErrOrStderr()}
-			m, err := learnFromRuns(cmd.Context(), h, given, segments, learn.Options{Evidence: true, Progress: p.learning})
-			p.done()
+			p := screen.Progress{W: cmd.ErrOrStderr()}
+			m, err := learn.Segments(cmd.Context(), given, segments, learn.Options{Hypotheses: h, Date: today(), Evidence: true, Progress: learning(&p)})
+			p.Done()
 			if err != nil {
 				return err
 			}
@@ -118,20 +117,16 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 	return c
 }
 
-// learnFromRuns learns from runs, of each the segment set or else the active part; o says how.
-func learnFromRuns(ctx context.Context, h *model.Hypotheses, given []*runs.Run, segments runs.Segments, o learn.Options) (*model.Model, error) {
-	var inputs []string
-	for _, in := range h.Channels().Inputs {
-		inputs = append(inputs, in.Name)
-	}
-	var cut []runs.Run
-	for _, r := range given {
-		c, err := segments.Cut(r, inputs)
-		if err != nil {
-			return nil, err
+// learning shows how far learning is, and keeps what it warns of.
+func learning(p *screen.Progress) func(learn.Progress) {
+	return func(at learn.Progress) {
+		if at.Warning != "" {
+			p.Note(at.Warning)
+			return
 		}
-		cut = append(cut, *c)
+		p.Begin("[%d/%d] %s", at.Done+1, at.Of, at.Text)
 	}
-	o.Inputs, o.Hypotheses, o.Date = inputs, h, time.Now().UTC().Format(time.RFC3339)
-	return learn.Learn(ctx, cut, o)
 }
+
+// today is the date of a model that is learned now.
+func today() string { return time.Now().UTC().Format(time.RFC3339) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/cmd/screen"
 	"stirwatch/firmware-bridge/twin/device"
 	"stirwatch/firmware-bridge/twin/play"
 	"stirwatch/sensors/runlog"
@@ -52,12 +53,12 @@ the sources of agent.yaml at both.
 				return err
 			}
 			tellLog(cmd.ErrOrStderr(), log)
-			p := progress{w: cmd.ErrOrStderr()}
+			p := screen.Progress{W: cmd.ErrOrStderr()}
 			o.Progress = func(at play.Progress) {
-				p.show("%s: row %d of %d, %s", log.Name, at.Row, at.Rows, time.Unix(0, at.Time).UTC().Format("2006-01-02 15:04:05"))
+				p.Show("%s: row %d of %d, %s", log.Name, at.Row, at.Rows, time.Unix(0, at.Time).UTC().Format("2006-01-02 15:04:05"))
 			}
 			sum, err := play.Run(cmd.Context(), log, o)
-			p.done()
+			p.Done()
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "played %d rows in %v: %d messages, %d sentinels, %d dropped, %d unacknowledged\n",
 				sum.Rows, sum.Duration.Round(time.Millisecond), sum.Messages, sum.Sentinels, sum.Dropped, sum.Unacked)

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/agent"
-	"stirwatch/agent/journal"
 	"stirwatch/cmd/assemble"
+	"stirwatch/cmd/screen"
 	"stirwatch/config"
 )
 
@@ -46,7 +44,20 @@ of the run's time already, nothing is written: the run would be there twice. --r
 			}
 			conf.Journal.Path = config.Path(own)
 			conf.InfluxDB = nil
-			return replayRun(cmd, conf, args[0], speed, replace)
+			p := screen.Progress{W: cmd.ErrOrStderr()}
+			sum, err := assemble.Replay(cmd.Context(), conf, args[0], assemble.ReplayOptions{
+				Speed: speed, Replace: replace, Log: assemble.Logger(conf.Log, cmd.ErrOrStderr()), Note: p.Note,
+				Progress: func(row, rows int) { p.Show("row %d of %d", row, rows) },
+			})
+			p.Done()
+			if there := new(assemble.ReplayedError); errors.As(err, &there) {
+				return fmt.Errorf("%w. Add --replace to empty that journal first, or name another one with --into", err)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), sum)
+			return nil
 		},
 	}
 	configFlag(c, &path)
@@ -54,50 +65,4 @@ of the run's time already, nothing is written: the run would be there twice. --r
 	c.Flags().BoolVar(&replace, "replace", false, "empty the journal of --into first")
 	c.Flags().Float64Var(&speed, "speed", 0, "factor on real time; 0: as fast as possible")
 	return c
-}
-
-func replayRun(cmd *cobra.Command, conf *config.Config, path string, speed float64, replace bool) error {
-	if replace {
-		if err := journal.Discard(conf.Abs(conf.Journal.Path)); err != nil {
-			return err
-		}
-	}
-	cell, err := assemble.New(conf, assemble.Logger(conf.Log, cmd.ErrOrStderr()), false)
-	if err != nil {
-		return err
-	}
-	log, err := assemble.ReadRun(conf, cell.Registry, path)
-	if err != nil {
-		cell.Journal.Close()
-		return err
-	}
-	if there, err := cell.Journal.HoldsSamples(cmd.Context(), log.Time[0], log.Time[len(log.Time)-1]); err != nil || there {
-		if there {
-			err = fmt.Errorf("%s has readings of the time of %s already: the run would be there twice. Add --replace to empty that journal first, or name another one with --into", conf.Journal.Path, log.Name)
-		}
-		return errors.Join(err, cell.Journal.Close())
-	}
-	tellLog(cmd.ErrOrStderr(), log)
-	rows, total := log.Rows(cell.Registry), len(log.Time)
-	p, n := progress{w: cmd.ErrOrStderr()}, 0
-	began := time.Now()
-	ticks, err := cell.Agent.Replay(cmd.Context(), func() (agent.Row, bool) {
-		n++
-		p.show("row %d of %d", n, total)
-		at, samples, ok := rows()
-		return agent.Row{Time: at, Samples: samples}, ok
-	}, speed)
-	p.done()
-	if cerr := cell.Journal.Close(); err == nil {
-		err = cerr
-	}
-	took := time.Since(began)
-	if err != nil {
-		return err
-	}
-	span := time.Duration(log.Time[total-1] - log.Time[0])
-	s := cell.Journal.Stats()
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rows, %v of machine time, %d ticks, %d records in the journal\n%v, %.0f times real time\n",
-		log.Name, total, span.Round(time.Second), ticks, s.Lines, took.Round(time.Millisecond), span.Seconds()/took.Seconds())
-	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,20 +72,13 @@ func rowsFlag(c *cobra.Command, rows *[]string) {
 	c.Flags().StringArrayVar(rows, "rows", nil, "LOG=A:B sets the segment of a run by 0-based data rows, end exclusive, instead of finding it; repeatable")
 }
 
-// parseRows reads LOG=A:B settings.
+// parseRows reads --rows.
 func parseRows(settings []string) (runs.Segments, error) {
-	m := runs.Segments{}
-	for _, s := range settings {
-		name, span, ok := strings.Cut(s, "=")
-		a, b, ok2 := strings.Cut(span, ":")
-		from, err1 := strconv.Atoi(a)
-		to, err2 := strconv.Atoi(b)
-		if !ok || !ok2 || err1 != nil || err2 != nil || from < 0 || to <= from {
-			return nil, coded{fmt.Errorf("--rows %q: write LOG=A:B, for example build=2:1098", s), exitUsage}
-		}
-		m[name] = [2]int{from, to}
+	all, err := runs.ParseSegments(settings)
+	if err != nil {
+		err = coded{fmt.Errorf("--rows %w", err), exitUsage}
 	}
-	return m, nil
+	return all, err
 }
 
 // checkRows checks that every segment is of a run there is, and says to w which reach beyond its end.

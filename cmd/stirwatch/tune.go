@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +12,7 @@ import (
 )
 
 func tuneCommand() *cobra.Command {
-	p := control.WorkingPoint{At: make(map[string]float64)}
+	var p control.WorkingPoint
 	var path string
 	var at []string
 	var tight, every float64
@@ -44,13 +42,13 @@ a loop of agent.yaml's section control.`,
 			if err != nil {
 				return err
 			}
-			for _, a := range at {
-				name, text, _ := strings.Cut(a, "=")
-				v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-				if err != nil || m.InputIndex(strings.TrimSpace(name)) < 0 {
-					return coded{fmt.Errorf("--at %q: write the name of an input, = and a number", a), exitUsage}
+			if p.At, err = inputValues("at", at); err != nil {
+				return err
+			}
+			for name := range p.At {
+				if m.InputIndex(name) < 0 {
+					return coded{fmt.Errorf("--at: the model has no input %q ('stirwatch equation' prints those it has)", name), exitUsage}
 				}
-				p.At[strings.TrimSpace(name)] = v
 			}
 			r, err := p.Respond(m)
 			if err != nil {

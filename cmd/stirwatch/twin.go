@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stirwatch/cmd/screen"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/firmware-bridge/twin/device"
 )
@@ -77,12 +78,12 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 				}
 			}
 			o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			p := progress{w: cmd.ErrOrStderr()}
+			p := screen.Progress{W: cmd.ErrOrStderr()}
 			o.Progress = func(r *twin.Row) {
-				p.show("%s", r)
+				p.Show("%s", r)
 			}
 			sum, err := twin.Run(cmd.Context(), o)
-			p.done()
+			p.Done()
 			fmt.Fprintf(cmd.OutOrStdout(), "simulated %v in %v: %d builds ended, %d rows; %d serial messages, %d published, %d logged, %d commands answered, %d dropped\n",
 				sum.Simulated.Round(time.Second), sum.Duration.Round(time.Millisecond), sum.Builds, sum.Rows, sum.Serial, sum.Published, sum.Logged, sum.Commands, sum.Dropped)
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,6 @@ import (
 	"stirwatch/cmd/screen"
 	"stirwatch/config"
 	"stirwatch/sensors"
-	"stirwatch/sensors/runlog"
 )
 
 func watchCommand() *cobra.Command {
@@ -96,14 +94,7 @@ func (f *journalFlags) shown(cmd *cobra.Command, who string) (*screen.Shown, fun
 // leading is the name of the channel that a journal's view draws: the tool temperature of the configuration, where there
 // is one, else of the example.
 func (f *journalFlags) leading(cmd *cobra.Command) (string, error) {
-	conf, err := config.Load(f.conf)
-	var reg *sensors.Registry
-	switch {
-	case err == nil:
-		reg, err = assemble.Registry(conf)
-	case errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config"):
-		reg, err = sensors.NewRegistry(runlog.MELDChannels())
-	}
+	_, reg, err := assemble.Channels(f.conf, cmd.Flags().Changed("config"))
 	if err != nil {
 		return "", err
 	}

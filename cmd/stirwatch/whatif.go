@@ -27,17 +27,13 @@ units of the model ('stirwatch equation' prints them), the set-point the unit of
   stirwatch whatif --set-point 0                         # what a stop would do`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := agent.WhatIf{Inputs: make(map[string]float64)}
+			var q agent.WhatIf
 			if cmd.Flags().Changed("set-point") {
 				q.SetPoint = &setPoint
 			}
-			for _, in := range inputs {
-				name, text, _ := strings.Cut(in, "=")
-				v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-				if err != nil {
-					return coded{fmt.Errorf("--input %q: write the name of an input of the model, = and a number", in), exitUsage}
-				}
-				q.Inputs[strings.TrimSpace(name)] = v
+			var err error
+			if q.Inputs, err = inputValues("input", inputs); err != nil {
+				return err
 			}
 			return withAgent(path, func(c agent.Client) error {
 				all, err := c.WhatIf(cmd.Context(), q)
@@ -48,8 +44,7 @@ units of the model ('stirwatch equation' prints them), the set-point the unit of
 				for _, o := range all {
 					fmt.Fprintf(t, "%s, %s\tas it is\t95 %%\tif\t95 %%\n", o.Output, o.Unit)
 					for i, h := range o.Horizon {
-						fmt.Fprintf(t, "in %g s\t%s\t%s to %s\t%s\t%s to %s\n", h, shown(float64(o.Is.Mean[i])), shown(float64(o.Is.Lower[i])), shown(float64(o.Is.Upper[i])),
-							shown(float64(o.If.Mean[i])), shown(float64(o.If.Lower[i])), shown(float64(o.If.Upper[i])))
+						fmt.Fprintf(t, "in %g s\t%s\t%s\n", h, outlook(o.Is, i), outlook(o.If, i))
 					}
 				}
 				return t.Flush()
@@ -62,9 +57,27 @@ units of the model ('stirwatch equation' prints them), the set-point the unit of
 	return c
 }
 
-func shown(v float64) string {
-	if math.IsNaN(v) {
-		return "–"
+// inputValues reads NAME=VALUE settings of inputs, by name.
+func inputValues(flag string, settings []string) (map[string]float64, error) {
+	all := make(map[string]float64)
+	for _, s := range settings {
+		name, text, _ := strings.Cut(s, "=")
+		v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil {
+			return nil, coded{fmt.Errorf("--%s %q: write the name of an input of the model, = and a number", flag, s), exitUsage}
+		}
+		all[strings.TrimSpace(name)] = v
 	}
-	return strconv.FormatFloat(v, 'f', 1, 64)
+	return all, nil
+}
+
+// outlook is what is expected at horizon i, with its interval, as cells of a table; a dash is not known.
+func outlook(c agent.Course, i int) string {
+	cell := func(v agent.Number) string {
+		if math.IsNaN(float64(v)) {
+			return "–"
+		}
+		return strconv.FormatFloat(float64(v), 'f', 1, 64)
+	}
+	return fmt.Sprintf("%s\t%s to %s", cell(c.Mean[i]), cell(c.Lower[i]), cell(c.Upper[i]))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"stirwatch/dynamics/model"
@@ -12,6 +13,22 @@ import (
 // Segments are parts of runs that a person has chosen, by the name of the run: the first data row of the
 // log and the one at which it ends ([Run.NumberOf]).
 type Segments map[string][2]int
+
+// ParseSegments reads settings of the form RUN=A:B.
+func ParseSegments(settings []string) (Segments, error) {
+	all := Segments{}
+	for _, s := range settings {
+		name, span, ok := strings.Cut(s, "=")
+		a, b, ok2 := strings.Cut(span, ":")
+		from, err1 := strconv.Atoi(a)
+		to, err2 := strconv.Atoi(b)
+		if !ok || !ok2 || err1 != nil || err2 != nil || from < 0 || to <= from {
+			return nil, fmt.Errorf("%q: write LOG=A:B, for example build=2:1098", s)
+		}
+		all[name] = [2]int{from, to}
+	}
+	return all, nil
+}
 
 // Check tells whether every segment is of a run there is, and says to w which reach beyond its end.
 func (s Segments) Check(w io.Writer, runs []*Run) error {
@@ -81,6 +98,13 @@ func (r *Run) Brings(m *model.Model) error {
 		}
 	}
 	return nil
+}
+
+// Newest takes the n runs that began last out of all; the rest, too, comes in order of time.
+func Newest(all []*Run, n int) (rest, newest []*Run) {
+	byAge := slices.Clone(all)
+	slices.SortStableFunc(byAge, func(a, b *Run) int { return a.Began.Compare(b.Began) })
+	return byAge[:len(all)-n], byAge[len(all)-n:]
 }
 
 // Names are those of the runs, in their order, with commas between them.

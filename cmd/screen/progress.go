@@ -1,0 +1,48 @@
+package screen
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Progress is a line on W that is written over and over, where W is a terminal; else nothing is seen of it.
+type Progress struct {
+	W    io.Writer
+	next time.Time
+}
+
+// Show writes how far something is, at most twice a second.
+func (p *Progress) Show(format string, args ...any) {
+	if now := time.Now(); now.After(p.next) && terminal(p.W) {
+		p.next = now.Add(500 * time.Millisecond)
+		fmt.Fprintf(p.W, "\r\x1b[K"+format, args...)
+	}
+}
+
+// Begin writes at once that something begins.
+func (p *Progress) Begin(format string, args ...any) {
+	p.next = time.Time{}
+	p.Show(format, args...)
+}
+
+// Note writes a line that stays.
+func (p *Progress) Note(text string) {
+	p.Done()
+	fmt.Fprintln(p.W, text)
+}
+
+// Done takes the line away.
+func (p *Progress) Done() {
+	if terminal(p.W) {
+		fmt.Fprint(p.W, "\r\x1b[K")
+	}
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
