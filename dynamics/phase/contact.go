@@ -34,19 +34,22 @@ const (
 	climbs     = 3.0  // mm/min upwards, well above a spiral
 	weak       = 0.5  // share of the usual torque below which a climbing tool leaves the build
 	usualFor   = 10.0 // s over which the torque of contact is averaged
+	strays     = 0.02 // share of what the tool has gone up and down by which its height is off: velocities are logged once a second
 	turnsOver  = 2.0  // s over which the acceleration of the spindle is taken
 )
 
 // Contact follows whether the tool presses on the build: 0 not at all, 1 fully. What a turning spindle's
 // torque says holds at once; when the spindle stands nothing is known of it, and contact stays what it was
-// until the tool has risen. A tool that climbs without losing its torque lays the next layer. The zero
-// Contact is ready.
+// until the tool has risen. A tool that climbs without losing its torque lays the next layer. One that has let go
+// presses again with any torque once it is down again, or once the spindle has stood: the next start may be a
+// light one at another height. The zero Contact is ready.
 type Contact struct {
 	Rule ContactRule // the zero rule is DefaultContactRule
 
 	On   float64 // contact
 	Rise float64 // mm since it last rubbed, at least 0
 
+	gone   float64 // mm up and down since then
 	usual  float64 // N·m above the free torque while in contact
 	lagged float64 // rad/s, the speed some time ago
 	begun  bool
@@ -63,6 +66,7 @@ func (c *Contact) Step(dt, speed, power, up float64) float64 {
 	}
 	if !math.IsNaN(up) {
 		c.Rise = max(0, c.Rise+up*dt/60)
+		c.gone += math.Abs(up) * dt / 60
 	}
 	omega := math.Abs(speed) * math.Pi / 30
 	if math.IsNaN(omega) || math.IsNaN(power) {
@@ -76,15 +80,18 @@ func (c *Contact) Step(dt, speed, power, up float64) float64 {
 	turning := (omega - c.lagged) / turnsOver // rad/s², whatever the time between samples
 	if omega < TellsFrom*math.Pi/30 {
 		c.leave()
+		if c.On == 0 {
+			c.usual, c.lifted = 0, false
+		}
 		return c.On
 	}
 	torque := power/omega - rule.FreeTorque - rule.Inertia*turning
 	rub := rule.rub(torque)
 	weakened := torque < weak*c.usual
-	switch {
-	case c.Rise > leavesFrom && weakened: // it climbs and lets go: what torque is left is the bar's, within the tool
+	switch away := c.Rise > leavesFrom+strays*c.gone; {
+	case away && weakened: // it climbs and lets go: what torque is left is the bar's, within the tool
 		c.lifted = true
-	case rub > 0 && (!weakened || c.Rise <= leavesFrom):
+	case rub > 0 && (!weakened || !away):
 		c.lifted = false
 	}
 	if c.lifted {
@@ -94,7 +101,7 @@ func (c *Contact) Step(dt, speed, power, up float64) float64 {
 	}
 	c.On = rub
 	if rub == 1 && !(weakened && up > climbs) { // one that climbs may be letting go
-		c.Rise = 0
+		c.Rise, c.gone = 0, 0
 		if c.usual == 0 {
 			c.usual = torque
 		}

@@ -68,6 +68,17 @@ func TestContact(t *testing.T) {
 		near(t, dt, "down again, and pressed", l.turn(260, 10, 100, 0), 1)
 
 		l = &lathe{dt: dt}
+		l.turn(450, 20, 250, 0)
+		l.turn(450, 12, 20, 600)
+		near(t, dt, "down again where velocities do not add up, and pressed lightly", l.turn(450, 12, 0, -594)+l.turn(450, 10, 40, 0), 1)
+
+		l = &lathe{dt: dt}
+		l.turn(450, 20, 250, 0)
+		l.turn(450, 6, 0, 600)
+		l.turn(0, 6, 0, -300)
+		near(t, dt, "a light start elsewhere, the spindle having stood", l.turn(450, 20, 40, 0), 1)
+
+		l = &lathe{dt: dt}
 		near(t, dt, "a light plunge", l.turn(450, 30, 26, 0), 1)
 	}
 }
