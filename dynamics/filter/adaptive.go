@@ -16,11 +16,12 @@ const (
 	NewPhase                    // the phase has changed within the horizon
 	Untrained                   // an input or output is outside the training range
 	Touching                    // whether the tool presses on the build cannot be told
-	MayStop                     // a start that may be broken off: see [Expected.Whole]
+	MayStop                     // it may well stop by then: see [Expected.Whole]
+	Reloading                   // the feed rests, and nobody knows for how long
 )
 
 var doubtTexts = [...]string{"little has come due in this run", "the phase has just changed", "outside the training range",
-	"contact is in doubt", "the build has not settled, and may be broken off"}
+	"contact is in doubt", "it may well stop by then", "the feed rests, and is expected again"}
 
 // Text says for people what the doubts are, "" where there are none.
 func (d Doubt) Text() string { return allDoubts[d] }
@@ -54,7 +55,7 @@ const (
 	startsWide = 0.5   // by how much an interval is wider before anything has come due
 	newIsWide  = 1.3   // factor in a phase that is new, and where contact is in doubt
 	outIsWide  = 0.3   // by how much it is wider where the training range has just been left
-	settlesIn  = 120.0 // s of deposition after which a stop is rarer than what an interval leaves out
+	leavesOut  = 0.05  // probability of a stop that an interval of whatever comes leaves out
 )
 
 // phases is how many there are to keep records of.

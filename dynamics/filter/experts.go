@@ -67,7 +67,7 @@ const (
 	persists     = 0.05 // belief in persistence against held and plan together
 	heldInStarts = 0.98 // and in held, where the machine does not deposit: its controller is at a limit then
 	heldInBuilds = 0.5
-	heldIfTold   = 0.1 // where a program says what the inputs will be
+	heldIfTold   = 0.1 // where the plan is told what the inputs will be
 	setIfTold    = 0.5 // share of the belief in the set-point that is left then
 )
 
@@ -120,8 +120,8 @@ func (s *skill) suddenly(x Expert, floor float64) float64 {
 	return min(mostSudden, max(1, (s.justSquare[x]/s.justNow+floor)/s.mean(x, floor)))
 }
 
-// prior is what is believed of the experts beforehand. told says that a program tells the inputs to come, which
-// the plan then goes by.
+// prior is what is believed of the experts beforehand. told says that the plan knows of the inputs to come what held
+// does not: from a program, that the feed comes again, or that all is switched off.
 func prior(p phase.Phase, horizon float64, told bool) (w [Experts]float64) {
 	set, held := elsewhere, heldInStarts
 	if p == phase.Deposit {

@@ -30,6 +30,8 @@ type Forecaster struct {
 	deposited float64 // s of deposition without a pause
 	outside   float64 // s for which something has been outside the training range
 	told      bool    // the scenario says what the inputs will be, stops too
+	knows     bool    // the plan knows what held does not: what it is told, that the feed comes again, or that all is switched off
+	pause     *Pause
 	doubts    Doubt   // of the last estimate
 	narrows   float64 // share of the model's own interval that the errors of the run have left at the horizon before
 
@@ -47,6 +49,7 @@ type Forecaster struct {
 	planned, halves   [][]float64 // by output and horizon: what the plan said when all were asked, and its half-widths
 	stop, lift        Forecast    // the machine stops now: pressed on the build, or off it
 	stopping, lifting Scenario
+	resume            func(u []float64, ahead float64)
 	branched          bool    // they are of the present phase
 	asked             float64 // set-point with which all were asked
 	judging           func(o, h int, s *slot, said *saying, reading float64)
@@ -76,6 +79,8 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 			u[k] = 0
 		}
 	}}
+	f.pause = NewPause(e.m)
+	f.resume = f.pause.inputs
 	f.lifting = Scenario{Way: Held, Inputs: func(u []float64, _ float64) { clear(u) }}
 	f.judging, f.noting = f.judge, f.note
 	f.planned, f.halves = make([][]float64, outputs), make([][]float64, outputs)
@@ -99,6 +104,7 @@ func (f *Forecaster) forget() {
 	f.ledger.clear()
 	f.laps.clear()
 	f.balance.clear()
+	f.pause.clear()
 	f.now, f.phase, f.changed, f.turned, f.resting, f.off, f.aims, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), 0, true, 0, 0, 0
 }
 
@@ -114,6 +120,7 @@ func (f *Forecaster) Step(dt float64, z []float64, est *Estimate) {
 	}
 	f.now += dt
 	f.follow(dt)
+	f.pause.Follow(dt, f.e.u, f.phase)
 	f.observe(dt)
 	f.doubts = 0
 	if f.outside += dt; len(est.Outside) > 0 {
@@ -149,7 +156,7 @@ func (f *Forecaster) follow(dt float64) {
 	}
 	if f.phase != phase.Deposit || p != phase.Prime {
 		f.resting = 0
-	} else if f.resting += dt; f.resting < rests {
+	} else if f.resting += dt; f.resting < Rests {
 		p = phase.Deposit
 	}
 	if p != f.phase {
@@ -164,8 +171,8 @@ func (f *Forecaster) follow(dt float64) {
 	}
 }
 
-// rests is for how long, s, a path stands still before it is no corner.
-const rests = 3.0
+// Rests is for how long, s, a path stands still before it is no corner.
+const Rests = 3.0
 
 // work takes over whether the machine works. What was said of a stop just before there is one comes due as that.
 func (f *Forecaster) work(works bool) {
@@ -201,6 +208,11 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	e, n := f.e, len(dst.Horizon)
 	f.told = sc.Inputs != nil || sc.Drives != nil
 	f.aim(sc)
+	resumes := f.mixes && !f.told && f.aims > 0 && f.pause.expects(e.m.Plan)
+	f.knows = f.told || resumes || sc.SetPoint != nil && sc.SetPoint(0) == 0
+	if resumes {
+		sc.Inputs = f.resume
+	}
 	var s *slot
 	var k int
 	if e.started {
@@ -237,6 +249,9 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 			moved := own.Mean[h] - f.planned[o][h]
 			if stops {
 				f.branch(x, &said, o, h, moved)
+			}
+			if resumes && planned {
+				said.half = math.Hypot(said.half, (own.Mean[h]-f.held.Outputs[o].Mean[h])*resumesIn)
 			}
 			if f.mixes && !math.IsNaN(said.mean) {
 				f.says(&said, o, h, planned, moved, sc)
@@ -331,7 +346,7 @@ func (f *Forecaster) says(said *saying, o, h int, planned bool, moved float64, s
 // mix makes the forecast of what the experts say.
 func (f *Forecaster) mix(t *Trust, said *saying, o, h int) {
 	floor := f.e.m.Outputs[o].SD
-	weigh(t, f.phase, f.ledger.horizons[h], f.told, &said.by, f.skills[o][f.phase][:h+1], said.mean, said.half/num.Sigma95, floor*floor)
+	weigh(t, f.phase, f.ledger.horizons[h], f.knows, &said.by, f.skills[o][f.phase][:h+1], said.mean, said.half/num.Sigma95, floor*floor)
 	mean := 0.0
 	for x, w := range t.Weight {
 		if w > 0 {
@@ -376,8 +391,11 @@ func (f *Forecaster) bound(x *Expected, said *saying, o, h int) {
 		sides[side] = min(most, said.half*math.Exp(grown))
 	}
 	lower, upper := said.mean-sides[0], said.mean+sides[1]
-	if len(x.Stopped.Mean) > 0 && !f.told && f.deposited < settlesIn {
+	if len(x.Stopped.Mean) > 0 && !f.told && (f.deposited < model.SettlesIn || f.e.m.Plan.MayStop(horizon) > leavesOut) {
 		doubts |= MayStop
+	}
+	if f.pause.resumes > 0 && !f.told {
+		doubts |= Reloading
 	}
 	lower = max(lower, min(said.mean, out.Min)-belowRange)
 	x.Mean[h], x.Lower[h], x.Upper[h], x.SD[h] = said.mean, lower, upper, (upper-lower)/(2*num.Sigma95)

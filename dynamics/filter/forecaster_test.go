@@ -109,7 +109,7 @@ func TestForecasterFollowsARun(t *testing.T) {
 		t.Errorf("outside the training range: %q, %g wide, before %g", x.By[4].Doubt.Text(), d.width(4), was)
 	}
 	d.u[2] = 0
-	d.run(rests) // less is a corner
+	d.run(Rests) // less is a corner
 	if x.By[4].Doubt&NewPhase == 0 || d.width(4) < 1.2*was {
 		t.Errorf("the path stops: %q, %g wide, before %g", x.By[4].Doubt.Text(), d.width(4), was)
 	}

@@ -8,6 +8,7 @@ import (
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/score"
 	"stirwatch/dynamics/system"
@@ -121,9 +122,61 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 		slices.Sort(free)
 		p.Free = free[len(free)/2]
 	}
+	p.Stops, p.Settled, p.Reload = goingOn(s, known.Reload, all)
 	tunePlan(p, known, s, m, all, speedMean)
 	return p
 }
+
+// goingOn tells of builds that have settled how often one stopped or rested, and for how long (s) they went on; and how
+// long a reload takes (s): the median of those in the runs and of what is known beforehand, 0 where nothing is.
+func goingOn(s *system.System, known float64, all []*runs.Run) (stops int, settled, reload float64) {
+	var pauses []float64
+	if known > 0 {
+		pauses = append(pauses, known)
+	}
+	u := make([]float64, len(s.Model.Inputs))
+	for _, r := range all {
+		pause := filter.NewPause(s.Model)
+		deposited, rested := 0.0, 0.0
+		for i, at := range score.NewTrack(s, r).Phases() {
+			if i == 0 {
+				continue
+			}
+			dt := r.Time[i] - r.Time[i-1]
+			for k := range u {
+				if v := r.U[k][i]; num.Finite(v) {
+					u[k] = v
+				}
+			}
+			if lasted := pause.Follow(dt, u, at); lasted >= shortestReload && lasted <= longestReload {
+				pauses = append(pauses, lasted)
+			}
+			if at == phase.Deposit {
+				rested = 0
+			} else if rested += dt; rested > filter.Rests {
+				if deposited >= model.SettlesIn {
+					stops++
+				}
+				deposited = 0
+				continue
+			}
+			if deposited += dt; deposited >= model.SettlesIn {
+				settled += dt
+			}
+		}
+	}
+	if len(pauses) > 0 {
+		slices.Sort(pauses)
+		reload = pauses[(len(pauses)-1)/2]
+	}
+	return stops, settled, reload
+}
+
+// Between these a feed that rests is a reload, s.
+const (
+	shortestReload = 5.0
+	longestReload  = 300.0
+)
 
 // freeFrom is the speed from which a spindle without contact tells its power, rpm.
 const freeFrom = 100.0

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 
 	"stirwatch/dynamics/num"
 	"stirwatch/sensors/unit"
@@ -33,6 +34,13 @@ type Plan struct {
 	// tool moves up.
 	Free float64 `json:"power_free_W_per_rpm"`
 	Rows int     `json:"rows"` // that the power was learned from
+
+	// Reload is for how long the feed rests when the next bar is put in, s; 0: nothing is known of reloads.
+	Reload float64 `json:"reload_s,omitempty"`
+	// Stops is how often a build stopped or rested that had gone on for [SettlesIn], and Settled for how long such
+	// builds went on, s, in the runs learned from.
+	Stops   int     `json:"stops,omitempty"`
+	Settled float64 `json:"settled_s,omitempty"`
 }
 
 // HypothesisPlan asks for a [Plan].
@@ -47,6 +55,7 @@ type HypothesisPlan struct {
 	Slew      float64 `yaml:"slew,omitempty"`       // rpm/s
 	Free      float64 `yaml:"free,omitempty"`       // W per rpm
 	Softening float64 `yaml:"softening,omitempty"`  // 1/K
+	Reload    float64 `yaml:"reload,omitempty"`     // s
 
 	// What holds where it is given; 0: it is chosen by how well the plan forecasts the runs.
 	Slope  float64 `yaml:"slope,omitempty"`  // W per rpm
@@ -59,7 +68,7 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 	if m.InputIndex(SpindleSpeed) < 0 || m.InputIndex(SpindlePower) < 0 {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
-	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Smooth, p.Ripple, p.Free, p.Idle, p.Softening)...) || min(p.Smooth, p.Free, p.Idle, p.Softening) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Smooth, p.Ripple, p.Free, p.Idle, p.Softening, p.Reload, p.Settled)...) || min(p.Smooth, p.Free, p.Idle, p.Softening, p.Reload, p.Settled, float64(p.Stops)) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
 		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and ripple positive, %g to %g rpm a range", p.Min, p.Max))
 	}
 	return errs
@@ -70,6 +79,22 @@ const (
 	FeedsFrom = 1.0 // mm/min from which material is fed
 	FeedTime  = 8.0 // s, time constant of the power after the feed starts or stops
 )
+
+// SettlesIn is for how long a build has deposited, s, before it is taken to have come to stay: most starts that are
+// broken off are so before.
+const SettlesIn = 120.0
+
+// What is believed of stops before any run is known: one in half an hour.
+const (
+	stopsAtFirst   = 1.0
+	settledAtFirst = 1800.0 // s
+)
+
+// MayStop is the probability that a build that has settled stops or rests within some seconds: of a steady rate with a
+// gamma prior.
+func (p *Plan) MayStop(seconds float64) float64 {
+	return -math.Expm1(-seconds * (stopsAtFirst + float64(p.Stops)) / (settledAtFirst + p.Settled))
+}
 
 // PowerAt is the power (W) in contact at a speed (rpm) and a share of what is fed as usual, 0 to 1.
 func (p *Plan) PowerAt(speed, fed float64) float64 {

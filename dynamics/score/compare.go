@@ -179,7 +179,7 @@ func pair(candidate, inUse *model.Model, s Span, way filter.Way, horizons []floa
 		}
 		t := NewTrack(system.Compile(m), run)
 		if same == nil {
-			step, same = t.step, samePhase(t.phases())
+			step, same = t.step, samePhase(t.Phases())
 		}
 		place := make([]int, len(m.Outputs)) // in all
 		for o := range m.Outputs {

@@ -43,7 +43,7 @@ func Work(m *model.Model, run *runs.Run, from, to int) (*WorkingPoint, error) {
 		return nil, err
 	}
 	const enough = 30
-	phases := NewTrack(system.Compile(m), run).phases()
+	phases := NewTrack(system.Compile(m), run).Phases()
 	rows := map[phase.Phase]int{}
 	for _, p := range phases[from:to] {
 		rows[p]++

@@ -118,7 +118,7 @@ func Score(m *model.Model, run *runs.Run, way filter.Way, horizons []float64, fr
 		return nil, err
 	}
 	t := NewTrack(system.Compile(m), run)
-	phases := t.phases()
+	phases := t.Phases()
 	same := samePhase(phases)
 	going := continues(phases, phase.Phase.Continues)
 	last := t.lastReadings()

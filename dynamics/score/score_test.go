@@ -210,7 +210,7 @@ func TestPhases(t *testing.T) {
 		}
 		r.Z[0] = append(r.Z[0], c.z)
 	}
-	if got := NewTrack(system.Compile(sample()), r).phases(); !slices.Equal(got, want) {
+	if got := NewTrack(system.Compile(sample()), r).Phases(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

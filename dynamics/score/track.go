@@ -23,7 +23,7 @@ func Phases(m *model.Model, run *runs.Run) ([]phase.Phase, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewTrack(system.Compile(m), run).phases(), nil
+	return NewTrack(system.Compile(m), run).Phases(), nil
 }
 
 // Track is a run made ready for forecasting with one system.
@@ -341,8 +341,8 @@ func (t *Track) planned(e *filter.Estimator, i, to int, before filter.Drives) fi
 	}
 }
 
-// phases tells the phase of every row.
-func (t *Track) phases() []phase.Phase {
+// Phases tells the phase of every row.
+func (t *Track) Phases() []phase.Phase {
 	m, run := t.S.Model, t.Run
 	out := make([]phase.Phase, len(run.Time))
 	column := func(name string) func(i int) float64 {
