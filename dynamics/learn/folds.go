@@ -12,7 +12,7 @@ import (
 	"stirwatch/dynamics/runs"
 )
 
-const manyRuns = 4 // from so many on whole runs are held out in turn, below that halves
+const manyRuns = 3 // from so many on whole runs are held out in turn, below that halves
 
 // split is a way to hold rows out: those to learn from and those to score, by run and row.
 type split struct{ learn, score [][]bool }
@@ -56,17 +56,58 @@ func (p *problem) splits() (all []split) {
 	return all
 }
 
-// fitFolds fits m on every split, from the starting values: what is learned without some rows must
-// not begin with what was learned from them.
-func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split) ([]*fold, error) {
+// unseen is what was learned without some rows, and how the others' runs began. A fit without the same rows may begin
+// there: what is learned without some rows must not begin with what was learned from them. nil is nothing.
+type unseen struct {
+	m      *model.Model
+	starts []map[string]float64
+}
+
+// fitFolds fits m on every split, from what was learned without the same rows before (by split; nil: nothing was), else
+// from the starting values.
+func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split, before []*unseen) ([]*fold, error) {
 	folds := make([]*fold, len(splits))
 	err := parallel(ctx, len(splits), func(i int) (err error) {
-		if folds[i], err = p.foldFit(ctx, splits[i], p.fresh(m), nil, foldSteps); err == nil {
+		var from *unseen
+		if before != nil {
+			from = before[i]
+		}
+		c, starts := p.beginning(m, from)
+		if folds[i], err = p.foldFit(ctx, splits[i], c, starts, foldSteps); err == nil {
 			folds[i].cost = folds[i].trial.cost()
 		}
 		return err
 	})
 	return folds, err
+}
+
+// withoutThem is what folds have learned.
+func withoutThem(folds []*fold) (all []*unseen) {
+	for _, h := range folds {
+		all = append(all, &unseen{h.m, h.fit.starts(h.fit.x)})
+	}
+	return all
+}
+
+// beginning is m with the numbers of from, and how the runs began there; what from does not have is at its starting value.
+func (p *problem) beginning(m *model.Model, from *unseen) (*model.Model, []map[string]float64) {
+	c := p.fresh(m)
+	if from == nil {
+		return c, nil
+	}
+	for i := range c.Parameters {
+		if q := from.m.ParameterNamed(c.Parameters[i].Name); q != nil {
+			c.Parameters[i].Value = q.Value
+		}
+	}
+	for i := range c.Terms {
+		for _, t := range from.m.Terms {
+			if t.State == c.Terms[i].State && t.Name == c.Terms[i].Name && !t.Fixed {
+				c.Terms[i].Coefficient = t.Coefficient
+			}
+		}
+	}
+	return c, from.starts
 }
 
 // foldFit fits m to what a split learns from, as refit does, and makes ready to score it on the rest.

@@ -25,7 +25,8 @@ func ways(m *model.Model) []filter.Way {
 // parameters, noise, plan and intervals are learned anew without it. One run at a time is left out, and
 // of more than judgeParts a share. Where the others do not make a model the run is not judged, and the
 // document says why. A run that is alone is scored in sample.
-func (p *problem) judge(ctx context.Context, m *model.Model) (skill []model.Skill, not []model.NotJudged, err error) {
+func (p *problem) judge(ctx context.Context, b *built) (skill []model.Skill, not []model.NotJudged, err error) {
+	m := b.m
 	rows := make([][]model.Skill, len(p.runs))
 	parts := min(judgeParts, len(p.runs))
 	failed := make([]error, parts)
@@ -33,7 +34,11 @@ func (p *problem) judge(ctx context.Context, m *model.Model) (skill []model.Skil
 		others := m
 		if parts > 1 {
 			var err error
-			if others, err = p.ofOthers(ctx, func(i int) bool { return i%parts == part }); err != nil {
+			var from *unseen
+			if parts == len(p.runs) && b.found.without != nil {
+				from = b.found.without[part]
+			}
+			if others, err = p.ofOthers(ctx, func(i int) bool { return i%parts == part }, from); err != nil {
 				failed[part] = err
 				return ctx.Err()
 			}
@@ -61,8 +66,8 @@ func (p *problem) judge(ctx context.Context, m *model.Model) (skill []model.Skil
 	return skill, not, err
 }
 
-// ofOthers is a model learned from the runs that out does not leave out.
-func (p *problem) ofOthers(ctx context.Context, out func(run int) bool) (*model.Model, error) {
+// ofOthers is a model learned from the runs that out does not leave out, whose first fit begins with what they have told.
+func (p *problem) ofOthers(ctx context.Context, out func(run int) bool, from *unseen) (*model.Model, error) {
 	var others []runs.Run
 	for i, r := range p.runs {
 		if !out(i) {
@@ -73,6 +78,7 @@ func (p *problem) ofOthers(ctx context.Context, out func(run int) bool) (*model.
 	if err != nil {
 		return nil, err
 	}
+	sub.from = from
 	b, err := sub.build(ctx)
 	if err != nil {
 		return nil, err

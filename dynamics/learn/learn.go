@@ -64,7 +64,7 @@ func Learn(ctx context.Context, given []runs.Run, o Options) (*model.Model, erro
 	}
 	m := b.m
 	p.tell(Judge, "judging it by runs left out")
-	if m.Skill, m.NotJudged, err = p.judge(ctx, m); err != nil {
+	if m.Skill, m.NotJudged, err = p.judge(ctx, b); err != nil {
 		return nil, err
 	}
 	if o.Evidence {

@@ -48,21 +48,23 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		splits = p.splits()
 	}
 	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped}
+	var before []*unseen
 	for _, coarse := range []float64{firstStep, math.Sqrt(firstStep)} {
 		f, err := p.fitter(s.m, p.runs, nil)
 		if err != nil {
 			return nil, err
 		}
-		trials := make([]trial, len(splits), len(splits)+1)
-		err = parallel(ctx, len(splits), func(i int) error {
-			h, err := p.foldFit(ctx, splits[i], p.fresh(s.m), nil, foldSteps)
-			if err == nil {
-				trials[i] = h.trial
-			}
-			return err
-		})
+		folds, err := p.fitFolds(ctx, s.m, splits, before)
 		if err != nil {
 			return nil, err
+		}
+		before = withoutThem(folds)
+		if len(p.runs) > 1 {
+			s.without = before
+		}
+		var trials []trial
+		for _, h := range folds {
+			trials = append(trials, h.trial)
 		}
 		before := slices.Clone(s.m.States)
 		if err := searchNoise(ctx, s.m, p.h, append(trials, trial{f, s.theta}), coarse); err != nil {

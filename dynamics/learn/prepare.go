@@ -26,6 +26,7 @@ type problem struct {
 	draft   *model.Model      // with all candidates that have data
 	without map[string]string // by [model.CandidateName] of the others: what input it lacks
 	planned []string          // symbols of the inputs that a plan needs, of those that have data
+	from    *unseen           // what was learned from these runs before, where something was: a fit begins there
 }
 
 // ofPlans are the inputs that say how a build goes on.

@@ -8,6 +8,7 @@ import (
 
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/system"
 )
 
 // What a term must be worth to stay, and how long a fit goes on.
@@ -29,6 +30,11 @@ func (p *problem) fit(ctx context.Context) (*weighing, error) {
 		return nil, err
 	}
 	theta := slices.Clone(f.s.Theta)
+	if p.from != nil {
+		from, starts := p.beginning(p.draft, p.from)
+		theta = slices.Clone(system.Compile(from).Theta)
+		f.begin(starts)
+	}
 	if err := f.solve(ctx, theta, fullSteps); err != nil {
 		return nil, err
 	}
@@ -68,7 +74,7 @@ func (p *problem) eliminate(ctx context.Context, all *weighing) (*solution, erro
 
 // drop takes term k out of s and fits the rest again.
 func (p *problem) drop(ctx context.Context, s *solution, k int, why string) (*solution, *fitter, error) {
-	s = s.without(p, k, why)
+	s = s.less(p, k, why)
 	f, err := p.fitter(s.m, p.runs, nil)
 	if err != nil {
 		return nil, nil, err
@@ -121,11 +127,16 @@ func (p *problem) weakest(f *fitter, q *normalEquations, theta, se []float64) in
 // well without. It gives the folds of what is left too.
 func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fold, error) {
 	splits := p.splits()
+	var before []*unseen
+	if len(splits) == len(s.without) { // they hold out the same
+		before = s.without
+	}
 	for {
-		folds, err := p.fitFolds(ctx, s.m, splits)
+		folds, err := p.fitFolds(ctx, s.m, splits, before)
 		if err != nil {
 			return nil, nil, err
 		}
+		before = withoutThem(folds)
 		var proposed []int
 		for k := range s.m.Terms {
 			if t := &s.m.Terms[k]; !t.Fixed && !p.required(t) && s.m.Sharing(k) == k {
@@ -173,7 +184,7 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 // refine is the last fit, with its standard errors. Here steps are halved: the coefficients are to be
 // those of the equation, whatever the steps.
 func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
-	r := &solution{m: copyOf(s.m), dropped: s.dropped}
+	r := &solution{m: copyOf(s.m), dropped: s.dropped, without: s.without}
 	f, err := p.fitter(r.m, p.runs, nil)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ type solution struct {
 	theta   []float64            // of m, SI: parameters, then coefficients
 	dropped map[string]string    // by [model.CandidateName]: why
 	starts  []map[string]float64 // by run: see model.RunSource.Start; nil until refined
+	without []*unseen            // by run: what the others tell; nil where nobody has asked
 }
 
 // weighing is a fit that evidence is drawn from.
@@ -26,10 +27,10 @@ type weighing struct {
 	weak  map[string]model.WeakForm // nil where no evidence is asked for
 }
 
-// without is s with term k dropped, and what shares its coefficient, and the reason; m and theta are those of the fit that follows.
-func (s *solution) without(p *problem, k int, why string) *solution {
+// less is s with term k dropped, and what shares its coefficient, and the reason; m and theta are those of the fit that follows.
+func (s *solution) less(p *problem, k int, why string) *solution {
 	gone := s.m.Terms[k]
-	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped)}
+	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped), without: s.without}
 	c.m.Terms = slices.DeleteFunc(c.m.Terms, func(t model.Term) bool {
 		is := t.State == gone.State && t.Name == gone.Name || gone.Shared != "" && t.Shared == gone.Shared
 		if is {

@@ -89,7 +89,7 @@ func TestManyRunsAreJudgedInParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	skill, not, err := p.judge(t.Context(), p.draft)
+	skill, not, err := p.judge(t.Context(), &built{m: p.draft, found: &solution{}})
 	if err != nil || len(not) > 0 {
 		t.Fatal(err, not)
 	}
