@@ -65,7 +65,7 @@ type unseen struct {
 
 // fitFolds fits m on every split, from what was learned without the same rows before (by split; nil: nothing was), else
 // from the starting values.
-func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split, before []*unseen) ([]*fold, error) {
+func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split, before []*unseen, iterations int) ([]*fold, error) {
 	folds := make([]*fold, len(splits))
 	err := parallel(ctx, len(splits), func(i int) (err error) {
 		var from *unseen
@@ -73,7 +73,7 @@ func (p *problem) fitFolds(ctx context.Context, m *model.Model, splits []split, 
 			from = before[i]
 		}
 		c, starts := p.beginning(m, from)
-		if folds[i], err = p.foldFit(ctx, splits[i], c, starts, foldSteps); err == nil {
+		if folds[i], err = p.foldFit(ctx, splits[i], c, starts, iterations); err == nil {
 			folds[i].cost = folds[i].trial.cost()
 		}
 		return err

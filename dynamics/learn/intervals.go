@@ -19,6 +19,7 @@ type miss struct {
 	ratio float64 // error over the filter's half-width
 	half  float64 // of the filter's own interval
 	nis   float64
+	span  float64 // s that it stands for
 }
 
 // calibrate finds by how much the intervals of each output, way and horizon must be widened, and how far they
@@ -54,14 +55,23 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 			if err != nil {
 				return err
 			}
-			err = score.ForecastTrack(score.NewTrack(system.Compile(m), run), w, score.Horizons, 0, len(run.Time), 1, h.score[k], true, func(row score.Row) {
+			t := score.NewTrack(system.Compile(m), run)
+			origins := 0
+			for i := range run.Time {
+				if t.Scored(i) {
+					origins++
+				}
+			}
+			stride := max(1, origins/calibrated)
+			span := float64(stride) * num.MedianStep(run.Time)
+			err = score.ForecastTrack(t, w, score.Horizons, 0, len(run.Time), stride, h.score[k], true, func(row score.Row) {
 				z := row.Measured
 				half := row.Upper - row.Forecast
 				if !h.score[k][row.Target] || !num.Finite(z, row.Forecast, half) || half <= 0 {
 					return
 				}
 				at := row.Output*len(score.Horizons) + slices.Index(score.Horizons, row.Horizon)
-				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.NIS})
+				misses[i][at] = append(misses[i][at], miss{(z - row.Forecast) / half, half, row.NIS, span})
 			})
 			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
@@ -72,7 +82,6 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 	if err != nil {
 		return nil, err
 	}
-	step := num.MedianStep(p.runs[0].Time)
 	last := score.Horizons[len(score.Horizons)-1]
 	var out []model.Interval95
 	for k := range outputs * len(score.Horizons) {
@@ -89,7 +98,11 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 			}
 			inside := 0.95
 			if w == filter.Known {
-				inside = conformal(inside, float64(len(all))*step/at)
+				spans := 0.0
+				for _, m := range all {
+					spans += m.span / at
+				}
+				inside = conformal(inside, spans)
 			}
 			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(last)))
 		}
@@ -98,6 +111,9 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) 
 	}
 	return out, nil
 }
+
+// calibrated is from how many rows of a run forecasts are made to calibrate on: those of neighbouring rows err alike.
+const calibrated = 400
 
 // leastMisses is how many are needed to calibrate an interval on.
 const leastMisses = 20

@@ -16,7 +16,7 @@ func TestWidenHoldsWhatItShould(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 3))
 		var misses []miss
 		for range 4000 {
-			misses = append(misses, miss{draw(rng), 2, 1})
+			misses = append(misses, miss{draw(rng), 2, 1, 1})
 		}
 		side := widen(misses, 0.95, 0)
 		inside := 0
@@ -41,8 +41,8 @@ func TestWidenFollowsTheNIS(t *testing.T) {
 	for range 4000 {
 		nis := math.Exp(1.5 * rng.NormFloat64())
 		e := rng.NormFloat64()
-		grow = append(grow, miss{e * math.Pow(nis, 0.5/2), 2, nis})
-		stay = append(stay, miss{e, 2, nis})
+		grow = append(grow, miss{e * math.Pow(nis, 0.5/2), 2, nis, 1})
+		stay = append(stay, miss{e, 2, nis, 1})
 	}
 	if side := widen(grow, 0.95, maxShare); side.NIS != 0.5 {
 		t.Errorf("misses grow with the power 0.5 of the NIS, the interval with %g", side.NIS)

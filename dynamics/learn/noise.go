@@ -54,7 +54,11 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		if err != nil {
 			return nil, err
 		}
-		folds, err := p.fitFolds(ctx, s.m, splits, before)
+		steps := foldSteps
+		if before == nil { // another noise follows, and with it the rest of the way
+			steps /= 2
+		}
+		folds, err := p.fitFolds(ctx, s.m, splits, before, steps)
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ const (
 	fullSteps  = 20   // iterations of a fit from the starting values
 	warmSteps  = 8    // and of one from values that are nearly right
 	foldSteps  = 9
-	lapSteps   = 3 // and of one that only tells if a term is missed
+	lapSteps   = 2 // and of one that only tells if a term is missed
 )
 
 // fit fits all candidates.
@@ -132,7 +132,7 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 		before = s.without
 	}
 	for {
-		folds, err := p.fitFolds(ctx, s.m, splits, before)
+		folds, err := p.fitFolds(ctx, s.m, splits, before, foldSteps)
 		if err != nil {
 			return nil, nil, err
 		}
