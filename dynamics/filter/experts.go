@@ -28,6 +28,7 @@ type Trust struct {
 	Says    [Experts]float64 // what each forecasts, in the output's unit; NaN is asleep
 	Weight  [Experts]float64 // share of each in the forecast; they add up to 1
 	RMSE    [Experts]float64 // of each in this run and phase at this horizon, in the output's unit; NaN before any came due
+	Phase   phase.Phase      // in which it was made
 	Windows float64          // independent windows that tell so: those that overlap count by what is new
 	Doubt   Doubt            // what is known to make the forecast less sure than usual
 }
@@ -77,6 +78,8 @@ const (
 	memoryFor   = 60.0 // s that evidence is remembered at least; at long horizons three of them
 	suddenFor   = 10.0 // s after which a sudden failure at a shorter horizon shows; or that horizon
 	mostSudden  = 10.0 // by how much it may be worse than usual
+	mostTaught  = 8.0  // windows that other runs count for at most
+	alike       = 1.5  // factor between two horizons within which what was shown at one holds at the other
 	enoughToSay = 5.0  // s of evidence before a failure is called sudden
 )
 
@@ -84,8 +87,9 @@ const (
 type skill struct {
 	seconds    float64 // of evidence
 	square     [Experts]float64
-	windows    float64 // seconds over the horizon
-	justNow    float64 // as seconds, with the short memory
+	windows    float64          // seconds over the horizon
+	taught     [Experts]float64 // logarithm of what other runs have taught, see [Forecaster.learn]
+	justNow    float64          // as seconds, with the short memory
 	justSquare [Experts]float64
 }
 
@@ -148,13 +152,15 @@ func prior(p phase.Phase, horizon float64, told bool) (w [Experts]float64) {
 // Schapire, Singer and Warmuth, STOC 1997, 334). Persistence and set-point, which know nothing of the machine, are believed the
 // less beforehand the further they are from what the equation holds possible.
 //
+// What is believed beforehand includes what runs that the model was learned from have shown, where the plan is told nothing.
+//
 // The bound: the forecast's squared error is never more than the weighted mean of the experts' squared
 // errors, and that mean, over the evidence so far, exceeds the best expert's by no more than the share
 // (1/b − 1)/(e·(p − 1)) where p > 1, b being what was believed of the best beforehand: each other expert, r times as bad,
 // adds at most its belief over b times (r − 1)·r^−p, which is largest at r = p/(p − 1).
 func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]float64, skills []skill, mean, sd, floor float64) {
 	s := &skills[len(skills)-1]
-	t.Says = *says
+	t.Says, t.Phase = *says, p
 	believed := prior(p, horizon, told)
 	best := math.Inf(1)
 	for x := range Expert(Experts) {
@@ -174,6 +180,9 @@ func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]f
 			continue
 		}
 		log := math.Log(believed[x])
+		if !told {
+			log += s.taught[x]
+		}
 		if x == Persist || x == AtSetPoint {
 			far := (says[x] - mean) / sd
 			log -= far * far / 2

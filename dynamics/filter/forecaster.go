@@ -35,10 +35,11 @@ type Forecaster struct {
 	doubts    Doubt   // of the last estimate
 	narrows   float64 // share of the model's own interval that the errors of the run have left at the horizon before
 
-	ledger ledger
-	skills [][phases][]skill // by output, phase and horizon
-	bounds [][]bounds        // by output and horizon
-	stops  [][]bounds        // the same, of the branch of a stop
+	ledger  ledger
+	skills  [][phases][]skill // by output, phase and horizon
+	learned [][phases][]skill // what other runs have taught
+	bounds  [][]bounds        // by output and horizon
+	stops   [][]bounds        // the same, of the branch of a stop
 
 	laps    laps // of the leading output about its set-point, while it deposits
 	balance balance
@@ -88,6 +89,7 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 	f.course.order, f.course.mixed, f.course.change = letGo(e.m), make([]float64, len(e.m.Inputs)), make([]float64, outputs)
 	f.laps.init()
 	f.ledger.init(horizons, outputs)
+	f.learned = f.experience()
 	f.forget()
 	return f
 }
@@ -98,7 +100,7 @@ func (f *Forecaster) forget() {
 		clear(f.bounds[o])
 		clear(f.stops[o])
 		for p := range phases {
-			clear(f.skills[o][p])
+			copy(f.skills[o][p], f.learned[o][p])
 		}
 	}
 	f.ledger.clear()
@@ -106,6 +108,42 @@ func (f *Forecaster) forget() {
 	f.balance.clear()
 	f.pause.clear()
 	f.now, f.phase, f.changed, f.turned, f.resting, f.off, f.aims, f.deposited, f.outside = 0, phase.Unknown, 0, math.Inf(-1), 0, true, 0, 0, 0
+}
+
+// experience is what a run begins with: by output, phase and horizon what the runs that the model was learned from have
+// taught of the experts, at the horizon nearest to it that was tried. One that has not spoken there is believed as the best.
+func (f *Forecaster) experience() [][phases][]skill {
+	out := make([][phases][]skill, len(f.skills))
+	for o := range out {
+		name, floor := f.e.m.Outputs[o].Name, f.e.m.Outputs[o].SD
+		for p := range phases {
+			out[o][p] = make([]skill, len(f.ledger.horizons))
+			for h, horizon := range f.ledger.horizons {
+				near := alike
+				for _, x := range f.e.m.Experience {
+					if apart := max(x.Horizon/horizon, horizon/x.Horizon); x.Output == name && x.Phase == phase.Phase(p).String() && apart < near {
+						near = apart
+						out[o][p][h].taught = lesson(x, floor)
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// lesson is the logarithm of the weight that x gives to each expert against the best.
+func lesson(x model.Experience, floor float64) (log [Experts]float64) {
+	best := math.Inf(1)
+	for _, rmse := range x.RMSE {
+		best = min(best, rmse)
+	}
+	for e := range log {
+		if rmse, ok := x.RMSE[Expert(e).String()]; ok {
+			log[e] = -evidence * min(mostTaught, x.Windows) * math.Log((rmse*rmse+floor*floor)/(best*best+floor*floor))
+		}
+	}
+	return log
 }
 
 // Step follows an [Estimator.Step] with the same dt and measurements z, which filled est: what was forecast for

@@ -22,26 +22,30 @@ type miss struct {
 	span  float64 // s that it stands for
 }
 
+// ready makes of folds models that can forecast in every way that m can; what they need that m has found of all runs (ranges,
+// controllers of actuators) is that of m.
+func (p *problem) ready(ctx context.Context, m *model.Model, folds []*fold) ([]*model.Model, error) {
+	models := make([]*model.Model, len(folds))
+	err := parallel(ctx, len(folds), func(i int) (err error) {
+		c := copyOf(folds[i].m)
+		c.Inputs, c.Outputs, c.Controllers = m.Inputs, m.Outputs, m.Controllers
+		if m.Plan != nil {
+			c.Plan, err = p.planFrom(c, folds[i].learn)
+		}
+		models[i] = c
+		return err
+	})
+	return models, err
+}
+
 // calibrate finds by how much the intervals of each output, way and horizon must be widened, and how far they
 // must follow the smoothed normalised innovation squared (NIS), so that they hold 95 % of the rows held
 // out and are as narrow as can be.
-func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold) ([]model.Interval95, error) {
+func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold, models []*model.Model) ([]model.Interval95, error) {
 	ways := ways(m)
-	models := make([]*model.Model, len(folds))
-	err := parallel(ctx, len(folds), func(i int) (err error) {
-		models[i] = copyOf(folds[i].m)
-		models[i].Controllers = m.Controllers
-		if m.Plan != nil {
-			models[i].Plan, err = p.planFrom(models[i], folds[i].learn)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
 	outputs := len(m.Outputs)
 	misses := make([][][]miss, len(folds)*len(ways)) // by fold and way, and output and horizon
-	err = parallel(ctx, len(misses), func(i int) error {
+	err := parallel(ctx, len(misses), func(i int) error {
 		misses[i] = make([][]miss, outputs*len(score.Horizons))
 		h, m, w := folds[i/len(ways)], models[i/len(ways)], ways[i%len(ways)]
 		if w == filter.Planned && !m.Planned() {

@@ -100,7 +100,14 @@ func (p *problem) build(ctx context.Context) (*built, error) {
 		return nil, err
 	}
 	p.tell(Calibrate, "calibrating the intervals on rows held out")
-	if b.m.Intervals, err = p.calibrate(ctx, b.m, b.folds); err != nil {
+	models, err := p.ready(ctx, b.m, b.folds)
+	if err != nil {
+		return nil, err
+	}
+	if b.m.Intervals, err = p.calibrate(ctx, b.m, b.folds, models); err != nil {
+		return nil, err
+	}
+	if b.m.Experience, err = p.experience(ctx, b.m, b.folds, models); err != nil {
 		return nil, err
 	}
 	return b, nil

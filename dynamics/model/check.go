@@ -244,6 +244,15 @@ func (m *Model) Check() error {
 		}
 		last[s.Output] = s.Horizon
 	}
+	for _, x := range m.Experience {
+		ok := m.OutputIndex(x.Output) >= 0 && num.Finite(x.Horizon, x.Windows) && x.Horizon > 0 && x.Windows > 0
+		for _, rmse := range x.RMSE {
+			ok = ok && num.Finite(rmse) && rmse >= 0
+		}
+		if !ok {
+			bad("experience of %q at %g s: an output, a horizon, windows and errors that are not negative are needed", x.Output, x.Horizon)
+		}
+	}
 	return errors.Join(errs...)
 }
 

@@ -41,6 +41,7 @@ type Model struct {
 	Plan        *Plan        `json:"plan,omitempty"`
 	Controllers []Controller `json:"controllers,omitempty"`
 	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
+	Experience  []Experience `json:"experience,omitempty"`
 	Provenance  Provenance   `json:"provenance"`
 	Skill       []Skill      `json:"skill,omitempty"`
 	NotJudged   []NotJudged  `json:"not_judged,omitempty"`
@@ -161,6 +162,16 @@ type SideScale struct {
 	// NIS is the power of the filter's smoothed normalised innovation squared by which the variance grows: 0
 	// not at all, 1 in proportion.
 	NIS float64 `json:"nis"`
+}
+
+// Experience is how well the experts of live forecasts did on rows held out in learning, in windows without a change of
+// phase: what is believed of them in a new run.
+type Experience struct {
+	Output  string             `json:"output"`
+	Phase   string             `json:"phase"`
+	Horizon float64            `json:"horizon_s"`
+	Windows float64            `json:"windows"` // independent ones: those that overlap count by what is new
+	RMSE    map[string]float64 `json:"rmse"`    // by expert, in the output's unit; those that had nothing to say are missing
 }
 
 // ParameterNamed is the parameter of a name, nil if there is none.
