@@ -292,31 +292,76 @@ func ReadHypotheses(r io.Reader) (*Hypotheses, error) {
 
 // Check reports everything that makes the hypotheses unusable, nil if nothing does.
 func (h *Hypotheses) Check() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var f faults
+	for i := range h.Terms {
+		h.checkTerm(&f, &h.Terms[i])
+	}
+	h.checkOpinions(&f)
+	for _, o := range h.Outputs {
+		if p := o.Possible; p != nil && !(p[0] < p[1]) {
+			f.bad("output %q: possible %g to %g is no range", o.Is, p[0], p[1])
+		}
+	}
+	for _, c := range h.Controllers {
+		h.checkController(&f, c)
+	}
+	for _, in := range h.Inputs {
+		if in.Default != nil && !num.Finite(*in.Default) {
+			f.bad("input %q: default %g is no number", in.Symbol, *in.Default)
+		}
+	}
+	for _, p := range h.Parameters {
+		if !p.Fixed && !(p.Min < p.Max) {
+			f.bad("parameter %q: give min and max (or `fixed: true`)", p.Name)
+		}
+	}
+	for _, x := range h.States {
+		if x.NoiseFactor != 0 && !(x.NoiseFactor > 1 && num.Finite(x.NoiseFactor)) {
+			f.bad("state %q: noise_factor %g must be above 1: by how much the noise may well be off, either way", x.Symbol, x.NoiseFactor)
+		}
+	}
+	if h.Plan != nil && h.Plan.Controller != "spindle" {
+		f.bad("plan: controller %q is unknown; known is spindle", h.Plan.Controller)
+	}
+	if p := h.Plan; p != nil && (min(p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Free, p.Softening, p.Slope, p.Smooth, p.Ripple) < 0 || p.Min > p.Max) {
+		f.bad("plan: no number of it may be negative, and min not above max")
+	}
+	if len(f) == 0 {
+		if err := h.Draft(nil).Check(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(f...)
+}
+
+func (h *Hypotheses) checkTerm(f *faults, t *HypothesisTerm) {
+	switch {
+	case t.Sign != "+" && t.Sign != "-":
+		f.bad("term %q: sign %q must be + or -", t.Name, t.Sign)
+	case t.Opinion != "" && t.Opinion != Propose && t.Opinion != Require && t.Opinion != Forbid:
+		f.bad("term %q: opinion %q must be %s, %s or %s", t.Name, t.Opinion, Propose, Require, Forbid)
+	case !slices.Contains(modes, t.Mode):
+		f.bad("term %q: mode %q must be one of %q", t.Name, t.Mode, modes[1:])
+	case !t.Fixed && t.Unit == "":
+		f.bad("term %q: the unit of its coefficient is missing (or `fixed: true`, if it has none)", t.Name)
+	case t.Fixed && (t.Unit != "" || t.Start != 0 || t.Max != 0):
+		f.bad("term %q is fixed: it has no coefficient, so no unit, start or max", t.Name)
+	case !t.Fixed && t.Start < 0, t.Max < 0, t.Max > 0 && t.Start > t.Max:
+		f.bad("term %q: start %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Max)
+	}
+	for _, u := range h.Terms {
+		if t.Coefficient != "" && u.Coefficient == t.Coefficient && u.opinion() != t.opinion() {
+			f.bad("term %q: opinion %s, but %q has the same coefficient %s and opinion %s", t.Name, t.opinion(), u.Name, t.Coefficient, u.opinion())
+			break
+		}
+	}
+}
+
+// checkOpinions looks for what cannot be wanted together: the same expression twice, required and forbidden, or required
+// with both signs.
+func (h *Hypotheses) checkOpinions(f *faults) {
 	opinion := map[[2]string]string{}
 	for _, t := range h.Terms {
-		switch {
-		case t.Sign != "+" && t.Sign != "-":
-			bad("term %q: sign %q must be + or -", t.Name, t.Sign)
-		case t.Opinion != "" && t.Opinion != Propose && t.Opinion != Require && t.Opinion != Forbid:
-			bad("term %q: opinion %q must be %s, %s or %s", t.Name, t.Opinion, Propose, Require, Forbid)
-		case !slices.Contains(modes, t.Mode):
-			bad("term %q: mode %q must be one of %q", t.Name, t.Mode, modes[1:])
-		case !t.Fixed && t.Unit == "":
-			bad("term %q: the unit of its coefficient is missing (or `fixed: true`, if it has none)", t.Name)
-		case t.Fixed && (t.Unit != "" || t.Start != 0 || t.Max != 0):
-			bad("term %q is fixed: it has no coefficient, so no unit, start or max", t.Name)
-		case !t.Fixed && t.Start < 0, t.Max < 0, t.Max > 0 && t.Start > t.Max:
-			bad("term %q: start %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Max)
-		}
-		for _, u := range h.Terms {
-			if t.Coefficient != "" && u.Coefficient == t.Coefficient && u.opinion() != t.opinion() {
-				bad("term %q: opinion %s, but %q has the same coefficient %s and opinion %s", t.Name, t.opinion(), u.Name, t.Coefficient, u.opinion())
-				break
-			}
-		}
-		// The same expression with the same sign, asked for and ruled out, cannot both be.
 		key := [2]string{t.Of, t.Expression}
 		if n, err := expr.Parse(t.Expression); err == nil {
 			key[1] = t.Sign + n.String()
@@ -324,9 +369,9 @@ func (h *Hypotheses) Check() error {
 		before, twice := opinion[key]
 		switch {
 		case twice && (before == Require) != (t.Opinion == Require) && (before == Forbid || t.Opinion == Forbid):
-			bad("term %q: the same expression of %s is required and forbidden", t.Name, t.Of)
+			f.bad("term %q: the same expression of %s is required and forbidden", t.Name, t.Of)
 		case twice:
-			bad("term %q: the same expression of %s stands there twice", t.Name, t.Of)
+			f.bad("term %q: the same expression of %s stands there twice", t.Name, t.Of)
 		}
 		opinion[key] = t.Opinion
 	}
@@ -336,61 +381,30 @@ func (h *Hypotheses) Check() error {
 		}
 		for _, u := range h.Terms {
 			if u.Opinion == Require && u.Sign == "-" && u.Of == t.Of && sameExpr(t.Expression, u.Expression) {
-				bad("terms %q and %q: the same expression of %s is required with both signs, and the data can only tell their difference", t.Name, u.Name, t.Of)
+				f.bad("terms %q and %q: the same expression of %s is required with both signs, and the data can only tell their difference", t.Name, u.Name, t.Of)
 			}
 		}
 	}
-	for _, o := range h.Outputs {
-		if p := o.Possible; p != nil && !(p[0] < p[1]) {
-			bad("output %q: possible %g to %g is no range", o.Is, p[0], p[1])
+}
+
+func (h *Hypotheses) checkController(f *faults, c HypothesisController) {
+	in := func(symbol string) *HypothesisInput {
+		if i := slices.IndexFunc(h.Inputs, func(x HypothesisInput) bool { return x.Symbol == symbol }); i >= 0 {
+			return &h.Inputs[i]
 		}
+		return nil
 	}
-	for _, c := range h.Controllers {
-		in := func(symbol string) *HypothesisInput {
-			if i := slices.IndexFunc(h.Inputs, func(x HypothesisInput) bool { return x.Symbol == symbol }); i >= 0 {
-				return &h.Inputs[i]
-			}
-			return nil
-		}
-		out := slices.IndexFunc(h.Outputs, func(o HypothesisOutput) bool { return o.Is == c.Holds })
-		switch moves, follows := in(c.Moves), in(c.Follows); {
-		case moves == nil || follows == nil || moves == follows:
-			bad("controllers: moves %q and follows %q must be symbols of two inputs", c.Moves, c.Follows)
-		case out < 0:
-			bad("controllers: holds %q is no output", c.Holds)
-		case follows.Unit != h.Outputs[out].Unit:
-			bad("controllers: %q is in %s, must be in %s as the %s that it is the set-point of", c.Follows, follows.Unit, h.Outputs[out].Unit, c.Holds)
-		case c.Slew < 0 || c.Min > c.Max:
-			bad("controllers: slew %g must not be negative, and min %g not above max %g", c.Slew, c.Min, c.Max)
-		}
+	out := slices.IndexFunc(h.Outputs, func(o HypothesisOutput) bool { return o.Is == c.Holds })
+	switch moves, follows := in(c.Moves), in(c.Follows); {
+	case moves == nil || follows == nil || moves == follows:
+		f.bad("controllers: moves %q and follows %q must be symbols of two inputs", c.Moves, c.Follows)
+	case out < 0:
+		f.bad("controllers: holds %q is no output", c.Holds)
+	case follows.Unit != h.Outputs[out].Unit:
+		f.bad("controllers: %q is in %s, must be in %s as the %s that it is the set-point of", c.Follows, follows.Unit, h.Outputs[out].Unit, c.Holds)
+	case c.Slew < 0 || c.Min > c.Max:
+		f.bad("controllers: slew %g must not be negative, and min %g not above max %g", c.Slew, c.Min, c.Max)
 	}
-	for _, in := range h.Inputs {
-		if in.Default != nil && !num.Finite(*in.Default) {
-			bad("input %q: default %g is no number", in.Symbol, *in.Default)
-		}
-	}
-	for _, p := range h.Parameters {
-		if !p.Fixed && !(p.Min < p.Max) {
-			bad("parameter %q: give min and max (or `fixed: true`)", p.Name)
-		}
-	}
-	for _, x := range h.States {
-		if x.NoiseFactor != 0 && !(x.NoiseFactor > 1 && num.Finite(x.NoiseFactor)) {
-			bad("state %q: noise_factor %g must be above 1: by how much the noise may well be off, either way", x.Symbol, x.NoiseFactor)
-		}
-	}
-	if h.Plan != nil && h.Plan.Controller != "spindle" {
-		bad("plan: controller %q is unknown; known is spindle", h.Plan.Controller)
-	}
-	if p := h.Plan; p != nil && (min(p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Free, p.Softening, p.Slope, p.Smooth, p.Ripple) < 0 || p.Min > p.Max) {
-		bad("plan: no number of it may be negative, and min not above max")
-	}
-	if len(errs) == 0 {
-		if err := h.Draft(nil).Check(); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // sameExpr tells if two expressions read the same; one that cannot be read is like no other.

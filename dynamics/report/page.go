@@ -411,29 +411,63 @@ func count(n int, one, many string) string {
 
 // doubts lists what a reader should not take on trust.
 func (r *Report) doubts() []string {
-	var out []string
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	var out remarks
 	proof := r.proof(r.m.Outputs[r.m.LeadingIndex()].Name)
 	switch {
 	case len(proof) == 0:
-		add("Nothing is proved: every run shown was learned from, and none was held out. Learn from two runs or more, or make this report on one that it has not seen.")
+		out.add("Nothing is proved: every run shown was learned from, and none was held out. Learn from two runs or more, or make this report on one that it has not seen.")
 	case len(proof) == 1:
-		add("Only one run speaks for forecasts on runs not learned from.")
+		out.add("Only one run speaks for forecasts on runs not learned from.")
 	}
 	for o, output := range r.m.Outputs {
 		if o != r.m.LeadingIndex() {
 			proof = append(proof, r.proof(output.Name)...)
 		}
 	}
-	name := func(s *skillTable) string {
-		if len(r.m.Outputs) > 1 {
-			return s.run + ", " + s.output
-		}
-		return s.run
-	}
 	for _, n := range r.m.NotJudged {
-		add("How the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).", n.Run, n.Why)
+		out.add("How the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).", n.Run, n.Why)
 	}
+	r.doubtForecasts(&out, proof)
+	r.doubtIntervals(&out, proof)
+	r.doubtNumbers(&out)
+	for _, row := range r.ranges() {
+		for _, q := range row.Runs {
+			if q.Outside > 0.01 {
+				out.add("%s: %s of the rows have %s outside the training range.", q.Name, percent(q.Outside), row.Name)
+			}
+		}
+	}
+	if e := r.m.Evidence; e != nil {
+		var shaky []string
+		for _, c := range e.Candidates {
+			if c.Verdict == model.Kept && c.Inclusion < 0.8 {
+				shaky = append(shaky, fmt.Sprintf("%s (%s)", c.Name, percent(c.Inclusion)))
+			}
+		}
+		if len(shaky) > 0 {
+			out.add("Kept, but not in every resample: %s.", strings.Join(shaky, ", "))
+		}
+	} else {
+		out.add("The document carries no evidence on its candidates.")
+	}
+	return out
+}
+
+// remarks are sentences for people.
+type remarks []string
+
+func (r *remarks) add(format string, args ...any) { *r = append(*r, fmt.Sprintf(format, args...)) }
+
+// nameOf is what a table of skill is of: the run, with the output where there are several.
+func (r *Report) nameOf(s *skillTable) string {
+	if len(r.m.Outputs) > 1 {
+		return s.run + ", " + s.output
+	}
+	return s.run
+}
+
+// doubtForecasts tells where a baseline is better.
+func (r *Report) doubtForecasts(out *remarks, proof []skillTable) {
 	for _, windows := range r.windows() {
 		for _, w := range []struct {
 			way  filter.Way
@@ -443,21 +477,25 @@ func (r *Report) doubts() []string {
 			for _, s := range proof {
 				for _, h := range score.Horizons {
 					if k := s.find(w.way, windows, h); k != nil && k.Count > 0 && better(k) == "bad" {
-						worse = append(worse, fmt.Sprintf("%s at %g s", name(&s), h))
+						worse = append(worse, fmt.Sprintf("%s at %g s", r.nameOf(&s), h))
 					}
 				}
 			}
 			if len(worse) > 0 {
-				add("A baseline is better than the forecast %s (%s): %s.", w.says, windows, strings.Join(worse, ", "))
+				out.add("A baseline is better than the forecast %s (%s): %s.", w.says, windows, strings.Join(worse, ", "))
 			}
 		}
 	}
+}
+
+// doubtIntervals tells where the intervals of 95 % hold more or less than that.
+func (r *Report) doubtIntervals(out *remarks, proof []skillTable) {
 	lo, hi, narrow := math.Inf(1), math.Inf(-1), ""
 	for _, s := range proof {
 		for _, k := range s.rows {
 			if k.Count > 0 && k.Windows == model.AllRows {
 				if k.Coverage < lo {
-					lo, narrow = k.Coverage, fmt.Sprintf("%s, inputs %s, at %g s", name(&s), k.Way, k.Horizon)
+					lo, narrow = k.Coverage, fmt.Sprintf("%s, inputs %s, at %g s", r.nameOf(&s), k.Way, k.Horizon)
 				}
 				hi = max(hi, k.Coverage)
 			}
@@ -465,10 +503,14 @@ func (r *Report) doubts() []string {
 	}
 	switch {
 	case lo > 0.98 && lo <= hi:
-		add("The intervals are wider than they need be: more than %s of the measurements lie inside those of 95 %%.", percent(lo))
+		out.add("The intervals are wider than they need be: more than %s of the measurements lie inside those of 95 %%.", percent(lo))
 	case lo < 0.92:
-		add("The intervals are too narrow: of 95 %% of the measurements that should lie inside, %s do in the worst case (%s), %s in the best.", percent(lo), narrow, percent(hi))
+		out.add("The intervals are too narrow: of 95 %% of the measurements that should lie inside, %s do in the worst case (%s), %s in the best.", percent(lo), narrow, percent(hi))
 	}
+}
+
+// doubtNumbers tells which coefficients and parameters may be zero, and which people have bounded.
+func (r *Report) doubtNumbers(out *remarks) {
 	var vague, bound []string
 	for _, t := range r.m.Terms {
 		if !t.Fixed && (t.Coefficient == 0 || t.Coefficient < 2*t.StdErr) {
@@ -485,32 +527,11 @@ func (r *Report) doubts() []string {
 		}
 	}
 	if len(vague) > 0 {
-		add("Less than two standard errors from zero: %s. The sum of what acts together may be sure all the same.", strings.Join(vague, ", "))
+		out.add("Less than two standard errors from zero: %s. The sum of what acts together may be sure all the same.", strings.Join(vague, ", "))
 	}
 	if len(bound) > 0 {
-		add("At a bound that people set, so that the data want it elsewhere or cannot tell it: %s.", strings.Join(bound, ", "))
+		out.add("At a bound that people set, so that the data want it elsewhere or cannot tell it: %s.", strings.Join(bound, ", "))
 	}
-	for _, row := range r.ranges() {
-		for _, q := range row.Runs {
-			if q.Outside > 0.01 {
-				add("%s: %s of the rows have %s outside the training range.", q.Name, percent(q.Outside), row.Name)
-			}
-		}
-	}
-	if e := r.m.Evidence; e != nil {
-		var shaky []string
-		for _, c := range e.Candidates {
-			if c.Verdict == model.Kept && c.Inclusion < 0.8 {
-				shaky = append(shaky, fmt.Sprintf("%s (%s)", c.Name, percent(c.Inclusion)))
-			}
-		}
-		if len(shaky) > 0 {
-			add("Kept, but not in every resample: %s.", strings.Join(shaky, ", "))
-		}
-	} else {
-		add("The document carries no evidence on its candidates.")
-	}
-	return out
 }
 
 // typeset writes an expression as MathML, or as it stands where it cannot be read.

@@ -84,67 +84,14 @@ func CompileForFit(m *model.Model) *System { return compile(m, true) }
 
 func compile(m *model.Model, fit bool) *System {
 	s := &System{Model: m, NX: len(m.States), NU: len(m.Inputs), Contact: -1, dead: -1}
-	var params, inputs, states []string
-	for i, p := range m.Parameters {
-		params = append(params, p.Name)
-		s.Theta = append(s.Theta, expr.MustUnit(p.Unit).SI(p.Value))
-		if p.Name == m.DeadTime {
-			s.dead = i
-		}
-		if !p.Fixed {
-			s.Free = append(s.Free, i)
-		}
-	}
-	for i, t := range m.Terms {
-		if !t.Fixed && m.Sharing(i) == i {
-			s.Free = append(s.Free, len(params))
-		}
-		params = append(params, coefficientName(i))
-		s.Theta = append(s.Theta, expr.MustUnit(t.Unit).Scale*t.Coefficient)
-	}
-	for _, in := range m.Inputs {
-		inputs = append(inputs, in.Symbol)
-		s.inputUnit = append(s.inputUnit, expr.MustUnit(in.Unit))
-	}
-	for _, x := range m.States {
-		u := expr.MustUnit(x.Unit)
-		states = append(states, x.Symbol)
-		s.Scale, s.Offset = append(s.Scale, u.Scale), append(s.Offset, u.Offset)
-		s.noise, s.share = append(s.noise, u.Scale*x.Noise), append(s.share, x.NoiseShare)
-		s.StartVar = append(s.StartVar, u.Scale*x.StartSD*u.Scale*x.StartSD)
-	}
-	s.NP = len(params)
-	for o := range m.Outputs {
-		s.Out = append(s.Out, m.StateIndex(m.Outputs[o].State))
-		s.Observed = append(s.Observed, m.StateIndex(m.Observed(o)))
-	}
-	s.Order = m.OutputOrder()
-	s.Leading = s.Order[0]
+	params, inputs, states := s.layOut()
 	let := map[string]*expr.Node{}
 	for _, d := range m.Definitions {
 		let[d.Name] = expr.MustParse(d.Expression)
 	}
 	b := expr.NewBuilder(params, inputs, states, let)
 	s.param, s.input, s.state = 0, int32(s.NP), int32(s.NP+s.NU)
-	sums := make([]int32, s.NX)
-	for i := range sums {
-		sums[i] = b.Constant(0)
-	}
-	for i, t := range m.Terms {
-		n := expr.MustParse(t.Expression)
-		if !t.Fixed {
-			n = expr.Times(expr.Symbol(coefficientName(m.Sharing(i))), n)
-		}
-		if t.Sign < 0 {
-			n = n.Negative()
-		}
-		r := b.Add(n)
-		s.term = append(s.term, r)
-		k := m.StateIndex(t.State)
-		s.Of = append(s.Of, k)
-		sums[k] = b.Emit(expr.OpAdd, sums[k], r, 0)
-	}
-	s.rate = sums
+	s.addRates(b)
 	contact := int32(-1)
 	if _, ok := let["contact"]; ok {
 		contact = b.Add(let["contact"])
@@ -193,6 +140,70 @@ func compile(m *model.Model, fit bool) *System {
 	s.compileStart(params, fit)
 	s.findStarts()
 	return s
+}
+
+// layOut gives every number its place, and the symbols of parameters (with coefficients), inputs and states in that order.
+func (s *System) layOut() (params, inputs, states []string) {
+	m := s.Model
+	for i, p := range m.Parameters {
+		params = append(params, p.Name)
+		s.Theta = append(s.Theta, expr.MustUnit(p.Unit).SI(p.Value))
+		if p.Name == m.DeadTime {
+			s.dead = i
+		}
+		if !p.Fixed {
+			s.Free = append(s.Free, i)
+		}
+	}
+	for i, t := range m.Terms {
+		if !t.Fixed && m.Sharing(i) == i {
+			s.Free = append(s.Free, len(params))
+		}
+		params = append(params, coefficientName(i))
+		s.Theta = append(s.Theta, expr.MustUnit(t.Unit).Scale*t.Coefficient)
+	}
+	for _, in := range m.Inputs {
+		inputs = append(inputs, in.Symbol)
+		s.inputUnit = append(s.inputUnit, expr.MustUnit(in.Unit))
+	}
+	for _, x := range m.States {
+		u := expr.MustUnit(x.Unit)
+		states = append(states, x.Symbol)
+		s.Scale, s.Offset = append(s.Scale, u.Scale), append(s.Offset, u.Offset)
+		s.noise, s.share = append(s.noise, u.Scale*x.Noise), append(s.share, x.NoiseShare)
+		s.StartVar = append(s.StartVar, u.Scale*x.StartSD*u.Scale*x.StartSD)
+	}
+	s.NP = len(params)
+	for o := range m.Outputs {
+		s.Out = append(s.Out, m.StateIndex(m.Outputs[o].State))
+		s.Observed = append(s.Observed, m.StateIndex(m.Observed(o)))
+	}
+	s.Order = m.OutputOrder()
+	s.Leading = s.Order[0]
+	return params, inputs, states
+}
+
+// addRates adds the terms, and their sum for each state.
+func (s *System) addRates(b *expr.Builder) {
+	sums := make([]int32, s.NX)
+	for i := range sums {
+		sums[i] = b.Constant(0)
+	}
+	for i, t := range s.Model.Terms {
+		n := expr.MustParse(t.Expression)
+		if !t.Fixed {
+			n = expr.Times(expr.Symbol(coefficientName(s.Model.Sharing(i))), n)
+		}
+		if t.Sign < 0 {
+			n = n.Negative()
+		}
+		r := b.Add(n)
+		s.term = append(s.term, r)
+		k := s.Model.StateIndex(t.State)
+		s.Of = append(s.Of, k)
+		sums[k] = b.Emit(expr.OpAdd, sums[k], r, 0)
+	}
+	s.rate = sums
 }
 
 // deriveStates adds the derivatives of the rates by the states.
