@@ -46,6 +46,23 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	golden(t, "../agent.yaml", Example("config/agent.schema.json"))
 }
 
+// The manual says of every key what it is.
+func TestEveryKeyIsDescribed(t *testing.T) {
+	keys := 0
+	for line := range strings.Lines(string(Reference())) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| `") || len(cells) < 4 {
+			continue
+		}
+		if keys++; strings.TrimSpace(cells[1]) == "" {
+			t.Errorf("nothing is said of %s", cells[0])
+		}
+	}
+	if keys < 200 {
+		t.Errorf("the manual has %d keys", keys)
+	}
+}
+
 // Every wrong file has its expected message, to the letter.
 func TestWrongFilesHaveTheirMessages(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bad.yaml")
@@ -230,11 +247,6 @@ func TestReferenceNamesEveryKeyOfTheSchema(t *testing.T) {
 	walk(doc)
 	if n < 60 {
 		t.Errorf("only %d keys in the schema", n)
-	}
-	for name, doc := range comments() {
-		if doc == "" && !strings.HasSuffix(name, ".Name") && name != "Field.Channel" && !strings.HasPrefix(name, "Config.dir") {
-			t.Errorf("%s has no comment", name)
-		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -235,65 +236,4 @@ func (x *crosscheck) measures(q *unit.Quantity, u unit.Unit, whose, path string)
 // bare tells that a number was written without its unit where that is a share of one: 60 for what is in % would be 6000 %.
 func bare(written, u unit.Unit) bool {
 	return written.Symbol == "1" && u.Dim == unit.None && u.Scale != 1
-}
-
-// Polled are values of the bridge as a source.
-type Polled struct {
-	// Time between two questions; one question that tells several values is asked once.
-	Poll time.Duration `yaml:"poll" default:"1 s" min:"50 ms" max:"10 min"`
-	// Nothing received for this long is reported; 0 s = never.
-	Silence time.Duration `yaml:"silence" default:"10 s" min:"0 s" max:"1 d"`
-	// Which target or reading of the bridge goes to which channel.
-	Read []PolledField `yaml:"read,flow"`
-	// Which target's last command goes to which channel.
-	Commanded []PolledField `yaml:"commanded,flow"`
-}
-
-// PolledField is one channel that the bridge fills.
-type PolledField struct {
-	Channel string `yaml:",key"`
-	// Name of the target or reading.
-	From string `yaml:"from,scalar" required:"true"`
-	// Values by which the controller says "no signal", as it tells them.
-	Sentinel []float64 `yaml:"sentinel,flow"`
-}
-
-// polled checks a source that reads through the bridge.
-func (x *crosscheck) polled(p *Polled, b *Bridge, path string) {
-	if b == nil {
-		x.at(path, complaint{message: "there is no bridge to read through", allowed: "a section bridge: docs/bridge.md"})
-		return
-	}
-	units := make(map[string]unit.Unit)
-	var targets, all []string
-	for i := range b.Targets {
-		units[b.Targets[i].Name] = b.Targets[i].Unit
-		targets = append(targets, b.Targets[i].Name)
-	}
-	all = append(all, targets...)
-	for i := range b.Readings {
-		units[b.Readings[i].Name] = b.Readings[i].Unit
-		all = append(all, b.Readings[i].Name)
-	}
-	if len(p.Read)+len(p.Commanded) == 0 && x.sound(path) {
-		x.at(path, complaint{message: "nothing is read", allowed: "read: {channel: name of a target or reading}, commanded: {channel: target}"})
-	}
-	for _, list := range []struct {
-		key    string
-		fields []PolledField
-		known  []string
-	}{{"read", p.Read, all}, {"commanded", p.Commanded, targets}} {
-		for _, f := range list.fields {
-			at := path + "." + list.key + "." + f.Channel
-			ch := x.channel(f.Channel, at)
-			if f.From == "" {
-				continue
-			}
-			if !slices.Contains(list.known, f.From) {
-				x.at(at+".from", complaint{"the bridge has nothing of this name here", listed(list.known), nearest(f.From, list.known)})
-			} else if u := units[f.From]; ch != nil && ch.Unit.Symbol != "" && u.Symbol != "" && ch.Unit.Dim != u.Dim {
-				x.at(at+".from", complaint{message: "it is in " + u.Symbol + ", which cannot be converted to the channel's " + ch.Unit.Symbol})
-			}
-		}
-	}
 }

@@ -2,7 +2,7 @@ package config
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
@@ -19,18 +19,33 @@ import (
 
 //go:generate go test -run Current -update
 
-// source holds the field comments that the schema and the reference quote.
+// sources hold the field comments that the schema and the reference quote: the files with sections.
 //
-//go:embed config.go
-var source string
+//go:embed config.go sources.go bridge.go control.go limits.go notify.go
+var sources embed.FS
 
-// comments maps "Type.Field" to its comment in config.go.
+// comments maps "Type.Field" to its comment.
 var comments = sync.OnceValue(func() map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments|parser.SkipObjectResolution)
+	files, err := sources.ReadDir(".")
 	if err != nil {
-		panic(err) // the compiler has read the same text
+		panic(err)
 	}
 	m := make(map[string]string)
+	for _, f := range files {
+		text, err := sources.ReadFile(f.Name())
+		if err != nil {
+			panic(err)
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			panic(err) // the compiler has read the same text
+		}
+		addComments(m, file)
+	}
+	return m
+})
+
+func addComments(m map[string]string, file *ast.File) {
 	for _, decl := range file.Decls {
 		gen, ok := decl.(*ast.GenDecl)
 		if !ok {
@@ -50,8 +65,7 @@ var comments = sync.OnceValue(func() map[string]string {
 			}
 		}
 	}
-	return m
-})
+}
 
 // field is one key of a section: a struct field with its tags read.
 type field struct {

@@ -35,20 +35,6 @@ func (c *Config) InShort() string {
 	return fmt.Sprintf("machine %s, %d channels, sources %s", c.Machine, len(c.Channels), strings.Join(names, ", "))
 }
 
-// Place is what a source reads, in the words of the configuration: a port, a broker, a file.
-func (s *Source) Place() string {
-	switch {
-	case s.Serial != nil:
-		return string(s.Serial.Port)
-	case s.MQTT != nil:
-		return string(s.MQTT.Broker + s.MQTT.Listen)
-	case s.Bridge != nil:
-		return "the bridge's controller"
-	default:
-		return string(s.Log.Path)
-	}
-}
-
 // Show is the effective configuration as YAML: defaults filled in, quantities with their units,
 // secrets as the place where they are kept. It reads back as the same configuration.
 func (c *Config) Show() []byte {
