@@ -48,11 +48,16 @@ type Date struct {
 
 // ParseDate reads a date, a time of day, or both, with or without a zone: "2025-07-08T10:43:15.30Z",
 // "2025-07-08 10:43:15,3 +0200", "31.10.25 10:43", "7/8/2025 1:43:15 PM UTC", "8 Jul 2025 24:00:00",
-// "20250708T104315", "Tue Jul  8 10:43:15 2025", "26:10:05", "1 day, 2:10:05", "1.02:10:05", "59:07.5". Points stand in dates
+// "20250708T104315", "20250708104315", "Tue Jul  8 10:43:15 2025", "8.7.2025 10.43.15", "8/7/2025 10h43m15s", "26:10:05",
+// "1 day, 2:10:05", "1.02:10:05", "59:07.5", "PT1M3.5S". Points stand in dates
 // whose day comes first. Months may have English, German, French, Spanish, Italian or Dutch names. A zone is Z, UTC, GMT, or
 // an offset; names such as CET mean something in a place alone.
 func ParseDate(b []byte) (Date, bool) {
 	p := dateParser{rest: bytes.TrimSpace(plainSigns(b))}
+	if isoDuration(p.rest) {
+		d, ok := ParseDuration(p.rest)
+		return Date{Clock: d}, ok
+	}
 	ok := p.date(true) && p.clock() && p.zone() && len(p.rest) == 0
 	return p.Date, ok
 }
@@ -62,11 +67,12 @@ func plainSigns(b []byte) []byte {
 	if !bytes.ContainsFunc(b, func(r rune) bool { return r > 0x7f }) {
 		return b
 	}
-	for _, s := range []string{"\u00a0", "\u2009", "\u202f"} {
-		b = bytes.ReplaceAll(b, []byte(s), []byte{' '})
-	}
-	return bytes.ReplaceAll(b, []byte("\u2212"), []byte{'-'})
+	return []byte(ascii.Replace(string(b)))
 }
+
+// ascii also writes the dates and times of China and Japan with the signs of others: 2025年7月8日 10時43分15秒.
+var ascii = strings.NewReplacer("\u00a0", " ", "\u2009", " ", "\u202f", " ", "\u2212", "-", "年", "-", "月", "-", "日", " ",
+	"時", ":", "时", ":", "分", ":", "秒", "")
 
 // At is the instant in ns since the Unix epoch, with the date read in one order; loc is the zone where
 // the text names none. It is false in an order that does not fit, and outside the years 1700 to 2200.
@@ -119,8 +125,9 @@ func (d *Date) in(order DateOrder) (y, m, day int) {
 
 type dateParser struct {
 	Date
-	rest []byte
-	days time.Duration // elapsed, beside the hours
+	rest  []byte
+	parts [3]int        // hour, minute and second that are not parted by colons
+	days  time.Duration // elapsed, beside the hours
 }
 
 // digits takes a run of digits and its length.
@@ -231,6 +238,13 @@ func (p *dateParser) date(named bool) bool {
 		return ok && n > 0 && n <= 2 && ny == 4 && p.fits([3]int{m, day, y}, MonthFirst)
 	}
 	a, na := p.digits()
+	if na == 14 { // 20250708104315
+		p.rest = all[:8]
+		day, _ := p.digits()
+		p.rest = all[8:]
+		p.number = [3]int{day / 1e4, day / 100 % 100, day % 100}
+		return p.settle(YearFirst)
+	}
 	switch c := p.peek(); {
 	case na == 0:
 		return false
@@ -285,19 +299,10 @@ func (p *dateParser) date(named bool) bool {
 	return false
 }
 
-// fits keeps the orders in which the numbers are a day of the calendar.
+// fits keeps the orders in which the numbers are a day of the calendar, and takes what parts it from the time of day.
 func (p *dateParser) fits(n [3]int, orders DateOrder) bool {
 	p.number = n
-	for o := YearFirst; o <= MonthFirst; o <<= 1 {
-		if orders&o == 0 {
-			continue
-		}
-		y, m, d := p.in(o)
-		if m >= 1 && m <= 12 && d >= 1 && d <= time.Date(y, time.Month(m)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
-			p.Orders |= o
-		}
-	}
-	if p.Orders == 0 {
+	if !p.settle(orders) {
 		return false
 	}
 	switch {
@@ -310,6 +315,20 @@ func (p *dateParser) fits(n [3]int, orders DateOrder) bool {
 	return p.skip(" \t,")
 }
 
+// settle keeps the orders in which the numbers are a day of the calendar.
+func (p *dateParser) settle(orders DateOrder) bool {
+	for o := YearFirst; o <= MonthFirst; o <<= 1 {
+		if orders&o == 0 {
+			continue
+		}
+		y, m, d := p.in(o)
+		if m >= 1 && m <= 12 && d >= 1 && d <= time.Date(y, time.Month(m)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
+			p.Orders |= o
+		}
+	}
+	return p.Orders != 0
+}
+
 // clock takes the time of day, or the time elapsed where there was no date.
 func (p *dateParser) clock() bool {
 	if len(p.rest) == 0 {
@@ -320,6 +339,8 @@ func (p *dateParser) clock() bool {
 	switch {
 	case nh == 6 && p.peek() != ':': // 104315
 		h, m, s, nm, ns = h/1e4, h/100%100, h%100, 2, 2
+	case nh > 0 && p.Orders != 0 && p.apart(h):
+		h, m, s, nm, ns = p.parts[0], p.parts[1], p.parts[2], 2, 2
 	case nh == 0 || p.peek() != ':':
 		return false
 	default:
@@ -373,6 +394,42 @@ func (p *dateParser) clock() bool {
 	}
 	p.Clock = p.days + c
 	return p.Orders == 0 || c <= 24*time.Hour
+}
+
+// apart takes what stands behind the hour h where points or letters part a time of day beside a date: 10.43.15, 10h43m15s,
+// 10h43. Two numbers with a point between them may be anything.
+func (p *dateParser) apart(h int) bool {
+	all := p.rest
+	p.parts = [3]int{h, 0, 0}
+	signs := [2]string{"h", "m"}
+	if p.peek() == '.' {
+		signs = [2]string{".", "."}
+	}
+	for i, sign := range signs {
+		if len(p.rest) == 0 || p.rest[0]|0x20 != sign[0]|0x20 {
+			break
+		}
+		p.rest = p.rest[1:]
+		if i == 1 && sign == "m" && len(p.rest) == 0 { // 10h43m
+			return true
+		}
+		n, length := p.digits()
+		if length != 2 {
+			p.rest = all
+			return false
+		}
+		if p.parts[i+1] = n; i == 1 {
+			if sign == "m" && p.peek()|0x20 == 's' {
+				p.rest = p.rest[1:]
+			}
+			return true
+		}
+	}
+	if signs[0] == "h" && len(p.rest) < len(all) {
+		return true
+	}
+	p.rest = all
+	return false
 }
 
 // zone takes what says the zone, if anything does.

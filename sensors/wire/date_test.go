@@ -59,6 +59,14 @@ func TestDates(t *testing.T) {
 		{"2025-10-26 02:30:00 CET", "2025-10-26T01:30:00Z", YearFirst},
 		{"2025-07-08 10:43:15 CET", "", YearFirst}, // there is summer time
 		{"2025-07-08 10:43:15 EST", "", YearFirst},
+		{"20250708104315", "2025-07-08T08:43:15Z", YearFirst},
+		{"20250708104315.25Z", "2025-07-08T10:43:15.25Z", YearFirst},
+		{"08.07.2025 10.43.15", "2025-07-08T08:43:15Z", DayFirst},
+		{"08-JUL-25 10.43.15.500000 PM Z", "2025-07-08T22:43:15.5Z", DayFirst},
+		{"25/11/2025 10h43m15s Z", "2025-11-25T10:43:15Z", DayFirst},
+		{"25/11/2025 10h43", "2025-11-25T09:43:00Z", DayFirst},
+		{"2025年7月8日 10時43分15秒", "2025-07-08T08:43:15Z", YearFirst},
+		{"2025年7月8日 10:43:15", "2025-07-08T08:43:15Z", YearFirst},
 	} {
 		d, ok := ParseDate([]byte(c.text))
 		if !ok || d.Orders != c.orders {
@@ -78,13 +86,15 @@ func TestDates(t *testing.T) {
 	}
 	for text, want := range map[string]time.Duration{"00:00:01": time.Second, "26:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "0:00:02": 2 * time.Second,
 		"1 day, 2:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "1 02:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second,
-		"1.02:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "1d 02:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "59:07.5": 59*time.Minute + 7500*time.Millisecond, "0 days 00:00:01.000000": time.Second, "11:00:00 PM": 23 * time.Hour} {
+		"1.02:10:05.5": 26*time.Hour + 10*time.Minute + 5500*time.Millisecond, "1d 02:10:05": 26*time.Hour + 10*time.Minute + 5*time.Second, "59:07.5": 59*time.Minute + 7500*time.Millisecond, "0 days 00:00:01.000000": time.Second, "11:00:00 PM": 23 * time.Hour,
+		"PT1M3.5S": 63500 * time.Millisecond, "PT0S": 0, "P1DT2H": 26 * time.Hour, "pt1,5s": 1500 * time.Millisecond, "P2W": 14 * 24 * time.Hour} {
 		if d, ok := ParseDate([]byte(text)); !ok || d.Orders != 0 || d.Clock != want {
 			t.Errorf("%q: %v %v", text, d, ok)
 		}
 	}
 	for _, text := range []string{"", "x", "2025", "10:43", "31.4.2025", "29.2.2025", "32/13/2025", "2025-07-08 25:00:00", "2025-07-08 24:00:01", "2025-07-08 10:60:00",
-		"2025-07-08 10:43:15 Europe", "10:43:15 CET", "59:61.5", "Tue 10:43:15", "Tue Tue Jul 8 2025", "1.2:10:05", "2025-07-08 10:43:15+01:00[", "2025-07-08 10:43:15 +2500", "7.8/2025", "2025-07-08x", "8 Foo 2025", "474.3", "1.2.3", "2025-07-08 13:00:00 PM", "1751971395", "10:43:15 x"} {
+		"2025-07-08 10:43:15 Europe", "10:43:15 CET", "59:61.5", "Tue 10:43:15", "Tue Tue Jul 8 2025", "1.2:10:05", "2025-07-08 10:43:15+01:00[", "2025-07-08 10:43:15 +2500", "7.8/2025", "2025-07-08x", "8 Foo 2025", "474.3", "1.2.3", "2025-07-08 13:00:00 PM", "1751971395", "10:43:15 x",
+		"08.07.2025 10.43", "08.07.2025 10.43.15.", "10.43.15", "20251308104315", "25/11/2025 10h4", "10h43m15s", "P1Y", "P1M", "PT", "P1D2H", "PT1S1M", "PT1.5M3S", "PT1S2S"} {
 		if d, ok := ParseDate([]byte(text)); ok {
 			t.Errorf("%q is %+v", text, d)
 		}
@@ -96,6 +106,31 @@ func TestDates(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%g allocations", n)
 	}
+}
+
+func TestDurations(t *testing.T) {
+	for text, want := range map[string]time.Duration{"90 s": 90 * time.Second, "1h2m3.5s": time.Hour + 2*time.Minute + 3500*time.Millisecond, "0s": 0,
+		"250ms": 250 * time.Millisecond, "1 min 2 s": 62 * time.Second, "-5s": -5 * time.Second, "1d 2h": 26 * time.Hour, "1,5 h": 90 * time.Minute, "3 µs": 3 * time.Microsecond} {
+		if d, ok := ParseDuration([]byte(text)); !ok || d != want {
+			t.Errorf("%q: %v %v, want %v", text, d, ok, want)
+		}
+	}
+	for _, text := range []string{"", "5", "s", "1s1m", "1.5h3m", "1y", "3 x", "P1Y", "1e3s", "201000d", "1..5s", "5 s s"} {
+		if d, ok := ParseDuration([]byte(text)); ok {
+			t.Errorf("%q is %v", text, d)
+		}
+	}
+}
+
+func FuzzDuration(f *testing.F) {
+	for _, s := range []string{"PT1M3.5S", "P1DT2H", "1h2m3.5s", "90 s", "-1,5 min"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, ok := ParseDuration(b); ok && (d < -maxElapsed-time.Second || d > maxElapsed+time.Second) {
+			t.Fatalf("%q is %v", b, d)
+		}
+	})
 }
 
 func FuzzDate(f *testing.F) {
