@@ -58,6 +58,7 @@ type decoder struct {
 	keys    []string // the names of the columns that are read
 	refused string   // why the rows of the newest header cannot be read
 	sep     byte
+	blanks  // where sep is one
 	meld    bool
 	named   bool   // the columns say what they are
 	started bool   // a row has followed the header
@@ -136,12 +137,13 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 	case d.header == nil:
 		return d.seekHeader(b, n)
 	case bytes.Equal(b, d.raw):
+		d.started = false // a row of units may follow
 		if d.onSkip != nil && !d.survey {
 			d.onSkip(Skip{Line: n, Why: "the header again", Header: true}, b)
 		}
 		return nil
 	}
-	if d.survey && len(d.untold) == 0 && (d.stamps == nil || d.stamps.scale != 0 || d.stamps.orders.Settled()) && startsNumber(b) {
+	if d.survey && d.sep != ' ' && len(d.untold) == 0 && (d.stamps == nil || d.stamps.scale != 0 || d.stamps.orders.Settled()) && startsNumber(b) {
 		return nil // a row, and nothing is left to find out
 	}
 	text, comment := uncommented(b)
@@ -448,6 +450,9 @@ func (d *decoder) splitRow(b []byte) {
 // split cuts a line into fields, spaces around them dropped. A field may stand in double quotes,
 // in which "" is a quote.
 func (d *decoder) split(b []byte) bool {
+	if d.sep == ' ' {
+		return d.splitBlanks(b)
+	}
 	d.fields, d.unquoted, d.open = d.fields[:0], d.unquoted[:0], false
 	for {
 		if t := bytes.TrimLeft(b, " "); len(t) > 0 && t[0] == '"' {

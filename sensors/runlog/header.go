@@ -22,6 +22,7 @@ const maxPreamble = 1000
 // asked for. Comments, blank lines and other words may stand before it.
 type preamble struct {
 	lines   int
+	first   []byte
 	sep     byte // named by a line such as "sep=;"
 	best    []byte
 	bestSep byte
@@ -29,6 +30,7 @@ type preamble struct {
 	numbers int    // lines of numbers in a row: the header has been missed
 	torn    []byte // lines of which a quoted field has not ended
 	units   []byte // a header whose columns say what they are, but not their units: the next line may
+	spaced  *spaced
 	known   *decoder
 }
 
@@ -53,15 +55,17 @@ func separatorLine(b []byte) (byte, bool) {
 	return sep[0], true
 }
 
-// separators are those that a header may have, the likeliest first.
+// separators are those that a header may have, the likeliest first, but for blanks.
 func (d *decoder) separators(b []byte) []byte {
 	switch {
+	case d.opt.Separator == ' ':
+		return []byte{'\t'}
 	case d.opt.Separator != 0:
 		return []byte{d.opt.Separator}
 	case d.before.sep != 0:
 		return []byte{d.before.sep}
 	}
-	all := []byte{',', ';', '\t', '|'}
+	all := []byte{',', ';', '\t', '|', '^', '~'}
 	slices.SortStableFunc(all, func(x, y byte) int { return bytes.Count(b, []byte{y}) - bytes.Count(b, []byte{x}) })
 	return all
 }
@@ -105,6 +109,11 @@ func (d *decoder) findHeader(b []byte, n int) error {
 		return nil
 	}
 	p.lines++
+	if p.spaced != nil {
+		if done, err := d.spacedBelow(b, n); done {
+			return err
+		}
+	}
 	separators := d.separators(text)
 	for _, sep := range separators {
 		if d.sep = sep; !d.split(text) {
@@ -122,6 +131,10 @@ func (d *decoder) findHeader(b []byte, n int) error {
 	}
 	if k := p.known; k != nil && d.resumes(k, b) {
 		return d.line(b, n, true)
+	}
+	d.mayBeSpaced(b, text)
+	if p.first == nil {
+		p.first = bytes.Clone(b)
 	}
 	if comment {
 		return nil
@@ -149,17 +162,28 @@ func (d *decoder) noHeader() error {
 	if p.units != nil {
 		return d.unitsBelow(nil, 0)
 	}
+	if p.spaced != nil {
+		return d.noSpaced()
+	}
 	if p.best == nil && p.torn != nil {
 		return fmt.Errorf("%w: the first line %.60q opens a quote that no line closes", ErrFormat, p.torn)
 	}
-	if p.best == nil {
+	switch {
+	case p.best == nil && len(p.first) > 0 && (p.first[0] == '{' || p.first[0] == '['):
+		return fmt.Errorf("%w: the first line %.60q looks like JSON: export a CSV", ErrFormat, p.first)
+	case p.best == nil && p.first != nil:
+		return fmt.Errorf("%w: the first line %.60q is no row of columns", ErrFormat, p.first)
+	case p.best == nil:
 		return nil
 	}
 	d.sep = p.bestSep
 	d.split(p.best)
 	header := d.names()
 	if len(header) < 2 {
-		return fmt.Errorf("%w: the first line %.60q has no comma, semicolon, tab or | between columns", ErrFormat, p.best)
+		d.cutNames(p.best, func(names []string) bool { header = names; return false }) // at single blanks at last
+	}
+	if len(header) < 2 {
+		return fmt.Errorf("%w: the first line %.60q has no comma, semicolon, tab, | or blank between columns", ErrFormat, p.best)
 	}
 	if err := d.readHeader(header, p.best); err != nil {
 		return err
@@ -173,7 +197,7 @@ func (d *decoder) resumes(k *decoder, b []byte) bool {
 	if k.header == nil {
 		return false
 	}
-	d.sep = k.sep
+	d.sep, d.wide = k.sep, k.wide
 	if !d.split(b) || len(d.fields) != len(k.header) || k.clock >= 0 && !startsNumber(d.fields[k.clock]) {
 		return false
 	}
@@ -341,6 +365,7 @@ func (d *decoder) setHeader(header []string, raw []byte) {
 		}
 		d.untold = append(d.untold, i)
 	}
+	d.findPlaces()
 }
 
 // keepSigns remembers what was found out of the decimal signs, by the names of the columns.
@@ -382,7 +407,7 @@ func (d *decoder) follow(b []byte, n int) error {
 	d.keepSigns()
 	next := &decoder{opt: d.opt}
 	next.opt.lenient = true
-	next.fields, next.sep = d.fields, d.sep
+	next.fields, next.sep, next.wide = d.fields, d.sep, d.wide
 	var told []string
 	err := next.readHeader(header, b)
 	if err == nil && next.meld != d.meld {

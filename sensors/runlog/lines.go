@@ -2,6 +2,7 @@ package runlog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -9,7 +10,7 @@ import (
 // maxLine bounds one line of a log, in bytes.
 const maxLine = 64 << 10
 
-// lines cuts a stream of bytes into lines. It takes UTF-8 and UTF-16, with or without byte order mark,
+// lines cuts a stream of bytes into lines. It takes UTF-8, UTF-16 and UTF-32, with or without byte order mark,
 // and reads a line that is not UTF-8 as Windows-1252, which Latin-1 is part of. Lines end at LF, CRLF or
 // CR; NULs before them are skipped, and what is longer than maxLine is dropped.
 type lines struct {
@@ -17,10 +18,10 @@ type lines struct {
 	cr      bool // the last byte seen ended a line, and an LF after it says nothing more
 	buf     []byte
 	tooLong bool
-	raw     []byte // bytes not yet decoded: the start of a file, half a UTF-16 unit
+	raw     []byte // bytes not yet decoded: the start of a file, part of a unit of UTF-16 or UTF-32
 	enc     encoding
 	high    rune   // first half of a surrogate pair
-	text    []byte // decoded UTF-16
+	text    []byte // decoded UTF-16 or UTF-32
 	latin   []byte // a line decoded from Windows-1252
 }
 
@@ -31,6 +32,8 @@ const (
 	utf8Text
 	utf16LE
 	utf16BE
+	utf32LE
+	utf32BE
 )
 
 // feed takes the next bytes and calls each for every line completed, without its end; nil stands
@@ -122,45 +125,87 @@ var windows1252 = [32]rune{
 func (l *lines) decode(p []byte, end bool) []byte {
 	if l.enc == unknownEncoding {
 		l.raw = append(l.raw, p...)
-		p = l.raw
-		switch {
-		case bytes.HasPrefix(p, []byte{0xff, 0xfe}):
-			l.enc, p = utf16LE, p[2:]
-		case bytes.HasPrefix(p, []byte{0xfe, 0xff}):
-			l.enc, p = utf16BE, p[2:]
-		case bytes.HasPrefix(p, []byte{0xef, 0xbb, 0xbf}):
-			l.enc, p = utf8Text, p[3:]
-		case len(p) < 4 && !end:
+		var mark int
+		if l.enc, mark = encodingOf(l.raw, end); l.enc == unknownEncoding {
 			return nil
-		case len(p) >= 4 && p[0] != 0 && p[1] == 0 && p[2] != 0 && p[3] == 0:
-			l.enc = utf16LE
-		case len(p) >= 4 && p[0] == 0 && p[1] != 0 && p[2] == 0 && p[3] != 0:
-			l.enc = utf16BE
-		default:
-			l.enc = utf8Text
 		}
-		l.raw = nil
+		p, l.raw = l.raw[mark:], nil
 	}
-	if l.enc == utf8Text {
+	width := 2
+	switch l.enc {
+	case utf8Text:
 		return p
+	case utf32LE, utf32BE:
+		width = 4
 	}
 	l.text = l.text[:0]
-	if len(l.raw) == 1 && len(p) > 0 {
-		l.unit(l.raw[0], p[0])
-		l.raw, p = l.raw[:0], p[1:]
+	if n := len(l.raw); n > 0 {
+		take := min(width-n, len(p))
+		l.raw, p = append(l.raw, p[:take]...), p[take:]
+		if len(l.raw) < width {
+			return l.text
+		}
+		l.unit(l.raw)
+		l.raw = l.raw[:0]
 	}
-	for ; len(p) >= 2; p = p[2:] {
-		l.unit(p[0], p[1])
+	for ; len(p) >= width; p = p[width:] {
+		l.unit(p[:width])
 	}
 	l.raw = append(l.raw, p...)
 	return l.text
 }
 
-// unit decodes one UTF-16 code unit; halves of pairs that stand alone become U+FFFD.
-func (l *lines) unit(a, b byte) {
-	r := rune(a) | rune(b)<<8
-	if l.enc == utf16BE {
-		r = rune(a)<<8 | rune(b)
+// encodingOf tells the encoding of a file by its first bytes, and how many of them are a byte order mark; unknownEncoding
+// where more of them are needed to tell.
+func encodingOf(p []byte, end bool) (e encoding, mark int) {
+	// Of a unit of four bytes that is a character of ASCII three are zero.
+	ascii32 := func(at int) bool { return len(p) >= 4 && p[at] != 0 && bytes.Count(p[:4], []byte{0}) == 3 }
+	switch {
+	case bytes.HasPrefix(p, []byte{0xff, 0xfe, 0, 0}):
+		return utf32LE, 4
+	case bytes.HasPrefix(p, []byte{0, 0, 0xfe, 0xff}):
+		return utf32BE, 4
+	case len(p) < 4 && !end:
+		return unknownEncoding, 0
+	case bytes.HasPrefix(p, []byte{0xff, 0xfe}):
+		return utf16LE, 2
+	case bytes.HasPrefix(p, []byte{0xfe, 0xff}):
+		return utf16BE, 2
+	case bytes.HasPrefix(p, []byte{0xef, 0xbb, 0xbf}):
+		return utf8Text, 3
+	case ascii32(0) || ascii32(3): // or the end of a hole in a file that was truncated under its writer
+		if len(p) < 8 && !end {
+			return unknownEncoding, 0
+		}
+		at, e := 0, utf32LE
+		if ascii32(3) {
+			at, e = 3, utf32BE
+		}
+		if p = p[4:]; ascii32(at) {
+			return e, 0
+		}
+	case len(p) >= 4 && p[0] != 0 && p[1] == 0 && p[2] != 0 && p[3] == 0:
+		return utf16LE, 0
+	case len(p) >= 4 && p[0] == 0 && p[1] != 0 && p[2] == 0 && p[3] != 0:
+		return utf16BE, 0
+	}
+	return utf8Text, 0
+}
+
+// unit decodes one unit of UTF-16 or UTF-32; halves of pairs that stand alone, and what is no character, become U+FFFD.
+func (l *lines) unit(b []byte) {
+	var r rune
+	switch l.enc {
+	case utf32LE:
+		l.text = utf8.AppendRune(l.text, rune(binary.LittleEndian.Uint32(b)))
+		return
+	case utf32BE:
+		l.text = utf8.AppendRune(l.text, rune(binary.BigEndian.Uint32(b)))
+		return
+	case utf16LE:
+		r = rune(binary.LittleEndian.Uint16(b))
+	default:
+		r = rune(binary.BigEndian.Uint16(b))
 	}
 	if l.high != 0 {
 		pair := utf16.DecodeRune(l.high, r)

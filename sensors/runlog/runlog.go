@@ -36,7 +36,7 @@ type Options struct {
 	Channels  []sensors.Channel               // channels the columns go to, by name or else by role; columns without one keep the defaults
 	Fields    []Field                         // which columns to read; none: all known ones of a MELD log, those named as a channel of a CSV
 	Time      TimeColumn                      // of a CSV; MELD logs have Date and Time
-	Separator byte                            // 0: comma, semicolon or tab, as the header or a line "sep=;" says
+	Separator byte                            // 0: comma, semicolon, tab, |, ^, ~ or blanks, as the header or a line "sep=;" says
 	Decimal   byte                            // '.' or ',': sign of decimals; 0: the columns tell
 	Named     []Named                         // quantities of a CSV whose columns say what they are; needs no Fields and no Time
 	ParseUnit func(string) (unit.Unit, error) // of columns that say their unit; nil: [unit.Parse]
@@ -134,6 +134,9 @@ func (l *Log) Remarks() (all []string) {
 	for _, b := range l.Bad {
 		say("%s", b)
 	}
+	for _, s := range l.Steps {
+		say("the clock is set back by %v in line %d, and the rows go on from there", time.Duration(s.From-s.To), l.Line[s.Row-1])
+	}
 	return all
 }
 
@@ -219,7 +222,7 @@ func readText(text []byte, opt Options) (*Log, error) {
 	}
 	look.keepSigns()
 	log := &Log{}
-	d := &decoder{opt: opt, whole: true, byName: look.byName}
+	d := &decoder{opt: opt, whole: true, byName: look.byName, blanks: blanks{aligned: look.aligned, askew: look.askew}}
 	if look.stamps != nil {
 		d.opt.Time.Order = look.stamps.orders
 	}
