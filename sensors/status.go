@@ -58,6 +58,10 @@ const (
 	FutureStamp         // stamped further ahead of its arrival than a clock may be fast
 )
 
+// NoReading is the least magnitude by which instruments say that they have no reading: 9.9E37 beyond the range, 9.91E37 no number
+// (SCPI-99, 7.2.1).
+const NoReading = 9.9e37
+
 var reasonNames = [...]string{"", "never_seen", "stale", "sentinel", "unwired", "out_of_range", "rate_of_change",
 	"open_circuit", "saturated", "retained", "wrong_unit", "not_a_number", "device", "future_stamp"}
 

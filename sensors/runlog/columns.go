@@ -184,7 +184,11 @@ func (d *decoder) ownUnit(line int, key, in string, from unit.Unit, given bool) 
 
 // takeUnits takes the row of units that was split: those of columns whose unit nobody has said.
 func (d *decoder) takeUnits(line int) {
-	if d.named || d.meld {
+	if d.meld {
+		return
+	}
+	if d.named {
+		d.otherUnits(line)
 		return
 	}
 	for i := range d.cols {
@@ -205,6 +209,33 @@ func (d *decoder) takeUnits(line int) {
 		}
 	}
 	d.tellRemarks(line)
+}
+
+// otherUnits takes the row of units that was split, below a header that comes again and names the quantities themselves.
+func (d *decoder) otherUnits(line int) {
+	if scale := countUnits[strings.ToLower(strings.Trim(string(d.fields[d.clock]), "[]()"))]; scale != 0 && scale != d.stamps.scale {
+		d.refused = fmt.Sprintf("below the row of units in line %d, which has another unit of time", line)
+		d.doubt(line, "the unit of the time is another here; the rows below are left out")
+		return
+	}
+	for i := range d.cols {
+		c := &d.cols[i]
+		if c.index < 0 || len(d.fields[c.index]) == 0 {
+			continue
+		}
+		text := strings.Trim(string(d.fields[c.index]), "[]()")
+		u, err := d.parseUnit(text)
+		if err == nil {
+			c.again, err = unit.Between(u, c.named)
+		}
+		switch {
+		case err != nil:
+			c.index = -1
+			d.doubt(line, fmt.Sprintf("%s is in %q now, and is left out: %v", c.Name, text, err))
+		case c.again != unit.Identity:
+			d.doubt(line, fmt.Sprintf("%s is in %s now", c.Name, u))
+		}
+	}
 }
 
 // tellRemarks tells what was found out about the header in a line.

@@ -175,7 +175,7 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		d.skip(n, why, b)
 		return nil
 	}
-	if !d.started && d.isUnits() {
+	if !d.started && d.isUnits(d.reads) {
 		d.takeUnits(n)
 		return nil
 	}
@@ -317,7 +317,11 @@ func (d *decoder) stamp() (int64, error) {
 	if d.date >= 0 {
 		date = d.fields[d.date]
 	}
-	return d.stamps.parse(date, d.fields[d.clock], d.sign(d.clock, d.fields[d.clock]))
+	at, err := d.stamps.parse(date, d.fields[d.clock], d.sign(d.clock, d.fields[d.clock]))
+	if err == nil && d.stamps.local {
+		return d.stamps.nearest(at, d.last, d.rows > 0), nil
+	}
+	return at, err
 }
 
 func orderName(o wire.DateOrder) string {
@@ -405,7 +409,7 @@ func (d *decoder) take(line int, at int64) {
 			status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Unwired}
 		default:
 			c.wired = true
-			if slices.Contains(c.sentinels, v) {
+			if slices.Contains(c.sentinels, v) || math.Abs(v) >= sensors.NoReading {
 				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
 			} else if c.again != unit.Identity && !d.converted {
 				v = c.again.Apply(v)

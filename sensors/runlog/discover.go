@@ -24,7 +24,7 @@ var labels = []string{"anomaly", "anomalies", "is anomaly", "anomaly label", "ch
 	"is outlier", "outlier", "attack", "is attack", "fault", "is fault", "fault type", "class", "ground truth", "normal/attack", "machine status"}
 
 // times are names of the column of time, the likeliest first.
-var times = []string{"time", "datetime", "date time", "timestamp", "time stamp", "stamp", "date", "local time", "utc", "ts", "epoch", "t", "elapsed", "elapsed time", "seconds", "zeit", "zeitstempel", "datum"}
+var times = []string{"time", "datetime", "date time", "timestamp", "time stamp", "stamp", "date", "local time", "utc", "ts", "epoch", "t", "elapsed", "elapsed time", "seconds", "x value", "zeit", "zeitstempel", "datum"}
 
 // Discover completes the options for the log at path, if it is a CSV that neither they nor its header describe:
 // every column of numbers becomes a channel of that name, in the unit in brackets behind it or without one. Columns
@@ -189,7 +189,7 @@ var errEnough = fmt.Errorf("enough was read")
 // units tells whether a line is a row of units.
 func (d *decoder) units(b []byte, columns int) bool {
 	d.clock = -1
-	return d.split(b) && len(d.fields) == columns && d.isUnits()
+	return d.split(b) && len(d.fields) == columns && d.isUnits(func(int) bool { return true })
 }
 
 // holdsNumbers tells whether at least half of the fields that are not empty start as numbers or dates do, and one does.
@@ -333,7 +333,14 @@ func (t *table) timeUnit(i int) (u wire.TimeUnit, told string) {
 	if name == "seconds" {
 		return "s", ""
 	}
-	v, _ := wire.ParseNumber([]byte(t.cells(i)[0]), '.')
+	cell := []byte(t.cells(i)[0])
+	v, _ := wire.ParseNumber(cell, '.')
+	switch _, date := wire.ParseDate(cell); {
+	case date: // 20250708104315
+		return wire.NoTime, ""
+	case v >= 36526 && v < 73051 && countDecimals(cell) > 6: // the years 2000 to 2099
+		return "excel", fmt.Sprintf("%s is read as the days of spreadsheets", t.header[i])
+	}
 	for _, c := range []struct {
 		from float64
 		unit wire.TimeUnit

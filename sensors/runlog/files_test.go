@@ -244,8 +244,10 @@ func TestHeadersThatCannotBeUsed(t *testing.T) {
 		"time [s],plate temperature [°C]\n":                              "a header but no row",
 		"time,plate temperature [°C]\n0,1\n":                             "a count needs its unit",
 		"time [s],plate temperature [°C],Plate_temperature [K]\n0,1,2\n": "both go to",
-		"":                          "it is empty",
-		strings.Repeat("x\n", 1300): "no comma, semicolon, tab or |",
+		"":                               "it is empty",
+		strings.Repeat("x\n", 1300):      "no comma, semicolon, tab, | or blank",
+		"{\"a\":1}\n{\"a\":2}\n":         "looks like JSON",
+		"time[s] plate_temperature[K]\n": "no row of as many numbers",
 	} {
 		if _, err := Parse(strings.NewReader(text), Options{Named: plate}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", text, err, want)

@@ -169,7 +169,7 @@ func (d *decoder) noHeader() error {
 		return fmt.Errorf("%w: the first line %.60q opens a quote that no line closes", ErrFormat, p.torn)
 	}
 	switch {
-	case p.best == nil && len(p.first) > 0 && (p.first[0] == '{' || p.first[0] == '['):
+	case len(p.first) > 1 && (p.first[0] == '{' || p.first[0] == '[') && (p.first[1] == '"' || p.first[1] == '{'):
 		return fmt.Errorf("%w: the first line %.60q looks like JSON: export a CSV", ErrFormat, p.first)
 	case p.best == nil && p.first != nil:
 		return fmt.Errorf("%w: the first line %.60q is no row of columns", ErrFormat, p.first)
@@ -475,8 +475,9 @@ func (o *Options) numbered() map[int]string {
 	return at
 }
 
-// isUnits tells whether the line that was split is a row of units below the header.
-func (d *decoder) isUnits() bool {
+// isUnits tells whether the line that was split is a row of units below the header; below columns that are not read any word
+// may stand.
+func (d *decoder) isUnits(reads func(i int) bool) bool {
 	if d.meld || d.clock >= 0 && startsNumber(d.fields[d.clock]) {
 		return false
 	}
@@ -486,6 +487,7 @@ func (d *decoder) isUnits() bool {
 		case len(f) == 0 || i == d.clock || i == d.date:
 		case startsNumber(f):
 			return false
+		case !reads(i):
 		default:
 			if _, err := d.parseUnit(strings.Trim(string(f), "[]()")); err != nil {
 				return false
@@ -494,6 +496,11 @@ func (d *decoder) isUnits() bool {
 		}
 	}
 	return known > 0
+}
+
+// reads tells whether field i is read into a column.
+func (d *decoder) reads(i int) bool {
+	return slices.ContainsFunc(d.cols, func(c column) bool { return c.index == i })
 }
 
 func (d *decoder) parseUnit(s string) (unit.Unit, error) {

@@ -64,7 +64,7 @@ func splitTime(cell string) (name, in string) {
 
 // splitUnit parts a column's name from a unit that stands behind another sign than a bracket, where both are known.
 func splitUnit(cell string, known func(name, unit string) bool) (name, unit string, ok bool) {
-	for _, sign := range []string{"/", ",", ";", ":", " in ", " - ", "_", " "} {
+	for _, sign := range []string{"/", ",", ";", ":", " in ", " - ", "_", ".", " "} {
 		for i := range cell {
 			if i == 0 || !strings.HasPrefix(cell[i:], sign) {
 				continue
@@ -99,9 +99,19 @@ func (d *decoder) timeColumn(header []string) int {
 	return -1
 }
 
-// fold makes names that differ in case, blanks and underscores equal.
+// fold makes names equal that differ in case, and in what parts their words: blanks, underscores, hyphens, points, or a
+// capital ("heaterPower").
 func fold(name string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r == '_' || unicode.IsSpace(r) }), " ")
+	var words strings.Builder
+	small := false
+	for _, r := range name {
+		if small && unicode.IsUpper(r) {
+			words.WriteByte(' ')
+		}
+		small = unicode.IsLower(r)
+		words.WriteRune(unicode.ToLower(r))
+	}
+	return strings.Join(strings.FieldsFunc(words.String(), func(r rune) bool { return strings.ContainsRune("_-.", r) || unicode.IsSpace(r) }), " ")
 }
 
 // wants finds a quantity asked for by the folded name of a column, nil if it is none.
@@ -138,10 +148,13 @@ func (d *decoder) unitsBelow(b []byte, n int) error {
 	d.split(raw)
 	header := d.names()
 	d.clock, d.date = d.timeColumn(header), -1
-	if b != nil && d.split(b) && len(d.fields) == len(header) && d.isUnits() {
+	if b != nil && d.split(b) && len(d.fields) == len(header) && d.isUnits(func(i int) bool { name, _ := d.naming(header[i]); return d.wants(name) != nil }) {
 		for i, f := range d.fields {
-			if name, in := d.naming(header[i]); in == "" && len(f) > 0 && (i == d.clock || d.wants(name) != nil) {
-				header[i] += " [" + strings.Trim(string(f), "[]()") + "]"
+			text := strings.Trim(string(f), "[]()")
+			name, in := d.naming(header[i])
+			_, err := newStamps(TimeColumn{Unit: wire.TimeUnit(text)}, d.opt.Location)
+			if in == "" && text != "" && (i == d.clock && err == nil || i != d.clock && d.wants(name) != nil) {
+				header[i] += " [" + text + "]"
 			}
 		}
 		b = nil
@@ -191,7 +204,7 @@ func (d *decoder) namedHeader(header []string) error {
 		if i == clock {
 			t := d.opt.Time
 			t.Key, t.Unit = cell, wire.TimeUnit(in)
-			if name == "seconds" && in == "" {
+			if (name == "seconds" || name == "x value") && in == "" { // the latter in LabVIEW's measurement files
 				t.Unit = wire.Seconds
 			}
 			var err error

@@ -131,7 +131,7 @@ func (d *decoder) withUnit(c *column, cell []byte, line int) (v float64, ok bool
 	}
 	if !bytes.Equal(text, c.cell.text) || c.cell.text == nil {
 		c.cell.text, c.cell.ok = bytes.Clone(text), false
-		if u, err := d.parseUnit(string(text)); err == nil && u.Dim != unit.None {
+		if u, err := d.parseUnit(string(text)); err == nil && (u.Dim != unit.None || u.Symbol == "%") {
 			if m, err := unit.Between(u, c.named); err == nil {
 				c.cell.m, c.cell.ok = m, true
 			}

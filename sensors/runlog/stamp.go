@@ -49,6 +49,9 @@ type stamps struct {
 	midnight time.Duration  // passed by a time of day without a date
 	clock    time.Duration  // the last of those
 
+	local        bool  // the last stamp named no zone
+	sureFrom, to int64 // the last stretch in which a time of day is that of one instant alone
+
 	hour   [13]byte // date and hour of hourNS, so that time zones are asked once an hour
 	hourNS int64
 }
@@ -130,10 +133,14 @@ func (s *stamps) take(date, clock []byte) (wire.Date, bool) {
 // parse reads one stamp; date is empty unless it has a column of its own. decimal is the sign that a
 // count is written with, 0 where that is not known.
 func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
+	s.local = s.scale == 0 || s.excel
 	if s.scale != 0 {
 		n, ok := count(clock, s.scale, decimal)
 		if !ok && decimal == 0 && wire.Analyse(clock).Either != 0 {
 			return 0, fmt.Errorf("%w: %s", errStamp, wire.TwoWays(clock))
+		}
+		if d, is := wire.ParseDuration(clock); !ok && is { // 5 s
+			n, ok = int64(d), true
 		}
 		if !ok || s.base > 0 && n > math.MaxInt64-s.base || s.base < 0 && n < math.MinInt64-s.base {
 			return 0, fmt.Errorf("%w: %.40q is not a count of %s", errStamp, clock, s.Unit)
@@ -150,6 +157,10 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 		}
 	}
 	d, ok := s.take(date, clock)
+	s.local = !d.Zoned && d.Name == "" && d.Orders != 0
+	if elapsed, is := wire.ParseDuration(clock); !ok && is && len(date) == 0 {
+		d, ok = wire.Date{Clock: elapsed}, true
+	}
 	switch {
 	case !ok:
 		return 0, fmt.Errorf("%w: %.40q is none of the known forms, e.g. \"2025-07-08 10:43:15.30\"%s", errStamp, clock, hint(clock, decimal))
@@ -179,6 +190,40 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 	}
 	s.clock = d.Clock
 	return int64(s.midnight + d.Clock), nil
+}
+
+// nearest settles the hour in which the clocks go back, of which every time of day comes twice: of the two instants that a
+// stamp may be it gives the one nearer to the last stamp; the first one where there is none.
+func (s *stamps) nearest(ns, last int64, any bool) int64 {
+	if ns >= s.sureFrom && ns < s.to {
+		return ns
+	}
+	t := time.Unix(0, ns).In(s.loc)
+	_, offset := t.Zone()
+	start, end := t.ZoneBounds()
+	other := ns
+	s.sureFrom, s.to = math.MinInt64, math.MaxInt64
+	if !start.IsZero() {
+		_, before := start.Add(-1).Zone()
+		shift := int64(before-offset) * 1e9
+		if s.sureFrom = start.UnixNano() + max(shift, 0); shift > 0 && ns < s.sureFrom {
+			other = ns - shift
+		}
+	}
+	if !end.IsZero() {
+		_, after := end.Zone()
+		shift := int64(offset-after) * 1e9
+		if s.to = end.UnixNano() - max(shift, 0); shift > 0 && ns >= s.to {
+			other = ns + shift
+		}
+	}
+	if !any {
+		return min(ns, other)
+	}
+	if apart := func(at int64) int64 { return max(at-last, last-at) }; apart(other) < apart(ns) {
+		return other
+	}
+	return ns
 }
 
 // hint says what a stamp may be that is none of the known forms of text.

@@ -151,9 +151,12 @@ func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 	for ctx.Err() == nil {
 		if t.cur == nil {
 			path, err := t.newest()
-			if err != nil || path == "" {
-				t.quiet(to, "there is no such file yet: "+t.opt.Path, 0)
+			if err != nil {
 				return err
+			}
+			if path == "" {
+				t.quiet(to, "there is no such file yet: "+t.opt.Path, 0)
+				return nil
 			}
 			if err := t.open(path, to); err != nil {
 				if errors.Is(err, fs.ErrNotExist) {
@@ -242,11 +245,14 @@ func (t *Tail) newest() (string, error) {
 			}
 			continue
 		}
-		if !info.Mode().IsRegular() {
-			if !t.pattern() {
-				return "", fmt.Errorf("%s is not a file", path)
-			}
+		switch {
+		case info.Mode().IsRegular():
+		case t.pattern():
 			continue
+		case info.IsDir():
+			return "", fmt.Errorf("%s is a folder: name a file in it, or a pattern such as %s", path, filepath.Join(path, "*.csv"))
+		default:
+			return "", fmt.Errorf("%s is not a file", path)
 		}
 		read := slices.ContainsFunc(t.done, func(f finished) bool { return os.SameFile(f.info, info) && f.size == info.Size() })
 		if !read && !info.ModTime().Before(written) { // Glob sorts by name

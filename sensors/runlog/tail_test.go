@@ -380,7 +380,7 @@ func TestTailRefusesWhatItCannotUse(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "x.csv")
 	write(t, path, "a,b,c\n1,2,3\n4,5,6\n")
-	for want, p := range map[string]string{"header has a, b, c": path, "is not a file": filepath.Dir(path)} {
+	for want, p := range map[string]string{"header has a, b, c": path, "is a folder: name a file in it": filepath.Dir(path)} {
 		tail, err := NewTail(TailOptions{Registry: reg, Path: p})
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"strings"
@@ -77,6 +78,17 @@ func TestVariantsOfOneRun(t *testing.T) {
 	}
 	base := time.Date(2025, 11, 25, 12, 59, 55, 0, time.UTC)
 	low := time.Date(2025, 7, 8, 11, 59, 55, 0, time.UTC)
+	u32 := func(s string, little bool) string {
+		var b []byte
+		for _, r := range s {
+			if little {
+				b = binary.LittleEndian.AppendUint32(b, uint32(r))
+			} else {
+				b = binary.BigEndian.AppendUint32(b, uint32(r))
+			}
+		}
+		return string(b)
+	}
 	u16 := func(s string, little bool) string {
 		var b []byte
 		for _, u := range utf16.Encode([]rune(s)) {
@@ -390,50 +402,75 @@ func TestVariantsOfOneRun(t *testing.T) {
 			return fmt.Sprintf("%02d:%04.1f", int(59*60+55+t)%3600/60, float64(int(55+t)%60))
 		})},
 		{"stray quote", strings.ReplaceAll(H, "\n", ";note\n") + strings.ReplaceAll(h1, "\n", ";x\n") + "5.5;1;2;3;\"5 pipe\n" + strings.ReplaceAll(h2, "\n", ";x\n")},
+		{"u32le", u32(H+P, true)},
+		{"u32be", u32(H+P, false)},
+		{"blanks, unit row", "time heater_power fan_speed plate_temperature\ns W rpm °C\n" + strings.ReplaceAll(P, ";", " ")},
+		{"blanks, tabs, rule, # header", "# run 7 of plate 3\n# time[s]\theater_power[W]  fan_speed[rpm]   plate_temperature[degC]\n# ------- ---- --- ---\n" + strings.ReplaceAll(P, ";", " \t ")},
+		{"blanks in names", "time [s]   heater power [W]   fan speed [rpm]   plate temperature [°C]\n" + strings.ReplaceAll(P, ";", " ")},
+		{"blanks, names and units apart", "time [s] heater_power [W] fan_speed [rpm] plate_temperature [°C]\n" + strings.ReplaceAll(P, ";", "  ")},
+		{"blanks, prose above", "heater power [W] and plate temperature [°C] of cell 3\n\ntime_s heater_power_W fan_speed_rpm plate_temperature_degC\n" + strings.ReplaceAll(P, ";", " ")},
+		{"blanks, decimal comma", "time[s] heater_power[W] fan_speed[rpm] plate_temperature[°C]\n" + strings.ReplaceAll(strings.ReplaceAll(P, ";", " "), ".", ",")},
+		{"blanks, date and time", "time heater_power[W] fan_speed[rpm] plate_temperature[°C]\n" + strings.ReplaceAll(rows(";", func(r R) []string {
+			return []string{clock(base, "2006-01-02 15:04:05.0")(r.t), fmt.Sprintf("%.1f", r.w), g(r.s), fmt.Sprintf("%.2f", r.T)}
+		}), ";", " ")},
+		{"blanks, header again", "time [s]  heater power [W]  fan speed [rpm]  plate temperature [°C]\n" + strings.ReplaceAll(h1, ";", " ") +
+			"time [s]  heater power [W]  fan speed [rpm]  plate temperature [°C]\n" + strings.ReplaceAll(h2, ";", " ")},
+		{"^", strings.ReplaceAll(H+P, ";", "^")},
+		{"camel", "Time [s];HeaterPower [W];fanSpeed [rpm];Plate.Temperature [°C]\n" + P},
+		{"durations", tim("time", func(t float64) string { return fmt.Sprintf("1m%gs", t) })},
+		{"date of 14 digits", tim("time", clock(base, "20060102150405.0"))},
+		{"points in the time of day", tim("time", clock(base, "02.01.2006 15.04.05.0"))},
+		{"年月日", tim("time", clock(base, "2006年1月2日 15時04分05秒"))},
+		{"% in cells", strings.Replace(H, "fan speed [rpm]", "fan speed [rpm];load [%]", 1) + rows(";", func(r R) []string {
+			return []string{g(r.t), fmt.Sprintf("%.1f", r.w), g(r.s), "50 %", fmt.Sprintf("%.2f", r.T)}
+		})},
+		{"TOA5", "\"TOA5\",\"CR1000\",\"17\"\n\"TIMESTAMP\",\"RECORD\",\"heater power\",\"fan speed\",\"plate temperature\"\n\"TS\",\"RN\",\"W\",\"rpm\",\"Deg C\"\n\"\",\"\",\"Avg\",\"Smp\",\"Smp\"\n" + rows(",", func(r R) []string {
+			return []string{q(clock(base, "2006-01-02 15:04:05.0")(r.t)), "7", fmt.Sprintf("%.1f", r.w), g(r.s), fmt.Sprintf("%.2f", r.T)}
+		})},
+		{"other units below the header again", "time;heater power;fan speed;plate temperature\ns;W;rpm;°C\n" + h1 + "time;heater power;fan speed;plate temperature\ns;kW;rpm;K\n" + func() (text string) {
+			for _, r := range data[6:] {
+				text += fmt.Sprintf("%v;%v;%v;%v\n", r.t, r.w/1000, r.s, r.T+273.15)
+			}
+			return text
+		}()},
 		{"CR alone, quoted line end", strings.ReplaceAll(strings.ReplaceAll(H, "\n", ";note\n")+strings.ReplaceAll(P, "\n", ";\"a\nb\"\n"), "\n", "\r")},
 	}
 	refusals := map[string]string{ // "!": the file is refused, with these words; else it is read, and they are told
-		"underscore":                       `are no number`,
-		"exp x10":                          `are no number`,
-		"chinese ampm":                     `!none of the known forms`,
-		"CET":                              `!say the place (zone)`,
-		"excel serial":                     `!this looks like excel`,
-		"day fraction":                     `!a count needs its unit`,
-		"epoch s nounit":                   `!looks like s since 1970`,
-		"epoch ms nounit":                  `!looks like ms since 1970`,
-		"epoch ms mislabelled s":           `!not a count of s`,
-		"elapsed s unit in cells":          `!none of the known forms`,
-		"elapsed iso PT":                   `!none of the known forms`,
-		"ambiguous":                        `!dmy or mdy`,
-		"head dash":                        `!name them`,
-		"u32le bom":                        `!name them`,
-		"u32be bom":                        `!name them`,
-		"shiftjis ℃":                       `!no unit that is known`,
-		"spaces":                           `!between columns`,
-		"spaces fixed width":               `!between columns`,
-		"preamble numbers":                 `!name them`,
-		"unitrow above":                    `!no unit that is known`,
-		"c":                                `!no unit that is known`,
-		"dup wanted":                       `!both go to`,
-		"backslash quote":                  `!a quoted field has no end`,
-		"reversed":                         `!is the newest row first?`,
-		"mixed decimal styles per row":     `are no number`,
-		"comma sep decimal comma unquoted": `!are commas decimal signs too?`,
-		"header sep ; rows ,":              `!part the columns here?`,
-		"header sep , rows ;":              `!part the columns here?`,
-		"ragged short line":                `2 fields, the header has 4`,
-		"ragged long line":                 `6 fields, the header has 4`,
-		"two lines run together":           `7 fields, the header has 4`,
-		"footer":                           `lines left out`,
-		"footer block":                     `lines left out`,
-		"footer with same width":           `no time stamp`,
-		"lines of separators":              `lines left out`,
-		"indian":                           `"1,213.5" is read as 1213.5`,
-		"parens":                           `"(1500.5)" is read as -1500.5`,
-		"trailing minus":                   `is read as -1500.5`,
-		"other unit in cells":              `is read as 0 W`,
-		"elapsed m:s without unit":         `!mm:ss`,
-		"stray quote":                      `line 8: a quoted field has no end`,
+		"underscore":                         `are no number`,
+		"exp x10":                            `are no number`,
+		"chinese ampm":                       `!none of the known forms`,
+		"CET":                                `!say the place (zone)`,
+		"excel serial":                       `!this looks like excel`,
+		"day fraction":                       `!a count needs its unit`,
+		"epoch s nounit":                     `!looks like s since 1970`,
+		"epoch ms nounit":                    `!looks like ms since 1970`,
+		"epoch ms mislabelled s":             `!not a count of s`,
+		"ambiguous":                          `!dmy or mdy`,
+		"shiftjis ℃":                         `!no unit that is known`,
+		"preamble numbers":                   `!name them`,
+		"unitrow above":                      `!no unit that is known`,
+		"c":                                  `!no unit that is known`,
+		"dup wanted":                         `!both go to`,
+		"backslash quote":                    `!a quoted field has no end`,
+		"reversed":                           `!is the newest row first?`,
+		"mixed decimal styles per row":       `are no number`,
+		"comma sep decimal comma unquoted":   `!are commas decimal signs too?`,
+		"header sep ; rows ,":                `!part the columns here?`,
+		"header sep , rows ;":                `!part the columns here?`,
+		"ragged short line":                  `2 fields, the header has 4`,
+		"ragged long line":                   `6 fields, the header has 4`,
+		"two lines run together":             `7 fields, the header has 4`,
+		"footer":                             `lines left out`,
+		"footer block":                       `lines left out`,
+		"footer with same width":             `no time stamp`,
+		"lines of separators":                `lines left out`,
+		"indian":                             `"1,213.5" is read as 1213.5`,
+		"parens":                             `"(1500.5)" is read as -1500.5`,
+		"trailing minus":                     `is read as -1500.5`,
+		"other unit in cells":                `is read as 0 W`,
+		"elapsed m:s without unit":           `!mm:ss`,
+		"other units below the header again": `heater power is in kW now`,
+		"stray quote":                        `line 8: a quoted field has no end`,
 	}
 	for _, c := range cases {
 		says := refusals[c.name]

@@ -459,6 +459,10 @@ func (f *Field) convert(at, arrival int64, raw float64, m unit.Map) sensors.Samp
 			return s
 		}
 	}
+	if math.Abs(raw) >= sensors.NoReading && !math.IsInf(raw, 0) {
+		s.Value, s.Status = raw, sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
+		return s
+	}
 	s.Value = m.Apply(raw)
 	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
 		s.Status = sensors.Status{Signal: sensors.Failure, Reason: sensors.NotANumber}
