@@ -97,12 +97,12 @@ const maxWords = 6
 func (d *decoder) joinStamp(b []byte) {
 	more := len(d.fields) - len(d.header)
 	if more > 0 && d.clock >= 0 && d.date < 0 && d.stamps.scale == 0 {
-		d.join1(b, d.clock, more)
+		d.joinAt(b, d.clock, more)
 	}
 }
 
-// join1 makes one field of field i and more behind it, if they are a date with its time of day.
-func (d *decoder) join1(b []byte, i, more int) bool {
+// joinAt makes one field of field i and more behind it, if they are a date with its time of day.
+func (d *decoder) joinAt(b []byte, i, more int) bool {
 	if more >= maxWords || i+more >= len(d.fields) {
 		return false
 	}
@@ -116,7 +116,20 @@ func (d *decoder) join1(b []byte, i, more int) bool {
 	return true
 }
 
-// column is the place of byte i of a line, counted in characters.
+// cutRow cuts a line at blanks and makes one field of a time stamp of several words, if that gives so many columns.
+func (d *decoder) cutRow(b []byte, columns int) bool {
+	d.cutBlanks(b, false)
+	if more := len(d.fields) - columns; more > 0 {
+		for i := range d.fields {
+			if d.joinAt(b, i, more) {
+				break
+			}
+		}
+	}
+	return len(d.fields) == columns
+}
+
+// columnOf is the place of byte i of a line, counted in characters.
 func columnOf(b []byte, i int) int { return utf8.RuneCount(b[:i]) }
 
 // place puts the fields of a row that has too few of them below the names where they stand, the others being empty. It does
@@ -207,25 +220,16 @@ func (d *decoder) spacedBelow(b []byte, n int) (done bool, err error) {
 	d.sep, d.wide = ' ', s.wide
 	d.cutBlanks(s.text, s.wide)
 	columns := len(d.fields)
-	d.cutBlanks(b, false)
-	more := len(d.fields) - columns
-	if more > 0 { // the words of a time stamp
-		for i := range d.fields {
-			if d.join1(b, i, more) {
-				break
-			}
-		}
-	}
+	fits := d.cutRow(b, columns)
 	row := holdsNumbers(d.names())
-	if s.wide && row && len(d.fields) != columns { // names of one word each may stand far apart here and there
+	if s.wide && row && !fits { // names of one word each may stand far apart here and there
 		d.cutBlanks(s.text, false)
-		if header := d.names(); len(header) == columns+more && d.bears(header) {
-			s.wide, d.wide, columns = false, false, len(header)
+		if header := d.names(); d.bears(header) && d.cutRow(b, len(header)) {
+			s.wide, d.wide, columns, fits = false, false, len(header), true
 		}
-		d.cutBlanks(b, false)
 	}
 	switch {
-	case row && len(d.fields) == columns:
+	case row && fits:
 	case !row && s.units == nil:
 		if d.cutBlanks(text, s.wide); len(d.fields) == columns {
 			s.units = bytes.Clone(b)

@@ -126,7 +126,7 @@ func head(text []byte, opt Options) (t table, sep byte, described bool, err erro
 			return nil
 		}
 		if t.header != nil {
-			if d.split(b) && len(t.rows) < sampled {
+			if len(t.rows) < sampled && (sep == ' ' && d.cutRow(b, len(t.header)) || sep != ' ' && d.split(b)) {
 				t.rows = append(t.rows, d.names())
 			}
 			return nil
@@ -141,7 +141,7 @@ func head(text []byte, opt Options) (t table, sep byte, described bool, err erro
 				described = true
 				return errEnough
 			}
-			if comment || !holdsNumbers(row) {
+			if comment || !holdsNumbers(row) || len(row) == 1 && bytes.ContainsAny(bytes.TrimSpace(b), " \t") {
 				continue
 			}
 			for i, above := range before {
@@ -161,6 +161,13 @@ func head(text []byte, opt Options) (t table, sep byte, described bool, err erro
 				t.rows = append(t.rows, row)
 				return nil
 			}
+		}
+		if !comment && t.belowBlanks(d, b, before[:]) {
+			sep, described = ' ', d.bears(t.header)
+			if described {
+				return errEnough
+			}
+			return nil
 		}
 		before[1], before[0] = before[0], bytes.Clone(b)
 		if l.n > maxPreamble {
@@ -182,6 +189,35 @@ func head(text []byte, opt Options) (t table, sep byte, described bool, err erro
 		return t, sep, false, fmt.Errorf("%w: no line of column names with numbers below it was found: put one above the rows", ErrFormat)
 	}
 	return t, sep, false, nil
+}
+
+// belowBlanks takes a row whose columns blanks part, if one of the two lines before it has as many names.
+func (t *table) belowBlanks(d *decoder, b []byte, before [][]byte) bool {
+	if d.before.sep != 0 || d.opt.Separator != 0 && d.opt.Separator != ' ' {
+		return false
+	}
+	d.sep = ' '
+	for i, above := range before {
+		for _, d.wide = range []bool{true, false} {
+			d.cutBlanks(above, d.wide)
+			header := d.names()
+			if len(header) < 2 || bytes.ContainsAny(above, ",;|") || holdsNumbers(header) || !d.cutRow(b, len(header)) || !holdsNumbers(d.names()) {
+				continue
+			}
+			row := d.names()
+			units := func() bool { return d.units(before[0], len(header)) }
+			if _, names := d.cutNames(before[1], func(names []string) bool { return len(names) == len(header) }); i == 0 && units() && names {
+				continue // the line above them has the names
+			}
+			if i == 1 && !units() {
+				continue
+			}
+			t.header, t.rows = header, append(t.rows, row)
+			d.cutBlanks(above, d.wide) // for whoever asks what it bears
+			return true
+		}
+	}
+	return false
 }
 
 var errEnough = fmt.Errorf("enough was read")

@@ -48,6 +48,11 @@ func TestDiscover(t *testing.T) {
 		{"decimal commas", "Zeit;Druck\n01.02.2023 10:00:00;1,5\n14.02.2023 10:00:00;2,5\n", []string{"Druck"}, []float64{0, 13 * 86400}, []float64{1.5, 2.5}, ""},
 		{"date and time apart", "Date,Time,p\n2025-07-08,10:43:15,1\n2025-07-08,10:43:17,2\n", []string{"p"}, []float64{0, 2}, []float64{1, 2}, ""},
 		{"a preamble and units below", "# logger 7\nsite: hall 3\ntime,p,q\ns,bar,degC\n0,1,2\n1,3,4\n", []string{"p", "q"}, []float64{0, 1}, []float64{1, 3}, "time has no unit and is read as s"},
+		{"blanks between columns", "pump 3 of hall 2\n\ntime[s]  p[bar]   q\n0 1 2\n2 3 4\n", []string{"p[bar]", "q"}, []float64{0, 2}, []float64{1, 3}, ""},
+		{"blanks in names and stamps, units below", "time                 line pressure  q\ns                    bar            rpm\n2025-07-08 10:43:15  1              2\n2025-07-08 10:43:17  3              4\n",
+			[]string{"line pressure", "q"}, []float64{0, 2}, []float64{1, 3}, ""},
+		{"dates of 14 digits", "time,p\n20250708235959,1\n20250709000001,2\n", []string{"p"}, []float64{0, 2}, []float64{1, 2}, ""},
+		{"days of spreadsheets", "time,p\n45846.5000000000,1\n45846.6000000000,2\n", []string{"p"}, []float64{0, 8640}, []float64{1, 2}, "days of spreadsheets"},
 		{"a name twice, one none, one a number", "time,p,p,,7\n0,1,2,3,4\n1,5,6,7,8\n", []string{"p", "p column 3", "column 4", "7"}, []float64{0, 1}, []float64{1, 5}, "time has no unit and is read as s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
