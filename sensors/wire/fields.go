@@ -20,6 +20,7 @@ type table struct {
 	fields  []Field
 	timeKey string
 	strict  bool // a message without a good number is refused
+	checked bool // lines end with a checksum
 	escapes bool // text has the escapes of JSON
 	lists   bool // commas may part the numbers of a list
 	signs   signs
@@ -287,7 +288,7 @@ func Number(b []byte) (v float64, in string, ok bool) {
 // clean is a message without a byte order mark, without blanks and control characters around it (the NUL that ends
 // strings in C), and without the escape sequences by which terminals show colours and titles (ECMA-48, 5.4 and 5.6).
 // Of one between STX and ETX it is what stands between them: a checksum behind ETX is not checked. Other control
-// characters are blanks. Where there are any, the result lives in the decoder.
+// characters are blanks, but inside a number they stay, so that it is none. Where there are any, the result lives in the decoder.
 func (t *table) clean(msg []byte) []byte {
 	if i := bytes.LastIndexByte(msg, stx); i >= 0 {
 		msg = msg[i+1:]
@@ -306,6 +307,11 @@ func (t *table) clean(msg []byte) []byte {
 		case c == 0x1b:
 			i = escapeEnd(msg, i)
 		case c < ' ' && c != '\t':
+			// Between two digits it is a fault of the line, and no blank: 471.<NUL>9 is not 471.
+			if c < 0x1c && c != '\n' && c != '\r' && i > 0 && i+1 < len(msg) && figure(msg[i-1]) && figure(msg[i+1]) {
+				t.plain = append(t.plain, sub)
+				continue
+			}
 			t.plain = append(t.plain, ' ')
 		default:
 			t.plain = append(t.plain, c)
@@ -317,7 +323,11 @@ func (t *table) clean(msg []byte) []byte {
 const (
 	stx = 0x02
 	etx = 0x03
+	sub = 0x1a
 )
+
+// figure tells the signs that numbers are of.
+func figure(c byte) bool { return c-'0' <= 9 || c == '.' || c == ',' }
 
 // escapeEnd is the last byte of the escape sequence that starts at i.
 func escapeEnd(msg []byte, i int) int {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -93,8 +94,11 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 	v, present, wrong := found[0].number(msg)
 	m := unit.Identity
 	if wrong != nil && found[0].kind == '"' {
-		if number, behind, err := d.textNumber(found[0].bytes(msg)); err == nil {
+		number, behind, err := d.textNumber(found[0].bytes(msg))
+		if err == nil {
 			v, m, present, wrong = number, behind, true, nil
+		} else if !errors.Is(err, errNotNumber) {
+			wrong = err
 		}
 	}
 	var stamp span

@@ -93,6 +93,9 @@ func (d *csv) read(dst []sensors.Sample, arrival int64, line []byte) ([]sensors.
 	if d.width > 0 && have != d.width {
 		return dst, fmt.Errorf("the line has %d columns and its header %d", have, d.width)
 	}
+	if d.halves(line) {
+		return dst, fmt.Errorf("%d columns of whole numbers, twice as many as are read: are their commas decimal ones? Say so (separator: \";\", or decimal: \".\" if not)", have)
+	}
 	verdict, err := d.weight(line)
 	if err != nil {
 		return dst, err
@@ -118,6 +121,31 @@ func (d *csv) read(dst []sensors.Sample, arrival int64, line []byte) ([]sensors.
 		dst[i].Status = verdict
 	}
 	return dst, nil
+}
+
+// halves tells whether the columns may be halves of numbers with a decimal comma, "474,3,12,1": there are two for each that is
+// read, nothing but digits in them, and the device has shown no decimal point yet.
+func (d *csv) halves(line []byte) bool {
+	if d.separator != ',' || d.signs.given != 0 || d.signs.point || d.width > 0 || len(d.cols) != 2*len(d.column) {
+		return false
+	}
+	for slot, c := range d.column {
+		if c < 0 || c >= len(d.column) || bytes.IndexByte(line, '.') >= 0 || d.key(slot) == d.timeKey {
+			return false
+		}
+	}
+	for i, c := range d.cols {
+		b := c.bytes(line)
+		if i%2 == 0 {
+			b = b[signLength(b):]
+		} else if c.from == 0 || line[c.from-1] != ',' {
+			return false
+		}
+		if len(b) == 0 || digits(b, 0) < len(b) {
+			return false
+		}
+	}
+	return true
 }
 
 // weight recognises a weight indicator's line and reads its third column.
@@ -431,6 +459,17 @@ func unitApart(line []byte, i int) (_, _ int32) {
 	if n := blank(line, to); to > from && n < len(line) && (line[n] == '=' || line[n] == ':') {
 		return 0, 0
 	}
+	switch string(line[from:to]) {
+	case "deg", "deg.", "degree", "degrees", "°", "\xb0", "Grad": // C, if that is no key
+		next := blank(line, to)
+		end := next
+		for end < len(line) && !parts(line[end]) && line[end] != '=' && line[end] != ':' {
+			end++
+		}
+		if n := blank(line, end); end-next == 1 && (n == len(line) || line[n] != '=' && line[n] != ':') {
+			to = end
+		}
+	}
 	return int32(from), int32(to)
 }
 
@@ -476,26 +515,37 @@ func blank(b []byte, i int) int {
 }
 
 // content is what a line says: without blanks and control characters around it, nothing of a comment,
-// and the inside of an NMEA sentence whose checksum (exclusive or of all bytes between '$' and '*') is right.
+// and the inside of an NMEA sentence whose checksum (exclusive or of all bytes between '$' or '!' and '*') is right. A line
+// without '$' may have such a checksum too; once one was right, it must be.
 func (t *table) content(msg []byte) ([]byte, error) {
 	t.doubt = nil
 	line := t.clean(msg)
 	if len(line) == 0 || line[0] == '#' {
 		return nil, nil
 	}
-	if line[0] != '$' {
+	star := len(line) - 3
+	sentence := line[0] == '$' || line[0] == '!'
+	if star < 1 || line[star] != '*' {
+		if line[0] == '$' || t.checked {
+			return nil, fmt.Errorf("sentence %.80q has no checksum *hh at its end", line)
+		}
 		return line, nil
 	}
-	star := len(line) - 3
-	if star < 1 || line[star] != '*' {
-		return nil, fmt.Errorf("sentence %.80q has no checksum *hh at its end", line)
+	text := line[:star]
+	if sentence {
+		text = text[1:]
 	}
 	var sum byte
-	for _, c := range line[1:star] {
+	for _, c := range text {
 		sum ^= c
 	}
-	if want, err := strconv.ParseUint(string(line[star+1:]), 16, 8); err != nil || byte(want) != sum {
+	want, err := strconv.ParseUint(string(line[star+1:]), 16, 8)
+	switch {
+	case err == nil && byte(want) == sum:
+		t.checked = t.checked || !sentence
+		return text, nil
+	case line[0] == '$' || t.checked:
 		return nil, fmt.Errorf("checksum *%s of %.80q is wrong: it must be *%02X", line[star+1:], line, sum)
 	}
-	return line[1:star], nil
+	return line, nil
 }
