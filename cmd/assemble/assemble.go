@@ -162,17 +162,17 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 				value = "value"
 			}
 			topic.Decoder = func(id sensors.ChannelID) (wire.Decoder, error) {
-				own := reg.Channel(id).Unit
+				one, own := o, reg.Channel(id).Unit
+				one.Fields = []wire.Field{{Channel: id, Key: value, Unit: own, Sentinels: t.Sentinel}}
 				if t.Unit != nil { // sent in another unit, named here
 					m, err := unit.Between(*t.Unit, own)
 					if err != nil {
 						return nil, err
 					}
-					one := o
-					one.Fields = []wire.Field{{Channel: id, Key: value, Map: m, Unit: own, Sentinels: t.Sentinel}}
+					one.Fields[0].Map = m
 					return wire.NewJSON(one), nil
 				}
-				return wire.NewJSONValue(value, o.TimeKey, o.TimeUnit, string(t.UnitKey), id, own, t.Sentinel, o.DeviceClock), nil
+				return wire.NewJSONValue(one, string(t.UnitKey)), nil
 			}
 		default:
 			topic.Decoder = func(id sensors.ChannelID) (wire.Decoder, error) {

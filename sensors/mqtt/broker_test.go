@@ -163,7 +163,7 @@ func number(id sensors.ChannelID) (wire.Decoder, error) {
 
 func value(reg *sensors.Registry) func(sensors.ChannelID) (wire.Decoder, error) {
 	return func(id sensors.ChannelID) (wire.Decoder, error) {
-		return wire.NewJSONValue("value", "ts", wire.Nanoseconds, "unit", id, reg.Channel(id).Unit, nil, true), nil
+		return wire.NewJSONValue(wire.Options{Fields: []wire.Field{{Channel: id, Key: "value", Unit: reg.Channel(id).Unit}}, TimeKey: "ts", TimeUnit: wire.Nanoseconds, DeviceClock: true}, "unit"), nil
 	}
 }
 

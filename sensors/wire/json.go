@@ -14,8 +14,8 @@ import (
 )
 
 // NewJSON reads documents of many channels. A key is a path through objects and arrays,
-// "axis.0.force", or the name of a member of the outermost object, which may contain dots and
-// then goes before the path. Values are numbers, numbers in quotes, true (1) or false (0);
+// "axis.0.force" or "metrics[name=T1].value", or the name of a member of the outermost object, which may contain dots
+// and brackets and then goes before the path. Values are numbers, numbers in quotes, true (1) or false (0);
 // null and absent keys are missing and skipped, but a document without a single one of the
 // keys is an error. Of repeated keys the last counts (as in encoding/json).
 func NewJSON(o Options) Decoder {
@@ -46,20 +46,21 @@ func (d *jsonFrame) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 	return d.build(dst, arrival, msg)
 }
 
-// NewJSONValue reads documents of one channel: the value at valuePath ("" for the whole
-// document), the time at timePath and the unit's text at unitPath where these are not "". The
-// value is converted from the unit that the document names to chUnit; an absent or unknown unit,
+// NewJSONValue reads documents of one channel, the only field of o: the value at its key ("" for the whole
+// document), the time at o.TimeKey and the unit's text at unitPath where these are not "". The
+// value is converted from the unit that the document names to the field's; an absent or unknown unit,
 // or one of another dimension, is an error ([unit.ErrUnknown], [unit.ErrDimension]). An absent
 // value is an error, null is missing.
-func NewJSONValue(valuePath, timePath string, tu TimeUnit, unitPath string, ch sensors.ChannelID, chUnit unit.Unit, sentinels []float64, deviceClock bool) Decoder {
+func NewJSONValue(o Options, unitPath string) Decoder {
 	d := &jsonValue{
-		stamper: newStamper(tu, deviceClock),
-		field:   own(Field{Channel: ch, Key: valuePath, Sentinels: sentinels, Unit: chUnit}),
-		timeKey: timePath, unitKey: unitPath, to: chUnit,
+		stamper: newStamper(o.TimeUnit, o.DeviceClock),
+		field:   own(o.Fields[0]),
+		timeKey: o.TimeKey, unitKey: unitPath, to: o.Fields[0].Unit,
+		signs: signs{given: o.Decimal},
 	}
-	paths := []string{valuePath}
-	if timePath != "" {
-		paths, d.timeSlot = append(paths, timePath), len(paths)
+	paths := []string{d.field.Key}
+	if o.TimeKey != "" {
+		paths, d.timeSlot = append(paths, o.TimeKey), len(paths)
 	}
 	if unitPath != "" {
 		paths, d.unitSlot = append(paths, unitPath), len(paths)
@@ -76,6 +77,7 @@ type jsonValue struct {
 	timeSlot, unitSlot int // in doc.found, 0 if there is none
 	to                 unit.Unit
 	behind             unitOf // a number in text
+	signs              signs  // as given: a value has no neighbours that tell
 	sent               sent
 
 	lastUnit []byte // the text that field.Map and unitErr belong to
@@ -93,11 +95,11 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 	}
 	v, present, wrong := found[0].number(msg)
 	m := unit.Identity
-	if wrong != nil && found[0].kind == '"' {
+	if found[0].kind == '"' && (wrong != nil || d.signs.doubtful(found[0].bytes(msg))) {
 		number, behind, err := d.textNumber(found[0].bytes(msg))
 		if err == nil {
 			v, m, present, wrong = number, behind, true, nil
-		} else if !errors.Is(err, errNotNumber) {
+		} else if wrong == nil || !errors.Is(err, errNotNumber) {
 			wrong = err
 		}
 	}
@@ -131,8 +133,7 @@ func (d *jsonValue) textNumber(b []byte) (v float64, m unit.Map, err error) {
 	if m, err = d.behind.from(behind, &d.field); err != nil {
 		return 0, m, err
 	}
-	var s signs
-	v, err = s.parse(number)
+	v, err = d.signs.parse(number)
 	return v, m, err
 }
 
@@ -177,6 +178,7 @@ type document struct {
 // node is a place on the way to a wanted value.
 type node struct {
 	members map[string]*node
+	selects []selection
 	targets []target
 }
 
@@ -197,12 +199,16 @@ func newDocument(paths []string) *document {
 		}
 		n := d.root.member(p)
 		n.targets = append(n.targets, target{i, true})
-		if !strings.Contains(p, ".") {
+		if !strings.ContainsAny(p, ".[") {
+			continue
+		}
+		steps, ok := parsePath(p)
+		if !ok {
 			continue
 		}
 		n = d.root
-		for _, name := range strings.Split(p, ".") {
-			n = n.member(name)
+		for _, s := range steps {
+			n = n.selected(s)
 		}
 		n.targets = append(n.targets, target{i, false})
 	}
@@ -343,6 +349,9 @@ func (d *document) array(b []byte, i int, n *node, depth int) (int, error) {
 		if k > 0 && i < len(b) && b[i] == ']' {
 			d.loose = true
 			return i + 1, nil
+		}
+		if n != nil && len(n.selects) > 0 {
+			d.choose(b, i, n, depth+1)
 		}
 		var err error
 		if i, err = d.value(b, i, child, depth+1); err != nil {

@@ -217,7 +217,7 @@ func TestJSONTime(t *testing.T) {
 
 func TestJSONValue(t *testing.T) {
 	celsius := unit.MustParse("°C")
-	d := NewJSONValue("m.value", "ts", Milliseconds, "unit", 2, celsius, []float64{-2}, true)
+	d := NewJSONValue(Options{Fields: []Field{{Channel: 2, Key: "m.value", Unit: celsius, Sentinels: []float64{-2}}}, TimeKey: "ts", TimeUnit: Milliseconds, DeviceClock: true}, "unit")
 	got := accept(t, d, `{"ts":1760000000123,"m":{"value":373.15},"unit":"K"}`, "2=100")
 	if len(got) == 1 && got[0].Time != 1760000000123000000 {
 		t.Errorf("time %d", got[0].Time)
@@ -236,7 +236,7 @@ func TestJSONValue(t *testing.T) {
 		t.Error(err)
 	}
 	accept(t, d, `{"ts":1760000000123,"m":{"value":1},"unit":"degC"}`, "2=1")
-	accept(t, NewJSONValue("", "", NoTime, "", 0, celsius, nil, false), ` 474.25 `, "0=474.25")
+	accept(t, NewJSONValue(Options{Fields: []Field{{Unit: celsius}}}, ""), ` 474.25 `, "0=474.25")
 }
 
 func TestJSONFloatsAreBitExact(t *testing.T) {
@@ -264,7 +264,7 @@ func frame20() (string, Options) {
 }
 
 func newValue() Decoder {
-	return NewJSONValue("value", "ts", Nanoseconds, "unit", 0, unit.MustParse("°C"), []float64{-2}, true)
+	return NewJSONValue(Options{Fields: []Field{{Key: "value", Unit: unit.MustParse("°C"), Sentinels: []float64{-2}}}, TimeKey: "ts", TimeUnit: Nanoseconds, DeviceClock: true}, "unit")
 }
 
 const valueDoc = `{"ts":1760000000123456789,"value":474.3,"unit":"degC"}`
@@ -354,4 +354,23 @@ func FuzzJSONValue(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) { checkSamples(t, newValue(), msg) })
+}
+
+// Elements of arrays are found by their number or by what they hold, wherever they stand in the array.
+func TestPathsOfJSON(t *testing.T) {
+	path := func(key string) Decoder { return NewJSON(Options{Fields: fields(key)}) }
+	report := `{"timestamp":1751971395300,"metrics":[{"name":"P","value":3},{"value":471.9,"name":"T1"},7],"seq":1}`
+	accept(t, path("metrics[name=T1].value"), report, "0=471.9")
+	accept(t, path("metrics[name='T1'].value"), report, "0=471.9")
+	accept(t, path("$.metrics[1].value"), report, "0=471.9")
+	accept(t, path("metrics.1.value"), report, "0=471.9")
+	refuse(t, path("metrics[name=T2].value"), report, "none of the configured keys") // only what has changed is reported
+	accept(t, path("values[id=Ch.Dev.T1].v"), `{"values":[{"id":"Ch.Dev.T1","v":471.9,"q":true,"t":2},{"id":"Ch.Dev.P","v":3}]}`, "0=471.9")
+	accept(t, path("a[id=7].b[k=x].v"), `{"a":[{"id":6,"b":[{"k":"x","v":1}]},{"id":7,"b":[{"k":"y","v":2},{"k":"\u0078","v":3}]}]}`, "0=3")
+	accept(t, path("a['b.c'].d"), `{"a":{"b.c":{"d":5}}}`, "0=5")
+	accept(t, path("a[0]"), `{"a[0]":1,"a":[2]}`, "0=1") // a name goes before a path
+	refuse(t, path("a[b].c"), `{"a":{"b":{"c":5}}}`, "none of the configured keys")
+	refuse(t, path("a[name=T].v"), `{"a":[{"name":"T","v":1}`, "not JSON")
+	d := path("metrics[name=T1].value")
+	allocatesNothing(t, d, report)
 }

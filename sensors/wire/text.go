@@ -124,7 +124,7 @@ func (d *csv) read(dst []sensors.Sample, arrival int64, line []byte) ([]sensors.
 }
 
 // halves tells whether the columns may be halves of numbers with a decimal comma, "474,3,12,1": there are two for each that is
-// read, nothing but digits in them, and the device has shown no decimal point yet.
+// read, whole numbers all, perhaps with a unit or an exponent, and the device has shown no decimal point yet.
 func (d *csv) halves(line []byte) bool {
 	if d.separator != ',' || d.signs.given != 0 || d.signs.point || d.width > 0 || len(d.cols) != 2*len(d.column) {
 		return false
@@ -141,7 +141,8 @@ func (d *csv) halves(line []byte) bool {
 		} else if c.from == 0 || line[c.from-1] != ',' {
 			return false
 		}
-		if len(b) == 0 || digits(b, 0) < len(b) {
+		n := digits(b, 0)
+		if number, _ := CutUnit(b); n == 0 || i%2 == 0 && n < len(b) || n < len(number) && b[n]|0x20 != 'e' || len(number) < len(b) && bytes.ContainsAny(b[len(number):], ":/-0123456789") {
 			return false
 		}
 	}

@@ -86,6 +86,9 @@ func TestLinesAsDevicesSendThem(t *testing.T) {
 	csv := []Field{{Channel: 0, Key: "1", Unit: u("°C")}, {Channel: 1, Key: "2", Unit: u("N")}}
 	talk := []Field{{Channel: 0, Key: "Thermocouple Temp", Unit: u("°C")}, {Channel: 1, Key: "Cold Junction Temp", Unit: u("°C")}}
 	weight := []Field{{Channel: 0, Key: "3", Unit: u("kg")}}
+	value := Options{Fields: []Field{{Key: "v", Unit: u("°C")}}}
+	commas := value
+	commas.Decimal = ','
 	kv := func(f []Field) Decoder { return NewKeyValue(Options{Fields: f}) }
 	for _, c := range []struct {
 		d         Decoder
@@ -151,8 +154,33 @@ func TestLinesAsDevicesSendThem(t *testing.T) {
 		{NewJSON(Options{Fields: two}), `{"T1":.5,"F":+2.}`, "0=0.5 1=2"},
 		{NewJSON(Options{Fields: two}), `{"T1":"474.3 \u00b0C","F":"2 \u004e"}`, "0=474.3 1=2"},
 		{NewJSON(Options{Fields: two}), "{\"T1\":5,\"F\":2}\x00,\"F\":3}", "0=5 1=2"},
-		{NewJSONValue("v", "", NoTime, "", 0, u("°C"), nil, false), `{"v":"373.15 K"}`, "0=100"},
-		{NewJSONValue("v", "", NoTime, "u", 0, u("°C"), nil, false), `{"v":"212 °F","u":"K"}`, "0=NaN(failure: not_a_number)"},
+		{NewJSONValue(value, ""), `{"v":"373.15 K"}`, "0=100"},
+		{NewJSONValue(value, "u"), `{"v":"212 °F","u":"K"}`, "0=NaN(failure: not_a_number)"},
+		{NewJSONValue(value, ""), `{"v":"1,234"}`, "0=NaN(failure: not_a_number)"},
+		{NewJSONValue(commas, ""), `{"v":"1,234"}`, "0=1.234"},
+		{NewJSONValue(commas, ""), `{"v":"1.234"}`, "0=1234"},
+		{NewJSONValue(value, ""), `{"v":9.9E37}`, "0=9.9e+37(failure: sentinel)"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,+9.90000000E+37", "0=471.9 1=9.9e+37(failure: sentinel)"},
+		{NewCSV(Options{Fields: csv[:1]}, 0, nil), "471,9", "!are their commas decimal ones?"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471,9,12,1", "!are their commas decimal ones?"},
+		{NewCSV(Options{Fields: csv, Decimal: '.'}, 0, nil), "471,9,12,1", "0=471 1=9"},
+		{NewCSV(Options{Fields: csv[:1]}, 0, nil), "471,-9", "0=471"}, // no half of a number
+		{NewCSV(Options{Fields: csv[:1]}, 0, nil), "471, 9", "0=471"},
+		{NewCSV(Options{Fields: csv[1:]}, 0, nil), "471,9", "1=9"},
+		{NewCSV(Options{Fields: csv[:1]}, ';', nil), "471,9", "0=471.9"},
+		{NewCSV(Options{Fields: csv[:1]}, 0, nil), "471,9 C", "!are their commas decimal ones?"},
+		{NewCSV(Options{Fields: csv[:1]}, 0, nil), "4,719E+02", "!are their commas decimal ones?"},
+		{NewCSV(Options{Fields: csv[:1]}, 0, nil), "471,10:43:15", "0=471"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,12.1*7F", "0=471.9 1=NaN(failure: not_a_number)"},
+		{NewCSV(Options{Fields: csv}, 0, nil), "471.9,12.1*15", "0=471.9 1=12.1"},
+		{kv(two), "T1=471.9 F=12.1*3A", "0=471.9 1=12.1"},
+		{kv(two), "!T1=471.9 F=12.1*3A", "0=471.9 1=12.1"},
+		{kv(two), "T1=471.9 deg C F=12.1", "0=471.9 1=12.1"},
+		{kv(two), "T1=881.4 ° F F=12.1", "0=471.8888888888889 1=12.1"},
+		{kv(two), "T1=212 deg F=12.1", "0=NaN(failure: not_a_number) 1=12.1"}, // F is a key
+		{kv(two), "T1=471.\x009 F=3", "0=NaN(failure: not_a_number) 1=3"},
+		{kv(two), "T1=1471\x07.9 F=3", "0=NaN(failure: not_a_number) 1=3"},
+		{NewCSV(Options{Fields: csv}, ' ', nil), "471.9\x1f12.1", "0=471.9 1=12.1"}, // a separator of ASCII
 		{NewNumber(Field{}, 0), "41,3", "0=41.3"},
 		{NewNumber(Field{}, 0), "1.234,5", "0=1234.5"},
 		{NewNumber(Field{}, 0), "+41.7\x00", "0=41.7"},
@@ -165,8 +193,8 @@ func TestLinesAsDevicesSendThem(t *testing.T) {
 		{NewJSON(Options{Fields: two}), "\xef\xbb\xbf{\"T1\":\"474,3 C\",\"F\":-Infinity}", "0=474.3 1=NaN(failure: not_a_number)"},
 		{NewJSON(Options{Fields: two}), `{"T1":"open","F":2}`, "0=NaN(failure: not_a_number) 1=2"},
 		{NewJSON(Options{Fields: two}), `{"T1":"open"}`, "0=NaN(failure: not_a_number)"},
-		{NewJSONValue("v", "", NoTime, "", 0, u("°C"), nil, false), `{"v":"open"}`, "0=NaN(failure: not_a_number)"},
-		{NewJSONValue("v", "", NoTime, "", 0, u("°C"), nil, false), `{"v":"41,3"}`, "0=41.3"},
+		{NewJSONValue(value, ""), `{"v":"open"}`, "0=NaN(failure: not_a_number)"},
+		{NewJSONValue(value, ""), `{"v":"41,3"}`, "0=41.3"},
 	} {
 		if words, refused := strings.CutPrefix(c.want, "!"); refused {
 			refuse(t, c.d, c.msg, words)
