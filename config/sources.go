@@ -54,7 +54,7 @@ type Serial struct {
 // Field maps one value of a message to a channel.
 type Field struct {
 	Channel string `yaml:",key"`
-	// Column name, number counted from 1, key, or JSON path such as data.temp.
+	// Column name, number counted from 1, key, or JSON path such as data.temp or metrics[name=T1].value.
 	Key Key `yaml:"key,scalar" required:"true"`
 	// Unit in which the device sends the value; left out, the channel's, for a MELD log the one found.
 	Unit *unit.Unit `yaml:"unit"`
@@ -165,7 +165,7 @@ type RunLog struct {
 	Format string `yaml:"format" default:"auto" enum:"auto,meld,csv"`
 	// Units of a MELD log, which does not name them: auto = found from power, torque and speed, row by row.
 	Units string `yaml:"units" default:"auto" enum:"auto,inch,mm"`
-	// Character between two values; left out, the comma, semicolon or tab that the header has most of.
+	// Character between two values, a blank for any run of them; left out, the header and the rows below it tell.
 	Separator string `yaml:"separator" pattern:"^[ -~\\t]$" allowed:"one ASCII character"`
 	// Sign before the decimals of a number; left out, the columns tell, and what may mean two numbers is refused.
 	Decimal string `yaml:"decimal" pattern:"^[.,]$" allowed:". or ,"`

@@ -331,3 +331,38 @@ func (d *decoder) add(m *meldColumn, i int) error {
 	d.cols = append(d.cols, c)
 	return nil
 }
+
+// isUnits tells whether the line that was split is a row of units below the header; below columns that are not read any word
+// may stand.
+func (d *decoder) isUnits(reads func(i int) bool) bool {
+	if d.meld || d.clock >= 0 && startsNumber(d.fields[d.clock]) {
+		return false
+	}
+	known := 0
+	for i, f := range d.fields {
+		switch {
+		case len(f) == 0 || i == d.clock || i == d.date:
+		case startsNumber(f):
+			return false
+		case !reads(i):
+		default:
+			if _, err := d.parseUnit(strings.Trim(string(f), "[]()")); err != nil {
+				return false
+			}
+			known++
+		}
+	}
+	return known > 0
+}
+
+// reads tells whether field i is read into a column.
+func (d *decoder) reads(i int) bool {
+	return slices.ContainsFunc(d.cols, func(c column) bool { return c.index == i })
+}
+
+func (d *decoder) parseUnit(s string) (unit.Unit, error) {
+	if d.opt.ParseUnit != nil {
+		return d.opt.ParseUnit(s)
+	}
+	return unit.Parse(s)
+}
