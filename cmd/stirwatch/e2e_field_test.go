@@ -228,6 +228,59 @@ func TestFieldDates(t *testing.T) {
 	}
 }
 
+// A date that may be two is told with the setting that settles it, and no row of it is recorded until then.
+func TestFieldDatesThatMayBeTwo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(fieldCases(t), "dates")
+	p := &process{t: t, name: "agent", cmd: exec.Command(program(t), "run", "-c", "ambiguous.yaml")}
+	p.cmd.Dir = dir
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.run()
+	wait(t, "the doubt is told", func() bool { return strings.Contains(p.said(), "say it (order, or --dates: dmy or mdy)") })
+	p.end(syscall.SIGTERM)
+	if out, err := exec.Command(program(t), "export", "--journal", filepath.Join(dir, "j.db"), "--format", "csv").Output(); err != nil || strings.Contains(string(out), "tool_temperature") {
+		t.Errorf("%v, recorded:\n%s", err, out)
+	}
+	conf, err := os.ReadFile(filepath.Join(dir, "ambiguous.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "said.yaml"), []byte(strings.Replace(string(conf), "{key: stamp}", "{key: stamp, order: dmy}", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, stamps, said := recorded(t, dir, "said.yaml", 4); !slices.Contains(stamps, "2025-08-07T10:43:15Z tool_temperature=21.5") {
+		t.Errorf("with an order: %q\n%s", stamps, said)
+	}
+}
+
+// What a port says becomes a source for agent.yaml.
+func TestFieldPortsAreListenedTo(t *testing.T) {
+	t.Parallel()
+	dir := fieldCases(t)
+	for name, want := range map[string][]string{
+		"csv-comma":     {"format: csv", `separator: ";"`, "value_1: 1    # now 474,3", "value_2: 2    # now 12,1"},
+		"kv-blank-keys": {"format: keyvalue", `"Thermocouple Temp"    # now 471.88`, `"Cold Junction Temp"    # now 31.42`},
+	} {
+		port := filepath.Join(dir, "listen-"+name)
+		device := script(t, dir, "serial_feed.py", port, "serial-"+name+".txt", "3000", "0")
+		if err := device.Start(); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "the port is there", func() bool { _, err := os.Stat(port); return err == nil })
+		out, err := exec.Command(program(t), "ports", "--listen", port, "--for", "3s").CombinedOutput()
+		device.Process.Kill()
+		device.Wait()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, text := range want {
+			if !strings.Contains(string(out), text) {
+				t.Errorf("%s: %q is missing in\n%s", name, text, out)
+			}
+		}
+	}
+}
+
 func TestFieldHeadersAndRotation(t *testing.T) {
 	t.Parallel()
 	dir := fieldCases(t)
