@@ -17,15 +17,23 @@ export INFLUXD
 .DEFAULT_GOAL := help
 DIST        ?= dist
 
-.PHONY: dist dist-test help build demo test lint bench fuzz generate tools clean
+.PHONY: dist dist-test help build page demo test lint bench fuzz generate tools clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-build: ## bin/stirwatch
+build: page ## bin/stirwatch, with the page where npm is there
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/stirwatch ./cmd/stirwatch
 
-dist: ## DIST (dist/): static binaries, tarballs and .deb for amd64 and arm64, checksums, what was linked in
+UI          := agent/dashboard/ui
+
+page: ## the front end, into $(UI)/dist, which is embedded; without npm the page says how it is built
+	@if [ ! -f $(UI)/package.json ]; then :; \
+	elif ! command -v npm >/dev/null; then echo "npm is not there: the page is left out; install Node.js and make again"; \
+	elif [ -z "$$(find $(UI) -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -newer $(UI)/dist/index.html -print -quit 2>&1)" ]; then :; \
+	else (cd $(UI) && npm ci --no-audit --no-fund --silent && npm run --silent build) || echo "the page could not be built: it says so itself"; fi
+
+dist: page ## DIST (dist/): static binaries, tarballs and .deb for amd64 and arm64, checksums, what was linked in
 	deploy/package/dist.sh "$(VERSION)" "$(abspath $(DIST))"
 
 dist-test: dist ## the packages: unpacked, and the programs of both run (arm64 under qemu-user); not part of make test
@@ -48,7 +56,7 @@ PLAIN       := $(LONG) $(ALONE)
 RACE        := -race -gcflags=modernc.org/...=-race=false
 TIMEOUT     := 15m
 
-test: tools ## everything, race detector included
+test: tools page ## everything, race detector included
 	@plain=$$(mktemp); trap 'rm -f "$$plain"' EXIT; failed=0; \
 	nice go test -timeout $(TIMEOUT) $(PLAIN) >"$$plain" 2>&1 & \
 	go test $(RACE) -p 4 -timeout $(TIMEOUT) -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
@@ -75,9 +83,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 generate: ## schema, configuration reference and example, from the configuration's types
 	go generate ./...
 
-PACKAGES    := mosquitto python3-aiosmtpd gcc libc6-dev libsimavr-dev arduino-core-avr
+PACKAGES    := mosquitto python3-aiosmtpd gcc libc6-dev libsimavr-dev arduino-core-avr chromium
 
-tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, python3-aiosmtpd, gcc, simavr, arduino-core-avr
+tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, python3-aiosmtpd, gcc, simavr, arduino-core-avr, chromium
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -n "$$missing" ] || exit 0; \
 	as=; [ "$$(id -u)" = 0 ] || as=sudo; \
@@ -92,4 +100,5 @@ $(INFLUXD):
 	GOBIN=$(TOOLS) go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10
 
 clean: ## remove what was built
-	rm -rf bin dist .tools
+	rm -rf bin dist .tools $(UI)/node_modules
+	find $(UI)/dist -mindepth 1 ! -name .gitignore -delete

@@ -17,6 +17,9 @@ func (c *Config) Exposed() (all []string) {
 	}
 	c.private("", reflect.ValueOf(c).Elem(), look)
 	look("journal.path", c.Abs(c.Journal.Path))
+	if c.Page != nil {
+		look("page.users", c.Abs(c.Page.Users))
+	}
 	return all
 }
 

@@ -39,6 +39,7 @@ const (
 	heartbeatEvery = 10 * time.Second
 	slowFor        = 10 * time.Second // that one write may take
 	stillEvery     = time.Second      // a frame although the tick stands still
+	allowedFor     = 10 * time.Second // after that it is looked again whether the reader is still let in
 )
 
 // hub makes frames while somebody looks and hands the newest to everyone. It keeps none for whoever reads slowly.
@@ -52,7 +53,7 @@ type hub struct {
 
 	skipped atomic.Uint64 // frames that streams did not get, since they read too slowly
 	refused atomic.Uint64 // streams beyond the bound
-	slow    atomic.Uint64 // streams that were ended since nobody read them
+	broken  atomic.Uint64 // streams that ended since nobody read them
 }
 
 func newHub(look func() (Now, string)) *hub {
@@ -148,53 +149,65 @@ func (s *Server) answerStream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
-	out := http.NewResponseController(w)
-	send := func(text ...[]byte) bool {
-		out.SetWriteDeadline(time.Now().Add(slowFor))
-		for _, t := range text {
-			if _, err := w.Write(t); err != nil {
-				h.slow.Add(1)
-				return false
-			}
-		}
-		if err := out.Flush(); err != nil {
-			h.slow.Add(1)
-			return false
-		}
-		return true
-	}
-	beat := time.NewTimer(heartbeatEvery)
-	defer beat.Stop()
+	stream := &stream{w: w, out: http.NewResponseController(w), beat: time.NewTimer(heartbeatEvery)}
+	defer stream.beat.Stop()
 	f := h.renew(frameEvery)
-	if !send([]byte("retry: 2000\n\n")) {
+	if !stream.send("retry: 2000\n\n", nil, "") {
 		return
 	}
-	for last := f.count - 1; ; {
-		if !send([]byte("event: now\nid: "), []byte(strconv.FormatUint(f.count, 10)), []byte("\ndata: "), f.json, []byte("\n\n")) {
+	for allowed := time.Now(); ; {
+		if !stream.send("event: now\nid: "+strconv.FormatUint(f.count, 10)+"\ndata: ", f.json, "\n\n") {
+			h.broken.Add(1)
 			return
 		}
-		h.skipped.Add(f.count - last - 1)
-		last = f.count
-		beat.Reset(heartbeatEvery)
-		if every > 0 && !wait(r.Context(), every) {
+		if every > 0 && !wait(r.Context(), every) || !stream.await(r.Context(), f.next) {
 			return
 		}
-		for f.next != nil {
-			select {
-			case <-r.Context().Done():
+		newest := h.newest.Load()
+		if every == 0 {
+			h.skipped.Add(newest.count - f.count - 1)
+		}
+		f = newest
+		if time.Since(allowed) > allowedFor {
+			if p, err := s.who(r); err != nil || p.Role < Viewer {
 				return
-			case <-beat.C:
-				if !send([]byte(": beat\n\n")) {
-					return
-				}
-				beat.Reset(heartbeatEvery)
-				continue
-			case <-f.next:
 			}
-			break
+			allowed = time.Now()
 		}
-		if f = h.newest.Load(); every > 0 {
-			last = f.count - 1 // what is left out on purpose counts for nothing
+	}
+}
+
+// stream is one reader.
+type stream struct {
+	w    http.ResponseWriter
+	out  *http.ResponseController
+	beat *time.Timer
+}
+
+// send writes one event, or a comment; false where nobody takes it.
+func (x *stream) send(head string, data []byte, tail string) bool {
+	x.out.SetWriteDeadline(time.Now().Add(slowFor))
+	x.beat.Reset(heartbeatEvery)
+	for _, text := range [][]byte{[]byte(head), data, []byte(tail)} {
+		if _, err := x.w.Write(text); err != nil {
+			return false
+		}
+	}
+	return x.out.Flush() == nil
+}
+
+// await returns when there is something newer, and says now and then that the stream lives; false where it ends.
+func (x *stream) await(ctx context.Context, next <-chan struct{}) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-next:
+			return true
+		case <-x.beat.C:
+			if !x.send(": beat\n\n", nil, "") {
+				return false
+			}
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	_ "embed"
 
+	"github.com/klauspost/compress/gzhttp"
+
 	"stirwatch/agent/api"
 	"stirwatch/agent/history"
 )
@@ -21,34 +23,65 @@ var openAPI []byte
 // root is where the API begins.
 const root = "/api/v1"
 
-// routes are all requests that the page answers.
+// route is a request that the page answers.
+type route struct {
+	pattern string
+	least   Role
+	answer  http.HandlerFunc
+}
+
+// routes are all requests that the page answers. Of the agent's socket the page lets through what is named here.
 func (s *Server) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-	for pattern, h := range map[string]http.HandlerFunc{
-		"GET /now":            s.answerNow,
-		"GET /stream":         s.answerStream,
-		"GET /series":         s.answerSeries,
-		"GET /forecasts":      s.answerForecasts,
-		"GET /runs":           s.answerRuns,
-		"GET /runs/{run}":     s.answerRun,
-		"GET /model":          s.answerModel,
-		"GET /config":         s.answerConfig,
-		"GET /openapi.yaml":   s.answerOpenAPI,
-		"GET /control":        s.socket,
-		"GET /sources":        s.socket,
-		"GET /alarms":         s.socket,
-		"GET /alarms/history": s.socket,
-		"GET /alarms/stats":   s.socket,
-		"POST /whatif":        s.socket,
+	mux, small := http.NewServeMux(), compressed()
+	for _, x := range []route{
+		{"GET /now", Viewer, s.answerNow},
+		{"GET /series", Viewer, s.answerSeries},
+		{"GET /forecasts", Viewer, s.answerForecasts},
+		{"GET /runs", Viewer, s.answerRuns},
+		{"GET /runs/{run}", Viewer, s.answerRun},
+		{"GET /model", Viewer, s.answerModel},
+		{"GET /config", Viewer, s.answerConfig},
+		{"GET /control", Viewer, s.socket},
+		{"GET /sources", Viewer, s.socket},
+		{"GET /alarms", Viewer, s.socket},
+		{"GET /alarms/history", Viewer, s.socket},
+		{"GET /alarms/stats", Viewer, s.socket},
+		{"GET /notify", Viewer, s.socket},
+		{"POST /whatif", Viewer, s.socket},
+		{"POST /alarms/ack", Operator, s.act},
+		{"POST /alarms/reset", Operator, s.act},
+		{"POST /alarms/shelve", Operator, s.act},
+		{"POST /alarms/unshelve", Operator, s.act},
+		{"POST /control/{loop}/mode", Operator, s.act},
+		{"POST /control/{loop}/accept", Operator, s.act},
+		{"POST /control/{loop}/decline", Operator, s.act},
+		{"GET /audit", Engineer, s.answerAudit},
 	} {
-		method, path, _ := strings.Cut(pattern, " ")
-		mux.HandleFunc(method+" "+root+path, h)
+		method, path, _ := strings.Cut(x.pattern, " ")
+		mux.Handle(method+" "+root+path, small(s.allow(x.least, x.answer)))
 	}
+	mux.HandleFunc("GET "+root+"/stream", s.allow(Viewer, s.answerStream))
+	mux.HandleFunc("GET "+root+"/session", s.answerSession)
+	mux.HandleFunc("POST "+root+"/login", s.answerLogin)
+	mux.HandleFunc("POST "+root+"/logout", s.answerLogout)
+	mux.Handle("GET "+root+"/openapi.yaml", small(http.HandlerFunc(s.answerOpenAPI)))
+	mux.Handle("GET /metrics", small(s.allow(Viewer, s.answerMetrics)))
+	mux.HandleFunc("GET /healthz", s.answerHealth)
+	mux.HandleFunc("GET /readyz", s.answerReady)
 	mux.HandleFunc(root+"/", func(w http.ResponseWriter, r *http.Request) {
 		api.Fail(w, http.StatusNotFound, fmt.Errorf("%s %s is not of this API: see %s/openapi.yaml", r.Method, r.URL.Path, root))
 	})
-	mux.Handle("/", s.files())
+	mux.Handle("/", small(s.files()))
 	return mux
+}
+
+// compressed sends answers as gzip to those who take it, but not streams.
+func compressed() func(http.Handler) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1400), gzhttp.EnableZstd(false))
+	if err != nil {
+		panic(err) // the options are constant
+	}
+	return wrap
 }
 
 // socket hands a request on to what answers at the agent's socket.

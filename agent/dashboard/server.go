@@ -12,11 +12,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/net/netutil"
 
 	"stirwatch/agent"
+	"stirwatch/agent/api"
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/dynamics/model"
@@ -26,6 +28,7 @@ import (
 // Options is what a page is made of. Agent, Journal, Registry, Socket and Log are required.
 type Options struct {
 	Listen    string       // address and port
+	Users     string       // file of those who may use the page; it need not be there
 	TLS       *tls.Config  // nil: plain HTTP
 	Machine   string       // its name
 	Version   string       // of the program
@@ -42,32 +45,40 @@ type Options struct {
 // Server is a page that is ready to be served.
 type Server struct {
 	Options
-	hub     *hub
-	history *history.History
-	mux     *http.ServeMux
-	reads   chan struct{} // one long read of the journal at a time
+	users     *Users
+	sessions  *sessions
+	wide      bool // not only this computer reaches the page
+	hub       *hub
+	history   *history.History
+	handler   http.Handler
+	reads     chan struct{} // one long read of the journal at a time
+	logins    chan struct{} // one login at a time
+	byAddress limiter       // of logins
+	byName    limiter
+	count     counters
+	pulse     pulse
 }
 
 // How much is taken and how long is waited.
 const (
-	maxBody       = 64 << 10 // bytes of a request
-	maxHeader     = 16 << 10
-	maxConns      = 512
-	headerWait    = 5 * time.Second
-	bodyWait      = 15 * time.Second
-	answerWait    = 2 * time.Minute // also of an export
-	idleWait      = time.Minute
-	lastAnswers   = time.Second // for requests under way when the server ends
-	readPatience  = 20 * time.Second
-	loopbackNames = "127.0.0.1, [::1] or localhost"
+	maxBody      = 64 << 10 // bytes of a request
+	maxHeader    = 16 << 10
+	maxConns     = 512
+	headerWait   = 5 * time.Second
+	bodyWait     = 15 * time.Second
+	answerWait   = 2 * time.Minute // also of an export
+	idleWait     = time.Minute
+	lastAnswers  = time.Second // for requests under way when the server ends
+	readPatience = 20 * time.Second
 )
 
 // New makes a page.
 func New(o Options) *Server {
-	s := &Server{Options: o, reads: make(chan struct{}, 1)}
+	s := &Server{Options: o, users: OpenUsers(o.Users), sessions: newSessions(o.Users+".sessions", o.Log), reads: make(chan struct{}, 1), logins: make(chan struct{}, 1),
+		byAddress: limiter{burst: triesOfAddress, every: tryEvery}, byName: limiter{burst: triesOfName, every: tryEvery}}
 	s.history = &history.History{Reader: o.Journal.Reader, Registry: o.Registry}
 	s.hub = newHub(s.now)
-	s.mux = s.routes()
+	s.handler = s.guard(s.routes())
 	return s
 }
 
@@ -78,11 +89,26 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the page cannot be served at %s: %w", s.Options.Listen, err)
 	}
-	if at, ok := l.Addr().(*net.TCPAddr); !ok || !at.IP.IsLoopback() {
-		l.Close()
-		return nil, fmt.Errorf("the page is not served at %s: without users anyone on the network could use it", l.Addr())
+	at, ok := l.Addr().(*net.TCPAddr)
+	if s.wide = !ok || !at.IP.IsLoopback(); s.wide {
+		if err := Wide(s.users); err != nil {
+			l.Close()
+			return nil, fmt.Errorf("the page is not served at %s: %w", l.Addr(), err)
+		}
+		if s.TLS == nil {
+			s.Log.Warn("the page is served without encryption: who listens on the network learns passwords and may do as their users; set page.tls", "address", l.Addr().String())
+		}
 	}
 	return l, nil
+}
+
+// Wide tells why a page with these users may not be reached from the network.
+func Wide(u *Users) error {
+	list, err := u.All()
+	if err == nil && len(list) == 0 {
+		err = errors.New("without users anyone on the network could use it; `stirwatch user add` makes the first")
+	}
+	return err
 }
 
 // Serve answers at l until ctx ends.
@@ -115,18 +141,38 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !local(r.Host) {
-		http.Error(w, "ask by "+loopbackNames, http.StatusForbidden)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Security-Policy", contentPolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	s.mux.ServeHTTP(w, r)
+	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	defer func() { s.count.requests[min(seen.status/100, len(s.count.requests)-1)].Add(1) }()
+	s.handler.ServeHTTP(seen, r)
+}
+
+// guard says to browsers what the page may do, and turns away what comes from other pages or under a foreign name.
+func (s *Server) guard(next http.Handler) http.Handler {
+	own := http.NewCrossOriginProtection()
+	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		api.Fail(w, http.StatusForbidden, errors.New("another page asks"))
+	}))
+	next = own.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		if list, _ := s.users.All(); len(list) == 0 && !local(r.Host) {
+			api.Fail(w, http.StatusForbidden, errors.New("ask by 127.0.0.1, [::1] or localhost"))
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, root+"/") && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+			api.Fail(w, http.StatusForbidden, errors.New("another page asks"))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // contentPolicy lets a page load nothing but what this server serves, and no script that stands in the page.

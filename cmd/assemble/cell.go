@@ -125,6 +125,9 @@ func Check(conf *config.Config) error {
 	if _, err := AlarmSettings(conf); err != nil {
 		return err
 	}
+	if err := checkPage(conf); err != nil {
+		return err
+	}
 	if _, err := notifyTargets(conf, nil, nil, nil); err != nil {
 		return err
 	}

@@ -2,22 +2,62 @@ package assemble
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
 	"path/filepath"
 
 	"stirwatch/agent/dashboard"
+	"stirwatch/config"
 )
 
+// Users are those who may use the page of a configuration, which has one.
+func Users(c *config.Config) *dashboard.Users { return dashboard.OpenUsers(c.Abs(c.Page.Users)) }
+
+// pageTLS is nil where the page is served without encryption.
+func pageTLS(c *config.Config) (*tls.Config, error) {
+	t := c.Page.TLS
+	if t == nil {
+		return nil, nil
+	}
+	conf, err := dashboard.Certificate(c.Abs(t.Cert), c.Abs(t.Key))
+	if err != nil {
+		return nil, fmt.Errorf("page.tls: %w", err)
+	}
+	return conf, nil
+}
+
+// checkPage tells what keeps the page of a configuration from being served.
+func checkPage(c *config.Config) error {
+	if c.Page == nil {
+		return nil
+	}
+	if _, err := pageTLS(c); err != nil {
+		return err
+	}
+	if host, _, _ := net.SplitHostPort(c.Page.Listen); host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		if err := dashboard.Wide(Users(c)); err != nil {
+			return fmt.Errorf("page.listen: %s: %w", c.Page.Listen, err)
+		}
+	}
+	return nil
+}
+
 // page makes the page of the configuration, which has one.
-func (c *Cell) page(version string) *dashboard.Server {
+func (c *Cell) page(version string) (*dashboard.Server, error) {
 	p := c.conf.Page
+	encrypted, err := pageTLS(c.conf)
+	if err != nil {
+		return nil, err
+	}
 	o := dashboard.Options{
-		Listen: p.Listen, Machine: c.conf.Machine, Version: version, Agent: c.Agent, Journal: c.Journal, Registry: c.Registry,
+		Listen: p.Listen, Users: c.conf.Abs(p.Users), TLS: encrypted, Machine: c.conf.Machine, Version: version, Agent: c.Agent, Journal: c.Journal, Registry: c.Registry,
 		Model: c.model, Config: c.conf.Show, Socket: c.handler(version), Log: c.log,
 	}
 	if c.model != nil {
 		o.ModelName = filepath.Base(string(c.conf.Model.File))
 	}
-	return dashboard.New(o)
+	return dashboard.New(o), nil
 }
 
 // listen takes the address of the page, where there is one. An agent that cannot have it watches all the same.
@@ -25,13 +65,19 @@ func (c *Cell) listen(ctx context.Context, version string) (serve func(context.C
 	if c.conf.Page == nil {
 		return func(context.Context) {}
 	}
-	p := c.page(version)
-	l, err := p.Listen(ctx)
+	p, err := c.page(version)
+	var l net.Listener
+	if err == nil {
+		l, err = p.Listen(ctx)
+	}
 	if err != nil {
 		c.log.Error("there is no page", "error", err)
 		return func(context.Context) {}
 	}
 	c.Page = "http://" + l.Addr().String()
+	if p.TLS != nil {
+		c.Page = "https://" + l.Addr().String()
+	}
 	c.log.Info("the page is served", "address", c.Page)
 	return func(ctx context.Context) {
 		if err := p.Serve(ctx, l); err != nil {

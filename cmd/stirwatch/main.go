@@ -89,7 +89,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 	root.AddCommand(
 		runCommand(), watchCommand(), demoCommand(), doctorCommand(), configCommand(), portsCommand(),
 		learnCommand(), compareCommand(), equationCommand(), forecastCommand(), scoreCommand(), reportCommand(), detectCommand(),
-		replayCommand(), playCommand(), twinCommand(), bridgeCommand(), controlCommand(), tuneCommand(), whatifCommand(), alarmsCommand(), notifyCommand(), journalCommand(), exportCommand(), versionCommand(),
+		replayCommand(), playCommand(), twinCommand(), bridgeCommand(), controlCommand(), tuneCommand(), whatifCommand(), alarmsCommand(), notifyCommand(), userCommand(), journalCommand(), exportCommand(), versionCommand(),
 	)
 	root.SetVersionTemplate(versionText())
 	root.InitDefaultCompletionCmd()
