@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -73,14 +74,16 @@ func TestTry(t *testing.T) {
 		"/dev/tool is open, but nothing came within 1ms": {giving{}, func(h *Health) { h.Connects.Add(1) }},
 		"/dev/tool is not there within 1ms":              {giving{}, func(*Health) {}},
 	} {
-		c.src.t, c.src.health = t, new(Health)
-		c.health(c.src.health)
-		text, err := Try(t.Context(), c.src, "/dev/tool", time.Millisecond)
-		if err != nil {
-			text += err.Error()
-		}
-		if !strings.HasPrefix(text, want) || (c.src.n > 0) != (err == nil) {
-			t.Errorf("%q, want %q", text, want)
-		}
+		synctest.Test(t, func(t *testing.T) { // patience ends when nothing else is left to happen
+			c.src.t, c.src.health = t, new(Health)
+			c.health(c.src.health)
+			text, err := Try(t.Context(), c.src, "/dev/tool", time.Millisecond)
+			if err != nil {
+				text += err.Error()
+			}
+			if !strings.HasPrefix(text, want) || (c.src.n > 0) != (err == nil) {
+				t.Errorf("%q, want %q", text, want)
+			}
+		})
 	}
 }

@@ -162,7 +162,7 @@ func TestStopsInEveryStateOfThePeer(t *testing.T) {
 				stop()
 				select {
 				case <-ended:
-				case <-time.After(20 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatal("it does not stop")
 				}
 				if b, err := j.Backlog(); err != nil || b.Lines != lines {

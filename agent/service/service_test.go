@@ -41,7 +41,7 @@ func manager(t *testing.T, watchdogUSec string) (heard chan string) {
 // until gives what the manager hears up to a message that begins with want, itself included.
 func until(t *testing.T, heard chan string, want string) (all []string) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case m := <-heard:

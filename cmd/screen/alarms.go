@@ -58,9 +58,6 @@ func (s *view) ack(name string) tea.Cmd {
 func (s *view) alarmLines(last bool) string {
 	all := s.look.Alarms.Alarms
 	if len(all) == 0 {
-		if s.said != "" {
-			return green.Render("none") + "; " + s.said
-		}
 		return green.Render("none")
 	}
 	var w []string
@@ -82,9 +79,7 @@ func (s *view) alarmLines(last bool) string {
 	if a := &all[s.chosen]; a.State.Unseen() {
 		w = append(w, faint.Render("  do: "+a.Response))
 	}
-	if s.said != "" {
-		w = append(w, faint.Render("  "+s.said))
-	} else if all[0].State.Unseen() && !last && s.Ack != nil {
+	if all[0].State.Unseen() && !last && s.Ack != nil {
 		w = append(w, faint.Render("  ↑ ↓ choose, a acknowledges, A acknowledges all"))
 	}
 	return strings.Join(w, "\n")

@@ -48,6 +48,9 @@ func (s *view) frame(last bool) string {
 	if s.look.Note != "" {
 		top = append(top, s.told(yellow, s.look.Note)...)
 	}
+	if s.said != "" { // the answer to a key has its place whatever else there is to show
+		top = append(top, s.told(faint, s.said)...)
+	}
 	if s.look.Time == 0 {
 		return s.cut(append(top, "", "waiting for the first samples …"))
 	}

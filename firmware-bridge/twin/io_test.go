@@ -24,7 +24,7 @@ import (
 	"stirwatch/sensors/wire"
 )
 
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // wait polls until ok or the deadline.
 func wait(t *testing.T, what string, ok func() bool) {
