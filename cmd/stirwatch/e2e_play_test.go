@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -78,7 +77,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 			times, values = append(times, r.Time), append(values, r.Value)
 		}
 	})
-	estimates := 0
+	estimates, most := 0, 0.0
 	db.query("estimates", estimate, func(row map[string]any) {
 		estimates++
 		at := row["_time"].(time.Time).UnixNano()
@@ -92,7 +91,8 @@ func TestPlayToInfluxDB(t *testing.T) {
 	} else {
 		slices.Sort(apart)
 		median, high := apart[len(apart)/2], apart[len(apart)*95/100]
-		t.Logf("%d estimates; from those of the replay they differ by %.3f K in the median, %.3f K at 95 %%, %.3f K at most", estimates, median, high, apart[len(apart)-1])
+		most = apart[len(apart)-1]
+		t.Logf("%d estimates; from those of the replay they differ by %.3f K in the median, %.3f K at 95 %%, %.3f K at most", estimates, median, high, most)
 		if median > 1 || high > 10 {
 			t.Errorf("they differ from those of the replay by %g K in the median, %g K at 95 %%", median, high)
 		}
@@ -135,8 +135,18 @@ func TestPlayToInfluxDB(t *testing.T) {
 		}
 	})
 	t.Logf("anomalies raised: %v; in the replay %v", there, must)
-	if a, b := slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(must)); !slices.Equal(a, b) {
-		t.Errorf("kinds of anomalies: %v; in the replay %v", a, b)
+	// An agent that got no time for a tenth of a second saw five seconds of the build pass at once: it may have
+	// found what the replay, which saw all of it, has not.
+	const paced = 5 // K
+	for code := range must {
+		if there[code] == 0 {
+			t.Errorf("%s is raised in the replay only", code)
+		}
+	}
+	for code := range there {
+		if must[code] == 0 && most < paced {
+			t.Errorf("%s is not raised in the replay", code)
+		}
 	}
 	if n := db.count("events", `|> filter(fn: (r) => r._field == "text" and r.kind == "connected")`); n != 2 {
 		t.Errorf("%d sources connected, want 2", n)
