@@ -233,9 +233,20 @@ func (p *process) says(text string, n int) {
 // stirwatch runs the program to its end and gives what it printed; it must succeed.
 func stirwatch(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(program(t), args...).CombinedOutput()
+	return succeeds(t, exec.Command(program(t), args...))
+}
+
+// plainly does the same without the race detector.
+func plainly(t testing.TB, args ...string) string {
+	t.Helper()
+	return succeeds(t, plain(t, args...))
+}
+
+func succeeds(t testing.TB, c *exec.Cmd) string {
+	t.Helper()
+	out, err := c.CombinedOutput()
 	if err != nil {
-		t.Fatalf("stirwatch %s: %v\n%s", strings.Join(args, " "), err, out)
+		t.Fatalf("%v: %v\n%s", c, err, out)
 	}
 	return string(out)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 	// knows the same at the next tenth of a second.
 	replayed := filepath.Join(t.TempDir(), "replay.db")
 	fine := s.with("health: 1 s", "estimates: 100 ms", "rate: 100 Hz", "rate: 10 Hz")
-	stirwatch(t, "replay", "-c", fine, "--into", replayed, recording(t, watched))
+	plainly(t, "replay", "-c", fine, "--into", replayed, recording(t, watched))
 	span := float64(log.Time[len(log.Time)-1]-log.Time[0]) / 1e9
 
 	const estimate = `|> filter(fn: (r) => r.state == "tool temperature" and r._field == "value")`
@@ -135,18 +136,13 @@ func TestPlayToInfluxDB(t *testing.T) {
 		}
 	})
 	t.Logf("anomalies raised: %v; in the replay %v", there, must)
-	// An agent that got no time for a tenth of a second saw five seconds of the build pass at once: it may have
-	// found what the replay, which saw all of it, has not.
+	// An agent that got no time for a tenth of a second saw five seconds of the build pass at once, and may have found
+	// what the replay, which saw all of it, has not, or missed what it has.
 	const paced = 5 // K
-	for code := range must {
-		if there[code] == 0 {
-			t.Errorf("%s is raised in the replay only", code)
-		}
-	}
-	for code := range there {
-		if must[code] == 0 && most < paced {
-			t.Errorf("%s is not raised in the replay", code)
-		}
+	if a, b := slices.Sorted(maps.Keys(there)), slices.Sorted(maps.Keys(must)); most < paced && !slices.Equal(a, b) {
+		t.Errorf("kinds of anomalies: %v; in the replay %v", a, b)
+	} else if most >= paced {
+		t.Logf("the agent did not keep pace with the play: its anomalies are not compared")
 	}
 	if n := db.count("events", `|> filter(fn: (r) => r._field == "text" and r.kind == "connected")`); n != 2 {
 		t.Errorf("%d sources connected, want 2", n)

@@ -210,7 +210,7 @@ func TestLearnFromJournal(t *testing.T) {
 	write(t, hypotheses, smallHypotheses)
 	// Both recordings in one journal, the older first.
 	for _, name := range []string{learned, watched} {
-		stirwatch(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, name))
+		plainly(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, name))
 	}
 	learn := func(args ...string) (string, *model.Model) {
 		t.Helper()
@@ -305,7 +305,7 @@ func TestLearnWhileTheAgentRecords(t *testing.T) {
 	s.conf = s.with("model: {file: \"none.json\"}\n", "")
 	hypotheses := filepath.Join(filepath.Dir(s.conf), "small.yaml")
 	write(t, hypotheses, smallHypotheses)
-	stirwatch(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, learned)) // marks the runs
+	plainly(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, learned)) // marks the runs
 	run := s.run()                                                                   // and every sample comes once more
 	run.says("source is exhausted", 1)
 	to := filepath.Join(filepath.Dir(s.conf), "new.json")
