@@ -131,20 +131,26 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	for _, k := range twin.Kinds {
 		s.of[k] = &tally{}
 	}
+	interval := 1.0 // s
+	if v, err := strconv.ParseFloat(os.Getenv("STIRWATCH_INTERVAL"), 64); err == nil {
+		interval = v
+	}
 	for seed := from; seed < from+builds; seed++ {
 		machine := p
 		if share, err := strconv.ParseFloat(os.Getenv("STIRWATCH_VARIED"), 64); err == nil {
 			machine = p.Varied(share, seed)
 		}
-		b := logOf(t, twin.RandomBuild(machine, seed, seed%2 == 1))
+		cfg := twin.RandomBuild(machine, seed, seed%2 == 1)
+		cfg.Interval = interval
+		b := logOf(t, cfg)
 		_, events, err := Machine(b.log, b.reg, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.hours += float64(len(b.log.Time)) / 3600
+		s.hours += interval * float64(len(b.log.Time)) / 3600
 		for _, ph := range b.phase {
 			if ph == twin.Deposit {
-				s.deposit += 1.0 / 3600
+				s.deposit += interval / 3600
 			}
 		}
 		start := b.log.Time[0]

@@ -63,16 +63,19 @@ type Score struct {
 
 // What tells the faults, from the recordings and the table of docs/alarms.md.
 const (
-	usualAfter = 15.0 // s of steady deposition before anything is usual
-	usualOver  = 40.0 // s that it is averaged over
+	usualAfter = 15.0   // s of steady deposition before anything is usual
+	usualOver  = 40.0   // s that it is averaged over
+	forgotten  = 1200.0 // s in which what was once usual is forgotten
 
 	feedsFrom    = 60.0 // mm/min
 	settled      = 15.0 // s that the feed has run: a bar that starts again is cold and binds for a while
 	spentBelow   = 0.25 // of the usual feed torque: no bar
 	jamsAbove    = 1.5  // times the usual feed torque
 	jamsSlower   = 0.92 // of the usual feed
+	ranOver      = 3.0  // s that the feed torque is averaged over while the feed runs as usual
 	overFed      = 1.35 // times the usual feed over path
 	overFedBelow = 0.88 // of the usual feed torque
+	fedMore      = 1.1  // of the usual feed
 	lostTorque   = 10.0 // N·m above the free torque: contact is lost
 	pressed      = 25.0 // N·m above it: there is contact
 	liftWithin   = 3.0  // s in which contact is lost
@@ -86,18 +89,6 @@ const (
 	atLimit    = 0.985 // of the fastest the spindle has run
 	risesBelow = 0.3   // °C/s: the temperature does not get there
 	hotFrom    = 200.0 // °C
-
-	sameFeed  = 0.03 // change of feed or set-point that begins another balance of heat
-	samePath  = 0.15 // and of the path
-	balanceIn = 25.0 // s until it is there, and that speeds are averaged over
-	balanceOf = 40.0 // s that the first speed is averaged over
-	speaksFor = 2.0  // s that a reading speaks for at most: what nobody has read has not held
-	heldTo    = 15.0 // °C within which the set-point is held
-	slower    = 0.16 // share by which speed falls
-	slightly  = 0.04 // and where feed torque rises
-	withPush  = 0.15 // shares of both, of which one alone
-	stiffer   = 0.12 // would do
-	faster    = 0.18 // and rises: on record it rose by 0.13 in five minutes of a good build
 
 	reversedFall = 15.0 // °C by which a reversed thermocouple falls from where a cold start found it
 	reversedTo   = 5.0  // °C: and below any room; a cold plate alone cools a tool no further than itself
@@ -113,10 +104,12 @@ type Follower struct {
 	// What is usual in this run.
 	steady                float64 // s of steady deposition
 	feed, feedTorque, per float64 // mm/min, –, feed over path
+	richest               float64 // feed over path, the most that was usual for a while
 	fastest               float64 // rpm
 
 	pressedAgo, spentFor float64 // s
 	fed                  float64 // s that the feed has run
+	ran                  float64 // feed torque while it last ran as usual
 	hadContact           bool    // when the bar went
 	bearing              warming
 	risen, pushed        float64 // s since the program moved the tool up, and since the torque was that of a hard start
@@ -130,14 +123,8 @@ type Follower struct {
 	stood                float64 // s that the spindle has stood in contact
 	atRest               float64 // °C: the reading when the tool last was without contact
 
-	same              float64 // s of the same feed and set-point
-	atFeed, atSet     float64
-	atPath, path      float64 // mm/min; path is followed slowly, over corners
-	passed            float64 // s since the last reading that the balance has taken
-	creeps, wears     Score   // after that reading
-	firstSpeed, speed float64 // rpm
-	firstPush, push   float64 // feed torque
-	wasHot            bool
+	held   balance
+	wasHot bool
 }
 
 // Reset forgets what was usual: another run begins.
@@ -182,7 +169,7 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	f.cold(x, torque)
 	f.coolant(dt, x)
 	f.reading(dt, x)
-	f.balance(dt, x)
+	f.balanced(dt, x)
 
 	// All that the spindle has, and not there: neither is it rising.
 	if short := v[SetPoint] - v[Temperature]; turning && f.fed > settled && x.Contact >= 0.5 && v[SetPoint] > hotFrom && math.Abs(v[Speed]) >= atLimit*f.fastest && f.slope < risesBelow && hot {
@@ -217,6 +204,10 @@ func (f *Follower) learn(dt float64, x *Frame) {
 	f.feed += share * (v[FeedVelocity] - f.feed)
 	if v[Path] > phase.TravelsFrom {
 		f.per += share * (v[FeedVelocity]/v[Path] - f.per)
+		f.richest *= math.Exp(-dt / forgotten)
+		if f.steady > usualAfter {
+			f.richest = max(f.richest, f.per)
+		}
 	}
 }
 
@@ -240,11 +231,19 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 			f.set(Feedstock, 1+(spentBelow-max(of, 0))/spentBelow, weight{FeedTorque, 2}, weight{FeedVelocity, 1})
 		}
 	}
-	if slower := v[FeedVelocity] / f.feed; f.fed > settled && of > jamsAbove && slower < jamsSlower {
+	slower := v[FeedVelocity] / f.feed
+	if slower >= jamsSlower {
+		f.ran += (v[FeedTorque] - f.ran) * min(dt/ranOver, 1)
+	}
+	if f.fed > settled && of > jamsAbove && slower < jamsSlower && v[FeedTorque] >= f.ran { // a bar that is stopped lets go
 		f.set(Jam, of/jamsAbove, weight{FeedTorque, of / jamsAbove}, weight{FeedVelocity, jamsSlower / max(slower, 0.1)})
 	}
 	if f.fed > settled && v[Path] > phase.TravelsFrom && f.per > 0 && x.Phase >= phase.WarmUp {
-		if more := v[FeedVelocity] / v[Path] / f.per; more > overFed && of < overFedBelow {
+		per := f.per
+		if v[FeedVelocity] < fedMore*f.feed {
+			per = max(per, f.richest) // a path that is as slow as it once was lays no flash
+		}
+		if more := v[FeedVelocity] / v[Path] / per; more > overFed && of < overFedBelow {
 			f.set(Flash, more/overFed, weight{FeedVelocity, 1}, weight{Path, 1}, weight{FeedTorque, 1})
 		}
 	}
@@ -304,70 +303,6 @@ func (f *Follower) reading(dt float64, x *Frame) {
 type weight struct {
 	of Signal
 	w  float64
-}
-
-// disturbed tells whether another fault is there, so that the speed is not that of a balance.
-func (f *Follower) disturbed() bool {
-	for _, k := range [...]Fault{Feedstock, Jam, LiftOff, Flash, Frozen, Step} {
-		if f.Score[k].Value > 1 {
-			return true
-		}
-	}
-	return false
-}
-
-// balance scores how the speed moves by which the machine's controller holds the set-point.
-func (f *Follower) balance(dt float64, x *Frame) {
-	v := &x.Value
-	speed := math.Abs(v[Speed])
-	f.path += (v[Path] - f.path) * min(dt/10, 1)
-	if math.IsNaN(f.path) {
-		f.path = 0
-	}
-	if f.disturbed() || x.Phase != phase.Deposit || f.same > balanceIn && math.Abs(f.path-f.atPath) > samePath*f.atPath || f.same < balanceIn+balanceOf && speed >= atLimit*f.fastest && v[SetPoint]-f.slow > heldTo/2 || !(math.Abs(v[FeedVelocity]-f.atFeed) <= sameFeed*f.atFeed && v[SetPoint] == f.atSet) {
-		f.same, f.atFeed, f.atSet = 0, v[FeedVelocity], v[SetPoint]
-		f.creeps, f.wears = Score{}, Score{}
-		return
-	}
-	if math.IsNaN(speed) {
-		return
-	}
-	if f.passed += dt; !x.Fresh {
-		f.Score[Creep], f.Score[Wear] = f.creeps, f.wears
-		return
-	}
-	dt, f.passed = min(f.passed, speaksFor), 0
-	f.creeps, f.wears = Score{}, Score{}
-	if f.same < balanceIn {
-		f.atPath = f.path
-	}
-	if f.same += dt; f.same < balanceIn || f.atFeed < feedsFrom {
-		return
-	}
-	push := v[FeedTorque]
-	if math.IsNaN(push) {
-		push = 0 // as if it did not change
-	}
-	if f.same < balanceIn+balanceOf {
-		share := dt / max(f.same-balanceIn, dt)
-		f.firstSpeed += (speed - f.firstSpeed) * share
-		f.firstPush += (push - f.firstPush) * share
-		f.speed, f.push = f.firstSpeed, f.firstPush
-		return
-	}
-	f.speed += (speed - f.speed) * min(dt/balanceIn, 1)
-	f.push += (push - f.push) * min(dt/balanceIn, 1)
-	if math.Abs(f.slow-v[SetPoint]) > heldTo {
-		return
-	}
-	change := f.speed/f.firstSpeed - 1
-	creeps := -change / slower
-	if harder := f.push/max(f.firstPush, 1) - 1; -change > slightly && harder > 0.02 { // colder metal is pushed harder: then less of a change tells as much
-		creeps = max(creeps, -change/withPush+harder/stiffer)
-	}
-	f.set(Creep, creeps, weight{Speed, 2}, weight{FeedTorque, 1}, weight{Temperature, 1})
-	f.set(Wear, change/faster, weight{Speed, 2}, weight{Temperature, 1})
-	f.creeps, f.wears = f.Score[Creep], f.Score[Wear]
 }
 
 // set gives a fault a score, split over the signals that carry it by their weights.

@@ -83,8 +83,13 @@ func TestEachSignature(t *testing.T) {
 		{"the reading stands still", Frozen, func(_ float64, x *Frame) { x.Value[Temperature] = 471.3 }, 12},
 		{"the reading jumps", Step, func(s float64, x *Frame) { x.Value[Temperature] += 90 * float64(int(s)%20/19+1-int(min(s, 1))) }, 1},
 		{"the bearing warms", Coolant, func(s float64, x *Frame) { x.Value[Bearing] += math.Round(10*0.04*s) / 10 }, 30},
-		{"the reading creeps up", Creep, func(s float64, x *Frame) { x.Value[Speed] -= s }, 80},
-		{"the tool heats less", Wear, func(s float64, x *Frame) { x.Value[Speed] += s }, 110},
+		{"the reading creeps up", Creep, func(s float64, x *Frame) {
+			x.Value[Speed] *= 1 - 0.003*s
+			x.Value[Torque] *= 1 + 0.0015*s
+			x.Value[FeedTorque] *= 1 + 0.0012*s
+		}, 80},
+		{"the reading creeps up, the spindle at its slowest", Creep, func(s float64, x *Frame) { x.Value[Temperature] += 0.4 * s }, 60},
+		{"the tool heats less", Wear, func(s float64, x *Frame) { x.Value[Speed] *= 1 + 0.002*s; x.Value[Torque] *= 1 - 0.002*s }, 80},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := steady(t, 150)
@@ -147,6 +152,39 @@ func TestWhatTheProgramDoes(t *testing.T) {
 	m.run(t, 30, func(x *Frame) {
 		x.Value[Rise], x.Value[Torque], x.Value[FeedTorque], x.Phase, x.Contact = 1500, 31, 6, phase.Free, 0
 	})
+}
+
+// What moves the balance for good reasons is no fault: the build warms up, the path is faster, the metal softens.
+func TestGoodReasons(t *testing.T) {
+	for name, disturb := range map[string]func(s float64, x *Frame){
+		"the build warms up": func(s float64, x *Frame) { x.Value[Speed] *= 1 - 0.25*min(s/200, 1) },
+		"the path is faster": func(_ float64, x *Frame) { x.Value[Path] *= 1.12; x.Value[Speed] *= 1.2 },
+		"the metal softens, as on record": func(s float64, x *Frame) {
+			s = min(s/200, 1)
+			x.Value[Speed] *= 1 + 0.1*s
+			x.Value[Torque] *= 1 - 0.24*s
+			x.Value[FeedTorque] *= 1 - 0.1*s
+		},
+		"the reading overshoots": func(s float64, x *Frame) { x.Value[Temperature] += 12 * math.Exp(-s/40) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := steady(t, 150)
+			s := -1.0
+			m.run(t, 300, func(x *Frame) { s++; disturb(s, x) })
+		})
+	}
+}
+
+// A feed that stops while the bar is pushed hard lets go of it; a path that is as slow as it was before lays what it did.
+func TestNeitherJamNorFlash(t *testing.T) {
+	m := steady(t, 150)
+	push := 30.0
+	m.run(t, 30, func(x *Frame) { push = min(push+2, 60); x.Value[FeedTorque] = push })
+	m.run(t, 10, func(x *Frame) { push *= 0.9; x.Value[FeedTorque], x.Value[FeedVelocity] = push, 0 })
+
+	m = steady(t, 150)
+	m.run(t, 120, func(x *Frame) { x.Value[Path] *= 1.5 })
+	m.run(t, 60, func(x *Frame) { x.Value[FeedTorque] *= 0.8 })
 }
 
 // An agent that was kept waiting sees a minute pass at once, and readings that stand in its frames: neither is a speed held for so long.
