@@ -24,7 +24,7 @@ type build struct {
 	reg    *sensors.Registry
 	faults []twin.Fault
 	phase  []twin.Phase
-	short  []bool // the spindle is at its limit, and more than 10 °C are missing
+	short  []bool // the spindle is at a limit, and more than 10 °C are missing or too many
 }
 
 // logOf simulates a build and keeps what its log has.
@@ -62,7 +62,7 @@ func logOf(t testing.TB, cfg twin.Config) *build {
 		b.log.Time = append(b.log.Time, 1e18+int64(r.At*1e9))
 		b.log.Line = append(b.log.Line, len(b.log.Time)+1)
 		b.phase = append(b.phase, r.True.Phase)
-		b.short = append(b.short, r.True.AtLimit && r.SetPoint-r.ToolTemp > 10)
+		b.short = append(b.short, r.True.AtLimit && math.Abs(r.SetPoint-r.ToolTemp) > 10)
 		for i, c := range columns {
 			v, status := math.Round(c.of(r)*c.digits)/c.digits, sensors.OK
 			if i == 0 && r.ToolTemp == twin.NoSignal {

@@ -19,11 +19,11 @@ const (
 	faster  = 0.06 // by which the speed rises and the torque falls at the same power, as a tool wears
 	lessFor = 0.5  // of a fall of power, and all of one of the feed's torque: metal that softens is no wear. On record a good build's torque fell by 0.3, its power by 0.2, the feed's torque by 0.1
 
-	slower  = 0.10 // by which the speed falls as a reading creeps up,
-	stiffer = 0.05 // the torque rises, since the metal is colder than shown,
-	harder  = 0.04 // and that of the feed
-	hotter  = 15.0 // °C above the set-point, with the spindle at its slowest
-	slowest = 1.015
+	slower  = 0.11  // by which the speed falls as a reading creeps up,
+	stiffer = 0.055 // the torque rises, since the metal is colder than shown,
+	harder  = 0.045 // and that of the feed. A lap does as much for half of it, on record: it must last
+	hotter  = 15.0  // °C above the set-point, with the spindle as slow as it goes,
+	risen   = 10.0  // and above what it read as that balance began
 )
 
 // drive is what holds the set-point: logarithms of the spindle's speed, of its torque above the free one, and of the feed's torque.
@@ -43,7 +43,7 @@ type balance struct {
 	atPath, path  float64 // mm/min; path is followed slowly, over corners
 	onPath        float64 // s of the same path as well
 	onFirst       drive   // as the path became what it is
-	lowest        float64 // rpm, of this balance
+	begun, reads  float64 // °C, as first and now
 	passed        float64 // s since the last reading that the balance has taken
 	creeps, wears Score   // after that reading
 }
@@ -70,7 +70,7 @@ func (f *Follower) balanced(dt float64, x *Frame) {
 	}
 	atLimit := b.same < balanceIn+balanceOf && speed >= atLimit*f.fastest && v[SetPoint]-f.slow > heldTo/2
 	if f.disturbed() || x.Phase != phase.Deposit || atLimit || !(math.Abs(v[FeedVelocity]-b.atFeed) <= sameFeed*b.atFeed && v[SetPoint] == b.atSet) {
-		*b = balance{atFeed: v[FeedVelocity], atSet: v[SetPoint], path: b.path, lowest: math.Inf(1)}
+		*b = balance{atFeed: v[FeedVelocity], atSet: v[SetPoint], path: b.path}
 		return
 	}
 	above := math.Abs(v[Torque]) - phase.DefaultContactRule.FreeTorque
@@ -105,16 +105,17 @@ func (f *Follower) balanced(dt float64, x *Frame) {
 			b.onFirst[k] += (v - b.onFirst[k]) * dt / b.onPath
 		}
 	}
-	b.lowest = min(b.lowest, math.Exp(b.now[turns]))
+	b.reads += (v[Temperature] - b.reads) * dt / min(max(settles, dt), balanceIn)
 	if settles <= balanceOf {
+		b.begun = b.reads
 		return
 	}
 	var since, on drive
 	for k := range since {
 		since[k], on[k] = b.now[k]-b.first[k], b.now[k]-b.onFirst[k]
 	}
-	if over := f.slow - v[SetPoint]; over > heldTo/2 && math.Exp(b.now[turns]) < slowest*b.lowest && f.slope > -risesBelow/2 {
-		f.set(Creep, over/hotter, weight{Temperature, 2}, weight{Speed, 1})
+	if over := f.slow - v[SetPoint]; f.constant >= constantFor && over > heldTo/2 {
+		f.set(Creep, min(over/hotter, (b.reads-b.begun)/risen), weight{Temperature, 2}, weight{Speed, 1})
 	}
 	if math.Abs(f.slow-v[SetPoint]) <= heldTo {
 		if b.onPath > balanceOf {

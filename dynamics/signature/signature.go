@@ -85,10 +85,13 @@ const (
 	hardTorque = 300.0 // N·m: twice that of good starts on record
 	hardFor    = 10.0  // s after it in which the temperature may do anything
 
-	shortBy    = 10.0  // °C
-	atLimit    = 0.985 // of the fastest the spindle has run
-	risesBelow = 0.3   // °C/s: the temperature does not get there
-	hotFrom    = 200.0 // °C
+	shortBy     = 10.0  // °C
+	atLimit     = 0.985 // of the fastest the spindle has run
+	risesBelow  = 0.3   // °C/s: the temperature does not get there
+	fallsBelow  = 0.1   // °C/s: nor down to it,
+	constant    = 0.01  // share by which the speed moves
+	constantFor = 10.0  // s, while the controller would have it slower
+	hotFrom     = 200.0 // °C
 
 	reversedFall = 15.0 // °C by which a reversed thermocouple falls from where a cold start found it
 	reversedTo   = 5.0  // °C: and below any room; a cold plate alone cools a tool no further than itself
@@ -123,8 +126,9 @@ type Follower struct {
 	stood                float64 // s that the spindle has stood in contact
 	atRest               float64 // °C: the reading when the tool last was without contact
 
-	held   balance
-	wasHot bool
+	held            balance
+	speed, constant float64 // rpm, and the s for which the spindle has turned at it
+	wasHot          bool
 }
 
 // Reset forgets what was usual: another run begins.
@@ -171,9 +175,17 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	f.reading(dt, x)
 	f.balanced(dt, x)
 
+	if math.Abs(math.Abs(v[Speed])-f.speed) <= constant*f.speed {
+		f.constant += min(dt, speaksFor)
+	} else {
+		f.speed, f.constant = math.Abs(v[Speed]), 0
+	}
+
 	// All that the spindle has, and not there: neither is it rising.
 	if short := v[SetPoint] - v[Temperature]; turning && f.fed > settled && x.Contact >= 0.5 && v[SetPoint] > hotFrom && math.Abs(v[Speed]) >= atLimit*f.fastest && f.slope < risesBelow && hot {
 		f.set(Unreachable, short/shortBy, weight{Temperature, 1}, weight{SetPoint, 1}, weight{Speed, 1})
+	} else if f.constant >= constantFor && f.fed > settled && x.Phase == phase.Deposit && v[SetPoint] > hotFrom && f.slope > -fallsBelow {
+		f.set(Unreachable, -short/shortBy, weight{Temperature, 1}, weight{SetPoint, 1}, weight{Speed, 1})
 	}
 	// Lift-off: contact and torque go within moments, and no program lifts the tool.
 	if turning && torque < free+lostTorque && f.wasHot && v[FeedVelocity] > feedsFrom && f.risen > liftWithin && (f.pressedAgo <= liftWithin || f.Score[LiftOff].Value > 1) {

@@ -9,6 +9,7 @@ const (
 	warmAfter  = 12    // of them before anything is known
 	warmRise   = 0.2   // °C that are unexplained
 	warmSteps  = 2.1   // steps of the reading that are
+	warmStays  = 45.0  // of them, in which a rise that stays becomes usual
 	warmWidth  = 3.5   // times what was unexplained before, in the root mean square
 	warmKnown  = 1e-2  // of the weights, beforehand: variance over that of a reading
 	shankLag   = 60.0  // s by which the shank follows the tool
@@ -34,6 +35,7 @@ type warming struct {
 	n                   int
 	meanSquare, squares float64 // °C²: of the sums of rest; how many
 	rise, limit         float64 // °C
+	usual               float64 // °C: of the rise, for minutes: weights that are not quite right, and no longer learned
 	blind               float64 // s for which nothing is judged yet
 }
 
@@ -104,6 +106,7 @@ func (w *warming) take(x [drivers]float64, rise float64) {
 			w.limit = max(w.limit, warmSteps*w.step)
 		}
 	}
+	w.usual += (min(w.rise, w.limit) - w.usual) / warmStays
 	if w.rise > 0.6*w.limit {
 		return
 	}
@@ -123,7 +126,7 @@ func (w *warming) score() float64 {
 	if w.limit == 0 {
 		return 0
 	}
-	return max(w.rise/w.limit, 0)
+	return max((w.rise-max(w.usual, 0))/w.limit, 0)
 }
 
 // coolant scores what of the bearing's warming nothing explains but missing coolant, while the metal is fed.
