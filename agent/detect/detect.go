@@ -3,53 +3,14 @@
 package detect
 
 import (
-	"fmt"
 	"slices"
 	"sort"
-	"strconv"
-	"strings"
 	"time"
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/dynamics/watch"
+	"stirwatch/sensors/runlog"
 )
-
-// Table is a recorded run as columns, NaN where a value is missing or not good.
-type Table struct {
-	Log     string
-	Time    []int64 // ns, by row
-	Index   []int   // by row: its place among the file's data rows, counted from 0
-	Rows    int     // data rows of the file; those without a place in Index could not be read
-	Channel []string
-	Value   [][]float64 // by channel, then row
-}
-
-// Stretch is the data rows From ≤ row < To of a file that are called good.
-type Stretch struct{ From, To int }
-
-// ParseStretch reads N, which means the first N rows, or A:B.
-func ParseStretch(text string) (Stretch, error) {
-	a, b, span := strings.Cut(text, ":")
-	if !span {
-		a, b = "0", a
-	}
-	from, err1 := strconv.Atoi(a)
-	to, err2 := strconv.Atoi(b)
-	if err1 != nil || err2 != nil || from < 0 || to <= from {
-		return Stretch{}, fmt.Errorf("%s: write N, or A:B with A below B, such as 400 or 200:900", text)
-	}
-	return Stretch{from, to}, nil
-}
-
-// of gives the rows of the table that belong to a stretch.
-func (s Stretch) of(t *Table) (from, to int, err error) {
-	from, _ = slices.BinarySearch(t.Index, s.From)
-	to, _ = slices.BinarySearch(t.Index, s.To)
-	if s.From < 0 || s.To > t.Rows || from >= to {
-		return 0, 0, fmt.Errorf("%s has %d data rows: rows %d:%d cannot be trained on", t.Log, t.Rows, s.From, s.To)
-	}
-	return from, to, nil
-}
 
 // Options and Fit are those of the watch.
 type (
@@ -89,54 +50,46 @@ type Event struct {
 	Response      string         `json:"response"`
 }
 
-// Train trains a watch on the good stretch of a table.
-func Train(t *Table, good Stretch, opt Options) (*Fit, error) {
-	from, to, err := good.of(t)
-	if err != nil {
-		return nil, err
-	}
-	at := make([]float64, 0, to-from)
-	for _, ns := range t.Time[from:to] {
-		at = append(at, float64(ns-t.Time[0])/1e9)
-	}
-	first := make([][]float64, len(t.Channel))
-	for c := range first {
-		first[c] = t.Value[c][from:to]
-	}
-	fit, err := watch.Train(at, first, opt)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.Log, err)
-	}
-	return fit, nil
+// watching judges the rows of a run by a watch.
+type watching struct {
+	builder
+	columns []int
+	watch   *watch.Watch
+	verdict watch.Verdict
+	values  []float64
+	last    int64 // ns; time of the row before
+	begun   bool
 }
 
-// Judge judges all rows of a table, whose channels are those that fit was trained on.
-func Judge(t *Table, fit *Fit) ([]Flag, []Event) {
-	b := builder{table: t, since: -1}
-	w := fit.Watch()
-	var v watch.Verdict
-	row := make([]float64, len(t.Channel))
-	flags := make([]Flag, len(t.Time))
-	for i := range t.Time {
-		for c := range row {
-			row[c] = t.Value[c][i]
-		}
-		dt := 0.0
-		if i > 0 {
-			dt = max(float64(t.Time[i]-t.Time[i-1])/1e9, 0)
-		}
-		w.Step(&v, dt, row)
-		flags[i] = b.row(i, &v)
+func newWatching(r *Run, columns []int, fit *Fit) *watching {
+	w := &watching{columns: columns, watch: fit.Watch()}
+	w.log = r.Name
+	for _, c := range columns {
+		w.channel = append(w.channel, r.Columns[c].Name)
 	}
-	return flags, b.end()
+	return w
+}
+
+// row judges the next row.
+func (w *watching) row(r *runlog.Row) Flag {
+	dt := 0.0
+	if w.begun {
+		dt = max(float64(r.Time-w.last)/1e9, 0)
+	}
+	w.last, w.begun = r.Time, true
+	w.values = good(w.values, w.columns, r)
+	w.watch.Step(&w.verdict, dt, w.values)
+	return w.builder.row(r, &w.verdict)
 }
 
 // builder makes events of verdicts.
 type builder struct {
-	table  *Table
-	events []Event
+	log     string
+	channel []string
+	events  []Event
 
-	since  int // first row of those above the limit without interruption, -1 if none
+	above  bool  // the row before was above the limit
+	since  int64 // ns: since when rows have been, without interruption
 	open   bool
 	weight map[anomaly.Code]float64
 	part   []float64 // by channel
@@ -144,32 +97,28 @@ type builder struct {
 	code   anomaly.Code
 }
 
-func (b *builder) at(i int) time.Time { return time.Unix(0, b.table.Time[i]).UTC() }
-
-// row takes the verdict of row i.
-func (b *builder) row(i int, v *watch.Verdict) Flag {
-	switch {
-	case v.Score <= 1:
-		b.since = -1
-	case b.since < 0:
-		b.since = i
+// row takes the verdict of a row.
+func (b *builder) row(r *runlog.Row, v *watch.Verdict) Flag {
+	if v.Score > 1 && !b.above {
+		b.since = r.Time
 	}
+	b.above = v.Score > 1
 	if !v.Flag {
 		b.close(false)
 		return Flag{Score: v.Score}
 	}
 	if !b.open {
 		b.open = true
-		since := i
-		if b.since >= 0 {
+		since := r.Time
+		if b.above {
 			since = b.since
 		}
-		b.events = append(b.events, Event{Log: b.table.Log, Start: b.at(i), Since: b.at(since), From: b.table.Index[i]})
-		b.weight, b.part = map[anomaly.Code]float64{}, make([]float64, len(b.table.Channel))
+		b.events = append(b.events, Event{Log: b.log, Start: at(r.Time), Since: at(since), From: r.Index})
+		b.weight, b.part = map[anomaly.Code]float64{}, make([]float64, len(b.channel))
 		b.code = codeOf(v)
 	}
 	e := &b.events[len(b.events)-1]
-	e.To, e.End = b.table.Index[i], b.at(i)
+	e.To, e.End = r.Index, at(r.Time)
 	if v.Score > 1 || b.weight[b.code] == 0 {
 		b.code = codeOf(v)
 		b.weight[b.code] += max(v.Score-1, 1e-6)
@@ -214,7 +163,7 @@ func (b *builder) close(standing bool) {
 	}
 	for c, p := range b.part {
 		if p > 0 {
-			e.Contributions = append(e.Contributions, Contribution{b.table.Channel[c], p / total, b.worst[c]})
+			e.Contributions = append(e.Contributions, Contribution{b.channel[c], p / total, b.worst[c]})
 		}
 	}
 	sort.SliceStable(e.Contributions, func(i, j int) bool { return e.Contributions[i].Share > e.Contributions[j].Share })

@@ -44,32 +44,32 @@ func pump(t *testing.T, rows int, edit func(row int, line string) string) string
 	return path
 }
 
-func table(t *testing.T, path string) *Table {
+func open(t *testing.T, path string) *Run {
 	t.Helper()
-	log, _, err := Read(path, runlog.Options{})
+	r, _, err := Open(path, runlog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return FromLog(log)
+	return r
 }
 
 // watched trains on the first 400 rows and judges all.
-func watched(t *testing.T, tab *Table) (*Fit, []Flag, []Event) {
+func watched(t *testing.T, r *Run) (fit *Fit, flags []Flag, events []Event) {
 	t.Helper()
-	fit, err := Train(tab, Stretch{0, 400}, Options{})
+	s := Session{Good: Stretch{To: 400}, Told: func(string) {}}
+	events, err := s.Judge(r, nil, func(_ int, f Flag) { flags = append(flags, f) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags, events := Judge(tab, fit)
-	return fit, flags, events
+	return s.fit, flags, events
 }
 
 func TestEventsOfAPump(t *testing.T) {
-	tab := table(t, pump(t, 1100, nil))
-	if !slices.Equal(tab.Channel, []string{"flow [L/min]", "current", "Voltage"}) {
-		t.Fatalf("channels %q", tab.Channel)
+	r := open(t, pump(t, 1100, nil))
+	if channels, _ := r.channels(nil); !slices.Equal(channels, []string{"flow [L/min]", "current", "Voltage"}) {
+		t.Fatalf("channels %q", channels)
 	}
-	fit, flags, events := watched(t, tab)
+	fit, flags, events := watched(t, r)
 	if len(fit.Watched()) != 3 || len(flags) != 1100 || len(events) != 1 {
 		t.Fatalf("%d channels watched, %d flags, events %+v", len(fit.Watched()), len(flags), events)
 	}
@@ -102,9 +102,9 @@ func TestEventsOfAPump(t *testing.T) {
 
 // The flags of a file that ends earlier are those of the whole file: nothing looks ahead.
 func TestFlagsAreCausal(t *testing.T) {
-	_, full, _ := watched(t, table(t, pump(t, 1100, nil)))
+	_, full, _ := watched(t, open(t, pump(t, 1100, nil)))
 	for _, n := range []int{401, 620, 800, 1000} {
-		_, part, _ := watched(t, table(t, pump(t, n, nil)))
+		_, part, _ := watched(t, open(t, pump(t, n, nil)))
 		if !slices.Equal(part, full[:n]) {
 			t.Errorf("the flags of the first %d rows differ", n)
 		}
@@ -124,11 +124,15 @@ func TestEveryDataRowHasAFlag(t *testing.T) {
 		}
 		return line
 	})
-	tab := table(t, path)
-	_, flags, _ := watched(t, tab)
+	run := open(t, path)
 	var b bytes.Buffer
 	w := NewFlagWriter(&b)
-	w.Write(tab, flags)
+	w.Begin(run.Name)
+	s := Session{Good: Stretch{To: 400}, Told: func(string) {}}
+	if _, err := s.Judge(run, nil, w.Write); err != nil {
+		t.Fatal(err)
+	}
+	w.End(run.Rows())
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,23 +154,23 @@ func TestEveryDataRowHasAFlag(t *testing.T) {
 }
 
 func TestTrainingRowsThatAreNotThere(t *testing.T) {
-	tab := table(t, pump(t, 300, nil))
-	for _, s := range []Stretch{{0, 400}, {-1, 100}, {200, 200}, {100, 110}} {
-		if _, err := Train(tab, s, Options{}); err == nil || !strings.Contains(err.Error(), "pump") {
-			t.Errorf("%v: %v", s, err)
+	run := open(t, pump(t, 300, nil))
+	for _, good := range []Stretch{{To: 400}, {From: -1, To: 100}, {From: 200, To: 200}, {From: 100, To: 110}, {From: 300, To: 320}} {
+		if _, _, err := train(run, []int{0, 1}, good, Options{}); err == nil || !strings.Contains(err.Error(), "pump") {
+			t.Errorf("%v: %v", good, err)
 		}
 	}
-	if err := tab.Order([]string{"Voltage", "speed"}); err == nil || !strings.Contains(err.Error(), `"speed"`) {
+	if _, s, err := train(run, []int{0, 1}, Stretch{Part: 4}, Options{}); err != nil || s.To != 75 {
+		t.Errorf("a quarter: %+v, %v", s, err)
+	}
+	if _, err := run.pick([]string{"Voltage", "speed"}); err == nil || !strings.Contains(err.Error(), `"speed"`) {
 		t.Errorf("%v", err)
 	}
-	if err := tab.Order([]string{"Voltage", "current", "flow [L/min]"}); err != nil || tab.Channel[0] != "Voltage" || tab.Value[0][0] < 100 {
-		t.Errorf("%v, %v", err, tab.Channel)
+	if columns, err := run.pick([]string{"Voltage", "current", "flow [L/min]"}); err != nil || !slices.Equal(columns, []int{2, 1, 0}) {
+		t.Errorf("%v, %v", err, columns)
 	}
-	if err := tab.Leave([]string{"ambient"}); err == nil || !strings.Contains(err.Error(), "Voltage") {
+	if _, err := run.channels([]string{"ambient"}); err == nil || !strings.Contains(err.Error(), "Voltage") {
 		t.Errorf("%v", err)
-	}
-	if err := tab.Leave([]string{"current"}); err != nil || len(tab.Value) != 2 {
-		t.Errorf("%v, %v", err, tab.Channel)
 	}
 }
 
@@ -175,7 +179,8 @@ func TestFlagsOfALogOfAnyName(t *testing.T) {
 	const name = `7"-tool, "new"`
 	var b strings.Builder
 	w := NewFlagWriter(&b)
-	w.Write(&Table{Log: name, Index: []int{0}, Rows: 1}, []Flag{{Anomaly: true, Score: 2, Code: anomaly.ProcessShift}})
+	w.Begin(name)
+	w.Write(0, Flag{Anomaly: true, Score: 2, Code: anomaly.ProcessShift})
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func TestInjectedIntoARecording(t *testing.T) {
 				}
 				f.put(float64(i-from), v)
 			}
-			_, events, err := Machine(&with, reg, nil)
+			_, events, err := judged(&with, reg, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +134,7 @@ func TestSeveritySweep(t *testing.T) {
 				cfg := twin.RandomBuild(p, seed, false)
 				cfg.Faults = []twin.Fault{{Kind: kind, At: 320, For: 150, Severity: severity}}
 				b := logOf(t, cfg)
-				_, events, err := Machine(b.log, b.reg, nil)
+				_, events, err := judged(b.log, b.reg, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

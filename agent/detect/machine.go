@@ -14,19 +14,20 @@ import (
 	"stirwatch/sensors/runlog"
 )
 
-// IsMachine tells whether a log has the signals by which the faults of a machine are known.
-func IsMachine(l *runlog.Log) bool {
-	_, speed := l.Find(sensors.SpindleSpeed)
-	_, tool := l.Find(sensors.ToolTemperature)
-	return speed && tool
+// IsMachine tells whether a run has the signals by which the faults of a machine are known.
+func (r *Run) IsMachine() bool {
+	has := func(role sensors.Role) bool {
+		return slices.ContainsFunc(r.Columns, func(c runlog.Column) bool { return c.Role == role })
+	}
+	return has(sensors.SpindleSpeed) && has(sensors.ToolTemperature)
 }
 
-// Registry has the channels of a log, with the ranges of a MELD machine's where they bear its names.
-func Registry(l *runlog.Log) (*sensors.Registry, error) {
+// Registry has the channels of a run, with the ranges of a MELD machine's where they bear its names.
+func (r *Run) Registry() (*sensors.Registry, error) {
 	var channels []sensors.Channel
 	known := runlog.MELDChannels()
-	for i := range l.Columns {
-		c := &l.Columns[i]
+	for i := range r.Columns {
+		c := &r.Columns[i]
 		ch := sensors.Channel{Name: c.Name, Role: c.Role, Unit: c.Unit}
 		if k := slices.IndexFunc(known, func(k sensors.Channel) bool { return k.Name == c.Name && k.Unit == c.Unit }); k >= 0 {
 			ch = known[k]
@@ -36,56 +37,79 @@ func Registry(l *runlog.Log) (*sensors.Registry, error) {
 	return sensors.NewRegistry(channels)
 }
 
-// Machine puts the rows of a log through what the agent judges its frames by: sources and sensors, the faults that the
-// machine's own signals show, the limits that people have set, and with a model (nil: none) what that says to them. reg has the log's channels.
-func Machine(l *runlog.Log, reg *sensors.Registry, m *model.Model, set ...agent.Limit) ([]Flag, []Event, error) {
+// machine judges the rows of a run by what the agent judges its frames by: sources and sensors, the faults that the
+// machine's own signals show, the limits that people have set, and with a model what that says to them.
+type machine struct {
+	log      string
+	detector *agent.Detector
+	columns  []int // of the channels
+	ids      []sensors.ChannelID
+	samples  []sensors.Sample
+	open     map[alarm.Key]*standing
+	events   []Event
+}
+
+// newMachine makes one; reg has the run's channels, m may be nil.
+func newMachine(r *Run, reg *sensors.Registry, m *model.Model, set []agent.Limit) (*machine, error) {
 	d, err := agent.NewDetector(reg, m, set)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	t := FromLog(l)
-	flags := make([]Flag, len(l.Time))
-	var events []Event
-	open := map[alarm.Key]*standing{}
-	next := l.Rows(reg)
-	for i := range l.Time {
-		now, samples, _ := next()
-		stand := d.Standing(agent.Row{Time: now, Samples: samples})
-		for k := range open {
-			open[k].here = false
-		}
-		for _, a := range stand {
-			if about := anomaly.Of(a.Code).About; about == anomaly.AboutModel && a.Code != anomaly.Innovation {
-				continue // of the model, not of the process
-			}
-			key := alarm.Key{Code: a.Code, Subject: d.Subject(a)}
-			s := open[key]
-			if s == nil {
-				s = &standing{part: map[string]float64{}}
-				s.Event = Event{Log: l.Name, Code: a.Code, What: a.Code.Text(), From: t.Index[i], Start: at(l.Time[i]), Since: at(l.Time[i] - int64(a.Since*1e9))}
-				open[key] = s
-			}
-			s.here = true
-			s.To, s.End, s.Score = t.Index[i], at(l.Time[i]), max(s.Score, a.Score/a.Limit)
-			d.Carried(a, func(channel string, share float64) { s.part[channel] += share })
-			if f := &flags[i]; !f.Anomaly || a.Score/a.Limit > f.Score {
-				*f = Flag{true, a.Score / a.Limit, a.Code}
-			}
-		}
-		for k, s := range open {
-			if !s.here {
-				events = append(events, s.close(false))
-				delete(open, k)
-			}
+	j := &machine{log: r.Name, detector: d, open: map[alarm.Key]*standing{}}
+	for i := range r.Columns {
+		if id, ok := reg.Lookup(r.Columns[i].Name); ok {
+			j.columns, j.ids = append(j.columns, i), append(j.ids, id)
 		}
 	}
-	for _, s := range open {
-		events = append(events, s.close(true))
+	return j, nil
+}
+
+// row judges the next row.
+func (j *machine) row(r *runlog.Row) (f Flag) {
+	j.samples = j.samples[:0]
+	for k, c := range j.columns {
+		j.samples = append(j.samples, sensors.Sample{Time: r.Time, Arrival: r.Time, Value: r.Value[c], Channel: j.ids[k], Status: r.Status[c]})
 	}
-	slices.SortStableFunc(events, func(a, b Event) int {
+	stand := j.detector.Standing(agent.Row{Time: r.Time, Samples: j.samples})
+	for k := range j.open {
+		j.open[k].here = false
+	}
+	for _, a := range stand {
+		if about := anomaly.Of(a.Code).About; about == anomaly.AboutModel && a.Code != anomaly.Innovation {
+			continue // of the model, not of the process
+		}
+		key := alarm.Key{Code: a.Code, Subject: j.detector.Subject(a)}
+		s := j.open[key]
+		if s == nil {
+			s = &standing{part: map[string]float64{}}
+			s.Event = Event{Log: j.log, Code: a.Code, What: a.Code.Text(), From: r.Index, Start: at(r.Time), Since: at(r.Time - int64(a.Since*1e9))}
+			j.open[key] = s
+		}
+		s.here = true
+		s.To, s.End, s.Score = r.Index, at(r.Time), max(s.Score, a.Score/a.Limit)
+		j.detector.Carried(a, func(channel string, share float64) { s.part[channel] += share })
+		if !f.Anomaly || a.Score/a.Limit > f.Score {
+			f = Flag{true, a.Score / a.Limit, a.Code}
+		}
+	}
+	for k, s := range j.open {
+		if !s.here {
+			j.events = append(j.events, s.close(false))
+			delete(j.open, k)
+		}
+	}
+	return f
+}
+
+// end gives the events.
+func (j *machine) end() []Event {
+	for _, s := range j.open {
+		j.events = append(j.events, s.close(true))
+	}
+	slices.SortStableFunc(j.events, func(a, b Event) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Code, b.Code), strings.Compare(a.leading(), b.leading()))
 	})
-	return flags, events, nil
+	return j.events
 }
 
 // standing is an event that goes on.
@@ -125,15 +149,14 @@ func (e *Event) leading() string {
 	return e.Contributions[0].Channel
 }
 
-// Merge joins the flags of two judges of one table: a row is an anomaly if one of them says so, and has the code of the first that does.
-func Merge(a, b []Flag) []Flag {
-	all := slices.Clone(a)
-	for i := range all {
-		if !all[i].Anomaly && b[i].Anomaly {
-			all[i] = b[i]
-		} else if !all[i].Anomaly {
-			all[i].Score = max(all[i].Score, b[i].Score)
-		}
+// merged joins what two judges say of one row: it is an anomaly if one of them says so, and has the code of the first that does.
+func merged(a, b Flag) Flag {
+	switch {
+	case a.Anomaly:
+		return a
+	case b.Anomaly:
+		return b
 	}
-	return all
+	a.Score = max(a.Score, b.Score)
+	return a
 }

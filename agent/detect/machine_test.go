@@ -32,7 +32,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 			}
 			cfg.Faults = []twin.Fault{f}
 			b := logOf(t, cfg)
-			flags, events, err := Machine(b.log, b.reg, nil)
+			flags, events, err := judged(b.log, b.reg, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 			n := int(f.At) + 20
 			cut := *b.log
 			cut.Time, cut.Line = cut.Time[:n], cut.Line[:n]
-			part, _, err := Machine(&cut, b.reg, nil)
+			part, _, err := judged(&cut, b.reg, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestMachineWithAModel(t *testing.T) {
 	cfg := twin.RandomBuild(p, 5, false)
 	cfg.Faults = []twin.Fault{{Kind: twin.Drift, At: 330, For: 100, Severity: 1}}
 	b := logOf(t, cfg)
-	_, events, err := Machine(b.log, b.reg, m)
+	_, events, err := judged(b.log, b.reg, m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func recorded(t *testing.T, name string) (*runlog.Log, *sensors.Registry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg, err := Registry(log)
+	reg, err := OfLog(log).Registry()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestRecordings(t *testing.T) {
 		},
 	} {
 		log, reg := recorded(t, name)
-		_, events, err := Machine(log, reg, nil)
+		_, events, err := judged(log, reg, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,21 +147,23 @@ func TestRecordings(t *testing.T) {
 
 // A log without spindle or tool temperature is no machine's.
 func TestIsMachine(t *testing.T) {
-	log := &runlog.Log{Columns: []runlog.Column{{Role: sensors.SpindleSpeed}}}
-	if IsMachine(log) {
+	r := &Run{Columns: []runlog.Column{{Role: sensors.SpindleSpeed}}}
+	if r.IsMachine() {
 		t.Error("without tool temperature")
 	}
-	log.Columns = append(log.Columns, runlog.Column{Role: sensors.ToolTemperature})
-	if !IsMachine(log) {
+	r.Columns = append(r.Columns, runlog.Column{Role: sensors.ToolTemperature})
+	if !r.IsMachine() {
 		t.Error("with both")
 	}
 }
 
-func TestMerge(t *testing.T) {
+func TestMerged(t *testing.T) {
 	a := []Flag{{false, 0.2, ""}, {true, 2, anomaly.Jam}, {false, 0.1, ""}}
 	b := []Flag{{false, 0.4, ""}, {true, 5, anomaly.ProcessShift}, {true, 3, anomaly.ProcessShift}}
 	want := []Flag{{false, 0.4, ""}, {true, 2, anomaly.Jam}, {true, 3, anomaly.ProcessShift}}
-	if got := Merge(a, b); !slices.Equal(got, want) {
-		t.Errorf("%+v", got)
+	for i := range a {
+		if got := merged(a[i], b[i]); got != want[i] {
+			t.Errorf("%+v, want %+v", got, want[i])
+		}
 	}
 }

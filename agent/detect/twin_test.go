@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"stirwatch/agent/anomaly"
+	"stirwatch/dynamics/model"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
@@ -54,7 +55,7 @@ func logOf(t testing.TB, cfg twin.Config) *build {
 		b.log.Columns = append(b.log.Columns, runlog.Column{Name: c.name, Key: c.name, Role: ch.Role, Unit: ch.Unit})
 	}
 	var err error
-	if b.reg, err = Registry(b.log); err != nil {
+	if b.reg, err = OfLog(b.log).Registry(); err != nil {
 		t.Fatal(err)
 	}
 	b.log.Value, b.log.Status = make([][]float64, len(columns)), make([][]sensors.Status, len(columns))
@@ -78,6 +79,13 @@ func logOf(t testing.TB, cfg twin.Config) *build {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// judged puts a machine's log through the detectors, with a model or without.
+func judged(log *runlog.Log, reg *sensors.Registry, m *model.Model) (flags []Flag, events []Event, err error) {
+	s := Session{Model: m}
+	events, err = s.Judge(OfLog(log), reg, func(_ int, f Flag) { flags = append(flags, f) })
+	return flags, events, err
 }
 
 // named are the codes that name a fault rightly.
@@ -143,7 +151,7 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		cfg := twin.RandomBuild(machine, seed, seed%2 == 1)
 		cfg.Interval = interval
 		b := logOf(t, cfg)
-		_, events, err := Machine(b.log, b.reg, nil)
+		_, events, err := judged(b.log, b.reg, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

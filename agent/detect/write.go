@@ -14,38 +14,45 @@ import (
 type FlagWriter struct {
 	w     *bufio.Writer
 	begun bool
+	log   string // as a field
+	next  int    // row to be written next
+	last  Flag
 }
 
 // NewFlagWriter makes one.
 func NewFlagWriter(w io.Writer) *FlagWriter { return &FlagWriter{w: bufio.NewWriter(w)} }
 
-// Write writes the flags of a table. A row that could not be read has the flag of the one before it.
-func (f *FlagWriter) Write(t *Table, flags []Flag) {
+// Begin begins with the rows of a log.
+func (f *FlagWriter) Begin(log string) {
 	if !f.begun {
 		fmt.Fprintln(f.w, "log,t_index,anomaly,score,code")
 		f.begun = true
 	}
-	next, last := 0, Flag{}
-	log := quoted(t.Log)
-	for row := range t.Rows {
-		if next < len(t.Index) && t.Index[next] == row {
-			last = flags[next]
-			next++
-		}
+	f.log, f.next, f.last = quoted(log), 0, Flag{}
+}
+
+// Write writes the flag of a data row; rows are given in order. One that could not be read, and is not given, has the flag of the one before it.
+func (f *FlagWriter) Write(row int, flag Flag) {
+	f.End(row)
+	f.last = flag
+	f.End(row + 1)
+}
+
+// End completes a log of so many data rows.
+func (f *FlagWriter) End(rows int) {
+	for ; f.next < rows; f.next++ {
 		is := byte('0')
-		if last.Anomaly {
+		if f.last.Anomaly {
 			is = '1'
 		}
-		f.w.WriteString(log)
-		f.w.WriteByte(',')
-		f.w.WriteString(strconv.Itoa(row))
-		f.w.WriteByte(',')
-		f.w.WriteByte(is)
-		f.w.WriteByte(',')
-		f.w.WriteString(strconv.FormatFloat(last.Score, 'f', 3, 64))
-		f.w.WriteByte(',')
-		f.w.WriteString(string(last.Code))
-		f.w.WriteByte('\n')
+		b := append(f.w.AvailableBuffer(), f.log...)
+		b = append(b, ',')
+		b = strconv.AppendInt(b, int64(f.next), 10)
+		b = append(b, ',', is, ',')
+		b = strconv.AppendFloat(b, f.last.Score, 'f', 3, 64)
+		b = append(b, ',')
+		b = append(b, f.last.Code...)
+		f.w.Write(append(b, '\n'))
 	}
 }
 
@@ -72,10 +79,10 @@ func WriteEvents(w io.Writer, events []Event) error {
 	return nil
 }
 
-// PrintEvents writes the events of a table for people, or that there are none.
-func PrintEvents(w io.Writer, t *Table, events []Event) {
+// PrintEvents writes the events of a log of so many rows for people, or that there are none.
+func PrintEvents(w io.Writer, log string, rows int, events []Event) {
 	if len(events) == 0 {
-		fmt.Fprintf(w, "%s: nothing found in %d rows\n", t.Log, t.Rows)
+		fmt.Fprintf(w, "%s: nothing found in %d rows\n", log, rows)
 	}
 	for _, e := range events {
 		fmt.Fprintf(w, "%s: rows %d–%d, %s to %s: %s (%s), confidence %.2f\n", e.Log, e.From, e.To,

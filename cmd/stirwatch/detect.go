@@ -14,7 +14,6 @@ import (
 	"stirwatch/config"
 	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
-	"stirwatch/sensors/runlog"
 )
 
 // detectFlags are those of `detect`.
@@ -89,11 +88,11 @@ func (f *detectFlags) session(told io.Writer) (*detect.Session, error) {
 		if err != nil {
 			return nil, coded{fmt.Errorf("--train %w", err), exitUsage}
 		}
-		s.Good = func(int) detect.Stretch { return good }
+		s.Good = good
 	case f.good != "":
-		s.Good = func(rows int) detect.Stretch { return detect.Stretch{To: rows} }
+		s.Good.Part = 1
 	default:
-		s.Good = func(rows int) detect.Stretch { return detect.Stretch{To: rows / 4} }
+		s.Good.Part = 4
 	}
 	var err error
 	if f.model != "" {
@@ -110,17 +109,18 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 	if err := writable(f.out, f.flags); err != nil {
 		return err
 	}
-	read, limits, err := f.reader(cmd.ErrOrStderr())
+	told := cmd.ErrOrStderr()
+	open, limits, err := f.opener()
 	if err != nil {
 		return err
 	}
 	session.Limits = limits
 	if f.good != "" {
-		log, _, err := read(f.good)
+		run, _, err := open(f.good)
 		if err != nil {
 			return err
 		}
-		if err := session.Train(log); err != nil {
+		if err := session.Train(run); err != nil {
 			return err
 		}
 	}
@@ -142,31 +142,39 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 		defer func() { err = errors.Join(err, flags.Flush(), done()) }()
 	}
 	for _, path := range paths {
-		log, reg, err := read(path)
+		run, reg, err := open(path)
 		if err != nil {
 			return err
 		}
-		t, of, found, err := session.Judge(log, reg)
+		write := func(int, detect.Flag) {}
+		if flags != nil {
+			flags.Begin(run.Name)
+			write = flags.Write
+		}
+		found, err := session.Judge(run, reg, write)
+		for _, text := range run.Remarks() {
+			fmt.Fprintln(told, text)
+		}
 		if err != nil {
 			return err
+		}
+		if flags != nil {
+			flags.End(run.Rows())
 		}
 		if events != nil {
 			if err := detect.WriteEvents(events, found); err != nil {
 				return err
 			}
 		} else if f.flags != "-" {
-			detect.PrintEvents(cmd.OutOrStdout(), t, found)
-		}
-		if flags != nil {
-			flags.Write(t, of)
+			detect.PrintEvents(cmd.OutOrStdout(), run.Name, run.Rows(), found)
 		}
 	}
 	return nil
 }
 
-// reader reads logs: by the mapping of a configuration, whose limits it gives, or as they describe themselves, or by what
+// opener opens runs: by the mapping of a configuration, whose limits it gives, or as they describe themselves, or by what
 // their columns hold.
-func (f *detectFlags) reader(told io.Writer) (read func(path string) (*runlog.Log, *sensors.Registry, error), limits []agent.Limit, err error) {
+func (f *detectFlags) opener() (open func(path string) (*detect.Run, *sensors.Registry, error), limits []agent.Limit, err error) {
 	if f.config != "" {
 		conf, err := config.Load(f.config)
 		if err != nil {
@@ -176,17 +184,14 @@ func (f *detectFlags) reader(told io.Writer) (read func(path string) (*runlog.Lo
 		if err != nil {
 			return nil, nil, err
 		}
-		return func(path string) (*runlog.Log, *sensors.Registry, error) {
+		return func(path string) (*detect.Run, *sensors.Registry, error) {
 			log, err := assemble.ReadRun(conf, reg, path)
-			return log, reg, err
+			if err != nil {
+				return nil, nil, err
+			}
+			return detect.OfLog(log), reg, nil
 		}, assemble.Limits(conf, reg), nil
 	}
 	o, err := f.logs.options()
-	return func(path string) (*runlog.Log, *sensors.Registry, error) {
-		log, reg, err := detect.Read(path, o)
-		if err == nil {
-			tellLog(told, log)
-		}
-		return log, reg, err
-	}, nil, err
+	return func(path string) (*detect.Run, *sensors.Registry, error) { return detect.Open(path, o) }, nil, err
 }

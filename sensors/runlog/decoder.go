@@ -102,6 +102,7 @@ type decoder struct {
 	onSkip   func(s Skip, raw []byte)
 	onStep   func(line int, from, to int64) // the log's clock was set back for good
 	onNote   func(n note)                   // something was found out about the file, or is doubted
+	stop     func() error                   // nil: it is read to its end; asked after each line, ends it with an error
 }
 
 // openLine is a line that waits for the order of the dates to be known.

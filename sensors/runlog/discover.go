@@ -3,6 +3,7 @@ package runlog
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -31,11 +32,12 @@ var times = []string{"time", "datetime", "date time", "timestamp", "time stamp",
 // that are labels by their name are left out. It says what it has made of the columns. A MELD log, or one whose columns say
 // what they are ([Options.Named]), needs nothing.
 func Discover(path string, opt Options) (Options, []string, error) {
-	text, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return opt, nil, err
 	}
-	out, notes, err := discover(text, opt)
+	defer f.Close()
+	out, notes, err := discover(f, opt)
 	if err != nil {
 		err = fmt.Errorf("run log %s: %w", path, err)
 	}
@@ -48,7 +50,7 @@ type table struct {
 	rows   [][]string
 }
 
-func discover(text []byte, opt Options) (Options, []string, error) {
+func discover(text io.Reader, opt Options) (Options, []string, error) {
 	if len(opt.Fields) > 0 || opt.Format == MELD {
 		return opt, nil, nil
 	}
@@ -112,7 +114,7 @@ func discover(text []byte, opt Options) (Options, []string, error) {
 
 // head finds the header: the first line of at least two names, or a name and the time, that a line of numbers of the same
 // length follows, with a row of units between them or not. described tells that it says itself what the columns are.
-func head(text []byte, opt Options) (t table, sep byte, described bool, err error) {
+func head(text io.Reader, opt Options) (t table, sep byte, described bool, err error) {
 	d := &decoder{opt: opt}
 	var l lines
 	var before [2][]byte // the two lines before
@@ -126,8 +128,11 @@ func head(text []byte, opt Options) (t table, sep byte, described bool, err erro
 			return nil
 		}
 		if t.header != nil {
-			if len(t.rows) < sampled && (sep == ' ' && d.cutRow(b, len(t.header)) || sep != ' ' && d.split(b)) {
+			if sep == ' ' && d.cutRow(b, len(t.header)) || sep != ' ' && d.split(b) {
 				t.rows = append(t.rows, d.names())
+			}
+			if len(t.rows) == sampled {
+				return errEnough
 			}
 			return nil
 		}
@@ -175,7 +180,16 @@ func head(text []byte, opt Options) (t table, sep byte, described bool, err erro
 		}
 		return nil
 	}
-	if err = l.feed(text, each); err == nil {
+	piece := make([]byte, 64<<10)
+	for err == nil {
+		n := 0
+		n, err = text.Read(piece)
+		if e := l.feed(piece[:n], each); e != nil {
+			err = e
+		}
+	}
+	if err == io.EOF {
+		err = nil
 		if rest := l.rest(); rest != nil {
 			err = each(rest)
 		}

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"os"
@@ -102,12 +103,12 @@ func TestDiscoverRefuses(t *testing.T) {
 // A MELD log and a CSV that says what it holds need no discovery.
 func TestDiscoverLeavesWhatIsDescribed(t *testing.T) {
 	meld := "Date,Time,SpinVel,SpinTrq,SpinPwr,ToolTemp\n2025-07-08,10:43:15.30,1,2,3,4\n"
-	o, notes, err := discover([]byte(meld), Options{})
+	o, notes, err := discover(strings.NewReader(meld), Options{})
 	if err != nil || len(notes) > 0 || len(o.Fields) > 0 {
 		t.Errorf("%v %q %+v", err, notes, o.Fields)
 	}
 	named := Options{Named: []Named{{Name: "plate temperature", Unit: "°C", Must: true}}}
-	o, _, err = discover([]byte("time [s],plate temperature [°C]\n0,1\n"), named)
+	o, _, err = discover(strings.NewReader("time [s],plate temperature [°C]\n0,1\n"), named)
 	if err != nil || len(o.Fields) > 0 || len(o.Named) != 1 {
 		t.Errorf("%v %+v", err, o)
 	}
@@ -120,7 +121,7 @@ func FuzzDiscover(f *testing.F) {
 	f.Add([]byte("# x\nsep=;\na;b\ns;bar\n1;2\n"))
 	f.Add([]byte("Zeit;Druck\n01.02.2023 10:00:00;1,5\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		o, _, err := discover(text, Options{Location: time.UTC})
+		o, _, err := discover(bytes.NewReader(text), Options{Location: time.UTC})
 		if err != nil {
 			return
 		}

@@ -5,6 +5,7 @@
 package runlog
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -89,6 +90,7 @@ func (b BadCells) String() string {
 // Step is a place where the log's clock was set back for good.
 type Step struct {
 	Row      int // the first row after it, counted from 1
+	Line     int // of that row
 	From, To int64
 }
 
@@ -135,7 +137,7 @@ func (l *Log) Remarks() (all []string) {
 		say("%s", b)
 	}
 	for _, s := range l.Steps {
-		say("the clock is set back by %v in line %d, and the rows go on from there", time.Duration(s.From-s.To), l.Line[s.Row-1])
+		say("the clock is set back by %v in line %d, and the rows go on from there", time.Duration(s.From-s.To), s.Line)
 	}
 	return all
 }
@@ -217,15 +219,12 @@ func readText(text []byte, opt Options) (*Log, error) {
 	opt.elapsed = true
 	// How numbers and dates are written is told by the whole file: it is read twice.
 	look := &decoder{opt: opt, survey: true, onRow: func(*row) {}}
-	if _, err := look.all(text); err != nil {
+	if _, err := look.from(bytes.NewReader(text)); err != nil {
 		return nil, err
 	}
 	look.keepSigns()
 	log := &Log{}
-	d := &decoder{opt: opt, whole: true, byName: look.byName, blanks: blanks{aligned: look.aligned, askew: look.askew}}
-	if look.stamps != nil {
-		d.opt.Time.Order = look.stamps.orders
-	}
+	d := look.again()
 	units := newDetector(opt.Units)
 	d.onRow = func(r *row) {
 		if log.Value == nil {
@@ -254,11 +253,11 @@ func readText(text []byte, opt Options) (*Log, error) {
 			log.Skipped = append(log.Skipped, s)
 		}
 	}
-	d.onStep = func(_ int, from, to int64) {
-		log.Steps = append(log.Steps, Step{Row: d.rows, From: from, To: to})
+	d.onStep = func(line int, from, to int64) {
+		log.Steps = append(log.Steps, Step{Row: d.rows, Line: line, From: from, To: to})
 	}
 	d.onNote = func(n note) { log.Notes = append(log.Notes, fmt.Sprintf("line %d: %s", n.line, n.text)) }
-	lines, err := d.all(text)
+	lines, err := d.from(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -300,25 +299,6 @@ func readText(text []byte, opt Options) (*Log, error) {
 		}
 	}
 	return log, nil
-}
-
-// all takes a whole file and returns the number of its lines.
-func (d *decoder) all(text []byte) (int, error) {
-	var l lines
-	each := func(line []byte) error { return d.line(line, l.n, true) }
-	if err := l.feed(text, each); err != nil {
-		return l.n, err
-	}
-	if rest := l.rest(); rest != nil {
-		if err := d.line(rest, l.n, false); err != nil {
-			return l.n, err
-		}
-	}
-	if d.blank() {
-		return l.n, d.noHeader()
-	}
-	d.finish()
-	return l.n, nil
 }
 
 // convert brings the values from the file's units to the channels', and takes back "unwired"
