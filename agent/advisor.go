@@ -7,6 +7,7 @@ import (
 	"stirwatch/agent/journal"
 	"stirwatch/agent/record"
 	"stirwatch/control"
+	"stirwatch/dynamics/model"
 	"stirwatch/sensors"
 )
 
@@ -16,12 +17,16 @@ type advisor struct {
 	setPoint, tool, spindle signal
 	advice                  control.Recommendation
 	led                     float64 // set-point that a loop commands, °C; 0: none does
+	scenarios               *control.Scenarios
+	ask                     control.Ask // of them, nil where there are none
+	model                   string      // that the advice rests on
+	tick                    uint64      // and the tick
 
 	said    control.Recommendation // last recorded
 	expires int64                  // of what was recorded
 }
 
-func newAdvisor(o control.Options, reg *sensors.Registry) (*advisor, error) {
+func newAdvisor(o control.Options, reg *sensors.Registry, e *estimator) (*advisor, error) {
 	r, err := control.New(o)
 	if err != nil {
 		return nil, err
@@ -33,6 +38,12 @@ func newAdvisor(o control.Options, reg *sensors.Registry) (*advisor, error) {
 		wanted{&a.spindle, sensors.SpindleSpeed, "rpm"})
 	if err != nil {
 		return nil, err
+	}
+	if e != nil {
+		a.model = modelName(e.model)
+		if a.scenarios = control.NewScenarios(e.model, e.filter, e.expected); a.scenarios != nil {
+			a.ask = a.scenarios.Ask
+		}
 	}
 	return a, nil
 }
@@ -52,9 +63,21 @@ func (a *advisor) advise(dt time.Duration, f *sensors.Frame, e *estimator) {
 	}
 	if e != nil {
 		s.Estimate, s.Forecast, s.Output = &e.estimate, &e.forecast, e.tool
+		if s.Ask = a.ask; a.scenarios != nil {
+			s.Path, s.Feed = a.scenarios.Velocities(e.model)
+		}
 	}
 	s.Led = a.led
+	a.tick = f.Tick
 	a.recommender.Advise(&a.advice, s)
+}
+
+// modelName names a model for people: its process, and when it was learned.
+func modelName(m *model.Model) string {
+	if m.Provenance.Learned == "" {
+		return m.Process
+	}
+	return m.Process + ", learned " + m.Provenance.Learned
 }
 
 // toolReasons say why the tool temperature cannot be relied on.
@@ -74,6 +97,11 @@ func (a *advisor) record(j *journal.Journal, t int64) {
 		return
 	}
 	a.said, a.expires = *n, t+int64(n.ExpiresIn*1e9)
+	with, without := n.With.Last(), n.Without.Last()
 	journal.Write(j, record.Recommendation{Time: t, Kind: n.Kind.String(),
-		SetPoint: n.SetPoint, Predicted: n.Predicted, Expires: a.expires, Reason: n.Reason})
+		SetPoint: n.SetPoint, Predicted: n.Predicted, Expires: a.expires, Reason: n.Reason, Tick: int64(a.tick), Model: a.model,
+		With: with.Temperature, WithLower: with.Lower, WithUpper: with.Upper,
+		WithSpeed: with.Speed, WithSpeedLower: with.SpeedLower, WithSpeedUpper: with.SpeedUpper,
+		Without: without.Temperature, WithoutLower: without.Lower, WithoutUpper: without.Upper,
+		WithoutSpeed: without.Speed, WithoutSpeedLower: without.SpeedLower, WithoutSpeedUpper: without.SpeedUpper})
 }

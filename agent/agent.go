@@ -119,7 +119,7 @@ func New(opt Options) (*Agent, error) {
 		}
 	}
 	if opt.Process != nil {
-		if a.advisor, err = newAdvisor(*opt.Process, opt.Registry); err != nil {
+		if a.advisor, err = newAdvisor(*opt.Process, opt.Registry, a.estimator); err != nil {
 			return nil, err
 		}
 	}

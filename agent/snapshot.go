@@ -28,6 +28,7 @@ type Snapshot struct {
 	WhyAhead  float64              // s
 	Anomalies []anomaly.Anomaly    // those that stand
 	Advice    control.Recommendation
+	Model     string // that it rests on, with when it was learned
 	Program   Programmed
 }
 
@@ -60,7 +61,7 @@ func (s *Snapshot) fill(a *Agent) {
 	s.Anomalies = a.watch.set.Standing(s.Anomalies[:0])
 	s.Program.fill(a.programs)
 	if a.advisor != nil {
-		s.Advice = a.advisor.advice
+		s.Advice, s.Model = a.advisor.advice, a.advisor.model
 	}
 }
 

@@ -85,9 +85,57 @@ type Next struct {
 
 // Advised is advice in numbers; null without advice.
 type Advised struct {
-	SetPoint  Number `json:"set_point"` // °C
-	Predicted Number `json:"predicted"` // °C, expected at the longest horizon with the inputs as they are
-	Expires   Number `json:"expires_s"` // from now
+	SetPoint  Number `json:"set_point"`       // °C
+	Predicted Number `json:"predicted"`       // °C, expected at the longest horizon with the inputs as they are
+	Expires   Number `json:"expires_s"`       // from now
+	Tick      uint64 `json:"tick"`            // that it rests on
+	Model     string `json:"model,omitempty"` // that it rests on, with when it was learned
+
+	Horizon []float64 `json:"horizon_s,omitempty"` // of what follows; empty where the model has no plan
+	With    *Prospect `json:"with,omitempty"`      // what is expected if it is followed
+	Without *Prospect `json:"without,omitempty"`   // and as things are
+	Ways    []WayOut  `json:"ways_out,omitempty"`  // where the set-point cannot be reached, the least change first
+}
+
+// Prospect is what is expected of tool temperature (°C) and spindle speed (rpm).
+type Prospect struct {
+	Temperature Course `json:"temperature"`
+	Speed       Course `json:"speed"`
+}
+
+// WayOut is something to set otherwise, by which the set-point can be reached.
+type WayOut struct {
+	What string `json:"what"`
+	From Number `json:"from"`
+	To   Number `json:"to"`
+	Unit string `json:"unit"`
+}
+
+// advisedOf is advice in numbers.
+func advisedOf(s *Snapshot) Advised {
+	r := &s.Advice
+	v := Advised{SetPoint: Number(r.SetPoint), Predicted: Number(r.Predicted), Expires: Number(r.ExpiresIn), Tick: s.Tick, Model: s.Model}
+	if !math.IsNaN(r.Without.Last().Speed) && r.Kind != control.NoAdvice {
+		v.Horizon, v.With, v.Without = control.Horizons(), prospectOf(&r.With), prospectOf(&r.Without)
+	}
+	for _, w := range r.Ways {
+		if w.What != "" {
+			v.Ways = append(v.Ways, WayOut{w.What, Number(w.From), Number(w.To), w.Unit})
+		}
+	}
+	return v
+}
+
+func prospectOf(c *control.Course) *Prospect {
+	p := &Prospect{}
+	for i := range c {
+		add := func(to *Course, mean, lower, upper float64) {
+			to.Mean, to.Lower, to.Upper = append(to.Mean, Number(mean)), append(to.Lower, Number(lower)), append(to.Upper, Number(upper))
+		}
+		add(&p.Temperature, c[i].Temperature, c[i].Lower, c[i].Upper)
+		add(&p.Speed, c[i].Speed, c[i].SpeedLower, c[i].SpeedUpper)
+	}
+	return p
 }
 
 // Expectation is the forecast of the leading output, in Unit, by horizon.
@@ -117,7 +165,7 @@ var none = Number(math.NaN())
 // NoView is a view that shows nothing yet.
 func NoView() View {
 	return View{Lead: -1, Layer: -1, Waiting: -1, Channels: []Reading{}, Expected: Expectation{Horizon: []float64{}, Course: noCourse(), Stopped: noCourse()}, Alarms: alarm.Listing{Alarms: []alarm.Alarm{}}, Sources: []SourceState{},
-		Change: Change{Total: none, Ahead: none}, Advised: Advised{none, none, none}}
+		Change: Change{Total: none, Ahead: none}, Advised: Advised{SetPoint: none, Predicted: none, Expires: none}}
 }
 
 func noCourse() Course { return Course{[]Number{}, []Number{}, []Number{}} }
@@ -162,7 +210,7 @@ func (a *Agent) View() View {
 	}
 	if v.Advice = s.Advice.Reason; v.Advice != "" {
 		v.Kind = s.Advice.Kind.String()
-		v.Advised = Advised{Number(s.Advice.SetPoint), Number(s.Advice.Predicted), Number(s.Advice.ExpiresIn)}
+		v.Advised = advisedOf(&s)
 	}
 	if j := a.opt.Journal; j != nil {
 		done := j.Stats()

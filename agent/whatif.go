@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -116,7 +117,19 @@ func (e *estimator) ask(set map[int]float64, setPoint *float64) (all []Outlook) 
 	for o, out := range e.model.Outputs {
 		all = append(all, Outlook{Output: out.Name, Unit: out.Unit, Horizon: e.forecast.Horizon, Is: courseOf(&f[0].Outputs[o]), If: courseOf(&f[1].Outputs[o]), Way: f[1].Way.String()})
 	}
+	if len(f[0].Speed) == len(f[0].Horizon) && len(f[1].Speed) == len(f[1].Horizon) { // where the model has a plan
+		all = append(all, Outlook{Output: model.SpindleSpeed, Unit: "rpm", Horizon: e.forecast.Horizon, Is: meanOnly(f[0].Speed), If: meanOnly(f[1].Speed), Way: f[1].Way.String()})
+	}
 	return all
+}
+
+// meanOnly is a course of which no interval is known.
+func meanOnly(mean []float64) (c Course) {
+	unknown := Number(math.NaN())
+	for _, v := range mean {
+		c.Mean, c.Lower, c.Upper = append(c.Mean, Number(v)), append(c.Lower, unknown), append(c.Upper, unknown)
+	}
+	return c
 }
 
 func courseOf(x *filter.Expected) (c Course) {

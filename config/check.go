@@ -257,6 +257,10 @@ func (x *crosscheck) process(p *Process) {
 	if setPoint && p.SetPoint.Min.SI() >= p.SetPoint.Max.SI() {
 		x.at("process.set_point.max", complaint{message: "not above min, which is " + p.SetPoint.Min.String()})
 	}
+	if p.Window != nil && sound("window.min") && sound("window.max") && p.Window.Min.SI() >= p.Window.Max.SI() {
+		x.at("process.window.max", complaint{message: "not above min, which is " + p.Window.Min.String()})
+	}
+	x.measures(p.Torque, unit.MustParse("N·m"), "spindle", "process.torque")
 	if sound("spindle.min") && sound("spindle.max") && p.Spindle.Min.SI() >= p.Spindle.Max.SI() {
 		x.at("process.spindle.max", complaint{message: "not above min, which is " + p.Spindle.Min.String()})
 	}

@@ -139,6 +139,16 @@ type Process struct {
 	Ceiling Temperature `yaml:"ceiling" required:"true" min:"0 °C" max:"2000 °C"`
 	// How long a recommendation holds.
 	Expires time.Duration `yaml:"expires" default:"30 s" min:"1 s" max:"1 h"`
+	// Tool temperatures at which the metal bonds well; another set-point is advised where the forecast leads out of them.
+	Window *TemperatureRange `yaml:"window,flow"`
+	// Torque of the spindle that is not to be passed; another set-point is advised where the forecast leads there.
+	Torque *unit.Quantity `yaml:"torque"`
+	// Share of the spindle's range that advice keeps free at either limit, so that the machine's own controller keeps its authority.
+	Margin float64 `yaml:"margin" default:"0.05" min:"0.001" max:"0.4"`
+	// Step of advised set-points, K: the least change, and a third of the most at once (the ceiling knows no such bound).
+	Change float64 `yaml:"change" default:"5" min:"1" max:"100"`
+	// Shortest time between two advised changes, but for the ceiling's.
+	Interval time.Duration `yaml:"interval" default:"1 min" min:"1 s" max:"1 h"`
 }
 
 // TemperatureRange is an interval of temperatures.

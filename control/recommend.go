@@ -15,6 +15,13 @@ type Options struct {
 	Ceiling                  float64 // °C; the upper 95 % forecast is kept below it, e.g. the solidus
 	SpindleMin, SpindleMax   float64 // rpm; limits of the machine's controller
 	Expires                  float64 // s that an advice is good for; 0 is 10 s
+
+	WindowMin, WindowMax float64 // °C, of the material; advice steers the temperature into it
+	TorqueMax            float64 // N·m of the spindle
+	Margin               float64 // share of the spindle's range that is kept free at either limit; 0 is 0.05
+	Change               float64 // K, step and least change of an advised set-point; 0 is 5
+	MostChange           float64 // K at once; 0 is 3 × Change. The ceiling knows no such bound
+	Interval             float64 // s between two changes, but for the ceiling; 0 is 60
 }
 
 // Kind says what an advice is.
@@ -38,6 +45,9 @@ type Recommendation struct {
 	Predicted float64 // °C, expected at the longest horizon with the inputs as they are; NaN without advice
 	Reason    string
 	ExpiresIn float64 // s
+
+	With, Without Course    // what is expected in the next minute if it is followed, and as things are
+	Ways          [3]WayOut // where the set-point cannot be reached, the least change first; those without a name are none
 }
 
 // Situation is what one tick knows. Temperatures are in °C, NaN is unknown.
@@ -52,6 +62,9 @@ type Situation struct {
 	Estimate *filter.Estimate // nil where there is no model
 	Forecast *filter.Forecast
 	Output   int // place of the temperature among the outputs of the forecast, −1 where it is none
+
+	Ask        Ask // what would come under another setting; nil: nobody can tell
+	Path, Feed Velocity
 }
 
 // The rules in numbers.
@@ -80,14 +93,24 @@ type Recommender struct {
 	atLimit, offLimit float64 // s at a limit that explains the error, and away from one
 	foreseen          float64 // s at a limit that explains the error that will be
 	unreachable       bool
-	limit             string // "upper" or "lower" while unreachable
+	before, slope     float64 // °C at the last tick; K/s of late
+	limit             string  // "upper" or "lower" while unreachable
 
 	crossing, clear float64 // s
 	lowering        bool
 	target          float64 // °C, while lowering
 	top, when       float64 // °C and s ahead, of the last forecast that crossed the ceiling
 
-	good float64 // s without a cause for no advice
+	good    float64 // s without a cause for no advice
+	beyond  float64 // s, of late, outside the training range
+	outside string  // what is, while that is why there is no advice
+	blunt   bool    // the model lacks skill
+
+	is, would Outcome   // what is expected as things are, once a second, and what was asked last
+	surveyed  float64   // s since then; NaN: there is none
+	speeds    hindsight // how well speeds have been foretold
+	steer     steering
+	ways      waysOut
 
 	last      Recommendation
 	condition string  // under which the forecast holds: "if nothing stops"
@@ -112,7 +135,27 @@ func New(o Options) (*Recommender, error) {
 	if known(o.Ceiling) && known(o.SetPointMin) && o.Ceiling <= o.SetPointMin {
 		return nil, fmt.Errorf("ceiling: %g °C is not above the lowest set-point of %g °C", o.Ceiling, o.SetPointMin)
 	}
-	return &Recommender{o: o}, nil
+	if o.Margin == 0 {
+		o.Margin = 0.05
+	}
+	if o.Change == 0 {
+		o.Change = 5
+	}
+	if o.MostChange == 0 {
+		o.MostChange = 3 * o.Change
+	}
+	if o.Interval == 0 {
+		o.Interval = 60
+	}
+	if o.Margin < 0 || o.Margin >= 0.5 {
+		return nil, fmt.Errorf("margin: %g of the spindle's range leaves no room between its limits", o.Margin)
+	}
+	if known(o.WindowMin) && known(o.WindowMax) && o.WindowMin >= o.WindowMax {
+		return nil, fmt.Errorf("window: %g °C is not below %g °C", o.WindowMin, o.WindowMax)
+	}
+	r := &Recommender{o: o}
+	r.reset()
+	return r, nil
 }
 
 func known(v float64) bool { return v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) }
@@ -123,10 +166,14 @@ func known(v float64) bool { return v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0
 //     below the lowest that may be advised;
 //  2. unreachable, where the spindle has sat within 1 % of a limit for more than 10 s with the
 //     temperature more than 10 K from the set-point, now and in the forecast, on the side that
-//     the limit explains (a warm-up at full speed that will arrive is no such case);
+//     the limit explains, or sits there or will with the whole interval of the forecast on that side (a warm-up, and a stop of
+//     the feed, are no such case);
 //  3. a lower set-point, where it is above the highest that may be advised, or where the upper end of the
 //     95 % forecast crosses the ceiling; unreachable, where no set-point within the limits is lower;
-//  4. hold.
+//  4. another set-point, where the scenario of things as they are leaves the spindle no room to its limits, or leads out
+//     of the material's window or beyond the torque, and that with the other set-point does not; and back again
+//     when what it was advised for is over;
+//  5. hold.
 //
 // No rule advises a set-point beyond a limit, the ceiling included, nor a higher one while the forecast
 // crosses the ceiling. Each has to last before it speaks and again before it falls silent, so that advice does not flap.
@@ -149,8 +196,10 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 	if holds := s.Forecast.Condition(); holds != r.condition {
 		r.condition, r.cause = holds, ""
 	}
+	r.survey(&s, dt)
 	mean, far := s.last()
-	stuck, hot := r.stuck(&s, mean, dt), r.tooHot(&s, dt) // both, so that neither's times stand still
+	stuck, hot, better := r.stuck(&s, mean, dt), r.tooHot(&s, dt), r.steers(&s, dt) // all, so that no times stand still
+	dst.Ways = [3]WayOut{}
 	switch {
 	case stuck:
 		r.adviseUnreachable(dst, &s, mean, far)
@@ -158,70 +207,63 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 		r.adviseLimit(dst, &s, mean)
 	case hot:
 		r.adviseLower(dst, &s, mean)
+	case better:
+		r.adviseChange(dst, &s, mean)
 	default:
 		r.adviseHold(dst, &s, mean, far)
 	}
 	dst.ExpiresIn = r.o.Expires
+	r.foretell(dst, &s)
 	r.last = *dst
+}
+
+// surveyEvery is how often it is asked what comes as things are, s.
+const surveyEvery = 1.0
+
+// survey asks what comes as things are.
+func (r *Recommender) survey(s *Situation, dt float64) {
+	if r.surveyed += dt; r.surveyed < surveyEvery && len(r.is.Horizon) > 0 {
+		return
+	}
+	r.surveyed = 0
+	if s.Ask == nil || !s.Ask(&r.is, asItIs) {
+		r.is.Horizon = nil
+		return
+	}
+	r.speeds.step(s.SpindleSpeed, &r.is)
+}
+
+// knows tells whether scenarios can be asked for.
+func (r *Recommender) knows() bool { return len(r.is.Horizon) > 0 }
+
+// foretell says what is expected with the advice and without.
+func (r *Recommender) foretell(dst *Recommendation, s *Situation) {
+	if !r.knows() {
+		dst.With, dst.Without = unknown, unknown
+		return
+	}
+	r.expect(&dst.Without, s, &r.is)
+	dst.With = dst.Without
+	if math.IsNaN(dst.SetPoint) || dst.Kind == Hold {
+		return
+	}
+	if r.surveyed == 0 || dst.SetPoint != r.last.SetPoint {
+		if !s.Ask(&r.would, Setting{SetPoint: dst.SetPoint}) {
+			return
+		}
+		r.expect(&dst.With, s, &r.would)
+		return
+	}
+	dst.With = r.last.With
 }
 
 func (r *Recommender) reset() {
 	r.atLimit, r.offLimit, r.foreseen, r.unreachable = 0, 0, 0, false
+	r.before, r.slope = math.NaN(), 0
 	r.crossing, r.clear, r.lowering = 0, 0, false
-}
-
-// refusal says why there can be no advice, with a name that belongs to it; "" if there can.
-func (r *Recommender) refusal(s *Situation) (why, name string) {
-	switch {
-	case s.Bad != "":
-		return s.Bad, ""
-	case s.Estimate == nil || s.Forecast == nil || len(s.Forecast.Horizon) == 0:
-		return "there is no model", ""
-	case s.Output < 0:
-		return "the model does not forecast the tool temperature", ""
-	case s.Estimate.Blind:
-		return "the estimate is blind: no measurement for too long", ""
-	case len(s.Estimate.Outside) > 0:
-		return "the process is outside the training range", s.Estimate.Outside[0]
-	case s.unskilled():
-		return "the model has forecast no better of late than that nothing changes", ""
-	case math.IsNaN(s.Temperature):
-		return "the tool temperature is unknown", ""
-	case !(s.SetPoint > 0):
-		return "the machine's controller has no set-point", ""
-	case known(r.o.SetPointMin) && s.SetPoint < r.o.SetPointMin:
-		return "the set-point is below the lowest that may be advised", ""
-	}
-	if mean, _ := s.last(); math.IsNaN(mean) {
-		return "there is no forecast", ""
-	}
-	return "", ""
-}
-
-// Skill is judged at the horizon next to skillAt, once so many independent forecasts have come true.
-const (
-	skillAt     = 20.0 // s
-	leastJudged = 5.0  // independent windows
-	noBetter    = 1.05 // of the root mean square error of persistence: more is worse than it
-)
-
-// unskilled tells whether whoever asks the model has been worse of late than that the temperature stays as it is.
-func (s *Situation) unskilled() bool {
-	x, place := s.expected(), -1
-	for i := range x.By {
-		if h := s.Forecast.Horizon; place < 0 || math.Abs(h[i]-skillAt) < math.Abs(h[place]-skillAt) {
-			place = i
-		}
-	}
-	if place < 0 || x.By[place].Windows < leastJudged {
-		return false
-	}
-	rmse := &x.By[place].RMSE
-	best := rmse[filter.Planning]
-	if h := rmse[filter.Holding]; !(best <= h) {
-		best = h
-	}
-	return best > noBetter*rmse[filter.Persist] // NaN is no evidence
+	r.steer.reset()
+	r.is.Horizon = nil
+	r.speeds.forget()
 }
 
 // expected is the forecast of the temperature.
@@ -234,7 +276,7 @@ func (s *Situation) last() (mean, horizon float64) {
 }
 
 func (r *Recommender) none(dst *Recommendation, why, name string) {
-	*dst = Recommendation{Kind: NoAdvice, SetPoint: math.NaN(), Predicted: math.NaN(), ExpiresIn: r.o.Expires}
+	*dst = Recommendation{Kind: NoAdvice, SetPoint: math.NaN(), Predicted: math.NaN(), ExpiresIn: r.o.Expires, With: unknown, Without: unknown}
 	if r.changed(why+name, 0, 0, 0) {
 		r.last.Reason = "no advice, because " + why
 		if name != "" {
@@ -263,169 +305,6 @@ func (r *Recommender) changed(cause string, a, b, c float64) bool {
 	return true
 }
 
-// stuck follows whether the spindle sits at a limit that keeps the set-point out of reach.
-func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
-	short := s.SetPoint - s.Temperature
-	if later := s.SetPoint - mean; math.Abs(later) < math.Abs(short) {
-		short = later
-	}
-	if soon := r.foresees(s, dt); soon != "" {
-		r.limit, r.offLimit, r.unreachable = soon, 0, true
-		return true
-	}
-	side := ""
-	switch {
-	case known(r.o.SpindleMax) && s.SpindleSpeed >= r.o.SpindleMax*(1-nearLimit) && short > farOff:
-		side = "upper"
-	case known(r.o.SpindleMin) && s.SpindleSpeed > 0 && s.SpindleSpeed <= r.o.SpindleMin*(1+nearLimit) && short < -farOff:
-		side = "lower"
-	}
-	if side != "" {
-		if side != r.limit {
-			r.atLimit, r.unreachable = 0, false
-		}
-		r.limit, r.offLimit = side, 0
-		if r.atLimit += dt; r.atLimit > limitFor {
-			r.unreachable = true
-		}
-		return r.unreachable
-	}
-	r.atLimit = 0
-	if r.offLimit += dt; r.offLimit >= freeFor {
-		r.unreachable = false
-	}
-	return r.unreachable
-}
-
-// foresees tells at which limit the spindle will keep the set-point out of reach, before the error has grown: it
-// sits there, and the whole interval of what is expected is on that side. "" where there is none.
-func (r *Recommender) foresees(s *Situation, dt float64) (side string) {
-	n := len(s.Forecast.Horizon) - 1
-	switch x := s.expected(); {
-	case known(r.o.SpindleMax) && s.SpindleSpeed >= r.o.SpindleMax*(1-nearLimit) && x.Upper[n] < s.SetPoint-soonBy:
-		side = "upper"
-	case known(r.o.SpindleMin) && s.SpindleSpeed > 0 && s.SpindleSpeed <= r.o.SpindleMin*(1+nearLimit) && x.Lower[n] > s.SetPoint+soonBy:
-		side = "lower"
-	}
-	if side == "" {
-		r.foreseen = 0
-		return ""
-	}
-	if r.foreseen += dt; r.foreseen <= soonFor {
-		return ""
-	}
-	return side
-}
-
-func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean, far float64) {
-	reach := r.clamp(mean)
-	if r.last.Kind == Unreachable && math.Abs(reach-r.last.SetPoint) < stayWithin {
-		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
-	}
-	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean}
-	top, _ := s.peak()
-	if math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint {
-		dst.SetPoint = math.NaN() // none within the limits can be reached either, or it would make matters worse
-	}
-	if r.changed(r.limit, s.SetPoint, s.SetPoint-s.Temperature, mean) {
-		limit, side := r.o.SpindleMax, "below"
-		if r.limit == "lower" {
-			limit, side = r.o.SpindleMin, "above"
-		}
-		switch { // not yet there where the limit will keep it
-		case s.Temperature > s.SetPoint:
-			side = "above"
-		case s.Temperature < s.SetPoint:
-			side = "below"
-		}
-		r.last.Reason = fmt.Sprintf("unreachable: the spindle is at its %s limit of %g rpm and the temperature %.0f K %s the set-point of %g °C; it will be at %.0f °C in %g s%s",
-			r.limit, limit, math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint, mean, far, r.under())
-	}
-	dst.Reason = r.last.Reason
-}
-
-// tooHot follows whether the upper end of the 95 % forecast crosses the ceiling at any horizon.
-func (r *Recommender) tooHot(s *Situation, dt float64) bool {
-	if !known(r.o.Ceiling) {
-		return false
-	}
-	top, when := s.peak()
-	switch {
-	case r.tooHigh(top):
-		r.clear, r.top, r.when = 0, top, when
-		if r.crossing += dt; r.crossing >= crossFor {
-			if excess := top - r.o.Ceiling; !r.lowering || r.clamp(s.SetPoint-excess) < r.target-clearBy {
-				r.target = r.clamp(s.SetPoint - excess)
-			}
-			r.lowering = true
-		}
-	case top < r.o.Ceiling-clearBy:
-		r.crossing = 0
-		if r.clear += dt; r.clear >= clearFor {
-			r.lowering = false
-		}
-	default:
-		r.crossing = 0
-	}
-	if r.lowering && s.SetPoint <= r.target && r.target > r.lowest() { // the operator has done it
-		r.lowering, r.crossing = false, 0
-	}
-	return r.lowering
-}
-
-func (r *Recommender) tooHigh(top float64) bool { return known(r.o.Ceiling) && top > r.o.Ceiling }
-
-// peak is the highest upper end of the forecast, °C, and when it is expected, s. What is more than [tooWide] above the
-// mean does not count: a lower set-point would not make the interval narrower. Where it is so wide and nothing above the
-// set-point is expected, none of it does.
-func (s *Situation) peak() (top, when float64) {
-	top = math.Inf(-1)
-	x := s.expected()
-	for i, upper := range x.Upper {
-		if upper > x.Mean[i]+tooWide {
-			if x.Mean[i] <= s.SetPoint+clearBy {
-				continue
-			}
-			upper = x.Mean[i] + tooWide
-		}
-		if upper > top {
-			top, when = upper, s.Forecast.Horizon[i]
-		}
-	}
-	return top, when
-}
-
-// adviseLimit leads back a set-point that is above the highest that may be advised.
-func (r *Recommender) adviseLimit(dst *Recommendation, s *Situation, mean float64) {
-	to := min(r.target, r.clamp(r.highest()))
-	if !r.lowering {
-		to = r.clamp(r.highest())
-	}
-	*dst = Recommendation{Kind: Change, SetPoint: to, Predicted: mean}
-	if r.changed("limit", to, s.SetPoint, 0) {
-		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: the highest allowed is %g °C", s.SetPoint, to, r.highest())
-	}
-	dst.Reason = r.last.Reason
-}
-
-func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float64) {
-	if s.SetPoint <= r.target { // as low as it may be
-		*dst = Recommendation{Kind: Unreachable, SetPoint: math.NaN(), Predicted: mean}
-		if r.changed("lowest", s.SetPoint, 0, 0) {
-			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C, and the set-point of %g °C is the lowest allowed",
-				r.when, r.top, r.under(), r.o.Ceiling, s.SetPoint)
-		}
-		dst.Reason = r.last.Reason
-		return
-	}
-	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
-	if r.changed("lower", r.target, s.SetPoint, 0) {
-		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C",
-			s.SetPoint, r.target, r.when, r.top, r.under(), r.o.Ceiling)
-	}
-	dst.Reason = r.last.Reason
-}
-
 func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far float64) {
 	hold := s.SetPoint
 	if known(s.Led) {
@@ -433,8 +312,16 @@ func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far fl
 	}
 	*dst = Recommendation{Kind: Hold, SetPoint: hold, Predicted: mean}
 	n := len(s.Forecast.Horizon) - 1
-	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed("hold", hold, mean, upper-lower) {
+	speed := math.NaN()
+	if r.knows() {
+		speed = r.is.later()
+	}
+	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed(r.steer.why(), hold, mean, upper-lower) {
 		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s%s, between %.0f and %.0f", hold, mean, far, r.under(), lower, upper)
+		if !math.IsNaN(speed) {
+			r.last.Reason += fmt.Sprintf(", at %.0f rpm", speed)
+		}
+		r.last.Reason += r.steer.note(r)
 	}
 	dst.Reason = r.last.Reason
 }

@@ -163,6 +163,21 @@ type Recommendation struct {
 	Predicted float64 `field:"predicted" unit:"°C" doc:"tool temperature expected at the longest horizon, with the inputs as they are"`
 	Expires   int64   `field:"expires" unit:"ns" doc:"not to be followed after this, since 1970"`
 	Reason    string  `field:"reason" doc:"for people"`
+	Tick      int64   `field:"tick" unit:"1" doc:"number of the tick it rests on"`
+	Model     string  `field:"model,optional" doc:"the model it rests on, with when it was learned"`
+
+	With              float64 `field:"with" unit:"°C" doc:"tool temperature expected in 60 s if the advice is followed; this and what follows only where the model has a plan"`
+	WithLower         float64 `field:"with_lower" unit:"°C" doc:"lower end of its 95 % interval"`
+	WithUpper         float64 `field:"with_upper" unit:"°C" doc:"upper end"`
+	WithSpeed         float64 `field:"with_speed" unit:"rpm" doc:"spindle speed expected in 60 s if the advice is followed"`
+	WithSpeedLower    float64 `field:"with_speed_lower" unit:"rpm" doc:"lower end of its 95 % interval"`
+	WithSpeedUpper    float64 `field:"with_speed_upper" unit:"rpm" doc:"upper end"`
+	Without           float64 `field:"without" unit:"°C" doc:"tool temperature expected in 60 s as things are"`
+	WithoutLower      float64 `field:"without_lower" unit:"°C" doc:"lower end of its 95 % interval"`
+	WithoutUpper      float64 `field:"without_upper" unit:"°C" doc:"upper end"`
+	WithoutSpeed      float64 `field:"without_speed" unit:"rpm" doc:"spindle speed expected in 60 s as things are"`
+	WithoutSpeedLower float64 `field:"without_speed_lower" unit:"rpm" doc:"lower end of its 95 % interval"`
+	WithoutSpeedUpper float64 `field:"without_speed_upper" unit:"rpm" doc:"upper end"`
 }
 
 // Command is one decision about what was asked of the machine.

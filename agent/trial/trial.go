@@ -159,7 +159,7 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	rows := 0
 	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
 		if d.row(m, r); rows%10 == 0 {
-			g.row(r, d.goal)
+			g.row(r, d.aims(r))
 			if o.Watch != nil {
 				o.Watch(seed, r, d.goal)
 			}
@@ -182,6 +182,9 @@ type driver struct {
 	law     control.Law
 	advisor *control.Recommender
 	advice  control.Recommendation
+	held    filter.Scenario // the set-point stays
+	asked   *control.Scenarios
+	ask     control.Ask
 	contact phase.Contact
 	u, z    []float64
 
@@ -210,7 +213,7 @@ var (
 )
 
 func newDriver(o *Options) (*driver, error) {
-	d := &driver{o: o, goal: math.NaN(), commanded: math.NaN()}
+	d := &driver{o: o, goal: math.NaN(), commanded: math.NaN(), since: reachAgain}
 	if o.Model != nil {
 		d.e = filter.New(o.Model)
 		d.u, d.z = make([]float64, len(o.Model.Inputs)), make([]float64, len(o.Model.Outputs))
@@ -223,6 +226,9 @@ func newDriver(o *Options) (*driver, error) {
 	switch o.Way {
 	case Advice:
 		var err error
+		if sc := control.NewScenarios(o.Model, d.e, func() filter.Scenario { return d.held }); sc != nil {
+			d.asked, d.ask = sc, sc.Ask
+		}
 		d.advisor, err = control.New(control.Options{SetPointMin: setPoints.Min, SetPointMax: setPoints.Max, SpindleMin: o.Limits.Min, SpindleMax: o.Limits.Max, Ceiling: 540, Expires: 30})
 		return d, err
 	case SetPoint:
@@ -302,12 +308,24 @@ func (d *driver) release() {
 	d.commanded, d.displaced = math.NaN(), 0
 }
 
-// follow sets every advised set-point, as an operator who follows advice at once.
+// reachAgain is how long such an operator leaves a set-point that can be reached before another one of these, s.
+const reachAgain = 60.0
+
+// follow sets every advised set-point, as an operator who follows advice at once, those included that can be reached where
+// the present one cannot.
 func (d *driver) follow(m *twin.Machine, r *twin.Row) {
-	held := filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return r.SetPoint }}
-	d.e.Ahead(&d.f, held)
-	d.advisor.Advise(&d.advice, control.Situation{Dt: interval, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &d.f})
-	if d.advice.Kind == control.Change && d.advice.SetPoint != r.SetPoint {
+	d.held = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return r.SetPoint }}
+	d.e.Ahead(&d.f, d.held)
+	s := control.Situation{Dt: interval, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &d.f, Ask: d.ask}
+	if d.asked != nil {
+		s.Path, s.Feed = d.asked.Velocities(d.o.Model)
+	}
+	d.advisor.Advise(&d.advice, s)
+	if d.since += interval; d.advice.Kind == control.Unreachable && d.since < reachAgain {
+		return
+	}
+	if k := d.advice.Kind; (k == control.Change || k == control.Unreachable) && math.Abs(d.advice.SetPoint-r.SetPoint) >= 1 {
+		d.since = 0
 		d.commanded = d.advice.SetPoint
 		m.Do(twin.Code{Name: "M41", S: d.advice.SetPoint, HasS: true})
 	}
@@ -371,4 +389,12 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	}
 	d.commanded, d.expected = v, v
 	m.Do(twin.Code{Name: code, S: v, HasS: true})
+}
+
+// aims is what a build's errors are measured from, °C: the program's set-point, or that which was advised and followed.
+func (d *driver) aims(r *twin.Row) float64 {
+	if d.o.Way == Advice && r.SetPoint > 0 {
+		return r.SetPoint
+	}
+	return d.goal
 }

@@ -394,11 +394,19 @@ func processOptions(c *config.Config) *control.Options {
 		return nil
 	}
 	celsius, rpm := unit.MustParse("°C"), unit.MustParse("rpm")
-	return &control.Options{
+	o := &control.Options{
 		SetPointMin: p.SetPoint.Min.In(celsius), SetPointMax: p.SetPoint.Max.In(celsius),
 		SpindleMin: p.Spindle.Min.In(rpm), SpindleMax: p.Spindle.Max.In(rpm),
 		Ceiling: p.Ceiling.In(celsius), Expires: p.Expires.Seconds(),
+		Margin: p.Margin, Change: p.Change, Interval: p.Interval.Seconds(),
 	}
+	if p.Window != nil {
+		o.WindowMin, o.WindowMax = p.Window.Min.In(celsius), p.Window.Max.In(celsius)
+	}
+	if p.Torque != nil {
+		o.TorqueMax = p.Torque.In(unit.MustParse("N·m"))
+	}
+	return o
 }
 
 // ReadRun reads a run log with the channels of a configuration and the mapping of its first log source.

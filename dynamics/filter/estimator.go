@@ -54,6 +54,7 @@ type Estimator struct {
 
 	plan                     *Planner                         // nil without a plan
 	planNow                  float64                          // s ahead that the planner has come
+	byItsPlan                bool                             // the forecast that is made is by the plan of the model
 	scenario                 Scenario                         // that a forecast is made for
 	coming                   func(u []float64, ahead float64) // what is known of the inputs to come, where a scenario says nothing of them
 	readings                 []float64                        // by output, in its unit: as forecast so far

@@ -79,6 +79,9 @@ type Forecast struct {
 	Outputs []Expected // as Model.Outputs
 	Way     Way        // on what it rests
 	Told    bool       // of a [Forecaster]: a program, or whoever asked, says what the inputs will be, stops too
+
+	// What the plan of the model makes of spindle speed (rpm) and power (W), by horizon; empty where the forecast is by no plan.
+	Speed, Power []float64
 }
 
 // Condition says for people under which condition a live forecast holds, "" where there is none to name: before
@@ -133,6 +136,7 @@ func (x *Expected) make(n int) {
 // CopyTo makes dst say the same, in slices of its own.
 func (f *Forecast) CopyTo(dst *Forecast) {
 	dst.Way, dst.Told, dst.Horizon = f.Way, f.Told, append(dst.Horizon[:0], f.Horizon...)
+	dst.Speed, dst.Power = append(dst.Speed[:0], f.Speed...), append(dst.Power[:0], f.Power...)
 	dst.Outputs = resize(dst.Outputs, len(f.Outputs))
 	for o := range f.Outputs {
 		from, to := &f.Outputs[o], &dst.Outputs[o]
@@ -172,6 +176,7 @@ func (e *Estimator) Knows(inputs func(u []float64, ahead float64)) { e.coming = 
 
 // under makes ready to run ahead under a scenario: what will act, and on what that rests.
 func (e *Estimator) under(sc Scenario) (Drives, Way) {
+	e.byItsPlan = false
 	if sc.Drives != nil {
 		return sc.Drives, sc.Way
 	}
@@ -188,7 +193,7 @@ func (e *Estimator) under(sc Scenario) (Drives, Way) {
 			if e.controllers != nil {
 				e.controllers.Start(e.u, e.read(e.x))
 			}
-			e.planNow = 0
+			e.planNow, e.byItsPlan = 0, true
 			return e.byPlan, Planned
 		}
 		if e.plan == nil && e.controllers != nil && e.started {
@@ -301,6 +306,7 @@ const farAfter = 10.0
 func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) {
 	n := len(dst.Horizon)
 	dst.Way, dst.Outputs = way, resize(dst.Outputs, len(e.s.Out))
+	dst.Speed, dst.Power = dst.Speed[:0], dst.Power[:0]
 	nan := math.NaN()
 	for o := range dst.Outputs {
 		x := &dst.Outputs[o]
@@ -335,6 +341,9 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 				}
 			}
 			now = horizon
+		}
+		if e.byItsPlan {
+			dst.Speed, dst.Power = append(dst.Speed, math.Abs(e.plan.u[e.plan.Speed])), append(dst.Power, e.plan.u[e.plan.power])
 		}
 		for o := range dst.Outputs {
 			x := &dst.Outputs[o]

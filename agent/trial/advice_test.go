@@ -1,0 +1,68 @@
+package trial
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"stirwatch/control"
+	"stirwatch/firmware-bridge/twin"
+)
+
+// On a simulated build whose bar asks for more than the spindle gives, advice comes seldom, with what it expects with it and
+// without, and whoever follows it has the spindle at its limit for a smaller share of the time.
+func TestAdviceIsSeldomAndGivesTheSpindleRoom(t *testing.T) {
+	const seed, vary = 1009, 0.2
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Way: Advice, Builds: 1, Seed: seed, Params: p, Vary: vary, Model: demoModel(t), Limits: control.Limits{Min: 250, Max: 450, Slew: 50}}
+	d, err := newDriver(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := twin.RandomBuild(p.Varied(vary, seed), seed, false)
+	cfg.Interval = interval
+	var last control.Recommendation
+	changes, others := 0, 0
+	g := newGauge(seed, o.Limits)
+	rows := 0
+	err = twin.Simulate(context.Background(), cfg, func(m *twin.Machine, r *twin.Row) error {
+		if d.row(m, r); rows%10 == 0 {
+			g.row(r, d.aims(r))
+		}
+		rows++
+		a := &d.advice
+		if a.Kind != last.Kind {
+			others++
+		}
+		if a.Kind == control.Change && a.SetPoint != last.SetPoint {
+			changes++
+			with, without := a.With.Last(), a.Without.Last()
+			for _, v := range []float64{with.Temperature, with.Lower, with.Upper, with.Speed, with.SpeedLower, with.SpeedUpper, without.Temperature, without.Lower, without.Upper, without.Speed} {
+				if math.IsNaN(v) {
+					t.Errorf("at %.0f s: with it %+v, without it %+v", r.At, *with, *without)
+					break
+				}
+			}
+			if a.SetPoint < setPoints.Min || a.SetPoint > setPoints.Max || !(with.Speed < without.Speed) {
+				t.Errorf("at %.0f s: %s", r.At, a.Reason)
+			}
+		}
+		last = *a
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Way = Machine
+	own, err := Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d changes of the set-point and %d of the kind of advice; spindle at a limit in %.1f %% of the time, without advice %.1f %%", changes, others, 100*g.build().AtLimit, 100*own[0].AtLimit)
+	if changes == 0 || changes > 12 || others > 40 || g.build().AtLimit > own[0].AtLimit {
+		t.Errorf("%d changes, %d kinds, at a limit in %g of the time and %g without advice", changes, others, g.build().AtLimit, own[0].AtLimit)
+	}
+}

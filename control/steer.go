@@ -1,0 +1,275 @@
+package control
+
+import (
+	"fmt"
+	"math"
+)
+
+// concern is what another set-point would mend.
+type concern uint8
+
+const (
+	untroubled concern = iota
+	noRoomUp           // the spindle comes too near to its upper limit
+	noRoomDown
+	tooHotFor // the temperature leaves the material's window
+	tooColdFor
+	tooStiff // the torque goes beyond what it may be
+	itIsOver // what a set-point was changed for
+)
+
+// How long things must last for a change of the set-point, s.
+const (
+	troubledFor = 10.0 // before one is looked for
+	calmFor     = 15.0 // without the trouble, before what was advised is dropped
+	overFor     = 30.0 // that the set-point from before would do again
+	lookEvery   = 5.0  // between two searches
+	speedSlow   = 10.0 // time constant of the speed that is meant by "of late"
+)
+
+// steering follows whether another set-point would be better than the present one.
+type steering struct {
+	concern  concern
+	stood    float64 // s
+	calm     float64 // s without it
+	target   float64 // °C advised; NaN: none
+	looked   float64 // s since it was looked for
+	searched bool    // it was, for this concern
+	quiet    float64 // s since a set-point was changed
+	last     float64 // °C, set-point of the tick before
+	was      float64 // °C, set-point from before our advice was followed; NaN: it was not
+	over     float64 // s that it would do again
+	speed    float64 // rpm of late
+}
+
+func (k *steering) reset() {
+	nan := math.NaN()
+	*k = steering{target: nan, last: nan, was: nan, speed: nan, quiet: math.Inf(1), looked: math.Inf(1)}
+}
+
+// room is how much of the spindle's range is kept free, rpm.
+func (r *Recommender) room() float64 { return r.o.Margin * (r.o.SpindleMax - r.o.SpindleMin) }
+
+func (r *Recommender) bounded() bool { return known(r.o.SpindleMin) && known(r.o.SpindleMax) }
+
+// trouble is what is wrong with an outcome, share being how much of the room must be left.
+func (r *Recommender) trouble(s *Situation, o *Outcome, share float64) concern {
+	n := len(minute) - 1
+	_, lower, upper := s.live(minute[n])
+	moves := o.Temperature[n] - r.is.Temperature[n]
+	later, room := o.later(), share*r.room()
+	switch {
+	case known(r.o.WindowMax) && lower+moves > r.o.WindowMax:
+		return tooHotFor
+	case known(r.o.WindowMin) && upper+moves < r.o.WindowMin:
+		return tooColdFor
+	case known(r.o.TorqueMax) && o.torque(n) > r.o.TorqueMax:
+		return tooStiff
+	case r.bounded() && later > r.o.SpindleMax-room:
+		return noRoomUp
+	case r.bounded() && later < r.o.SpindleMin+room:
+		return noRoomDown
+	}
+	return untroubled
+}
+
+// steers follows whether another set-point is to be advised; its target is then in r.steer.
+func (r *Recommender) steers(s *Situation, dt float64) bool {
+	k := &r.steer
+	k.stood, k.calm, k.looked, k.quiet = k.stood+dt, k.calm+dt, k.looked+dt, k.quiet+dt
+	if math.IsNaN(k.speed) {
+		k.speed = s.SpindleSpeed
+	} else if !math.IsNaN(s.SpindleSpeed) {
+		k.speed -= math.Expm1(-dt/speedSlow) * (s.SpindleSpeed - k.speed)
+	}
+	r.noteChange(s)
+	if !r.knows() || known(s.Led) || r.unreachable || r.lowering || s.idles() || math.Abs(s.SetPoint-s.Temperature) > farOff && r.slope != 0 && math.Abs(r.slope) > warming {
+		k.concern, k.target, k.stood, k.over = untroubled, math.NaN(), 0, 0
+		return false
+	}
+	if r.surveyed == 0 {
+		r.consider(s)
+	}
+	return !math.IsNaN(k.target)
+}
+
+// noteChange takes in that somebody has changed the set-point.
+func (r *Recommender) noteChange(s *Situation) {
+	k := &r.steer
+	was := k.last
+	if k.last = s.SetPoint; math.IsNaN(was) || math.Abs(s.SetPoint-was) < 0.5 {
+		return
+	}
+	advised := k.target
+	if r.last.Kind == Unreachable {
+		advised = r.last.SetPoint
+	}
+	switch {
+	case k.concern == itIsOver, !(math.Abs(s.SetPoint-advised) < 0.5):
+		k.was = math.NaN() // it is back, or as somebody else wants it
+	case math.IsNaN(k.was):
+		k.was = was
+	}
+	k.concern, k.target, k.stood, k.over, k.quiet = untroubled, math.NaN(), 0, 0, 0
+	r.speeds.forget()
+}
+
+// consider looks at what comes, once a survey.
+func (r *Recommender) consider(s *Situation) {
+	k := &r.steer
+	now := r.trouble(s, &r.is, 1)
+	if now == noRoomUp && k.speed < r.o.SpindleMax-r.room()-r.speeds.sd(minute[0]) || now == noRoomDown && k.speed > r.o.SpindleMin+r.room()+r.speeds.sd(minute[0]) {
+		now = untroubled // the spindle is where no such forecast is borne out yet
+	}
+	switch {
+	case now != untroubled && now != k.concern:
+		k.concern, k.stood, k.calm, k.target, k.searched = now, 0, 0, math.NaN(), false
+	case now != untroubled:
+		k.calm = 0
+	case k.concern == itIsOver:
+		r.goBack(s)
+		return
+	case k.concern != untroubled && k.calm >= calmFor:
+		k.concern, k.target = untroubled, math.NaN()
+	}
+	switch {
+	case k.concern == untroubled:
+		r.goBack(s)
+	case k.stood < troubledFor || k.quiet < r.o.Interval || k.looked < lookEvery || now == untroubled:
+	default:
+		k.looked, k.searched = 0, true
+		if math.IsNaN(k.target) || !r.mends(s, k.target) {
+			k.target = r.search(s, k.concern)
+		}
+	}
+}
+
+// mends tells whether a set-point does away with what troubles, and troubles with nothing else.
+func (r *Recommender) mends(s *Situation, setPoint float64) bool {
+	return s.Ask(&r.would, Setting{SetPoint: setPoint}) && r.trouble(s, &r.would, 1) == untroubled && !r.hotter(s)
+}
+
+// hotter tells whether what was asked last crosses the ceiling.
+func (r *Recommender) hotter(s *Situation) bool {
+	if !known(r.o.Ceiling) {
+		return false
+	}
+	for i, h := range minute {
+		mean, _, upper := s.live(h)
+		moves := r.would.Temperature[i] - r.is.Temperature[i]
+		if mean+moves+math.Hypot(upper-mean, effectDoubt*moves) > r.o.Ceiling && moves > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// search gives the nearest set-point that mends, NaN where none within reach does.
+func (r *Recommender) search(s *Situation, c concern) float64 {
+	sign := -1.0
+	if c == noRoomDown || c == tooColdFor || c == tooStiff {
+		sign = 1
+	}
+	for by := r.o.Change; by <= r.o.MostChange+1e-9; by += r.o.Change {
+		to := r.clamp(s.SetPoint + sign*by)
+		if math.Abs(to-s.SetPoint) < r.o.Change-roundTo {
+			break
+		}
+		if r.mends(s, to) {
+			return to
+		}
+	}
+	return math.NaN()
+}
+
+// goBack advises the set-point from before, where it would do again with twice the room for a while.
+func (r *Recommender) goBack(s *Situation) {
+	k := &r.steer
+	if math.IsNaN(k.was) || k.quiet < r.o.Interval || r.clamp(k.was) != k.was {
+		return
+	}
+	if k.looked < lookEvery {
+		return
+	}
+	if !s.Ask(&r.would, Setting{SetPoint: k.was}) || r.trouble(s, &r.would, 2) != untroubled || r.hotter(s) {
+		k.over = 0
+		if k.concern == itIsOver {
+			k.concern, k.target = untroubled, math.NaN()
+		}
+	} else if k.over += min(k.looked, 2*lookEvery); k.over >= overFor {
+		k.concern, k.target = itIsOver, k.was
+	}
+	k.looked = 0
+}
+
+// adviseChange advises the set-point that was found.
+func (r *Recommender) adviseChange(dst *Recommendation, s *Situation, mean float64) {
+	k := &r.steer
+	*dst = Recommendation{Kind: Change, SetPoint: k.target, Predicted: mean}
+	if !s.Ask(&r.would, Setting{SetPoint: k.target}) {
+		r.would.Temperature = append(r.would.Temperature[:0], r.is.Temperature...)
+		r.would.Speed = append(r.would.Speed[:0], r.is.Speed...)
+	}
+	var with, without Course
+	r.expect(&with, s, &r.would)
+	r.expect(&without, s, &r.is)
+	a, b := with.Last(), without.Last()
+	dst.Predicted = a.Temperature
+	if r.changed(k.why(), k.target, s.SetPoint, 0) {
+		verb := "lower"
+		if k.target > s.SetPoint {
+			verb = "raise"
+		}
+		r.last.Reason = fmt.Sprintf("%s the set-point from %g °C to %g °C: %s; in %g s%s with it %s, without it %s",
+			verb, s.SetPoint, k.target, r.because(s), minute[len(minute)-1], r.under(), a.text(), b.text())
+	}
+	dst.Reason = r.last.Reason
+}
+
+// text is "466 °C (461 to 471) at 421 rpm (395 to 447)".
+func (x *Expectation) text() string {
+	return fmt.Sprintf("%.0f °C (%.0f to %.0f) at %.0f rpm (%.0f to %.0f)", x.Temperature, x.Lower, x.Upper, x.Speed, x.SpeedLower, x.SpeedUpper)
+}
+
+// because says why another set-point is advised.
+func (r *Recommender) because(s *Situation) string {
+	n := len(minute) - 1
+	switch r.steer.concern {
+	case noRoomUp:
+		return fmt.Sprintf("the spindle keeps less than %.0f rpm to its upper limit of %g rpm", r.room(), r.o.SpindleMax)
+	case noRoomDown:
+		return fmt.Sprintf("the spindle keeps less than %.0f rpm to its lower limit of %g rpm", r.room(), r.o.SpindleMin)
+	case tooHotFor:
+		return fmt.Sprintf("the temperature stays above the window, which ends at %g °C", r.o.WindowMax)
+	case tooColdFor:
+		return fmt.Sprintf("the temperature stays below the window, which begins at %g °C", r.o.WindowMin)
+	case tooStiff:
+		return fmt.Sprintf("the spindle's torque will be %.0f N·m, and %g N·m is its limit", r.is.torque(n), r.o.TorqueMax)
+	}
+	return "what it was changed for is over, and the spindle has room for it"
+}
+
+// why is a name for what is advised.
+func (k *steering) why() string {
+	if k.helpless() {
+		return "helpless"
+	}
+	return [...]string{"hold", "no room up", "no room down", "too hot", "too cold", "too stiff", "over"}[k.concern]
+}
+
+// helpless tells whether the spindle has no room, and no set-point within reach gives it any.
+func (k *steering) helpless() bool {
+	return (k.concern == noRoomUp || k.concern == noRoomDown) && k.searched && math.IsNaN(k.target)
+}
+
+// note says so behind "hold".
+func (k *steering) note(r *Recommender) string {
+	if !k.helpless() {
+		return ""
+	}
+	limit := r.o.SpindleMax
+	if k.concern == noRoomDown {
+		limit = r.o.SpindleMin
+	}
+	return fmt.Sprintf("; that is near the spindle's limit of %g rpm, and no set-point within %g K frees it", limit, r.o.MostChange)
+}
