@@ -121,14 +121,16 @@ func alarmsDoCommand(event alarm.Event, short string) *cobra.Command {
 	var path, who, why string
 	var length time.Duration
 	example := fmt.Sprintf("  stirwatch alarms %s sensor.missing tool_temperature\n  stirwatch alarms %[1]s source.missing          # every source's\n  stirwatch alarms %[1]s all --who Ann", name)
+	needs := ""
 	if shelving {
+		needs = " --for and --why\nare needed."
 		example = `  stirwatch alarms shelve sensor.rate ktype_3 --for 2h --why "plug is changed at noon"
   stirwatch alarms shelve all --for 30m --why "commissioning" --who Ann`
 	}
 	c := &cobra.Command{
 		Use:     name + " all|CODE [SUBJECT]",
 		Short:   short,
-		Long:    short + ".\nIt is on record with your name, which is that of your account unless --who gives another.",
+		Long:    short + ".\nIt is on record with your name, which is that of your account unless --who gives another." + needs,
 		Example: example,
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -204,15 +204,15 @@ func bridgeSetCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set TARGET VALUE",
 		Short: "Command a value under a lease; at its end the target reverts to its safe state",
-		Long: `Set commands one target, within the limits of the configuration, holds the value for the time of
---for and then lets the target revert to its safe state. Ctrl-C, or a terminal that hangs up, reverts
-at once. It goes on trying to reach the safe state for as long as it lives; a second Ctrl-C gives
-that up and says what it leaves behind. What was asked, given, read back and decided goes to the
-journal, with who and why. Where the agent runs, a loop that has the target lets go of it and waits for a
-person (stirwatch control mode).
+		Long: `Set commands one target, within the limits of the configuration, holds the value for the time of --for and
+then lets the target revert to its safe state. Ctrl-C, or a terminal that hangs up, reverts at once. It
+goes on trying to reach the safe state for as long as it lives; a second Ctrl-C gives that up and says
+what it leaves behind. What was asked, given, read back and decided goes to the journal, with who and why:
+--why is needed, but for --dry-run. Where the agent runs, a loop that has the target lets go of it and
+waits for a person (stirwatch control mode).
 
-Exit code 1: the value was not confirmed (acknowledged and, where that can be, read back), or the
-safe state not reached.`,
+Exit code 1: the value was not confirmed (acknowledged and, where that can be, read back), or the safe
+state not reached.`,
 		Example: `  stirwatch bridge set set_point "455 °C" --for 30s --why "commissioning" --dry-run
   stirwatch bridge set set_point "455 °C" --for 30s --why "commissioning"`,
 		Args: cobra.ExactArgs(2),

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +56,7 @@ sources:
 		code int
 		says string // on standard error, or on standard output where the code is 0
 	}{
-		{"", 0, "Available Commands"},
+		{"", 0, "Beside the machine:"},
 		{"version", 0, "stirwatch"},
 		{"config", 0, "Available Commands"},
 		{"config schema", 0, "$schema"},
@@ -105,6 +106,11 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 		if c.Example == "" || c.Short == "" {
 			t.Errorf("%s: help without an example or without a short text", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Long) {
+			if n := utf8.RuneCountInString(line) - 1; n > helpWidth {
+				t.Errorf("%s: a line of help has %d columns: %s", c.CommandPath(), n, line)
+			}
 		}
 		for line := range strings.Lines(c.Example) {
 			if text := strings.TrimSpace(line); !strings.HasPrefix(text, "stirwatch ") && !strings.HasPrefix(text, "#") {

@@ -21,11 +21,14 @@ func compareCommand() *cobra.Command {
 		Use:   "compare NEW.json IN-USE.json RUN.csv... | --from-journal [JOURNAL.db]",
 		Short: "Compare a new model with the one in use on recorded runs",
 		Long: `Compare forecasts runs with both models, from the same rows for the same rows, and prints their errors
-side by side: by horizon, over all rows and over windows without a change of phase, live (as on the tick), with
-inputs known and, where both models have one, by plan. Every difference has a 95 % interval, from a
-bootstrap over blocks of 120 s or twice the longest horizon; where it holds zero, or the runs are too short for five blocks, the
-verdict is that it cannot be told. A run from which either model was learned is marked, and no
-verdict rests on it. The interval speaks of builds like those compared; give several.
+side by side: by horizon, over all rows and over windows without a change of phase, live (as on the tick),
+with inputs known and, where both models have one, by plan. Every difference has a 95 % interval, from a
+bootstrap over blocks of 120 s or twice the longest horizon; where it holds zero, or the runs are too
+short for five blocks, the verdict is that it cannot be told. A run from which either model was learned
+is marked, and no verdict rests on it. The interval speaks of builds like those compared; give several.
+
+Runs come from logs or, with --from-journal, out of the journal, as for 'stirwatch learn'. The models are
+the two files before the runs, or those of -m and --with.
 
 Whatever is found, the exit code is 0: people decide.`,
 		Example: `  stirwatch compare new.json model.json wednesday.csv thursday.csv
@@ -69,8 +72,8 @@ Whatever is found, the exit code is 0: people decide.`,
 			return compareOn(cmd, &score.Rivals{Candidate: young, InUse: old, Names: [2]string{candidate, with}}, given, segments, hs)
 		},
 	}
-	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "the new model document, where none stands before the runs")
-	c.Flags().StringVar(&with, "with", "model.json", "the model document in use, likewise")
+	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "`file` of the new model, where none stands before the runs")
+	c.Flags().StringVar(&with, "with", "model.json", "`file` of the model in use, likewise")
 	horizonsFlag(c, &horizons)
 	rowsFlag(c, &rows)
 	logs.add(c)

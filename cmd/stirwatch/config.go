@@ -29,7 +29,9 @@ func configInitCommand() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use:   "init [FILE]",
-		Short: "Write a commented configuration that runs, to FILE (with its JSON Schema beside it, for editors) or to standard output",
+		Short: "Write a commented configuration that runs, to FILE or to standard output",
+		Long: `Init writes an agent.yaml that runs as it stands, with a comment on each section. Beside FILE it writes
+agent.schema.json, by which editors complete keys and mark mistakes. A FILE that exists is left alone.`,
 		Example: `  stirwatch config init agent.yaml
   stirwatch config init | less`,
 		Args: cobra.MaximumNArgs(1),
@@ -58,7 +60,7 @@ func configInitCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "overwrite FILE")
+	c.Flags().BoolVar(&force, "force", false, "overwrite FILE where it exists")
 	return c
 }
 
@@ -66,9 +68,9 @@ func configCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Tell every mistake in FILE (default agent.yaml), each with its place and the way out",
-		Long: `Check reads FILE and all that it names: secrets, model, program. Mistakes end with exit code 3. Warnings do not: they
-tell what is allowed and probably not meant, such as a channel that no source feeds or that two feed, or a token
-that is not there.`,
+		Long: `Check reads FILE and all that it names: secrets, model, program. Mistakes end with exit code 3. Warnings
+do not: they tell what is allowed and probably not meant, such as a channel that no source feeds or that
+two feed, or a token that is not there.`,
 		Example: `  stirwatch config check
   stirwatch config check /etc/stirwatch/agent.yaml || echo "exit code 3"`,
 		Args: cobra.MaximumNArgs(1),

@@ -40,6 +40,15 @@ docs/control.md says more.`,
 	var who, why string
 	mode := &cobra.Command{
 		Use: "mode LOOP off|advise|confirm|auto", Short: "Say how far a loop goes", Args: cobra.ExactArgs(2),
+		Long: `Mode says how far a loop goes:
+
+  off      it does nothing
+  advise   it says what it would command
+  confirm  it commands what a person accepts (stirwatch control accept)
+  auto     it commands by itself
+
+--why is needed: each change is on record. A loop that is put back from commanding gives its lease up, and
+the target reverts to its safe state.`,
 		Example: `  stirwatch control mode tool auto --why "start of the build"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if why == "" {
@@ -56,6 +65,8 @@ docs/control.md says more.`,
 	}
 	accept := &cobra.Command{
 		Use: "accept LOOP", Short: "Let a loop that asks command what it proposes now", Args: cobra.ExactArgs(1),
+		Long: `Accept is for a loop in the mode confirm: it commands the value that it proposes at this moment, and holds
+it until another one is accepted. It is on record with your name.`,
 		Example: "  stirwatch control accept tool",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAgent(path, func(c agent.Client) error {

@@ -17,14 +17,15 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a simulated machine: no configuration, no server, nothing to install",
-		Long: `Demo runs a simulated machine with real devices: the thermocouple over a pseudo
-terminal, forces and telemetry over an MQTT broker inside the program. With an equation learned
-from other builds of it, it shows the agent at work: channels, temperature, forecast, anomalies,
-advice. The journal is its store; everything is in a temporary folder and removed at the end.
-Where the output is no terminal, it prints a line every two seconds and one for each anomaly.
+		Long: `Demo runs a simulated machine whose devices are as real ones: the thermocouple on a pseudo terminal,
+forces and telemetry on an MQTT broker inside the program. With an equation learned from other builds of
+it, it shows the agent at work: channels, temperature, forecast, anomalies, advice. The journal is its
+store; everything is in a temporary folder and removed at the end. Where the output is no terminal, it
+prints a line every two seconds and one for each change of an alarm.
 
-With --mode auto the loop is closed: the same build of the same simulated machine runs twice, once with its own controller
-and once with the spindle led by prediction, and both are printed side by side, with what that is worth.`,
+With --mode auto the loop is closed: the same build of the same simulated machine runs twice, as fast as
+it can, once with its own controller and once with the spindle led by prediction, and both are printed
+side by side, with what that is worth; --for and --speed do not count then.`,
 		Example: `  stirwatch demo
   stirwatch demo --for 30s
   stirwatch demo --speed 1

@@ -30,21 +30,22 @@ func detectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "detect RUN.csv...",
 		Short: "Find anomalies in recorded runs, of the machine or of any process",
-		Long: `Detect puts a log of the machine (spindle speed and tool temperature among its columns) through
-what the agent judges its frames by: sensors, the faults that show in the machine's own signals,
-and with -m what the model says to them.
+		Long: `Detect puts a log of the machine (spindle speed and tool temperature among its columns) through what the
+agent judges its frames by: sensors, the faults that show in the machine's own signals, and with -m what
+the model says to them.
 
 Any other log, and with --train or --good a machine's too, it watches channel by channel and together:
-trained on a stretch of rows that are good, it flags the rows in which levels, relations between
-channels or their restlessness have left what that stretch showed. A flag of a row rests on that row
-and those before it.
+trained on a stretch of rows that are good, it flags the rows in which levels, relations between channels
+or their dispersion have left what that stretch showed. A flag of a row rests on that row and those
+before it.
 
-Any CSV will do: each column of numbers is a channel; columns that are labels by their name
-(anomaly, changepoint, label, ...) are never read. Rows are counted from 0.
+Any CSV will do: each column of numbers is a channel; columns that are labels by their name (anomaly,
+changepoint, label, ...) are never read. Rows are counted from 0.
 
-Events go to -o as lines of JSON: code, start, end, confidence, contributions of the channels (they
-add up to 1), what usually causes it, what to do. --flags writes one line for each data row:
-log,t_index,anomaly,score,code; a score above 1 is beyond the limit. Whatever is found, the exit code is 0.`,
+Events go to -o as lines of JSON: code, start, end, confidence, contributions of the channels (they add
+up to 1), what usually causes it, what to do. --flags writes one line for each data row:
+log,t_index,anomaly,score,code; a score above 1 is beyond the limit. Whatever is found, the exit code
+is 0.`,
 		Example: `  stirwatch detect build.csv
   stirwatch detect --train 400 pump.csv
   stirwatch detect --train 400 -o events.jsonl --flags flags.csv loop1.csv loop2.csv
@@ -55,12 +56,12 @@ log,t_index,anomaly,score,code; a score above 1 is beyond the limit. Whatever is
 		RunE: func(cmd *cobra.Command, args []string) error { return detectRuns(cmd, &f, args) },
 	}
 	c.Flags().StringVar(&f.train, "train", "", "good rows to train on: N for the first N data rows, or A:B, counted from 0, end exclusive; left out, the first quarter")
-	c.Flags().StringVar(&f.good, "good", "", "run to train on instead of on the start of each; --train then says which of its rows, left out, all")
-	c.Flags().StringVarP(&f.model, "model", "m", "", "model document of the machine: what it says to a machine's log is judged as well")
-	c.Flags().StringVarP(&f.config, "config", "c", "", "configuration whose channels and log mapping say what the columns are, and whose limits are judged")
-	c.Flags().StringVarP(&f.out, "output", "o", "", "file for the events, one JSON object a line, - for standard output; left out, they are printed for people")
-	c.Flags().StringVar(&f.flags, "flags", "", "file for the flags of each row, - for standard output")
-	c.Flags().StringSliceVar(&f.ignore, "ignore", nil, "channels that are not to be watched")
+	c.Flags().StringVar(&f.good, "good", "", "`log` to train on instead of on the start of each; --train then says which of its rows, left out, all")
+	c.Flags().StringVarP(&f.model, "model", "m", "", "`file` of the machine's model: what it says to a machine's log is judged as well")
+	c.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file` whose channels and log mapping say what the columns are, and whose limits are judged")
+	c.Flags().StringVarP(&f.out, "output", "o", "", "`file` for the events, one JSON object a line, - for standard output; left out, they are printed for people")
+	c.Flags().StringVar(&f.flags, "flags", "", "`file` for the flags of each row, - for standard output")
+	c.Flags().StringSliceVar(&f.ignore, "ignore", nil, "`channel` that is not to be watched; repeatable, or several apart by commas")
 	c.Flags().Float64Var(&f.falseAlarms, "false-alarms", 0.001, "share of good rows that may be beyond a limit")
 	c.Flags().DurationVar(&f.adapt, "adapt", 0, "time in which the reference follows a level that is not flagged, such as 48h; 0: never")
 	f.logs.add(c)

@@ -16,12 +16,12 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Try everything that agent.yaml names: model, disk, sources, InfluxDB",
-		Long: `Doctor checks the configuration, opens each source for a few seconds and says what came in, tries
-whether the journal's folder can be written, and writes a record of each measurement to InfluxDB
-(machine=stirwatch doctor) and reads it back. It says how fast the journal fills and which lines
-InfluxDB has refused. What a program that died has left under lease of the bridge is reverted;
-otherwise the controller is left alone, as are the agent's journal and its broker's session. Where
-the agent is running it has the ports, and is asked how its sources do.
+		Long: `Doctor checks the configuration, the model, the clock and who may read secrets; opens each source for a
+few seconds and says what came in; tries whether the journal's folder can be written; and writes a record
+of each measurement to InfluxDB (machine=stirwatch doctor) and reads it back. It says how fast the journal
+fills and which lines InfluxDB has refused. What a program that died has left under lease of the bridge is
+reverted; otherwise the controller is left alone, as are the agent's journal and its broker's session.
+Where the agent is running it has the ports, and is asked how its sources do.
 
 Exit code 4: something is to be mended; each line says what.`,
 		Example: `  stirwatch doctor

@@ -24,12 +24,16 @@ func exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write a run or a span of the journal as CSV, Parquet or line protocol",
-		Long: `Export reads the journal, also while an agent writes it. CSV and Parquet hold the samples, one
-reading a row: time, channel, value, unit, quality, reason, sent (the text that came in place of a number). With --wide they are a table as for a spreadsheet: a row
-for each instant (with --every, for each so long, with the last reading in it), a column for each channel, good
-readings only. With --measurement they hold another kind of record, a row each: anomalies, recommendations (the
-advice), estimates, forecasts and all others of docs/influxdb.md. Line protocol holds every record as it was sent
-to InfluxDB.
+		Long: `Export reads the journal, also while an agent writes it, and writes
+
+  csv, parquet                samples, a row for each: time, channel, value, unit, quality, reason, sent (the
+                              text that came in place of a number)
+  ... with --wide             a table as for a spreadsheet: a row for each instant (with --every, for each
+                              such step, with the last reading in it), a column for each channel, good
+                              readings only
+  ... with --measurement      another kind of record, a row for each: anomalies, recommendations (the
+                              advice), estimates, forecasts and all others of docs/influxdb.md
+  lp                          line protocol: every record as it was sent to InfluxDB
 
 Times are UTC; with --local they are this computer's, without zone, as spreadsheets read them.`,
 		Example: `  stirwatch export --list
@@ -88,11 +92,11 @@ Times are UTC; with --local they are this computer's, without zone, as spreadshe
 	f.StringVar(&format, "format", string(export.CSV), "csv, parquet or lp")
 	f.StringVar(&measurement, "measurement", "", "one kind of record, e.g. anomalies; default samples, with --format lp all")
 	f.BoolVar(&o.Wide, "wide", false, "a row for each instant, a column for each channel")
-	f.DurationVar(&o.Every, "every", 0, "with --wide: a row for each so long, e.g. 1s")
+	f.DurationVar(&o.Every, "every", 0, "with --wide: a row for each step of this length, e.g. 1s")
 	f.StringArrayVar(&o.Channels, "channel", nil, "this channel only; repeatable")
 	f.BoolVar(&local, "local", false, "CSV: times of this computer, without zone, as spreadsheets read them")
 	f.BoolVar(&o.BOM, "bom", false, "CSV: begin with a byte order mark, by which Excel knows UTF-8")
-	f.StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	f.StringVarP(&out, "output", "o", "-", "`file` to write, - for standard output")
 	return c
 }
 

@@ -15,16 +15,25 @@ func forecastCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "forecast -m MODEL.json RUN.csv...",
 		Short: "Forecast from every row of recorded runs, as CSV",
-		Long: `Forecast starts from every row of the active segment that the model judges (of the built-in one, those
-above 200 °C) and writes log,t_index,time_s,horizon,output,forecast,lower,upper,measured: the file's name
-without extension; the 0-based data row of the origin (no reading after it is used) and its time in s, as the log
-counts it or, where it says the day, since its first row; the horizon in seconds of time; the name of the output,
-the first of the model first; the forecast, its 95 % interval, and what was measured then, in the
-output's unit. Of live forecasts lower and upper hold whatever comes; after measured stand the interval if nothing
-stops and what is expected, with its interval, if the machine stops at the origin: lower_going_on,upper_going_on,
-stopped,stopped_lower,stopped_upper. With --open-loop, rows of horizon 0 hold one simulation over each active segment that uses no
-reading after the first. With --inputs live the forecasts are those that the agent would have made on the tick.
-Intervals adapt to what has come true before the origin, as they do there.`,
+		Long: `Forecast starts from every row of the active segment that the model judges (with the built-in hypotheses
+those above 200 °C) and writes a row for each output and horizon:
+
+  log                     name of the file without extension
+  t_index                 0-based data row of the origin; no reading after it is used
+  time_s                  its time in s, as the log counts it; since the first row where the log says the day
+  horizon                 s from the origin; 0: a row of --open-loop
+  output                  name of the output, the first of the model first
+  forecast, lower, upper  in the output's unit, with the 95 % interval
+  measured                what was measured then
+
+With --inputs live the forecasts are those that the agent would have made on the tick: lower and upper
+hold whatever comes, and these columns are filled as well:
+
+  lower_going_on, upper_going_on          the interval if nothing stops
+  stopped, stopped_lower, stopped_upper   what is expected if the machine stops at the origin
+
+Intervals adapt to what has come true before the origin, as they do on the tick. --open-loop adds one
+simulation over each active segment that uses no reading after the first.`,
 		Example: `  stirwatch forecast -m model.json build.csv -o forecasts.csv
   stirwatch forecast -m model.json --inputs live --horizons 10s,60s build.csv
   stirwatch forecast -m model.json --program bar.nc build.csv
@@ -65,7 +74,7 @@ Intervals adapt to what has come true before the origin, as they do there.`,
 	}
 	c.Flags().StringVar(&inputs, "inputs", "known", inputsHelp)
 	f.add(c)
-	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	c.Flags().StringVarP(&out, "output", "o", "-", "`file` to write, - for standard output")
 	c.Flags().BoolVar(&open, "open-loop", false, "also simulate each segment from its first row")
 	return c
 }

@@ -306,7 +306,7 @@ func TestLearnWhileTheAgentRecords(t *testing.T) {
 	hypotheses := filepath.Join(filepath.Dir(s.conf), "small.yaml")
 	write(t, hypotheses, smallHypotheses)
 	plainly(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, learned)) // marks the runs
-	run := s.run()                                                                   // and every sample comes once more
+	run := s.run()                                                                 // and every sample comes once more
 	run.says("source is exhausted", 1)
 	to := filepath.Join(filepath.Dir(s.conf), "new.json")
 	out, err := plain(t, "learn", "--from-journal", "-c", s.conf, "--hypotheses", hypotheses, "--last", "1", "-o", to).CombinedOutput()

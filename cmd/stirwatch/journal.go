@@ -33,7 +33,7 @@ type journalFlags struct{ conf, file string }
 
 func (f *journalFlags) add(c *cobra.Command) {
 	configFlag(c, &f.conf)
-	c.Flags().StringVar(&f.file, "journal", "", "journal instead of the configuration's")
+	c.Flags().StringVar(&f.file, "journal", "", "journal `file` instead of the configuration's")
 }
 
 // resolve gives the path, with the configuration where there is one.
@@ -195,12 +195,14 @@ func journalConfirmCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "confirm-clock",
 		Short: "Say that the clock is right, so that a long stop counts as age of the record",
-		Long: `What is kept for longer than the journal's keep may go. A stop of the agent that is longer than a tenth
-of keep may be a clock that was set wrong, and does not count until a person confirms the clock with
-this command, or as much running time has passed. 'stirwatch journal status' and 'stirwatch doctor'
-show what waits. Look at the computer's clock first: what is too old by it is removed.
+		Long: `Confirm-clock says that the computer's clock is right. Records that are older than journal.keep are removed,
+and age is counted in running time: a stop of the agent that is longer than a tenth of keep may be a clock
+that was set wrong, and does not count until a person confirms the clock, or as much running time has
+passed. 'stirwatch journal status' and 'stirwatch doctor' show what waits. Look at the computer's clock
+first: what is too old by it is removed.
 
-It asks the agent that runs; where none runs, the time since the end of the record counts.`,
+It asks the agent that runs; where none runs, the time since the end of the record counts. --why is
+needed.`,
 		Example: `  stirwatch journal status   # what waits, and since when
   stirwatch journal confirm-clock --why "off over the summer"`,
 		Args: cobra.NoArgs,

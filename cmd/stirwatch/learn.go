@@ -24,17 +24,18 @@ func learnCommand() *cobra.Command {
 		Long: `Learn fits hypotheses about the process (docs/hypotheses.md; built in are those for additive friction
 stir deposition) to one or more runs: it drops the terms that the data do not bear out, fits all
 parameters on forecasts, and writes the model document. It prints the governing equation with standard
-errors, its skill (on each run in turn with a model learned from the others; with one run only in
-sample, and the table says so), and how sure the data are of every candidate, with the experiments that
-would tell more. With --report all that and the figures go into one HTML page.
+errors, its skill (on each run in turn with a model learned from the others; with one run only in sample,
+and the table says so), and how sure the data are of every candidate, with the experiments that would
+tell more. With --report all that and the figures go into one HTML page.
 
-Runs come from logs (MELD, or any CSV whose columns say what they are, such as "time [s], heater power [W],
-plate temperature [°C]") or, with --from-journal, out of the journal that the agent keeps (also while it
-records): the newest that can be learned from, or those of --last, --from or --run. The
-configuration says which channel is what; docs/journal.md says how samples become rows.
+Runs come from logs (MELD, or any CSV whose columns say what they are, such as "time [s], heater power
+[W], plate temperature [°C]") or, with --from-journal, out of the journal that the agent keeps (also while
+it records): the newest that can be learned from, or those of --last, --from or --run. The configuration
+says which channel is what; docs/journal.md says how samples become rows.
 
-With --compare the model in use is compared first: the newest run is left out, a model learned from
-the rest forecasts it, and the model in use too. Then the model that is written is learned from all.`,
+With --compare the model in use is compared first: the newest run (or --hold-out of them) is left out, a
+model learned from the rest forecasts it, and the model in use too. Then the model that is written is
+learned from all.`,
 		Example: `  stirwatch learn monday.csv tuesday.csv -o model.json
   stirwatch learn monday.csv tuesday.csv -o model.json --report report.html --pictures figures
   stirwatch learn --hypotheses mine.yaml --units inch build.csv -o model.json
@@ -105,11 +106,11 @@ the rest forecasts it, and the model in use too. Then the model that is written 
 			return nil
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "model.json", "model document to write")
-	c.Flags().StringVar(&hypotheses, "hypotheses", "", "file of hypotheses instead of those built in")
-	c.Flags().StringVar(&page, "report", "", "HTML page to write about the model and its runs")
-	c.Flags().StringVar(&pictures, "pictures", "", "with --report: directory to write every figure into, as SVG and PNG")
-	c.Flags().StringVar(&inUse, "compare", "", "model in use, to compare with on runs left out")
+	c.Flags().StringVarP(&out, "output", "o", "model.json", "`file` to write the model to")
+	c.Flags().StringVar(&hypotheses, "hypotheses", "", "`file` of hypotheses instead of those built in")
+	c.Flags().StringVar(&page, "report", "", "`file` to write a page about the model and its runs to (HTML)")
+	c.Flags().StringVar(&pictures, "pictures", "", "with --report: `directory` to write every figure into, as SVG and PNG")
+	c.Flags().StringVar(&inUse, "compare", "", "`file` of the model in use, to compare with on runs left out")
 	c.Flags().IntVar(&holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
 	logs.add(c)
 	rowsFlag(c, &rows)

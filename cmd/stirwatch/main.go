@@ -26,6 +26,9 @@ const (
 	exitFound   = 4 // it ran, and found something to mend (doctor, ports)
 )
 
+// helpWidth is how many columns help takes.
+const helpWidth = 112
+
 // coded is an error that asks for an exit code of its own.
 type coded struct {
 	error
@@ -67,12 +70,13 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stirwatch",
 		Short: "Edge agent for additive friction stir deposition machines",
-		Long: `stirwatch stands beside an additive friction stir deposition machine. It reads
-thermocouples, forces and machine telemetry (serial, MQTT, log files), keeps every sample in a
-journal and sends it to InfluxDB, estimates the tool temperature with an equation learned from
-the machine's own runs, forecasts its next minute, raises anomalies and recommends set-points.
+		Long: `stirwatch stands beside an additive friction stir deposition machine. It reads thermocouples, forces and
+machine telemetry (serial, MQTT, log files), keeps every sample in a journal and sends it to InfluxDB,
+estimates the tool temperature with an equation learned from the machine's own runs, forecasts its next
+minute, raises anomalies and alarms, and recommends set-points. It commands the machine only where a
+bridge section of agent.yaml says what, and within which limits.
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 something found.`,
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 something found, 130 Ctrl-C.`,
 		Example: `  stirwatch demo                         # a simulated machine, nothing to install
   stirwatch config init > agent.yaml     # a commented configuration to start from
   stirwatch config check agent.yaml      # every mistake at once
@@ -86,11 +90,23 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return coded{fmt.Errorf("%w (see '%s --help')", err, c.CommandPath()), exitUsage}
 	})
-	root.AddCommand(
-		runCommand(), watchCommand(), demoCommand(), doctorCommand(), configCommand(), portsCommand(),
-		learnCommand(), compareCommand(), equationCommand(), forecastCommand(), scoreCommand(), reportCommand(), detectCommand(),
-		replayCommand(), playCommand(), twinCommand(), bridgeCommand(), controlCommand(), tuneCommand(), whatifCommand(), alarmsCommand(), notifyCommand(), userCommand(), journalCommand(), exportCommand(), versionCommand(),
-	)
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"machine", "Beside the machine:", []*cobra.Command{runCommand(), watchCommand(), alarmsCommand(), controlCommand(), whatifCommand(), bridgeCommand(), notifyCommand(), journalCommand(), exportCommand()}},
+		{"setup", "To set it up:", []*cobra.Command{configCommand(), portsCommand(), doctorCommand(), userCommand()}},
+		{"runs", "With recorded runs:", []*cobra.Command{learnCommand(), compareCommand(), equationCommand(), forecastCommand(), scoreCommand(), reportCommand(), detectCommand(), tuneCommand(), replayCommand()}},
+		{"simulated", "Without a machine:", []*cobra.Command{demoCommand(), playCommand(), twinCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(versionCommand())
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages |", fmt.Sprintf("FlagUsagesWrapped %d |", helpWidth)))
 	root.SetVersionTemplate(versionText())
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)

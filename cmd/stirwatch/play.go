@@ -21,9 +21,9 @@ func playCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "play RUN.csv --serial LINK --mqtt URL",
 		Short: "Play a recorded run as devices would send it, to try an installation without a machine",
-		Long: `Play stands in for a machine: it writes the tool thermocouple to a pseudo terminal, to which
-LINK points while it plays, and publishes forces and machine telemetry to an MQTT broker. Point
-the sources of agent.yaml at both.
+		Long: `Play stands in for a machine: it writes the tool thermocouple to a pseudo terminal, to which LINK points
+while it plays, and publishes forces and machine telemetry to an MQTT broker. Point the sources of
+agent.yaml at both.
 
   serial:  csv "<ns>,<value>", keyvalue "ts=<ns> tool_temperature=<value>", json, or daq frames
   MQTT:    frame: <topic>/frame {"ts":…,"spindle_speed":…,…}
@@ -69,9 +69,9 @@ the sources of agent.yaml at both.
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Serial, "serial", "", "symbolic link to create to the thermocouple's pseudo terminal")
+	f.StringVar(&o.Serial, "serial", "", "symbolic `link` to create to the thermocouple's pseudo terminal")
 	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(device.CSV), "csv, keyvalue, json or daq")
-	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
+	f.StringVar(&o.MQTT, "mqtt", "", "`URL` of the broker, e.g. tcp://127.0.0.1:1883")
 	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(device.Frame), "frame or flat")
 	f.StringVar(&o.Topic, "topic", "afsd/cell1", "prefix of the topics")
 	f.Float64Var(&o.Speed, "speed", 1, "factor on real time; 0: as fast as the peers take it")

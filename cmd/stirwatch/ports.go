@@ -58,7 +58,7 @@ Exit code 4: no port was found.`,
 			return t.Flush()
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", "", "port to open and show")
+	c.Flags().StringVar(&listen, "listen", "", "`port` to open and show")
 	c.Flags().IntVar(&baud, "baud", serialport.DefaultBaud, "speed in bit/s")
 	c.Flags().DurationVar(&length, "for", 0, "stop listening after this time; 0: until Ctrl-C")
 	return c

@@ -19,10 +19,10 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay RUN.csv",
 		Short: "Put a recorded run through the whole agent, on the run's own time",
-		Long: `Replay feeds the rows of a run log to the agent of a configuration: the same intake, estimate,
-anomalies, advice and journal as 'run', without devices and without upload. It writes into a
-journal of its own, so that the record of the machine stays as it is. Where that journal has readings
-of the run's time already, nothing is written: the run would be there twice. --replace empties it first.`,
+		Long: `Replay feeds the rows of a run log to the agent of a configuration: the same intake, estimate, anomalies,
+advice and journal as 'run', without devices and without upload. It writes into a journal of its own, so
+that the record of the machine stays as it is. Where that journal has readings of the run's time already,
+nothing is written: the run would be there twice. --replace empties it first.`,
 		Example: `  stirwatch replay 20250708104310.csv
   stirwatch replay -c agent.yaml --speed 1 build.csv      # in real time
   stirwatch replay --into replay.db --replace build.csv && stirwatch export --journal replay.db --wide`,
@@ -61,7 +61,7 @@ of the run's time already, nothing is written: the run would be there twice. --r
 		},
 	}
 	configFlag(c, &path)
-	c.Flags().StringVar(&into, "into", "stirwatch-data/replay.db", "journal to write")
+	c.Flags().StringVar(&into, "into", "stirwatch-data/replay.db", "journal `file` to write")
 	c.Flags().BoolVar(&replace, "replace", false, "empty the journal of --into first")
 	c.Flags().Float64Var(&speed, "speed", 0, "factor on real time; 0: as fast as possible")
 	return c

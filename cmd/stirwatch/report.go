@@ -49,9 +49,9 @@ give one that it has not seen to prove something. docs/report.md says how to rea
 			return writeReport(cmd, out, pictures, m, given, segments)
 		},
 	}
-	c.Flags().StringVarP(&modelPath, "model", "m", "model.json", "model document")
-	c.Flags().StringVarP(&out, "output", "o", "report.html", "page to write, - for standard output")
-	c.Flags().StringVar(&pictures, "pictures", "", "directory to write every figure into, as SVG and PNG")
+	c.Flags().StringVarP(&modelPath, "model", "m", "model.json", "`file` of the model")
+	c.Flags().StringVarP(&out, "output", "o", "report.html", "`file` to write the page to, - for standard output")
+	c.Flags().StringVar(&pictures, "pictures", "", "`directory` to write every figure into, as SVG and PNG")
 	rowsFlag(c, &rows)
 	logs.add(c)
 	return c

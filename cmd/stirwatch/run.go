@@ -16,15 +16,15 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Watch the machine: read, record, estimate, forecast, advise, upload",
-		Long: `Run the agent in the foreground until Ctrl-C or SIGTERM. Everything goes to the journal first;
-with an influxdb section it is uploaded from there. With a bridge section it has the way to the
-controller: what a program that died has left under lease is reverted, 'stirwatch bridge' speaks through
-this one, and loops of a control section command. The effective configuration is logged at
-start, secrets hidden; so are anomalies, with what to do, and advice.
+		Long: `Run the agent in the foreground until Ctrl-C or SIGTERM. Everything goes to the journal first; with an
+influxdb section it is uploaded from there, and with a notify section people are told of alarms. With a
+bridge section it has the way to the controller: what a program that died has left under lease is
+reverted, 'stirwatch bridge' goes through this agent, and loops of a control section command. The
+effective configuration is logged at start, secrets hidden; so are anomalies, with what to do, and advice.
 
-With --test it only reads the sources for some seconds and prints what each channel is, in its unit, and what is
-missing: nothing is recorded, uploaded or commanded, and a broker keeps its messages for the agent. Exit code 4:
-a channel or a source has given nothing.`,
+With --test it only reads the sources for some seconds and prints what each channel is, in its unit, and
+what is missing: nothing is recorded, uploaded or commanded, and a broker keeps its messages for the
+agent. Exit code 4: a channel or a source has given nothing.`,
 		Example: `  stirwatch run
   stirwatch run --test
   stirwatch run --test=20s
@@ -43,7 +43,7 @@ a channel or a source has given nothing.`,
 		},
 	}
 	configFlag(c, &path)
-	c.Flags().DurationVar(&test, "test", 0, "read the sources for so long (5s where nothing is said), print what came, and end")
+	c.Flags().DurationVar(&test, "test", 0, "read the sources for this long (--test alone: 5s), print what came, and end")
 	c.Flags().Lookup("test").NoOptDefVal = "5s"
 	return c
 }
@@ -64,6 +64,6 @@ func look(cmd *cobra.Command, conf *config.Config, long time.Duration) error {
 }
 
 func configFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVarP(path, "config", "c", "agent.yaml", "configuration file")
+	c.Flags().StringVarP(path, "config", "c", "agent.yaml", "configuration `file`")
 	c.MarkFlagFilename("config", "yaml", "yml")
 }

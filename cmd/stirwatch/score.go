@@ -21,13 +21,16 @@ func scoreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "score -m MODEL.json RUN.csv...",
 		Short: "Tell how well a model forecasts recorded runs",
-		Long: `Score says in a sentence how far ahead the forecasts may be used. It forecasts from every row above 200 °C of the active segment and prints root mean square
-error, mean absolute error, bias, skill against persistence and against "temperature = set-point",
-how many of the 95 % intervals hold and their median width: over all rows, and over windows without a change of
-phase. First comes "live": what the agent would have forecast on the tick, knowing nothing of what was to come
-but what --program says, with the experts that it went by, their mean weight and their error on the same rows.
-Intervals adapt to what has come true before, as they do on the tick. A run that the model was learned
-from is marked: its figures prove nothing.`,
+		Long: `Score says in a sentence how far ahead the forecasts may be used. It forecasts from every row of the
+active segment that the model judges (with the built-in hypotheses those above 200 °C) and prints root
+mean square error, mean absolute error, bias, skill against persistence and against "temperature =
+set-point", how many of the 95 % intervals hold and their median width: over all rows, and over windows
+without a change of phase.
+
+First comes "live": what the agent would have forecast on the tick, knowing nothing of what was to come
+but what --program says, with the experts that it went by, their mean weight and their error on the same
+rows. Intervals adapt to what has come true before, as they do on the tick. A run that the model was
+learned from is marked: its figures prove nothing.`,
 		Example: `  stirwatch score -m model.json wednesday.csv
   stirwatch score -m model.json --inputs live wednesday.csv
   stirwatch score -m model.json --inputs plan,held --horizons 10s,60s wednesday.csv
@@ -61,7 +64,7 @@ from is marked: its figures prove nothing.`,
 	return c
 }
 
-const inputsHelp = "what the forecast is told of the inputs to come: live (nothing, as on the tick), known (measured), held (frozen) or plan (feed, path and stops)"
+const inputsHelp = "what the forecast is told of the inputs to come: live (nothing, as on the tick), known (as measured), held (as they are) or plan (feed, path and stops)"
 
 // scoringFlags are those of commands that forecast recorded runs.
 type scoringFlags struct {
@@ -71,9 +74,9 @@ type scoringFlags struct {
 }
 
 func (f *scoringFlags) add(c *cobra.Command) {
-	c.Flags().StringVarP(&f.model, "model", "m", "model.json", "model document")
+	c.Flags().StringVarP(&f.model, "model", "m", "model.json", "`file` of the model")
 	horizonsFlag(c, &f.horizons)
-	c.Flags().StringVar(&f.program, "program", "", "G-code file that the machine ran: what is known of the inputs to come is what it says (with --inputs live or plan)")
+	c.Flags().StringVar(&f.program, "program", "", "G-code `file` that the machine ran: what is known of the inputs to come is what it says (with --inputs live or plan)")
 	rowsFlag(c, &f.rows)
 	f.logs.add(c)
 }

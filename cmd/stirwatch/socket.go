@@ -31,9 +31,9 @@ func withAgent(path string, do func(agent.Client) error) error {
 
 // onRecord adds the flags that say in whose name something is done, and why.
 func onRecord(c *cobra.Command, who, why *string) {
-	c.Flags().StringVar(who, "who", accountName(), "who does it, for the record")
+	c.Flags().StringVar(who, "who", accountName(), "`name` of who does it, for the record")
 	if why != nil {
-		c.Flags().StringVar(why, "why", "", "why, for the record")
+		c.Flags().StringVar(why, "why", "", "`reason`, for the record")
 	}
 }
 

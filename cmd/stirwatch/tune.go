@@ -59,7 +59,7 @@ a loop of agent.yaml's section control.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVarP(&path, "model", "m", "model.json", "model document")
+	f.StringVarP(&path, "model", "m", "model.json", "`file` of the model")
 	f.StringVar(&p.Output, "output", model.ToolTemperature, "name of the output")
 	f.StringVar(&p.Moves, "moves", model.SpindleSpeed, "name of the input that is commanded")
 	f.StringArrayVar(&at, "at", nil, "NAME=VALUE of an input at the working point, in the model's unit; repeatable")

@@ -24,8 +24,8 @@ func twinCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "twin --serial LINK --controller LINK --mqtt URL --log-dir DIR",
 		Short: "Run a simulated machine that speaks the real protocols, with faults on command",
-		Long: `Twin simulates a deposition machine: its physics, its own controller, feed and path, operator
-and faults. Each device that is named is offered as the real one would be:
+		Long: `Twin simulates a deposition machine: its physics, its own controller, feed and path, operator and faults.
+Each device that is named is offered as the real one would be:
 
   --serial      tool thermocouple ("<ns>,<value>" lines and others) or, with --serial-format daq,
                 a board with thermocouples and forces
@@ -36,7 +36,10 @@ and faults. Each device that is named is offered as the real one would be:
   --log-dir     the machine's growing CSV log
   --truth       the ground truth (true temperatures, phase, faults), JSON lines
 
-A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
+A fault is KIND@ONSET+LENGTH:SEVERITY; without a length it stays, without a severity it is 1. Kinds:
+` + twin.KindList() + `
+
+At least one device must be named. docs/twin.md describes everything.`,
 		Example: `  stirwatch twin --serial /tmp/daq --serial-format daq --mqtt tcp://127.0.0.1:1883 --speed 10
   stirwatch twin --controller /tmp/machine --log-dir logs --fault jam@300s+30s:0.8 --truth truth.jsonl
   stirwatch twin --log-dir logs --speed 0`,
@@ -92,20 +95,20 @@ A fault is KIND@ONSET+LENGTH:SEVERITY. docs/twin.md describes everything.`,
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&material, "material", "6061", "shipped material ("+strings.Join(twin.Materials(), ", ")+") or a parameter file")
 	c.PersistentFlags().Uint64Var(&o.Seed, "seed", 1, "equal seeds give equal runs")
-	f.StringVar(&o.Serial, "serial", "", "symbolic link to create to the thermocouple's pseudo terminal")
+	f.StringVar(&o.Serial, "serial", "", "symbolic `link` to create to the thermocouple's pseudo terminal")
 	f.StringVar((*string)(&o.SerialFormat), "serial-format", string(device.CSV), "csv, keyvalue, json or daq")
-	f.Float64Var(&o.SerialRate, "serial-rate", 0, "messages a second, up to 50 (default 1, daq 10)")
-	f.StringVar(&o.Controller, "controller", "", "symbolic link to create to the controller's pseudo terminal")
-	f.StringVar(&o.MQTT, "mqtt", "", "broker, e.g. tcp://127.0.0.1:1883")
+	f.Float64Var(&o.SerialRate, "serial-rate", 0, "messages a second, up to 50; 0: 1, and 10 of daq")
+	f.StringVar(&o.Controller, "controller", "", "symbolic `link` to create to the controller's pseudo terminal")
+	f.StringVar(&o.MQTT, "mqtt", "", "`URL` of the broker, e.g. tcp://127.0.0.1:1883")
 	f.StringVar((*string)(&o.MQTTFormat), "mqtt-format", string(device.Frame), "frame or flat")
 	f.StringVar(&o.Topic, "topic", "afsd/cell1", "prefix of the topics")
-	f.StringVar(&o.LogDir, "log-dir", "", "folder for the machine's CSV log")
-	f.StringVar(&o.Truth, "truth", "", "file for the ground truth, JSON lines")
-	f.StringVar(&program, "program", "", "file of M- and G-codes (default: a build of two bars)")
+	f.StringVar(&o.LogDir, "log-dir", "", "`directory` for the machine's CSV log")
+	f.StringVar(&o.Truth, "truth", "", "`file` for the ground truth, JSON lines")
+	f.StringVar(&program, "program", "", "`file` of M- and G-codes; left out, a build of two bars")
 	f.StringArrayVar(&operator, "operator", nil, "code that the operator gives at a time, e.g. '300s M52 S150'; in order of time, repeatable")
 	f.StringArrayVar(&faults, "fault", nil, "KIND@ONSET+LENGTH:SEVERITY, severity 0 to 1, e.g. jam@120s+30s:0.8; repeatable")
 	f.Float64Var(&o.Speed, "speed", 1, "factor on real time; 0: as fast as the peers take it")
-	f.StringVar(&begin, "begin", "", "time stamp of the start, e.g. 2025-07-08T10:43:15Z (default: now)")
+	f.StringVar(&begin, "begin", "", "`time` stamp of the start, e.g. 2025-07-08T10:43:15Z; left out, now")
 	f.BoolVar(&o.Now, "now", false, "stamp messages with the time of sending")
 	f.BoolVar(&o.Loop, "loop", false, "build after build, until Ctrl-C")
 	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads instead of dropping")
@@ -190,7 +193,7 @@ band that the twin should be in; exit code 4 if it is not.`,
 			return context.Cause(cmd.Context())
 		},
 	}
-	c.Flags().StringVar(&svg, "svg", "", "file for the plot")
-	c.Flags().StringVar(&page, "html", "", "file for plot and table as a page")
+	c.Flags().StringVar(&svg, "svg", "", "`file` for the plot")
+	c.Flags().StringVar(&page, "html", "", "`file` for plot and table as a page")
 	return c
 }

@@ -23,9 +23,9 @@ func twinControlCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "control",
 		Short: "Let ways of control run the same simulated builds, and measure them",
-		Long: `Control runs builds of simulated machines that differ from the one that the model was learned on, each
-way of control with the same builds and disturbances, and prints how far the tool temperature was from
-its goal in steady deposition (K), at the start and after changes:
+		Long: `Control runs builds of simulated machines that differ from the one that the model was learned on, each way
+of control with the same builds and disturbances, and prints how far the tool temperature was from its
+goal in steady deposition (K), at the start and after changes:
 
   machine    the machine's own controller
   advice     the same, with every advised set-point set by an operator
@@ -33,7 +33,7 @@ its goal in steady deposition (K), at the start and after changes:
   actuator   prediction commands the spindle
   pid        a PID commands the spindle
 
-A seed is a build: rows of equal seeds compare.`,
+Advice, set-point and actuator need a model (-m). A seed is a build: rows of equal seeds compare.`,
 		Example: `  stirwatch twin control --way machine,set-point,actuator --builds 20 --seed 1 -m model.json --vary 20% -o table.csv
   stirwatch twin control --way actuator --gain 1.3 --dead 1.3 -m model.json`,
 		Args: cobra.NoArgs,
@@ -57,7 +57,7 @@ A seed is a build: rows of equal seeds compare.`,
 	f.StringSliceVar(&ways, "way", []string{"machine"}, "machine, advice, set-point, actuator, pid; several apart by commas")
 	f.IntVar(&o.Builds, "builds", 10, "builds of each way")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first build")
-	f.StringVarP(&file, "model", "m", "", "model document")
+	f.StringVarP(&file, "model", "m", "", "`file` of the model")
 	f.StringVar(&vary, "vary", "20%", "by how much machines differ from the one of the model, up to 50%")
 	f.Float64Var(&o.Gain, "gain", 1, "factor of the heat of every machine")
 	f.Float64Var(&o.Dead, "dead", 1, "factor of the sensor's dead time of every machine")
@@ -67,7 +67,7 @@ A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 1, "gain of the pid, rpm/K")
 	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
-	f.StringVarP(&out, "output", "o", "", "CSV file for a row of each build, - for standard output")
+	f.StringVarP(&out, "output", "o", "", "CSV `file` for a row of each build, - for standard output")
 	return c
 }
 

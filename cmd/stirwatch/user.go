@@ -23,11 +23,11 @@ func userCommand() *cobra.Command {
 		Use:   "user",
 		Short: "Say who may use the page, and how far each may go",
 		Long: `User keeps the file of those who may use the page of agent.yaml's section page. A running agent reads it
-again by itself. While there are no users the page is for this computer alone, and everyone here may do everything on it;
-with the first, everyone logs in, and the page may be served to the network.
+again by itself. While there are no users the page is for this computer alone, and everyone here may do
+everything on it; with the first, everyone logs in, and the page may be served to the network.
 
-A viewer sees everything. An operator also acknowledges and shelves alarms, accepts and declines what loops propose, and
-sets their modes. An engineer also reads the audit trail and does whatever else there is.`,
+A viewer sees everything. An operator also acknowledges and shelves alarms, accepts and declines what loops
+propose, and sets their modes. An engineer also reads the audit trail and does whatever else there is.`,
 		Example: `  stirwatch user add anna --role engineer
   stirwatch user add wall --role viewer
   stirwatch user token grafana
@@ -59,9 +59,9 @@ func userAddCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a person, who logs in with a password",
-		Long:  `Add asks for the password twice on a terminal, and else reads it as the first line of its input. It has 8 characters at least.`,
-		Example: `  stirwatch user add anna --role engineer
-  pass show stirwatch/anna | stirwatch user add anna --role engineer`,
+		Long: `Add asks for the password twice on a terminal, and else reads it as the first line of its input. It has
+8 characters at least.`,
+		Example: `  stirwatch user add anna --role engineer`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := dashboard.ParseRole(role)
@@ -98,10 +98,9 @@ func userTokenCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token NAME",
 		Short: "Add a program, which sends a token",
-		Long: `Token prints a token once; it is kept nowhere. A program sends it as the header "Authorization: Bearer TOKEN". As a
-viewer, which it is where nothing else is said, it can only read.`,
-		Example: `  stirwatch user token prometheus
-  curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8765/api/v1/now`,
+		Long: `Token prints a token once; it is kept nowhere. A program sends it as the header
+"Authorization: Bearer TOKEN". As a viewer, which it is where nothing else is said, it can only read.`,
+		Example: `  stirwatch user token prometheus > token   # curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:8765/api/v1/now`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := dashboard.ParseRole(role)

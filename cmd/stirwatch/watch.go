@@ -25,13 +25,14 @@ func watchCommand() *cobra.Command {
 		Use:   "watch",
 		Short: "Watch a running agent on the terminal, or the end of a journal",
 		Long: `Watch shows what the agent that runs with the same agent.yaml knows: channels, the temperature with its
-forecast and what a stop would do, why, advice, alarms, sources, and the events of the last hour. It changes
-nothing but alarms (a acknowledges the one that is chosen, A all). Where the agent goes away the view says
-so, keeps the last state, and goes on when it is back. q or Ctrl-C ends it; the last state and a summary stay
-on the terminal.
+forecast and what a stop would do, why, advice, alarms, sources, and the events of the last hour. It
+changes nothing but alarms (a acknowledges the one that is chosen, A all). Where the agent goes away the
+view says so, keeps the last state, and goes on when it is back. q or Ctrl-C ends it; the last state and
+a summary stay on the terminal.
 
-With --journal it shows how things stood when that file was last written, and goes on where an agent writes it.
-The channel that is drawn is the tool temperature of agent.yaml, where there is one, else tool_temperature.
+With --journal it shows how things stood when that file was last written, and goes on where an agent
+writes it. The channel that is drawn is the tool temperature of agent.yaml, where there is one, else
+tool_temperature.
 
 Where the output is no terminal it prints a line every two seconds and one for each change of an alarm.`,
 		Example: `  stirwatch watch

@@ -46,7 +46,7 @@ type Fault struct {
 // (none: 1).
 func ParseFault(s string) (Fault, error) {
 	bad := func(why string) (Fault, error) {
-		return Fault{}, fmt.Errorf("fault %q: %s; write for example jam@120s+30s:0.8 (kinds: %s)", s, why, kindList())
+		return Fault{}, fmt.Errorf("fault %q: %s; write for example jam@120s+30s:0.8 (kinds: %s)", s, why, KindList())
 	}
 	kind, rest, ok := strings.Cut(s, "@")
 	f := Fault{Kind: Kind(kind), Severity: 1}
@@ -88,7 +88,8 @@ func (f Fault) String() string {
 	return s + ":" + strconv.FormatFloat(f.Severity, 'g', -1, 64)
 }
 
-func kindList() string {
+// KindList names all faults, with commas between them.
+func KindList() string {
 	var names []string
 	for _, k := range Kinds {
 		names = append(names, string(k))
