@@ -93,32 +93,15 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 	}
 	from, kind := i, b[i]
 	var err error
-	switch bare, number := bareWord(b, i, depth); {
-	case bare > 0 || depth > 0 && (kind == ',' || kind == '}' || kind == ']'):
-		d.loose = true
-		if i, kind = i+bare, 'b'; number {
-			kind = '0'
-		}
-	case kind == '"':
+	switch kind {
+	case '"':
 		i, err = quoted(b, i)
-	case kind == '-' && noNumber(b[i:]) == 0 || kind-'0' <= 9:
-		kind = '0'
-		i, err = numeral(b, i)
-	case kind == '{':
+	case '{':
 		i, err = d.object(b, i, n, depth)
-	case kind == '[':
+	case '[':
 		i, err = d.array(b, i, n, depth)
-	case kind == 't':
-		i, err = word(b, i, "true")
-	case kind == 'f':
-		i, err = word(b, i, "false")
-	case kind == 'n' && startsWith(b, i, "null"):
-		i += len("null")
-	case noNumber(b[i:]) > 0:
-		i += noNumber(b[i:])
-		kind, d.loose = 'x', true
 	default:
-		err = syntax("a value is expected", b, i)
+		i, kind, err = d.plain(b, i, depth)
 	}
 	if err == nil && n != nil && len(n.targets) > 0 {
 		s := span{from: from, to: i, kind: kind}
@@ -132,6 +115,40 @@ func (d *document) value(b []byte, i int, n *node, depth int) (int, error) {
 		}
 	}
 	return i, err
+}
+
+// plain checks a number or a word and tells its kind as span has it. Most are numbers as JSON has them.
+func (d *document) plain(b []byte, i, depth int) (end int, kind byte, err error) {
+	kind = b[i]
+	digit := kind == '-' || kind-'0' <= 9
+	if digit {
+		if end, err := numeral(b, i); err == nil && (end == len(b) || b[end] <= ' ' || b[end] == ',' || b[end] == '}' || b[end] == ']') {
+			return end, '0', nil
+		}
+	}
+	switch bare, number := bareWord(b, i, depth); {
+	case bare > 0 && number:
+		d.loose = true
+		return i + bare, '0', nil
+	case bare > 0 || depth > 0 && (kind == ',' || kind == '}' || kind == ']'):
+		d.loose = true
+		return i + bare, 'b', nil
+	case digit && noNumber(b[i:]) == 0:
+		end, err = numeral(b, i)
+		return end, '0', err
+	case kind == 't':
+		end, err = word(b, i, "true")
+	case kind == 'f':
+		end, err = word(b, i, "false")
+	case kind == 'n' && startsWith(b, i, "null"):
+		end = i + len("null")
+	case noNumber(b[i:]) > 0:
+		d.loose = true
+		return i + noNumber(b[i:]), 'x', nil
+	default:
+		return i, kind, syntax("a value is expected", b, i)
+	}
+	return end, kind, err
 }
 
 func (d *document) object(b []byte, i int, n *node, depth int) (int, error) {
