@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,9 +95,12 @@ func (s *Server) channels(r *http.Request) (names []string, err error) {
 	if len(names) > mostChannels {
 		return nil, fmt.Errorf("%d channels are asked for, more than %d", len(names), mostChannels)
 	}
-	for _, name := range names {
-		if err := s.history.Known(name); err != nil {
+	for i, name := range names {
+		if names[i], err = s.history.Channel(name); err != nil {
 			return nil, err
+		}
+		if slices.Contains(names[:i], names[i]) {
+			return nil, fmt.Errorf("channel %q is asked for twice", names[i])
 		}
 	}
 	return names, nil

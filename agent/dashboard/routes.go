@@ -30,10 +30,9 @@ type route struct {
 	answer  http.HandlerFunc
 }
 
-// routes are all requests that the page answers. Of the agent's socket the page lets through what is named here.
-func (s *Server) routes() *http.ServeMux {
-	mux, small := http.NewServeMux(), compressed()
-	for _, x := range []route{
+// api are the requests below root that need a role. Of the agent's socket the page lets through what is named here.
+func (s *Server) api() []route {
+	return []route{
 		{"GET /now", Viewer, s.answerNow},
 		{"GET /series", Viewer, s.answerSeries},
 		{"GET /forecasts", Viewer, s.answerForecasts},
@@ -56,7 +55,13 @@ func (s *Server) routes() *http.ServeMux {
 		{"POST /control/{loop}/accept", Operator, s.act},
 		{"POST /control/{loop}/decline", Operator, s.act},
 		{"GET /audit", Engineer, s.answerAudit},
-	} {
+	}
+}
+
+// routes are all requests that the page answers.
+func (s *Server) routes() *http.ServeMux {
+	mux, small := http.NewServeMux(), compressed()
+	for _, x := range s.api() {
 		method, path, _ := strings.Cut(x.pattern, " ")
 		mux.Handle(method+" "+root+path, small(s.allow(x.least, x.answer)))
 	}

@@ -57,6 +57,7 @@ type Server struct {
 	byName    limiter
 	count     counters
 	pulse     pulse
+	bodyWait  time.Duration // for a whole request
 }
 
 // How much is taken and how long is waited.
@@ -65,7 +66,6 @@ const (
 	maxHeader    = 16 << 10
 	maxConns     = 512
 	headerWait   = 5 * time.Second
-	bodyWait     = 15 * time.Second
 	answerWait   = 2 * time.Minute // also of an export
 	idleWait     = time.Minute
 	lastAnswers  = time.Second // for requests under way when the server ends
@@ -75,7 +75,7 @@ const (
 // New makes a page.
 func New(o Options) *Server {
 	s := &Server{Options: o, users: OpenUsers(o.Users), sessions: newSessions(o.Users+".sessions", o.Log), reads: make(chan struct{}, 1), logins: make(chan struct{}, 1),
-		byAddress: limiter{burst: triesOfAddress, every: tryEvery}, byName: limiter{burst: triesOfName, every: tryEvery}}
+		byAddress: limiter{burst: triesOfAddress, every: tryEvery}, byName: limiter{burst: triesOfName, every: tryEvery}, bodyWait: 15 * time.Second}
 	s.history = &history.History{Reader: o.Journal.Reader, Registry: o.Registry}
 	s.hub = newHub(s.now)
 	s.handler = s.guard(s.routes())
@@ -114,7 +114,7 @@ func Wide(u *Users) error {
 // Serve answers at l until ctx ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler: s, TLSConfig: s.TLS, ReadHeaderTimeout: headerWait, ReadTimeout: bodyWait, WriteTimeout: answerWait, IdleTimeout: idleWait,
+		Handler: s, TLSConfig: s.TLS, ReadHeaderTimeout: headerWait, ReadTimeout: s.bodyWait, WriteTimeout: answerWait, IdleTimeout: idleWait,
 		MaxHeaderBytes: maxHeader, BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	go s.hub.run(ctx)

@@ -41,7 +41,7 @@ func (h *History) Reduce(ctx context.Context, names []string, from, to int64, pa
 	sums := make([][]part, len(names))
 	places := map[string]int{}
 	for i, name := range names {
-		if err := h.Known(name); err != nil {
+		if _, err := h.Channel(name); err != nil {
 			return nil, err
 		}
 		s := h.find(name)

@@ -43,7 +43,7 @@ type conversion struct {
 // Series reads one channel of a run, asked for by role or by name, in the unit named; "" is the one that
 // the channel has now.
 func (h *History) Series(ctx context.Context, run journal.Run, name, unitName string) (*Series, error) {
-	if err := h.Known(name); err != nil {
+	if _, err := h.Channel(name); err != nil {
 		return nil, err
 	}
 	s := h.find(name)
@@ -59,12 +59,13 @@ func (h *History) Series(ctx context.Context, run journal.Run, name, unitName st
 	return s, h.read(ctx, run, begin, end, []*Series{s})
 }
 
-// Known fails where name is neither a role that a channel has, nor a channel's name.
-func (h *History) Known(name string) error {
-	if h.find(name) == nil {
-		return fmt.Errorf("no channel is %q or has that name", name)
+// Channel gives the name of the channel that has a role, or that name.
+func (h *History) Channel(name string) (string, error) {
+	s := h.find(name)
+	if s == nil {
+		return "", fmt.Errorf("no channel is %q or has that name", name)
 	}
-	return nil
+	return s.Channel, nil
 }
 
 // find makes an empty series for a role, or a channel of that name; nil if there is neither.

@@ -1,0 +1,191 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+)
+
+// document is openapi.yaml, which must be right itself.
+func document(t testing.TB) (*openapi3.T, routers.Router) {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc, router
+}
+
+// Every request that is answered is in the document, and none else.
+func TestDocumentHasEveryRequest(t *testing.T) {
+	doc, _ := document(t)
+	var told []string
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			told = append(told, method+" "+path)
+		}
+	}
+	answered := []string{"GET /stream", "GET /session", "POST /login", "POST /logout", "GET /openapi.yaml"} // beside the table: some need no role, one no compression
+	for _, x := range new(Server).api() {
+		answered = append(answered, x.pattern)
+	}
+	slices.Sort(told)
+	slices.Sort(answered)
+	if !slices.Equal(told, answered) {
+		t.Errorf("the document tells of\n%s\nand the page answers\n%s", strings.Join(told, "\n"), strings.Join(answered, "\n"))
+	}
+}
+
+// asDocumented asks, and fails where the answer is not as the document says.
+func asDocumented(s *stand, router routers.Router, method, path, body string) *httptest.ResponseRecorder {
+	s.t.Helper()
+	w := s.ask(method, path, body, func(r *http.Request) {
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+	})
+	if err := fits(router, method, path, body, w); err != nil {
+		s.t.Errorf("%s %s %s: %d %.300s: %v", method, path, body, w.Code, w.Body, err)
+	}
+	return w
+}
+
+func fits(router routers.Router, method, path, body string, w *httptest.ResponseRecorder) error {
+	r := httptest.NewRequest(method, "/"+strings.TrimPrefix(path, "/"), strings.NewReader(body))
+	found, params, err := router.FindRoute(r)
+	if err != nil {
+		return err
+	}
+	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: found, Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: w.Code, Header: w.Header(), Options: &openapi3filter.Options{IncludeResponseStatus: true}}
+	out.SetBodyBytes(w.Body.Bytes())
+	return openapi3filter.ValidateResponse(context.Background(), out)
+}
+
+func init() {
+	openapi3filter.RegisterBodyDecoder("application/yaml", func(r io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+		text, err := io.ReadAll(r)
+		return string(text), err
+	})
+}
+
+func TestAnswersAreAsDocumented(t *testing.T) {
+	_, router := document(t)
+	s := newStand(t)
+	n := s.feed()
+	if n.Machine != "cell-1" || len(n.Channels) != len(cell) || n.Channels[0].Value != 450 {
+		t.Errorf("now: %+v", n)
+	}
+	span := fmt.Sprintf("?from=%d&to=%d", s.began, s.ended)
+	for _, path := range []string{"/now", "/series" + span, "/series" + span + "&channel=tool_temperature,set-point&points=7", "/series?from=1h", "/forecasts" + span, "/forecasts?horizon=60s",
+		"/runs", "/runs/build-1", "/runs/last", "/model", "/config", "/control", "/sources", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
+		s.wants(http.StatusOK, asDocumented(s, router, http.MethodGet, root+path, ""))
+	}
+	for path, status := range map[string]int{"/runs/none": 404, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
+		"/series?from=yesterday": 400, "/series?from=400d": 400, "/series?channel=tool_temperature,tool_temperature": 400, "/forecasts?from=400d": 400, "/stream?every=-1": 400, "/stream?every=NaN": 400} {
+		s.wants(status, asDocumented(s, router, http.MethodGet, root+path, ""))
+	}
+	for _, x := range []struct {
+		path, body string
+		status     int
+	}{
+		{"/whatif", `{"set_point": 440}`, 200}, {"/whatif", `{"inputs": {"none": 1}}`, 400}, {"/whatif", `{"x": 1}`, 400},
+		{"/alarms/shelve", `{"name": "sensor.failure tool_temperature", "why": "it is being changed", "for_s": 60}`, 200},
+		{"/alarms/shelve", `{"name": "sensor.failure tool_temperature", "for_s": 60}`, 409},
+		{"/alarms/unshelve", `{"name": "sensor.failure tool_temperature"}`, 200},
+		{"/alarms/ack", `{"name": "none"}`, 404}, {"/alarms/reset", `[]`, 400}, {"/alarms/ack", `null`, 400},
+		{"/control/none/mode", `{"mode": "off", "why": "x"}`, 400}, {"/control/none/accept", `{}`, 400}, {"/control/none/decline", `{"why": "x"}`, 400},
+		{"/login", `{"name": "x", "password": "y"}`, 401}, {"/logout", ``, 204},
+	} {
+		s.wants(x.status, asDocumented(s, router, http.MethodPost, root+x.path, x.body))
+	}
+	s.wants(http.StatusNotFound, s.ask(http.MethodPost, root+"/now", "{}"))
+	s.wants(http.StatusNotFound, s.ask(http.MethodGet, root+"/", ""))
+}
+
+// A second request with the ETag of the first has nothing new to be told while the tick stands.
+func TestNowIsTaggedByTick(t *testing.T) {
+	var now Now
+	s := newStand(t)
+	now.Tick = 5
+	h := newHub(func() (Now, string) { return now, fmt.Sprint(now.Tick) })
+	s.hub = h
+	tag := s.ask(http.MethodGet, root+"/now", "").Header().Get("ETag")
+	again := func(r *http.Request) { r.Header.Set("If-None-Match", tag) }
+	s.wants(http.StatusNotModified, s.ask(http.MethodGet, root+"/now", "", again))
+	now.Tick = 6
+	s.until("the next tick is told", func() bool { return s.ask(http.MethodGet, root+"/now", "", again).Code == http.StatusOK })
+}
+
+// pieces are what random requests are made of.
+var pieces = []string{"", "0", "-1", "1e309", "NaN", "9223372036854775807", "18446744073709551616", "tool_temperature", "tool temperature", "last", "build-1", "60s", "8h", "7d", "1970-01-01", "2262-12-31T00:00:00Z",
+	"\x00", "%00", "..", "%2e%2e%2f", "ä", "\xff", "a b", ",", ",,,,", "'; DROP TABLE runs; --", "all", "off", "true", "null", "{}", "[]", strings.Repeat("x", 300)}
+
+// Whatever is asked, the answer is one of those that the document has, and no failure of the program.
+func TestRandomRequestsAreAnswered(t *testing.T) {
+	doc, router := document(t)
+	s := newStand(t)
+	s.feed()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	piece := func() string { return pieces[random.IntN(len(pieces))] }
+	escape := func(text string) string { return strings.NewReplacer("+", "%20").Replace(queryEscape(text)) }
+	paths := doc.Paths.InMatchingOrder()
+	for range 600 {
+		path := paths[random.IntN(len(paths))]
+		if path == "/stream" || path == "/logout" {
+			continue
+		}
+		method := []string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodDelete}[random.IntN(4)]
+		target := root + path
+		for _, name := range []string{"{run}", "{loop}"} {
+			target = strings.ReplaceAll(target, name, escape(piece())+"x")
+		}
+		var query, body []string
+		for _, name := range []string{"from", "to", "points", "channel", "horizon", "output", "all"} {
+			if random.IntN(3) == 0 {
+				query = append(query, name+"="+escape(piece()))
+			}
+		}
+		for _, name := range []string{"name", "who", "why", "mode", "for_s", "set_point", "inputs", "password", "Who"} {
+			if random.IntN(2) == 0 {
+				body = append(body, fmt.Sprintf("%q: %s", name, []string{`"x"`, "1", "-1e300", "null", "{}", "[]", `"all"`, "true", `{"spindle speed": 300}`}[random.IntN(9)]))
+			}
+		}
+		text := "{" + strings.Join(body, ", ") + "}"
+		if random.IntN(10) == 0 {
+			text = piece()
+		}
+		target += "?" + strings.Join(query, "&")
+		w := s.ask(method, target, text)
+		if w.Code >= 500 {
+			t.Errorf("%s %s %s: %d %.300s", method, target, text, w.Code, w.Body)
+		}
+		if method == http.MethodHead {
+			continue
+		}
+		if err := fits(router, method, target, text, w); err != nil && !errors.Is(err, routers.ErrMethodNotAllowed) && !errors.Is(err, routers.ErrPathNotFound) {
+			t.Errorf("%s %s %s: %d %.300s: %v", method, target, text, w.Code, w.Body, err)
+		}
+	}
+}
