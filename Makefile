@@ -49,7 +49,7 @@ demo: build ## a simulated machine, the agent and a live view; FOR=30s ends by i
 # goroutine and need none. What runs without the detector has the cores that are left.
 SLOW        := stirwatch/cmd/stirwatch
 LONG        := $(addprefix stirwatch/,dynamics/learn dynamics/score firmware-bridge firmware-bridge/dialect agent/alarm agent/trial)
-ALONE       := $(addprefix stirwatch/,dynamics/report dynamics/watch dynamics/signature control control/qp config agent/detect agent/journal/export)
+ALONE       := $(addprefix stirwatch/,cmd/demo dynamics/report dynamics/watch dynamics/signature control control/qp config agent/detect agent/journal/export)
 PLAIN       := $(LONG) $(ALONE)
 # SQLite is C turned into Go, which guards its pages with its own locks: the detector would watch every access to
 # them. All else is watched. A package whose tests hang ends after TIMEOUT.

@@ -108,11 +108,17 @@ func TestGoldenFrames(t *testing.T) {
 	}
 }
 
-// Whatever the size of the terminal and however much there is to say, nothing is wider or higher.
+// Whatever the size of the terminal and however much there is to say, nothing is wider or higher, and the answer to a
+// key is in sight.
 func TestTheScreenFits(t *testing.T) {
-	for width := 1; width < 240; width += 7 {
-		for height := 1; height < 90; height += 4 {
-			v := shown(full(), width, height).View()
+	for _, width := range []int{1, 2, 7, 20, 40, 60, 79, 80, 81, 100, 132, 200, 239} {
+		for _, height := range []int{1, 2, 3, 5, 10, 23, 24, 25, 40, 60, 89} {
+			s := shown(full(), width, height)
+			s.said = "done"
+			v := s.View()
+			if width >= 4 && height >= 2 && !strings.Contains(v, s.said) {
+				t.Errorf("%d × %d: the answer to a key is not there:\n%s", width, height, v)
+			}
 			if w, h := lipgloss.Width(v), lipgloss.Height(v); w > width || h > height {
 				t.Fatalf("%d × %d: the view takes %d × %d:\n%s", width, height, w, h, v)
 			}

@@ -53,6 +53,7 @@ func TestPlayToInfluxDB(t *testing.T) {
 	log, want := readLog(t, watched), expected(readLog(t, watched))
 	broker, db, model := startMosquitto(t), startInfluxd(t), learnedOnce(t)
 	s := newSite(t, broker.URL, db.URL, model)
+	s.plain = true // to keep pace
 
 	run := s.run()
 	broker.subscribed(t)
