@@ -237,7 +237,9 @@ func (d *decoder) spacedBelow(b []byte, n int) (done bool, err error) {
 		}
 		fallthrough
 	default:
-		p.spaced = nil
+		if p.spaced = nil; row && p.misfit == "" {
+			p.misfit = fmt.Sprintf("line %d has %d values where %.60q has %d names: which value is whose?", n, len(d.fields), s.text, columns)
+		}
 		return false, nil
 	}
 	p.spaced = nil

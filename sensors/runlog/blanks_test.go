@@ -141,3 +141,45 @@ func TestAFolderIsNoLog(t *testing.T) {
 		t.Errorf("%v; %s", err, got.texts())
 	}
 }
+
+// Dates and times of day in columns of their own, as databases export them, and a date that is left out.
+func TestDatesInTheirOwnColumn(t *testing.T) {
+	opt := Options{Location: time.UTC, Fields: []Field{{Key: "T", Channel: "T"}}, Time: TimeColumn{Key: "time", DateKey: "date"}}
+	for name, rows := range map[string][2]string{
+		"plain":           {"2025-07-08,10:43:15", "2025-07-08,10:43:16"},
+		"midnights":       {"2025-07-08 00:00:00,10:43:15", "2025-07-08 00:00:00.000,10:43:16"},
+		"times of 1899":   {"2025-07-08 00:00:00,1899-12-30 10:43:15", "2025-07-08T00:00:00,30.12.1899 10:43:16"},
+		"times of 1970":   {"8/7/2025,1/1/1970 10:43:15", "25/7/2025,1/1/1970 10:43:16"},
+		"twelve hours":    {"8 Jul 2025 12:00:00 AM,12/30/1899 10:43:15 AM", "8 Jul 2025 12:00:00 AM,12/30/1899 10:43:16 AM"},
+		"with a day told": {"2025-07-08,2025-07-08 10:43:15", "2025-07-08,2025-07-08 10:43:16"},
+	} {
+		log, err := Parse(strings.NewReader("date,time,T\n"+rows[0]+",1\n"+rows[1]+",2\n"), opt)
+		if name == "with a day told" { // twice the date is none of the forms
+			if err == nil {
+				t.Errorf("%s: %v", name, log.Time)
+			}
+			continue
+		}
+		if err != nil || len(log.Time) != 2 || log.Time[0] != at("2025-07-08 10:43:15") {
+			t.Errorf("%s: %v, %v", name, log, err)
+		}
+	}
+	log := parse(t, "date,time,T\n2025-07-08,10:43:15,1\n,10:43:16,2\n2025-07-08,10:43:17,3\n", opt)
+	if len(log.Time) != 2 || log.Skips != 1 || !strings.Contains(log.Skipped[0].Why, "the date beside") {
+		t.Errorf("%v, %v", log.Time, log.Skipped)
+	}
+}
+
+// Below a header in other words nobody knows whose the values are.
+func TestAHeaderInOtherWords(t *testing.T) {
+	opt := Options{Location: time.UTC, Fields: []Field{{Key: "T1", Channel: "T1"}, {Key: "T2", Channel: "T2"}}, Time: TimeColumn{Key: "stamp", Unit: "s"}}
+	log := parse(t, "stamp,T1,T2\n0,471.5,40\n1,471.6,40\nZeit,Lager,Werkzeug\n2,40,471.7\nstamp,T2,T1\n3,40,471.8\n", opt)
+	if len(log.Time) != 3 || log.Value[0][2] != 471.8 || !strings.Contains(strings.Join(log.Remarks(), "\n"), "line 4: another header, which cannot be followed") {
+		t.Errorf("%v, %v", log.Value, log.Remarks())
+	}
+	// A word beside the time is none.
+	log = parse(t, "stamp,T1,T2\n0,471.5,40\n,pause,pause\n2,471.6,40\nend,of,time log\n3,471.7,40\n", opt)
+	if len(log.Time) != 3 {
+		t.Errorf("%v, %v", log.Time, log.Remarks())
+	}
+}

@@ -248,6 +248,7 @@ func TestHeadersThatCannotBeUsed(t *testing.T) {
 		strings.Repeat("x\n", 1300):      "no comma, semicolon, tab, | or blank",
 		"{\"a\":1}\n{\"a\":2}\n":         "looks like JSON",
 		"time[s] plate_temperature[K]\n": "no row of as many numbers",
+		"time[s] plate_temperature[K]\n0 s 295 K\n": `line 2 has 4 values where "time[s] plate_temperature[K]" has 2 names`,
 	} {
 		if _, err := Parse(strings.NewReader(text), Options{Named: plate}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", text, err, want)

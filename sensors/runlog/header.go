@@ -31,6 +31,7 @@ type preamble struct {
 	torn    []byte // lines of which a quoted field has not ended
 	units   []byte // a header whose columns say what they are, but not their units: the next line may
 	spaced  *spaced
+	misfit  string // why the last of those was none
 	known   *decoder
 }
 
@@ -175,6 +176,8 @@ func (d *decoder) noHeader() error {
 		return fmt.Errorf("%w: the first line %.60q is no row of columns", ErrFormat, p.first)
 	case p.best == nil:
 		return nil
+	case p.misfit != "":
+		return fmt.Errorf("%w: %s", ErrFormat, p.misfit)
 	}
 	d.sep = p.bestSep
 	d.split(p.best)
@@ -379,11 +382,30 @@ func (d *decoder) keepSigns() {
 	}
 }
 
+// foreign tells whether the line that was split is a header in other words: names alone, one of them a usual one of the time.
+func (d *decoder) foreign() bool {
+	if n := len(d.fields); n < 3 && n != len(d.header) || n < 2 {
+		return false
+	}
+	clock := false
+	for i, f := range d.fields {
+		if startsNumber(f) || len(f) == 0 && i < len(d.fields)-1 {
+			return false
+		}
+		name, _ := splitTime(string(f))
+		clock = clock || slices.Contains(times, name)
+	}
+	return clock
+}
+
 // isHeader tells whether the line that was split is a header after the first: it has the names of at
 // least half of the columns that are read, and no time stamp where that stands.
 func (d *decoder) isHeader() bool {
 	if d.clock >= 0 && d.clock < len(d.fields) && startsNumber(d.fields[d.clock]) {
 		return false
+	}
+	if d.foreign() {
+		return true
 	}
 	if d.named {
 		return d.bearsNames(d.names())

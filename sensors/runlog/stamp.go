@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -49,6 +50,7 @@ type stamps struct {
 	midnight time.Duration  // passed by a time of day without a date
 	clock    time.Duration  // the last of those
 
+	dated        bool  // a date stood in its own column
 	local        bool  // the last stamp named no zone
 	sureFrom, to int64 // the last stretch in which a time of day is that of one instant alone
 
@@ -123,11 +125,44 @@ func (s *stamps) take(date, clock []byte) (wire.Date, bool) {
 		if len(clock) == 0 {
 			return wire.Date{}, false
 		}
+		if day, at, ok := cutClock(date); ok && at.Clock == 0 { // a database's date is a midnight, and its time of day one of 1899
+			date = day
+		}
+		if day, at, ok := cutClock(clock); ok && slices.Contains(timeless, year(at)) {
+			clock = bytes.TrimLeft(clock[len(day):], " Tt")
+		}
 		clock = append(append(append(make([]byte, 0, 48), date...), ' '), clock...)
 	} else if s.tail != "" && bytes.Count(clock, []byte{':'}) == 1 && bytes.IndexByte(clock, '.') < 0 && bytes.IndexByte(clock, ',') < 0 {
 		clock = append(append(make([]byte, 0, 16), clock...), s.tail...)
 	}
 	return wire.ParseDate(clock)
+}
+
+// timeless are the years in which programs put times of day without a date.
+var timeless = []int{1899, 1900, 1970}
+
+// cutClock parts the day of a stamp from its time of day, if it has both.
+func cutClock(b []byte) (day []byte, d wire.Date, ok bool) {
+	colon := bytes.IndexByte(b, ':')
+	if colon < 0 {
+		return nil, d, false
+	}
+	end := bytes.LastIndexAny(b[:colon], " Tt")
+	if end <= 0 {
+		return nil, d, false
+	}
+	d, ok = wire.ParseDate(b)
+	return bytes.TrimRight(b[:end], " "), d, ok && d.Orders != 0
+}
+
+// year is that of a date, in any order.
+func year(d wire.Date) int {
+	for o := wire.YearFirst; o <= wire.MonthFirst; o <<= 1 {
+		if ns, ok := d.At(o, time.UTC); ok {
+			return time.Unix(0, ns).UTC().Year()
+		}
+	}
+	return 0
 }
 
 // parse reads one stamp; date is empty unless it has a column of its own. decimal is the sign that a
@@ -152,9 +187,13 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 		return s.base + n, nil
 	}
 	if len(date) > 0 {
+		s.dated = true
 		if ns, ok := s.fast(date, clock); ok {
 			return ns, nil
 		}
+	}
+	if len(date) == 0 && s.dated {
+		return 0, fmt.Errorf("%w: the date beside %.40q is empty", errStamp, clock)
 	}
 	d, ok := s.take(date, clock)
 	s.local = !d.Zoned && d.Name == "" && d.Orders != 0

@@ -248,7 +248,7 @@ func (p *dateParser) date(named bool) bool {
 	switch c := p.peek(); {
 	case na == 0:
 		return false
-	case na == 8 && (c == 0 || c == 'T' || c == ' ' || c == '_' || c == '-'):
+	case na == 8 && (c == 0 || c|0x20 == 't' || c == ' ' || c == '_' || c == '-'):
 		return p.fits([3]int{a / 1e4, a / 100 % 100, a % 100}, YearFirst)
 	case c == ':':
 		p.rest = all
@@ -308,7 +308,7 @@ func (p *dateParser) fits(n [3]int, orders DateOrder) bool {
 	switch {
 	case len(p.rest) == 0:
 		return true
-	case p.peek() == 'T' || p.peek() == '_' || p.peek() == '-' && len(p.rest) > 1 && p.rest[1] >= '0' && p.rest[1] <= '9':
+	case p.peek()|0x20 == 't' || p.peek() == '_' || p.peek() == '-' && len(p.rest) > 1 && p.rest[1] >= '0' && p.rest[1] <= '9':
 		p.rest = p.rest[1:]
 		return true
 	}
