@@ -327,6 +327,9 @@ func guessCSV(lines [][]byte, separator byte) Guess {
 		}
 	}
 	g.Why = fmt.Sprintf("lines of %d columns separated by %q", width, separator)
+	if separator == ',' && width%2 == 0 && !slices.ContainsFunc(lines, func(l []byte) bool { return bytes.IndexByte(l, '.') >= 0 }) {
+		g.Why += `; where the commas are decimal ones, take separator: ";"`
+	}
 	if width == 1 {
 		g.Why, g.Separator = "lines of one number", ','
 	}

@@ -66,6 +66,15 @@ func TestGuessFormat(t *testing.T) {
 	}
 }
 
+// Commas between whole numbers may part columns or be decimal ones: whoever looks is told.
+func TestGuessDoubtsCommas(t *testing.T) {
+	for talk, doubt := range map[string]bool{"x\n471,9\n472,0\n": true, "x\n471.9,12\n472.0,12\n": false, "x\n471;9\n472;0\n": false} {
+		if g := GuessFormat([]byte(talk)); strings.Contains(g.Why, "decimal") != doubt {
+			t.Errorf("%q: %s", talk, g.Why)
+		}
+	}
+}
+
 func TestSnippet(t *testing.T) {
 	g := GuessFormat([]byte("x\nms;Tool T;Force\n100;20.5;-2\n200;20.5;-3\n"))
 	want := `sources:
