@@ -1,0 +1,273 @@
+// The shapes of the API, as openapi.yaml describes them. Instants are ns since the Unix epoch, null is not known.
+
+export type N = number | null
+
+export interface Course {
+  mean: N[] | null
+  lower: N[] | null
+  upper: N[] | null
+}
+
+export interface Reading {
+  name: string
+  role?: string
+  unit: string
+  value: N
+  age_s: N
+  quality?: string
+  trusted: boolean
+}
+
+export interface Expectation extends Course {
+  unit?: string
+  horizon_s: number[] | null
+  condition?: string
+  stopped: Course
+  by?: string
+}
+
+export interface Cause {
+  name: string
+  share: N
+  from: N
+  to: N
+  unit?: string
+}
+
+export interface Term {
+  name: string
+  part: N
+}
+
+export interface Loop {
+  name: string
+  target: string
+  mode: string
+  auto_mode: string
+  commands: boolean
+  why: string
+  goal: N
+  output: N
+  output_unit: string
+  wanted: N
+  held: N
+  target_unit: string
+  predicted: N
+  without: N
+  horizon_s: N
+  accepted: N
+  declined: N
+}
+
+export interface Alarm {
+  code: string
+  subject?: string
+  state: string
+  active: boolean
+  priority: number // 1 is the highest
+  text: string
+  response: string
+  since: number
+  raised?: number
+  count?: number
+  first?: string
+  shelved_until?: number
+  who?: string
+  why?: string
+}
+
+export interface Listing {
+  time: number
+  flood: boolean
+  alarms: Alarm[]
+}
+
+export interface Source {
+  name: string
+  connected: boolean
+  connects: number
+  bytes: number
+  messages: number
+  samples: number
+  rejected: number
+  gaps: number
+  lost: number
+  duplicates: number
+  last_data?: string
+  skew_ns: number
+  last_error?: string
+  last_bad?: string
+  quiet_ns: number
+}
+
+export interface View {
+  time: number
+  tick: number
+  running: boolean
+  phase?: string
+  channels: Reading[] | null
+  lead: number
+  expected: Expectation
+  outside?: string[]
+  why?: string
+  change: { total: N; ahead_s: N; causes?: Cause[]; terms?: Term[] }
+  program?: string
+  layer: number
+  next?: { event: string; in_s: N; text: string }[]
+  advice?: string
+  advice_kind?: string
+  advised: { set_point: N; predicted: N; expires_s: N }
+  loops?: Loop[]
+  alarms: Listing
+  sources: Source[] | null
+  records: number
+  waiting: number
+  journal_error?: string
+  lost: number
+}
+
+export interface Outlook {
+  output: string
+  unit: string
+  horizon_s: number[]
+  is: Course
+  if: Course
+  way: string
+}
+
+export interface Now extends View {
+  machine: string
+  version: string
+  model?: string
+  served: number
+}
+
+export interface Series {
+  channel: string
+  unit: string
+  time: number[]
+  min: N[]
+  max: N[]
+}
+
+export interface Span {
+  from: number
+  to: number
+  series: Series[]
+  note?: string
+}
+
+export interface Run {
+  name: string
+  note?: string
+  start: number
+  end?: number
+}
+
+export interface AlarmRow {
+  time: number
+  code: string
+  subject?: string
+  event: string
+  state: string
+  was: string
+  active: boolean
+  priority: number
+  raised?: number
+  who?: string
+  why?: string
+  text: string
+}
+
+export interface AdviceRow {
+  time: number
+  kind: string
+  set_point?: number
+  predicted?: number
+  expires: number
+  reason: string
+}
+
+export interface CommandRow {
+  time: number
+  target: string
+  verdict: string
+  unit?: string
+  asked?: number
+  given?: number
+  read_back?: number
+  who: string
+  reason: string
+}
+
+export interface EventRow {
+  time: number
+  source: string
+  kind: string
+  count?: number
+  text: string
+}
+
+export interface Reopened extends Run {
+  alarms: AlarmRow[]
+  advice: AdviceRow[]
+  commands: CommandRow[]
+  events: EventRow[]
+  left_out?: string
+}
+
+export interface ForecastRow {
+  time: number
+  state: string
+  horizon: string
+  value?: number
+  lower?: number
+  upper?: number
+  made: number
+}
+
+export interface Skill {
+  run: string
+  output?: string
+  unit?: string
+  way: string
+  windows: string
+  held_out: boolean
+  horizon_s: number
+  count: number
+  rmse: number
+  persistence_rmse: number
+  set_point_rmse?: number
+  coverage_95: number
+}
+
+export interface ModelRange {
+  name: string
+  symbol?: string
+  unit: string
+  min: number
+  max: number
+}
+
+export interface Parameter {
+  name: string
+  value: number
+  std_err?: number
+  unit: string
+  fixed?: boolean
+  text?: string
+}
+
+export interface Equation {
+  name: string
+  text: string
+  latex: string
+  mathml: string
+  inputs: ModelRange[]
+  outputs: ModelRange[]
+  leading: number
+  parameters: Parameter[]
+  provenance: { learned: string; runs: { name: string; rows: number; sha256: string }[] }
+  skill: Skill[]
+  not_judged: { run: string; why: string }[]
+}
