@@ -47,6 +47,10 @@ func filesOf(ui fs.FS) http.Handler {
 			http.Error(w, "only GET", http.StatusMethodNotAllowed)
 			return
 		}
+		if strings.Contains(r.URL.Path, "/.") { // what git has of the folder
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "no-cache")
 		if strings.HasPrefix(r.URL.Path, "/assets/") { // their names have a checksum in them
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
