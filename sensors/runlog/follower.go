@@ -1,0 +1,220 @@
+package runlog
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"stirwatch/sensors"
+)
+
+// This file is one file that is followed: its rows as samples, those that wait for their units, and what it says of itself.
+
+// follower reads one file.
+type follower struct {
+	path    string
+	file    *os.File
+	info    os.FileInfo
+	offset  int64
+	head    []byte // the first bytes of the content that is being read
+	text    lines
+	dec     *decoder
+	units   *detector
+	tail    *Tail
+	to      sensors.Sink
+	arrival int64
+
+	channel []sensors.ChannelID // of each column
+	detect  bool                // some column depends on the mode
+	held    []heldRow           // rows whose mode is not settled, the newest last
+	told    int                 // stretches of units announced
+	ahead   bool                // told that a stamp is in the future
+}
+
+type heldRow struct {
+	row     int // counted from 0
+	samples []sensors.Sample
+	column  []int // of each sample
+}
+
+// leap goes to the end of a hole, which may be of gigabytes: a writer whose file was truncated goes on where it was.
+func (f *follower) leap() {
+	const seekData = 3 // SEEK_DATA of Linux, lseek(2); elsewhere the hole is read
+	if runtime.GOOS != "linux" {
+		return
+	}
+	if at, err := f.file.Seek(f.offset, seekData); err == nil && at > f.offset {
+		f.offset = at
+	}
+}
+
+// rewritten tells whether the file no longer begins with what was read from it.
+func (f *follower) rewritten() (bool, error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	if info.Size() < f.offset {
+		return true, nil
+	}
+	if info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
+		return false, nil
+	}
+	f.info = info
+	now := f.tail.buf[:len(f.head)]
+	if n, err := f.file.ReadAt(now, 0); err != nil && err != io.EOF {
+		return false, err
+	} else if n < len(f.head) {
+		return true, nil
+	}
+	return !bytes.Equal(now, f.head), nil
+}
+
+func (f *follower) whole(b []byte) error { return f.line(b, true) }
+
+func (f *follower) line(b []byte, whole bool) error { return f.dec.line(b, f.text.n, whole) }
+
+// begin finds each column's channel once the header is known.
+func (f *follower) begin() error {
+	if len(f.dec.cols) == 0 {
+		return fmt.Errorf("%w: no column of it goes to a declared channel; the header has %s", ErrFormat, strings.Join(f.dec.header, ", "))
+	}
+	f.channel = f.channel[:0]
+	for _, c := range f.dec.cols {
+		id, ok := f.tail.opt.Registry.Lookup(c.Name)
+		if !ok {
+			return fmt.Errorf("column %q: channel %q is not declared", c.Key, c.Name)
+		}
+		f.channel = append(f.channel, id)
+	}
+	f.detect = f.dec.meld && f.dec.byModeAny()
+	return nil
+}
+
+// note tells what was found out about the file, or is doubted.
+func (f *follower) note(n note) {
+	kind := sensors.Detected
+	if n.doubt {
+		kind = sensors.Doubted
+	}
+	f.tail.event(f.to, kind, 0, fmt.Sprintf("%s line %d: %s", filepath.Base(f.path), n.line, n.text))
+}
+
+func (f *follower) skip(s Skip, raw []byte) {
+	f.tail.health.Reject(f.to, f.tail.opt.Name, f.tail.opt.Clock(), raw, fmt.Errorf("%s line %d: %s", filepath.Base(f.path), s.Line, s.Why))
+}
+
+func (f *follower) step(line int, from, to int64) {
+	f.tail.event(f.to, sensors.ClockStep, 0, fmt.Sprintf("%s line %d: the log's clock was set back by %s", filepath.Base(f.path), line, time.Duration(from-to)))
+}
+
+// row emits the samples of a row, those that wait for the mode excepted.
+func (f *follower) row(r *row) {
+	t := f.tail
+	t.health.Messages.Add(1)
+	t.health.LastData.Store(f.arrival)
+	if r.stamped {
+		t.health.SkewNS.Store(f.arrival - r.time)
+	}
+	t.since = f.arrival
+	if t.silent {
+		t.silent = false
+		t.event(f.to, sensors.Resumed, 0, "rows again in "+f.path)
+	}
+	var mode Mode
+	settled := true
+	n := f.units.n
+	if f.detect {
+		f.units.add(r.rpm, r.torque, r.power, &r.pos)
+		settled = f.units.settled == f.units.n
+		if settled {
+			f.release(n)
+			mode = f.units.modeAt(n)
+		}
+	}
+	stamp := r.time
+	if !t.opt.DeviceClock {
+		// Rows read together still need stamps of their own.
+		t.stamp = max(t.stamp+1, f.arrival)
+		stamp = t.stamp
+	} else if ahead := time.Duration(stamp - f.arrival); ahead > sensors.MaxAhead && !f.ahead {
+		f.ahead = true
+		f.note(note{r.line, fmt.Sprintf("stamped %s, %.3g days ahead of this computer's clock: is the zone, the unit or the epoch of the time another, or a clock wrong?",
+			time.Unix(0, stamp).UTC().Format(time.RFC3339Nano), ahead.Hours()/24), true})
+	}
+	var h *heldRow
+	if !settled {
+		f.held = append(f.held, heldRow{row: n})
+		h = &f.held[len(f.held)-1]
+	}
+	for i := range f.dec.cols {
+		c := &f.dec.cols[i]
+		if r.status[i].Signal == sensors.Missing {
+			continue
+		}
+		s := sensors.Sample{Time: stamp, Arrival: f.arrival, Channel: f.channel[i], Status: r.status[i], Value: r.value[i], Sent: r.sent[i]}
+		if c.byMode && h != nil {
+			h.samples, h.column = append(h.samples, s), append(h.column, i)
+			continue
+		}
+		s.Value = c.by(mode).Apply(s.Value)
+		t.batch = append(t.batch, s)
+	}
+	if len(t.batch) >= batchSize {
+		t.flush(f.to)
+	}
+	if f.detect {
+		f.announce()
+	}
+	switch {
+	case len(f.held) == 0:
+	case f.units.mode != Auto:
+		f.release(max(f.units.settled, n+1-maxDoubted))
+	case len(f.held) > maxHeld:
+		f.lose(maxHeld/10, "the units of the log cannot be told for lack of spindle power; say them: units inch or mm")
+	}
+}
+
+// release emits the held samples of the rows before the given one.
+func (f *follower) release(before int) {
+	k := 0
+	for ; k < len(f.held) && f.held[k].row < before; k++ {
+		h := &f.held[k]
+		mode := f.units.modeAt(h.row)
+		for i, s := range h.samples {
+			s.Value = f.dec.cols[h.column[i]].by(mode).Apply(s.Value)
+			f.tail.batch = append(f.tail.batch, s)
+		}
+		if len(f.tail.batch) >= batchSize {
+			f.tail.flush(f.to)
+		}
+	}
+	if k > 0 {
+		f.held = slices.Delete(f.held, 0, k)
+	}
+}
+
+// lose gives up the n oldest held rows.
+func (f *follower) lose(n int, why string) {
+	f.held = slices.Delete(f.held, 0, n)
+	f.tail.health.Gaps.Add(1)
+	f.tail.health.Lost.Add(uint64(n))
+	f.tail.event(f.to, sensors.Gap, uint64(n), fmt.Sprintf("%s: lengths, feeds and torque of %d rows given up: %s", filepath.Base(f.path), n, why))
+}
+
+// announce tells of stretches of units found since the last time.
+func (f *follower) announce() {
+	for ; f.told < len(f.units.stretch); f.told++ {
+		d := f.units.stretch[f.told]
+		if d.To == 0 && d.By != "given" {
+			d.measure(f.units.logs)
+		}
+		f.tail.event(f.to, sensors.Detected, 0, filepath.Base(f.path)+" "+d.String())
+	}
+}
