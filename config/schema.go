@@ -17,7 +17,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-//go:generate go test -run Current -update
+//go:generate go test -run Current|WrongFiles -update
 
 // sources hold the field comments that the schema and the reference quote: the files with sections.
 //

@@ -85,6 +85,8 @@ const (
 	foot      = 0.3048
 	poundF    = 4.4482216152605 // lbf in N: 0.45359237 kg · 9.80665 m/s², both exact
 	gravity   = 9.80665
+	gallon    = 3.785411784e-3 // m³, of the United States
+	btu       = 1055.05585262  // J, of the International Table
 	perMinute = 1.0 / 60
 )
 
@@ -147,13 +149,19 @@ var table = []struct {
 	{Unit{"mW", Power, 1e-3, 0}, nil},
 	{Unit{"kW", Power, 1e3, 0}, []string{"KW", "kilowatt", "kilowatts"}},
 	{Unit{"MW", Power, 1e6, 0}, nil},
+	{Unit{"BTU/h", Power, btu / 3600, 0}, []string{"BTU/hr"}},
 	{Unit{"hp", Power, 550 * foot * poundF, 0}, []string{"HP", "Hp"}},
 	{Unit{"Pa", Pressure, 1, 0}, nil},
+	{Unit{"hPa", Pressure, 100, 0}, []string{"mbar"}},
 	{Unit{"kPa", Pressure, 1e3, 0}, nil},
 	{Unit{"MPa", Pressure, 1e6, 0}, nil},
 	{Unit{"bar", Pressure, 1e5, 0}, nil},
-	{Unit{"psi", Pressure, poundF / (inch * inch), 0}, nil},
+	{Unit{"psi", Pressure, poundF / (inch * inch), 0}, []string{"lbf/in²", "lb/in²"}},
+	{Unit{"ksi", Pressure, 1e3 * poundF / (inch * inch), 0}, nil},
 	{Unit{"m³/s", Flow, 1, 0}, []string{"m3/s"}},
+	{Unit{"m³/h", Flow, 1.0 / 3600, 0}, []string{"m3/h"}},
+	{Unit{"l/h", Flow, 1e-3 / 3600, 0}, []string{"L/h"}},
+	{Unit{"gal/min", Flow, gallon * perMinute, 0}, []string{"gpm", "GPM"}},
 	{Unit{"l/min", Flow, 1e-3 * perMinute, 0}, []string{"L/min", "lpm", "LPM"}},
 }
 

@@ -24,6 +24,11 @@ func TestConversionsAgainstPublishedFactors(t *testing.T) {
 		{1, "psi", "kPa", 6.894757293168361},
 		{12, "in/min", "mm/s", 5.08},
 		{1, "lbf", "N", 4.4482216152605},
+		{1, "mbar", "Pa", 100},
+		{1, "ksi", "MPa", 6.894757293168361},
+		{1000, "BTU/h", "W", 293.0710701722222},
+		{1, "gpm", "l/min", 3.785411784},
+		{3600, "l/h", "m³/s", 1e-3},
 	} {
 		m, err := Between(MustParse(c.from), MustParse(c.to))
 		if err != nil {
