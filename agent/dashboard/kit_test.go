@@ -97,7 +97,8 @@ func newStand(t testing.TB, change ...func(*Options)) *stand {
 			t.Errorf("the agent ends: %v", err)
 		}
 	})
-	all.Go(func() { s.hub.run(ctx) })
+	h := s.hub
+	all.Go(func() { h.run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		all.Wait()

@@ -4,6 +4,8 @@
 // guards: there is one API.
 package dashboard
 
+//go:generate go test -run TestManualIsCurrent -update .
+
 import (
 	"context"
 	"crypto/tls"

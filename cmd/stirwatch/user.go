@@ -62,7 +62,7 @@ func userAddCommand() *cobra.Command {
 		Long: `Add asks for the password twice on a terminal, and else reads it as the first line of its input. It has
 8 characters at least.`,
 		Example: `  stirwatch user add anna --role engineer`,
-		Args: cobra.ExactArgs(1),
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := dashboard.ParseRole(role)
 			if err != nil {
@@ -101,7 +101,7 @@ func userTokenCommand() *cobra.Command {
 		Long: `Token prints a token once; it is kept nowhere. A program sends it as the header
 "Authorization: Bearer TOKEN". As a viewer, which it is where nothing else is said, it can only read.`,
 		Example: `  stirwatch user token prometheus > token   # curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:8765/api/v1/now`,
-		Args: cobra.ExactArgs(1),
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := dashboard.ParseRole(role)
 			if err != nil {
