@@ -92,7 +92,7 @@ var toolReasons = map[sensors.Signal]string{
 // record writes the advice if it says something else than the last one, or before that expires.
 func (a *advisor) record(j *journal.Journal, t int64) {
 	n, o := &a.advice, &a.said
-	same := n.Kind == o.Kind && math.Abs(n.SetPoint-o.SetPoint) < 0.5 || n.Kind == control.NoAdvice && n.Reason == o.Reason
+	same := n.Kind == o.Kind && (math.Abs(n.SetPoint-o.SetPoint) < 0.5 || math.IsNaN(n.SetPoint) && math.IsNaN(o.SetPoint) && n.Kind != control.NoAdvice) || n.Kind == control.NoAdvice && n.Reason == o.Reason
 	if same && t < a.expires-int64(n.ExpiresIn*1e9/4) {
 		return
 	}

@@ -78,15 +78,19 @@ const (
 // disk and the controller.
 type loop struct {
 	Loop
-	law    control.Law
-	out    signal
-	goal   signal
-	bridge *bridge.Bridge
-	log    *slog.Logger
-	unit   unit.Unit // of the target
-	rpm    unit.Map  // from it, where the target is the spindle's speed
-	who    string
-	kick   chan struct{}
+	law     control.Law
+	out     signal
+	goal    signal
+	bridge  *bridge.Bridge
+	log     *slog.Logger
+	unit    unit.Unit // of the target
+	rpm     unit.Map  // from it, where the target is the spindle's speed
+	celsius struct {  // where the target is a temperature
+		from, to unit.Map
+		known    bool
+	}
+	who  string
+	kick chan struct{}
 
 	blindText string   // no good value
 	openText  []string // by interlock: it is open
@@ -170,6 +174,10 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 	if err != nil {
 		return fail(err)
 	}
+	if l.celsius.from, err = unit.Between(l.unit, celsius); err == nil {
+		l.celsius.to, err = unit.Between(celsius, l.unit)
+	}
+	l.celsius.known = err == nil
 	l.blindText = "no good value of " + reg.Channel(o.Output).Name
 	for _, lock := range o.Locks {
 		l.openText = append(l.openText, "the interlock on "+reg.Channel(lock.Channel).Name+" is open")
@@ -366,24 +374,26 @@ func (l *loop) reason() string {
 // limit follows the highest set-point that advice allows: what it has lowered stays so for a while. It tells what it
 // commands, which advice is not to echo.
 func (l *loop) limit(dt float64, a *advisor) {
-	if a == nil || l.Auto != AutoSetPoint {
+	if a == nil || l.Auto != AutoSetPoint || !l.celsius.known {
 		return
 	}
-	if m, err := unit.Between(l.unit, celsius); err == nil {
-		a.led = 0
-		if l.mu.Lock(); l.order.hold {
-			a.led = m.Apply(l.order.value)
-		}
-		l.mu.Unlock()
+	a.led = 0
+	if value, holds := l.holds(); holds {
+		a.led = l.celsius.from.Apply(value)
 	}
 	if l.capFor -= dt; l.capFor <= 0 {
 		l.cap = math.Inf(1)
 	}
-	if r := &a.advice; r.Kind == control.Change && !math.IsNaN(r.SetPoint) {
-		if m, err := unit.Between(celsius, l.unit); err == nil {
-			l.cap, l.capFor = min(l.cap, m.Apply(r.SetPoint)), max(l.Resume.Seconds(), settleFor)
-		}
+	if r := &a.advice; r.Kind == control.Change && r.Must && !math.IsNaN(r.SetPoint) {
+		l.cap, l.capFor = min(l.cap, l.celsius.to.Apply(r.SetPoint)), max(l.Resume.Seconds(), settleFor)
 	}
+}
+
+// holds is the value that it has ordered, and whether it is under lease.
+func (l *loop) holds() (value float64, is bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.order.value, l.order.hold
 }
 
 var celsius = unit.MustParse("°C")

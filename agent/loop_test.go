@@ -289,7 +289,7 @@ func TestAdviceLimitsALoop(t *testing.T) {
 		d := newLooped(t, nil)
 		defer d.end()
 		d.ticks(6)
-		d.a.advisor.advice = control.Recommendation{Kind: control.Change, SetPoint: 450}
+		d.a.advisor.advice = control.Recommendation{Kind: control.Change, Must: true, SetPoint: 450}
 		d.a.loops[0].limit(0.1, d.a.advisor)
 		d.ticks(10)
 		d.want("advised", 450, 0)

@@ -62,7 +62,7 @@ func (r *Recommender) adviseLimit(dst *Recommendation, s *Situation, mean float6
 	if !r.lowering {
 		to = r.clamp(r.highest())
 	}
-	*dst = Recommendation{Kind: Change, SetPoint: to, Predicted: mean}
+	*dst = Recommendation{Kind: Change, Must: true, SetPoint: to, Predicted: mean}
 	if r.changed("limit", to, s.SetPoint, 0) {
 		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: the highest allowed is %g °C", s.SetPoint, to, r.highest())
 	}
@@ -79,7 +79,7 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 		dst.Reason = r.last.Reason
 		return
 	}
-	*dst = Recommendation{Kind: Change, SetPoint: r.target, Predicted: mean}
+	*dst = Recommendation{Kind: Change, Must: true, SetPoint: r.target, Predicted: mean}
 	if r.changed("lower", r.target, s.SetPoint, 0) {
 		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C",
 			s.SetPoint, r.target, r.when, r.top, r.under(), r.o.Ceiling)

@@ -42,6 +42,7 @@ func (k Kind) String() string {
 type Recommendation struct {
 	Kind      Kind
 	SetPoint  float64 // °C, NaN without advice
+	Must      bool    // of Change: for the ceiling, or a limit of the set-point
 	Predicted float64 // °C, expected at the longest horizon with the inputs as they are; NaN without advice
 	Reason    string
 	ExpiresIn float64 // s

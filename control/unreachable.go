@@ -14,7 +14,7 @@ func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
 	if later := s.SetPoint - mean; math.Abs(later) < math.Abs(short) {
 		short = later
 	}
-	if s.idles() || r.warms(s, dt) {
+	if warms := r.warms(s, dt); s.idles() || warms && !r.unreachable { // a swing of the path is no warm-up
 		r.atLimit, r.foreseen, r.unreachable = 0, 0, false
 		return false
 	}
@@ -103,7 +103,11 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	if math.IsNaN(r.ways.setPoint) && math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint {
 		dst.SetPoint = math.NaN() // none within the limits can be reached either, or it would make matters worse
 	}
-	if r.changed(r.limit, s.SetPoint, s.SetPoint-s.Temperature, mean) {
+	cause := r.limit
+	if math.IsNaN(dst.SetPoint) {
+		cause = "no set-point can be reached"
+	}
+	if r.changed(cause, s.SetPoint, s.SetPoint-s.Temperature, mean) {
 		limit, side := r.o.SpindleMax, "below"
 		if r.limit == "lower" {
 			limit, side = r.o.SpindleMin, "above"

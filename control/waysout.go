@@ -30,7 +30,7 @@ const (
 	slowest  = 0.5  // of a velocity
 	fastest  = 1.5  // of it
 	halvings = 5    // by which the least change is found
-	farthest = 60.0 // K to a set-point that can be reached
+	farthest = 90.0 // K to a set-point that can be reached
 )
 
 // look renews the ways out, but not more often than every few seconds.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"stirwatch/agent/record"
+	"stirwatch/sensors"
+)
+
+// What would have been advised on recorded builds, by a model of another recording: it comes and goes seldom, calls a
+// spindle that sits at its limit while the temperature is out of reach, and says nothing that its own interval does not support.
+// STIRWATCH_ADVICE learns from the second recording too, for the first.
+func TestAdviceOnRecordings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and learns a model")
+	}
+	t.Parallel()
+	advised(t, watched, learnedOnce(t))
+	if os.Getenv("STIRWATCH_ADVICE") != "" {
+		m := filepath.Join(t.TempDir(), "other.json")
+		if out, err := plain(t, "learn", recording(t, watched), "-o", m).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		advised(t, learned, m)
+	}
+}
+
+// buildRow is one row of a recorded build.
+type buildRow struct {
+	at                                 int64
+	temperature, setPoint, speed, feed float64
+}
+
+func rowsOf(t *testing.T, name string) (all []buildRow) {
+	log := readLog(t, name)
+	column := map[sensors.Role]int{}
+	for i := range log.Columns {
+		column[log.Columns[i].Role] = i
+	}
+	for row, at := range log.Time {
+		v := func(role sensors.Role) float64 { return log.Value[column[role]][row] }
+		all = append(all, buildRow{at, v(sensors.ToolTemperature), v(sensors.SetPoint), math.Abs(v(sensors.SpindleSpeed)), v(sensors.FeedVelocity)})
+	}
+	return all
+}
+
+// farOff tells whether the temperature has been 10 K from its set-point within the last six seconds: advice stays for five.
+func farOff(rows []buildRow, at int64) bool {
+	for _, m := range rows {
+		if m.at >= at-6e9 && m.at <= at && math.Abs(m.setPoint-m.temperature) >= 10 {
+			return true
+		}
+	}
+	return false
+}
+
+func advised(t *testing.T, name, model string) {
+	s := newLogSite(t, recording(t, name), model)
+	plainly(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, name))
+	rows := rowsOf(t, name)
+	var all []record.Recommendation
+	kinds, times := map[string]int{}, 0
+	records(t, s.journal, func(a *record.Recommendation) {
+		if len(all) == 0 || all[len(all)-1].Kind != a.Kind {
+			times++
+			kinds[a.Kind]++
+			t.Logf("%s: after %.0f s: %s", name, float64(a.Time-rows[0].at)/1e9, a.Reason)
+		}
+		all = append(all, *a)
+	})
+	if times > 25 {
+		t.Errorf("%s: the kind of advice changed %d times: %v", name, times, kinds)
+	}
+	when := func(at int64) (m buildRow) {
+		for _, m = range rows {
+			if m.at >= at {
+				break
+			}
+		}
+		return m
+	}
+	for _, a := range all {
+		m := when(a.Time)
+		switch {
+		case a.Kind == "unreachable" && !(a.WithoutUpper < m.setPoint) && !farOff(rows, a.Time):
+			t.Errorf("%s: %s; its interval reaches %.0f °C", name, a.Reason, a.WithoutUpper)
+		case a.Kind == "change" && (math.IsNaN(a.With) || a.SetPoint < 300 || a.SetPoint > 480):
+			t.Errorf("%s: %s; expected with it %g °C", name, a.Reason, a.With)
+		}
+	}
+	const patience = 30e9 // ns; a start that is slow at its end comes that near
+	for i := 0; i < len(rows); i++ {
+		from := i
+		for i < len(rows) && rows[i].speed >= 445 && rows[i].feed > 1 && rows[i].temperature > 400 && rows[i].setPoint-rows[i].temperature > 10 {
+			i++
+		}
+		if i == from || rows[i-1].at-rows[from].at < patience {
+			continue
+		}
+		called := int64(math.MaxInt64)
+		for _, a := range all {
+			if a.Kind == "unreachable" && a.Time >= rows[from].at-60e9 {
+				called = min(called, a.Time)
+			}
+		}
+		t.Logf("%s: out of reach from %.0f s to %.0f s, called after %.0f s", name, float64(rows[from].at-rows[0].at)/1e9, float64(rows[i-1].at-rows[0].at)/1e9, float64(called-rows[0].at)/1e9)
+		if called > rows[from].at+patience {
+			t.Errorf("%s: what is out of reach for %.0f s is not called", name, float64(rows[i-1].at-rows[from].at)/1e9)
+		}
+	}
+}
