@@ -49,6 +49,7 @@ type Options struct {
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
 	Period  float64        // s of the lap; 0: prediction finds it
 	Every   float64        // s between two commands; 0 is 0.2
+	Faults  []twin.Fault   // that every build has
 	Horizon float64        // s that prediction looks ahead; 0 is 20, of a set-point 30
 
 	// Watch, where it is not nil, sees a row a second of every build, and the goal (°C; NaN before there is one). Builds run side by side.
@@ -155,7 +156,7 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	}
 	g := newGauge(seed, o.Limits)
 	build := twin.RandomBuild(p, seed, false)
-	build.Interval = interval
+	build.Interval, build.Faults = interval, o.Faults
 	rows := 0
 	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
 		if d.row(m, r); rows%10 == 0 {

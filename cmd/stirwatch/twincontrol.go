@@ -14,12 +14,14 @@ import (
 	"stirwatch/agent/trial"
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
+	"stirwatch/firmware-bridge/twin"
 )
 
 func twinControlCommand() *cobra.Command {
 	o := trial.Options{Gains: control.Gains{Weight: 1}}
 	var ways []string
 	var file, vary, out string
+	var faults []string
 	c := &cobra.Command{
 		Use:   "control",
 		Short: "Let ways of control run the same simulated builds, and measure them",
@@ -50,6 +52,13 @@ Advice, set-point and actuator need a model (-m). A seed is a build: rows of equ
 				return coded{fmt.Errorf("--vary %q: use 0%% to 50%%", vary), exitUsage}
 			}
 			o.Vary = v / 100
+			for _, text := range faults {
+				fault, err := twin.ParseFault(text)
+				if err != nil {
+					return coded{fmt.Errorf("--fault: %w", err), exitUsage}
+				}
+				o.Faults = append(o.Faults, fault)
+			}
 			return compareWays(cmd, o, ways, out)
 		},
 	}
@@ -61,6 +70,7 @@ Advice, set-point and actuator need a model (-m). A seed is a build: rows of equ
 	f.StringVar(&vary, "vary", "20%", "by how much machines differ from the one of the model, up to 50%")
 	f.Float64Var(&o.Gain, "gain", 1, "factor of the heat of every machine")
 	f.Float64Var(&o.Dead, "dead", 1, "factor of the sensor's dead time of every machine")
+	f.StringArrayVar(&faults, "fault", nil, "fault that every build has, such as jam@300s+60s:0.8; repeatable")
 	f.Float64Var(&o.Calm, "calm", 1, "weight of changes of the command in prediction: more is calmer")
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction cancels, 0: it finds it")
 	f.Float64Var(&o.Every, "every", 0.2, "s between two commands")
