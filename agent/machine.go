@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"math"
 	"time"
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/signature"
 	"stirwatch/sensors"
+	"stirwatch/sensors/unit"
 )
 
 // machine finds the faults that show in the machine's own signals.
@@ -14,6 +16,7 @@ type machine struct {
 	follower signature.Follower
 	frame    signature.Frame
 	in       [signature.Signals]signal
+	others   []signal              // thermocouples beside the tool's, of which the hottest is signature.Other
 	place    [signature.Faults]int // in the set
 }
 
@@ -23,7 +26,7 @@ var machineCodes = [signature.Faults]anomaly.Code{
 	signature.Flash: anomaly.Flash, signature.ColdStart: anomaly.ColdStart, signature.Coolant: anomaly.Coolant,
 	signature.Unreachable: anomaly.Unreachable, signature.Stopped: anomaly.StoppedInContact,
 	signature.Frozen: anomaly.SensorStuck, signature.Step: anomaly.SensorStep,
-	signature.Creep: anomaly.SensorDrift, signature.Wear: anomaly.ToolWear, signature.Reversed: anomaly.SensorReversed,
+	signature.Creep: anomaly.SensorDrift, signature.Wear: anomaly.ToolWear, signature.Reversed: anomaly.SensorReversed, signature.Swapped: anomaly.SensorSwapped,
 }
 
 // newMachine finds the signals by role; a fault whose signals nobody measures is never found.
@@ -47,6 +50,9 @@ func newMachine(reg *sensors.Registry, set *anomaly.Set) (*machine, error) {
 	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil {
 		in[signature.SetPoint] = s
 	}
+	if err := m.thermocouples(reg); err != nil {
+		return nil, err
+	}
 	for k, code := range machineCodes {
 		about := anomaly.Subject{Source: anomaly.None, Channel: anomaly.None}
 		if anomaly.Of(code).About == anomaly.AboutChannel && in[signature.Temperature].known {
@@ -55,6 +61,34 @@ func newMachine(reg *sensors.Registry, set *anomaly.Set) (*machine, error) {
 		m.place[k] = set.Add(code, about)
 	}
 	return m, nil
+}
+
+// thermocouples finds the channels that measure a temperature where one of metal may be.
+func (m *machine) thermocouples(reg *sensors.Registry) error {
+	celsius := unit.MustParse("°C")
+	for id := range reg.Len() {
+		c := reg.Channel(sensors.ChannelID(id))
+		if c.Unit.Dim != unit.Temperature || c.Role != sensors.BuildTemperature && c.Role != sensors.BearingTemperature && c.Role != sensors.Other {
+			continue
+		}
+		s := signal{name: c.Name, id: sensors.ChannelID(id), known: true}
+		var err error
+		if s.unit, err = unit.Between(c.Unit, celsius); err != nil {
+			return err
+		}
+		m.others = append(m.others, s)
+	}
+	return nil
+}
+
+// hottest makes the hottest of the other thermocouples signature.Other.
+func (m *machine) hottest(f *sensors.Frame) {
+	best := math.NaN()
+	for i := range m.others {
+		if v := m.others[i].value(f); !(v <= best) && v == v {
+			best, m.in[signature.Other] = v, m.others[i]
+		}
+	}
 }
 
 // feedTorque takes the feed's torque as its channel has it.
@@ -76,6 +110,7 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	if p.change == phase.Began {
 		m.follower.Reset()
 	}
+	m.hottest(f)
 	for k := range m.in {
 		m.frame.Value[k] = m.in[k].value(f)
 	}

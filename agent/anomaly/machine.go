@@ -5,6 +5,7 @@ const (
 	SensorStep       Code = "sensor.step"
 	SensorDrift      Code = "sensor.drift"
 	SensorReversed   Code = "sensor.reversed"
+	SensorSwapped    Code = "sensor.swapped"
 	Feedstock        Code = "process.feedstock"
 	Jam              Code = "process.jam"
 	LiftOff          Code = "process.lift_off"
@@ -44,6 +45,10 @@ var machineCodes = []Definition{
 		Text:     "the temperature falls as the tool heats",
 		Cause:    "the wires of the thermocouple are swapped",
 		Response: "stop: the machine's controller sees cold and drives on; swap the wires at the plug"},
+	{Code: SensorSwapped, About: AboutChannel, Priority: Medium, Limit: 1, On: 0, Off: 30,
+		Text:     "another thermocouple heats as the tool does, and the tool's own does not",
+		Cause:    "two thermocouples are plugged in the place of each other, or two channels of the logger exchanged",
+		Response: "stop: the machine's controller may see the wrong one; compare plugs and channels with the drawing"},
 	{Code: Feedstock, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
 		Text:     "no feedstock: the feed runs without force",
 		Cause:    "the bar has run out, or slips in the feed",

@@ -68,6 +68,33 @@ func TestFaultsOfTheMachine(t *testing.T) {
 	}
 }
 
+// Channels of tool and plate that are exchanged are told within moments of the first contact; both are named.
+func TestSwappedThermocouples(t *testing.T) {
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := logOf(t, twin.RandomBuild(p, 5, false))
+	last := len(b.log.Value) - 1
+	b.log.Value[0], b.log.Value[last] = b.log.Value[last], b.log.Value[0]
+	_, events, err := judged(b.log, b.reg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(events, func(e Event) bool { return e.Code == anomaly.SensorSwapped })
+	if i < 0 {
+		t.Fatalf("not found: %+v", events)
+	}
+	e := events[i]
+	var by []string
+	for _, c := range e.Contributions {
+		by = append(by, c.Channel)
+	}
+	if slices.Sort(by); e.From > 40 || !slices.Equal(by, []string{"ktype_1", "tool_temperature"}) {
+		t.Errorf("%+v", e)
+	}
+}
+
 // With a model, the agent's own judgement of it is among the events.
 func TestMachineWithAModel(t *testing.T) {
 	m, err := model.Load("../../cmd/demo/model.json")

@@ -48,6 +48,7 @@ func logOf(t testing.TB, cfg twin.Config) *build {
 		{"z_position", 100, func(r *twin.Row) float64 { return r.Z }},
 		{"z_velocity", 100, func(r *twin.Row) float64 { return r.ZVel }},
 		{"bearing_low", 10, func(r *twin.Row) float64 { return r.Low }},
+		{"ktype_1", 10, func(r *twin.Row) float64 { return r.PlateTemp }},
 	}
 	for _, c := range columns {
 		i := slices.IndexFunc(runlog.MELDChannels(), func(ch sensors.Channel) bool { return ch.Name == c.name })
@@ -125,15 +126,19 @@ type scored struct {
 	rightly map[anomaly.Code]int // of those, named rightly
 	instead map[string]int       // of those, named otherwise than the fault
 	where   []string
+	said    []said
 }
 
 // scoreBuilds judges builds of seeds, every second one with a fault.
 func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	t.Helper()
-	metal := cmp.Or(os.Getenv("STIRWATCH_METAL"), "6061")
-	p, err := twin.Load(metal)
-	if err != nil {
-		t.Fatal(err)
+	var metals []*twin.Params
+	for _, metal := range strings.Split(cmp.Or(os.Getenv("STIRWATCH_METAL"), "6061"), ",") {
+		p, err := twin.Load(metal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metals = append(metals, p)
 	}
 	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}, rightly: map[anomaly.Code]int{}, instead: map[string]int{}}
 	for _, k := range twin.Kinds {
@@ -144,9 +149,9 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		interval = v
 	}
 	for seed := from; seed < from+builds; seed++ {
-		machine := p
+		machine := metals[seed/2%uint64(len(metals))]
 		if share, err := strconv.ParseFloat(os.Getenv("STIRWATCH_VARIED"), 64); err == nil {
-			machine = p.Varied(share, seed)
+			machine = machine.Varied(share, seed)
 		}
 		cfg := twin.RandomBuild(machine, seed, seed%2 == 1)
 		cfg.Interval = interval
@@ -173,6 +178,8 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 					first = min(first, at-f.At)
 					if slices.Contains(named[f.Kind], e.Code) {
 						right, rightly = min(right, at-f.At), true
+					} else if e.Code == anomaly.SensorStep && f.Kind.Sensor() {
+						rightly = true // the fault ends, and the reading jumps back
 					} else {
 						s.instead[fmt.Sprintf("%s for %s", e.Code, f.Kind)]++
 					}
@@ -181,6 +188,7 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 			if e.Code == anomaly.Unreachable && b.short[e.From] { // it is so, with or without a fault
 				blamed, rightly = true, true
 			}
+			s.said = append(s.said, said{e.Confidence, rightly})
 			if rightly {
 				s.rightly[e.Code]++
 			}
@@ -229,8 +237,10 @@ func (s *scored) String() string {
 	return b.String()
 }
 
-// TestScoreBuilds prints the tables of docs/detect.md, and how often each code is right (the numbers of anomaly.Confidence are those of seeds 10001 to 10300): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v.
-// STIRWATCH_METAL is another metal than 6061, STIRWATCH_VARIED a share by which every machine differs.
+// TestScoreBuilds prints the tables of docs/detect.md and docs/alarms.md, and how often each code is right (the numbers of anomaly.Confidence; the
+// seeds are in docs/decisions): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v. STIRWATCH_METAL are other metals than 6061, such as
+// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_INTERVAL the s between rows, STIRWATCH_PLOT the file that the reliability
+// of the confidence is drawn into.
 func TestScoreBuilds(t *testing.T) {
 	var from, n uint64
 	if _, err := fmt.Sscanf(os.Getenv("STIRWATCH_BUILDS"), "%d:%d", &from, &n); err != nil {
@@ -242,6 +252,12 @@ func TestScoreBuilds(t *testing.T) {
 	for _, d := range anomaly.Definitions() {
 		if n := s.events[d.Code]; n > 0 {
 			t.Logf("%s: %d, %d, %.2f, %.2f", d.Code, n, s.rightly[d.Code], float64(s.rightly[d.Code]+1)/float64(n+2), anomaly.Confidence(d.Code))
+		}
+	}
+	t.Logf("reliability of what was said:\n%s", reliability(s.said))
+	if path := os.Getenv("STIRWATCH_PLOT"); path != "" {
+		if err := os.WriteFile(path, plot(s.said), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 	for _, k := range twin.Kinds {

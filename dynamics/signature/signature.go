@@ -27,6 +27,7 @@ const (
 	Creep                    // the spindle slows for the same set-point: the reading creeps up
 	Wear                     // the spindle speeds up for it: the tool heats less
 	Reversed                 // the tool temperature falls as the tool heats
+	Swapped                  // another thermocouple heats as the tool does, and the tool's does not
 	Faults
 )
 
@@ -44,12 +45,13 @@ const (
 	Temperature
 	SetPoint
 	Bearing
+	Other // the hottest of the other thermocouples
 	Signals
 )
 
 // Frame is what is known at one instant; NaN is unknown.
 type Frame struct {
-	Value   [Signals]float64 // rpm, N·m, mm/min, the log's own number, mm/min, mm/min, °C, °C, °C
+	Value   [Signals]float64 // rpm, N·m, mm/min, the log's own number, mm/min, mm/min, °C, °C, °C, °C
 	Fresh   bool             // the tool temperature is a new measurement
 	Contact float64          // 0 none to 1 full
 	Phase   phase.Phase
@@ -96,6 +98,10 @@ const (
 	reversedFall = 15.0 // °C by which a reversed thermocouple falls from where a cold start found it
 	reversedTo   = 5.0  // °C: and below any room; a cold plate alone cools a tool no further than itself
 
+	swappedBy   = 80.0 // °C by which another thermocouple is hotter than the tool's while the tool is pressed and turns,
+	swappedRise = 2.0  // times as far as the tool's it has risen
+	swappedFor  = 5.0  // s
+
 	stillFor = 8.0  // s
 	jumpOf   = 30.0 // °C beyond where it was heading
 )
@@ -126,13 +132,17 @@ type Follower struct {
 	stood                float64 // s that the spindle has stood in contact
 	atRest               float64 // °C: the reading when the tool last was without contact
 
+	colder, others  float64 // °C: the tool's and the hottest other thermocouple when the tool last was without contact
+	apart           float64 // s that they have been so
 	held            balance
 	speed, constant float64 // rpm, and the s for which the spindle has turned at it
 	wasHot          bool
 }
 
 // Reset forgets what was usual: another run begins.
-func (f *Follower) Reset() { *f = Follower{risen: 1e9, pushed: 1e9} }
+func (f *Follower) Reset() {
+	*f = Follower{risen: 1e9, pushed: 1e9, colder: math.NaN(), others: math.NaN()}
+}
 
 // Step takes a frame dt seconds after the last one.
 func (f *Follower) Step(dt float64, x *Frame) {
@@ -173,6 +183,7 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	f.cold(x, torque)
 	f.coolant(dt, x)
 	f.reading(dt, x)
+	f.swapped(dt, x)
 	f.balanced(dt, x)
 
 	if math.Abs(math.Abs(v[Speed])-f.speed) <= constant*f.speed {
@@ -309,6 +320,24 @@ func (f *Follower) reading(dt float64, x *Frame) {
 	f.slow += (v - f.slow) * min(gap/8, 1)
 	f.before, f.last, f.lastGap = f.last, v, gap
 	f.readings++
+}
+
+// swapped scores two thermocouples that are exchanged: nothing in a cell is as hot as the tool that makes the heat, nor warms as it does.
+func (f *Follower) swapped(dt float64, x *Frame) {
+	tool, other := x.Value[Temperature], x.Value[Other]
+	if math.IsNaN(tool) || math.IsNaN(other) {
+		f.apart = 0
+		return
+	}
+	if math.IsNaN(f.colder) || !(x.Contact >= 0.5) || x.Phase <= phase.Stopped {
+		f.colder, f.others = tool, other
+	}
+	if f.pressedAgo > 0 || x.Phase <= phase.Stopped || other-tool < swappedBy || other-f.others < swappedRise*max(tool-f.colder, 0)+swappedBy {
+		f.apart = 0
+		return
+	}
+	f.apart += min(dt, speaksFor)
+	f.set(Swapped, f.apart/swappedFor, weight{Temperature, 1}, weight{Other, 1})
 }
 
 // weight is how much a signal weighs in a signature.

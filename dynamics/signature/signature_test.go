@@ -30,7 +30,7 @@ func (m *machine) run(t *testing.T, seconds int, disturb func(x *Frame), want ..
 	for i := 1; i <= seconds; i++ {
 		m.x = Frame{Fresh: true, Contact: 1, Phase: phase.Deposit}
 		m.x.Value = [Signals]float64{Speed: 340, Torque: 210 + 5*m.r.NormFloat64(), FeedVelocity: 400, FeedTorque: 30 + m.r.NormFloat64(),
-			Path: 850 + 10*m.r.NormFloat64(), Rise: 1, Temperature: 470 + 0.5*m.r.NormFloat64(), SetPoint: 470, Bearing: 25.1}
+			Path: 850 + 10*m.r.NormFloat64(), Rise: 1, Temperature: 470 + 0.5*m.r.NormFloat64(), SetPoint: 470, Bearing: 25.1, Other: 180}
 		m.x.Value[Speed] += 3 * m.r.NormFloat64()
 		disturb(&m.x)
 		m.f.Step(1, &m.x)
@@ -139,6 +139,35 @@ func TestReversed(t *testing.T) {
 		t.Errorf("found after %d s", after)
 	}
 }
+
+// Thermocouples of tool and plate are exchanged: what is called the tool's warms as the plate does. In place, the plate warms late.
+func TestSwapped(t *testing.T) {
+	start := func(swapped bool) func(x *Frame) {
+		s := -5.0
+		return func(x *Frame) {
+			s++
+			x.Phase, x.Value[Torque], x.Value[FeedVelocity] = phase.WarmUp, 120, 200
+			if s < 0 {
+				x.Phase, x.Contact, x.Value[Torque] = phase.Free, 0, 33
+			}
+			tool, plate := 22+440*(1-math.Exp(-max(s, 0)/10))+m0(s), 23+150*(1-math.Exp(-max(s, 0)/60))
+			if swapped {
+				tool, plate = plate, tool
+			}
+			x.Value[Temperature], x.Value[Other] = tool, plate
+		}
+	}
+	m := &machine{r: rand.New(rand.NewPCG(1, 2))}
+	m.f.Reset()
+	m.run(t, 120, start(false))
+	m.f.Reset()
+	if after := m.run(t, 30, start(true), Swapped); after == 0 || after > 20 {
+		t.Errorf("found after %d s", after)
+	}
+}
+
+// m0 lets a reading move a little, as readings do.
+func m0(s float64) float64 { return 0.3 * math.Sin(2*s) }
 
 // A stop of the feed, the next bar, another feed, a layer step and a lift by the program are no faults.
 func TestWhatTheProgramDoes(t *testing.T) {
@@ -251,7 +280,7 @@ func BenchmarkStep(b *testing.B) {
 	var f Follower
 	f.Reset()
 	x := Frame{Fresh: true, Contact: 1, Phase: phase.Deposit}
-	x.Value = [Signals]float64{340, 210, 400, 30, 850, 1, 470, 470, 25}
+	x.Value = [Signals]float64{340, 210, 400, 30, 850, 1, 470, 470, 25, 180}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		x.Value[Temperature] = 470 + float64(i%7)
