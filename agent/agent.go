@@ -61,6 +61,7 @@ type Agent struct {
 	watch     *watch
 	machine   *machine
 	limits    *limits
+	usual     *usual
 	alarms    *alarms
 	teller    *teller
 	advisor   *advisor // nil without a process section
@@ -102,6 +103,9 @@ func New(opt Options) (*Agent, error) {
 		return nil, err
 	}
 	if a.limits, err = newLimits(opt.Limits, opt.Registry, a.watch.set); err != nil {
+		return nil, err
+	}
+	if a.usual, err = newUsual(opt.Model, opt.Registry, a.watch.set); err != nil {
 		return nil, err
 	}
 	a.alarms = newAlarms(a)
@@ -285,6 +289,7 @@ func (a *Agent) judge() {
 	a.watch.judge(a.dt, a.frame, a.estimator, &a.health)
 	a.machine.judge(a.dt, a.frame, &a.phases, contact, a.watch.set)
 	a.limits.judge(a.dt, a.frame, a.phases.Phase, a.watch.set)
+	a.usual.judge(a.dt, a.frame, a.phases.Phase, a.watch.set)
 }
 
 // setBack is how far the devices' time may fall behind the last frame before it counts as set back.

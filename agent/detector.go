@@ -32,6 +32,9 @@ func NewDetector(reg *sensors.Registry, m *model.Model, set []Limit) (*Detector,
 	if a.limits, err = newLimits(set, reg, a.watch.set); err != nil {
 		return nil, err
 	}
+	if a.usual, err = newUsual(m, reg, a.watch.set); err != nil {
+		return nil, err
+	}
 	if m != nil {
 		if a.estimator, err = newEstimator(m, reg, time.Second); err != nil {
 			return nil, err

@@ -15,6 +15,7 @@ const (
 	ToolWear         Code = "process.tool_wear"
 	Unreachable      Code = "process.set_point_unreachable"
 	StoppedInContact Code = "process.stopped_in_contact"
+	ProcessUnusual   Code = "process.unusual"
 	LimitHigh        Code = "limit.high"
 	LimitLow         Code = "limit.low"
 )
@@ -77,6 +78,10 @@ var machineCodes = []Definition{
 		Text:     "the set-point is not reached: the spindle runs as fast as it goes and the temperature stays more than 10 °C below, or as slow as it goes and it stays above",
 		Cause:    "feed or traverse take more heat than the spindle makes, light contact, a worn tool; above: too little is fed for the slowest speed, a reading that creeps up",
 		Response: "reduce feed and traverse, press more, or lower the set-point; above: feed and travel faster, or lower the spindle's least speed", DependsOn: []Code{Feedstock, Jam, LiftOff}},
+	{Code: ProcessUnusual, About: AboutChannel, Priority: Low, Limit: 1, On: 20, Off: 20,
+		Text:     "the value is not in the range that was usual in this phase in the runs that the model was learned from",
+		Cause:    "another material or program, a worn tool, lighter contact, coolant or room other than ever",
+		Response: "compare with a good build; if this is how it is to be run, learn again with this run", DependsOn: []Code{SourceMissing, SensorMissing, SensorFailure, SensorOutOfRange}},
 	{Code: ToolWear, About: AboutProcess, Priority: Low, Limit: 1, On: 5, Off: 20,
 		Text:     "the spindle takes less torque and runs faster for the same feed and set-point: the tool heats less",
 		Cause:    "a worn or smeared shoulder, lighter contact, more heat lost into build or coolant",

@@ -39,6 +39,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 		m.Plan = learnPlan(m, p.h.Plan, all)
 	}
 	m.Controllers = learnControllers(m, p.h, all)
+	m.Usual = learnUsual(m, all)
 	m.Hypotheses = p.h.Text()
 	m.Provenance = model.Provenance{Learned: p.o.Date}
 	for i, r := range p.runs {

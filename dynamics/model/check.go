@@ -78,6 +78,7 @@ func (m *Model) Check() error {
 		}
 		c.intervals()
 		c.experience()
+		c.usual()
 	}
 	return errors.Join(c.faults...)
 }

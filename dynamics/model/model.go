@@ -40,6 +40,7 @@ type Model struct {
 	DeadTime    string       `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
 	Plan        *Plan        `json:"plan,omitempty"`
 	Controllers []Controller `json:"controllers,omitempty"`
+	Usual       []Usual      `json:"usual,omitempty"`     // by phase, then name
 	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
 	Experience  []Experience `json:"experience,omitempty"`
 	Provenance  Provenance   `json:"provenance"`

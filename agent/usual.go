@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"time"
+
+	"stirwatch/agent/anomaly"
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
+	"stirwatch/sensors"
+)
+
+// usual judges what is measured by the ranges that were usual in the runs that the model was learned from.
+type usual struct {
+	ranges []usualRange
+	places []int // in the set, of each channel
+}
+
+type usualRange struct {
+	signal
+	in        phase.Phase
+	low, high float64
+	margin    float64
+	place     int // in places
+	mean      phase.Mean
+}
+
+// A mean is unusual beyond the range by this share of its width, or by this share of its size where the range is narrower.
+const (
+	unusualWidth = 0.25
+	unusualSize  = 0.03
+)
+
+// whatIsSet are roles of what program and people set: a build may be run in another way.
+func whatIsSet(role sensors.Role) bool {
+	switch role {
+	case sensors.SetPoint, sensors.FeedVelocity, sensors.PathVelocity, sensors.FeedOverride, sensors.XVelocity, sensors.YVelocity, sensors.ZVelocity,
+		sensors.XPosition, sensors.YPosition, sensors.ZPosition, sensors.FeedPosition, sensors.ProgramLine:
+		return true
+	}
+	return false
+}
+
+// newUsual makes one of the ranges of m, which may be nil.
+func newUsual(m *model.Model, reg *sensors.Registry, set *anomaly.Set) (*usual, error) {
+	u := &usual{}
+	if m == nil {
+		return u, nil
+	}
+	places := map[string]int{}
+	for _, x := range m.Usual {
+		role := sensors.Role(x.Name)
+		s, err := signalFor(reg, role, x.Unit)
+		if err != nil {
+			return nil, err
+		}
+		in := phase.Unknown
+		for p := phase.Stopped; p <= phase.Deposit; p++ {
+			if p.String() == x.Phase {
+				in = p
+			}
+		}
+		if !s.known || in == phase.Unknown || whatIsSet(role) {
+			continue
+		}
+		if _, ok := places[x.Name]; !ok {
+			places[x.Name] = len(u.places)
+			u.places = append(u.places, set.Add(anomaly.ProcessUnusual, anomaly.Subject{Source: anomaly.None, Channel: int(s.id)}))
+		}
+		size := max(x.High, -x.Low)
+		u.ranges = append(u.ranges, usualRange{signal: s, in: in, low: x.Low, high: x.High, place: places[x.Name],
+			margin: max(unusualWidth*(x.High-x.Low), unusualSize*size, 1e-9)})
+	}
+	return u, nil
+}
+
+// judge takes the frame dt after the last one. It does not allocate.
+func (u *usual) judge(dt time.Duration, f *sensors.Frame, now phase.Phase, set *anomaly.Set) {
+	lasted := min(dt, longestFrame).Seconds()
+	for k, place := range u.places {
+		score := 0.0
+		for i := range u.ranges {
+			if r := &u.ranges[i]; r.place == k && r.mean.Step(lasted, now, r.value(f)) && now == r.in {
+				score = max(score, max(r.low-r.mean.Value, r.mean.Value-r.high)/r.margin)
+			}
+		}
+		set.Step(place, lasted, score)
+	}
+}
