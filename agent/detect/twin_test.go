@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/dynamics/model"
@@ -125,6 +126,7 @@ type scored struct {
 	events  map[anomaly.Code]int
 	rightly map[anomaly.Code]int // of those, named rightly
 	instead map[string]int       // of those, named otherwise than the fault
+	builds  uint64
 	where   []string
 	said    []said
 }
@@ -148,7 +150,12 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	if v, err := strconv.ParseFloat(os.Getenv("STIRWATCH_INTERVAL"), 64); err == nil {
 		interval = v
 	}
-	for seed := from; seed < from+builds; seed++ {
+	until := time.Now().Add(24 * time.Hour)
+	if minutes, err := strconv.ParseFloat(os.Getenv("STIRWATCH_MINUTES"), 64); err == nil {
+		until = time.Now().Add(time.Duration(minutes * float64(time.Minute)))
+	}
+	for seed := from; seed < from+builds && time.Now().Before(until); seed++ {
+		s.builds++
 		machine := metals[seed/2%uint64(len(metals))]
 		if share, err := strconv.ParseFloat(os.Getenv("STIRWATCH_VARIED"), 64); err == nil {
 			machine = machine.Varied(share, seed)
@@ -232,14 +239,14 @@ func (s *scored) String() string {
 	for _, n := range s.wrong {
 		all += n
 	}
-	fmt.Fprintf(&b, "%d events that no fault explains in %.1f build-hours (%.1f of deposition): %v\n", all, s.hours, s.deposit, s.wrong)
+	fmt.Fprintf(&b, "%d events that no fault explains in %d builds, %.1f build-hours (%.1f of deposition): %v\n", all, s.builds, s.hours, s.deposit, s.wrong)
 	fmt.Fprintf(&b, "named otherwise: %v\n", s.instead)
 	return b.String()
 }
 
 // TestScoreBuilds prints the tables of docs/detect.md and docs/alarms.md, and how often each code is right (the numbers of anomaly.Confidence; the
 // seeds are in docs/decisions): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v. STIRWATCH_METAL are other metals than 6061, such as
-// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_INTERVAL the s between rows, STIRWATCH_PLOT the file that the reliability
+// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_INTERVAL the s between rows, STIRWATCH_MINUTES the time after which no further build is begun, STIRWATCH_PLOT the file that the reliability
 // of the confidence is drawn into.
 func TestScoreBuilds(t *testing.T) {
 	var from, n uint64
