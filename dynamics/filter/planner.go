@@ -9,12 +9,14 @@ import (
 )
 
 // What a climb that is planned means, where no torque tells: a layer is a step of about 2 mm at 76 to
-// 120 mm/min, a retreat goes on, and what climbs slowly lets go.
+// 120 mm/min, a retreat goes on, and what climbs slowly lets go. A tool that is fed
+// and travels deposits on a ramp or a spiral too, where it is not steep.
 const (
 	climbsFrom = 10.0 // mm/min upwards, well above a spiral
 	stepsFrom  = 40.0 // mm/min upwards from which it may be a layer
 	layerEnds  = 4.0  // mm: a climb further than this in one go is a retreat
 	letsGo     = 1.0  // mm of slow climb
+	steep      = 0.03 // of climb over travel: on a ramp of 0.04 a recorded start let go, its feed and travel going on
 )
 
 // climb tells by the vertical velocity alone whether a tool leaves the build.
@@ -49,7 +51,7 @@ type Planner struct {
 	power, Speed int // places in the inputs
 	up           int // −1 where the model has none
 	contact      int // the same
-	feed         int // the same
+	feed, path   int // the same
 	u            []float64
 
 	seen    working // as it is observed
@@ -64,7 +66,7 @@ type Planner struct {
 
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
-	q := &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), u: make([]float64, len(m.Inputs))}
+	q := &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), path: m.InputIndex(model.PathVelocity), u: make([]float64, len(m.Inputs))}
 	q.Forget()
 	return q
 }
@@ -81,7 +83,7 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 	switch {
 	case contact:
 		w.climb, w.lifted = climb{}, false
-	case q.up >= 0 && w.climb.leaves(u[q.up], dt):
+	case q.up >= 0 && w.climb.leaves(q.climbs(u), dt):
 		w.lifted = true
 	}
 	if w.lifted {
@@ -104,6 +106,15 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 	} else {
 		w.offset -= math.Expm1(-dt/smooth) * (offset - w.offset)
 	}
+}
+
+// climbs is the velocity upwards, mm/min, with which inputs u say that the tool may leave the build: 0 while it deposits.
+func (q *Planner) climbs(u []float64) float64 {
+	up := u[q.up]
+	if q.feed >= 0 && q.path >= 0 && u[q.feed] >= model.FeedsFrom && u[q.path] > phase.TravelsFrom && up < steep*u[q.path] {
+		return 0
+	}
+	return up
 }
 
 // fedAgain is the share of what is fed as usual from which the power says how far its working point is.
@@ -162,7 +173,7 @@ func (q *Planner) step(dt, reading float64, planned []float64, setPoint, command
 		}
 	}
 	w := &q.ahead
-	if q.up >= 0 && w.climb.leaves(q.u[q.up], dt) {
+	if q.up >= 0 && w.climb.leaves(q.climbs(q.u), dt) {
 		w.lifted = true
 	}
 	w.fed = q.follow(w.fed, q.u, dt)

@@ -97,6 +97,40 @@ func TestPlanTellsALayerFromALift(t *testing.T) {
 	}
 }
 
+// A ramp to the next layer, or a spiral, is fed and hardly climbs; a retreat may still be fed, and one
+// that travels may not.
+func TestPlanTellsARampFromALift(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		path, feed, climb float64
+		lifts             bool
+	}{
+		{"ramp", 890, 400, 21, false}, {"spiral", 500, 400, 14, false}, {"steep ramp", 381, 241, 15, true},
+		{"fed retreat", 381, 241, 381, true}, {"retreat that travels", 890, 0, 21, true}, {"steeper than it travels", 180, 400, 100, true},
+	} {
+		q, u := planOf()
+		q.feed = len(u)
+		u = append(u, c.feed)
+		u[2] = c.path
+		q.u = make([]float64, len(u))
+		for range 100 {
+			q.Observe(1, 460, u, true)
+		}
+		q.Start(u, 475)
+		_, contact := ascend(q, u, c.climb, 20)
+		if c.lifts != (contact == 0) {
+			t.Errorf("%s: contact %g", c.name, contact)
+		}
+		for range 20 {
+			u[3] = c.climb
+			q.Observe(1, 460, u, false)
+		}
+		if q.seen.lifted != c.lifts {
+			t.Errorf("%s, seen without contact: it has left the build: %v", c.name, q.seen.lifted)
+		}
+	}
+}
+
 // Two steps of a layer with a pause are no retreat, and a spindle that is switched off keeps its contact.
 func TestPlanKeepsContact(t *testing.T) {
 	q, u := planOf()
