@@ -102,7 +102,7 @@ func compareHeldOut(cmd *cobra.Command, h *model.Hypotheses, inUse *model.Model,
 	}
 	rest, latest := runs.Newest(given, holdOut)
 	fmt.Fprintf(cmd.ErrOrStderr(), "learning from %s, to compare on %s\n", runs.Names(rest), runs.Names(latest))
-	m, err := learn.Segments(cmd.Context(), rest, segments, learn.Options{Hypotheses: h, Date: today()})
+	m, err := learn.Segments(cmd.Context(), rest, segments, learn.Options{Hypotheses: h, Date: today(), Unjudged: true})
 	if err != nil {
 		return fmt.Errorf("without %s: %w", runs.Names(latest), err)
 	}

@@ -14,6 +14,9 @@ import (
 	"stirwatch/dynamics/system"
 )
 
+// experienced is about how many rows of a run are forecast from.
+const experienced = 250
+
 // leastTaught is from how many independent windows an expert's error tells anything.
 const leastTaught = 1.0
 
@@ -47,8 +50,11 @@ func (p *problem) experience(ctx context.Context, m *model.Model, folds []*fold,
 			var rows []score.Row
 			in := make([]phase.Phase, len(run.Time))
 			t := score.NewTrack(system.Compile(models[i]), run)
-			err = t.Follow(filter.Live, score.Horizons, from, to, func(row score.Row) {
-				in[row.Origin] = row.By.Phase
+			every := max(1, (to-from)/experienced)
+			err = t.FollowEvery(every, filter.Live, score.Horizons, from, to, func(row score.Row) {
+				for i := row.Origin; i < min(to, row.Origin+every); i++ {
+					in[i] = row.By.Phase
+				}
 				if num.Finite(row.Measured) {
 					by := *row.By
 					row.By = &by
@@ -64,13 +70,13 @@ func (p *problem) experience(ctx context.Context, m *model.Model, folds []*fold,
 					last[j] = last[j+1]
 				}
 			}
-			step := num.MedianStep(run.Time)
+			span := float64(every) * num.MedianStep(run.Time)
 			for _, row := range rows {
 				if last[row.Origin] < row.Target {
 					continue
 				}
 				x := &found[i][at(row.Output, slices.Index(score.Horizons, row.Horizon), in[row.Origin])]
-				x.windows += min(1, step/row.Horizon)
+				x.windows += min(1, span/row.Horizon)
 				for e, says := range row.By.Says {
 					if !math.IsNaN(says) {
 						x.square[e] += (says - row.Measured) * (says - row.Measured)

@@ -48,6 +48,12 @@ func (p *problem) report(at Progress) {
 	if !p.o.Evidence {
 		at.Of--
 	}
+	if p.o.Unjudged {
+		at.Of--
+		if at.Stage == Weigh {
+			at.Done--
+		}
+	}
 	p.o.Progress(at)
 }
 

@@ -44,15 +44,7 @@ func learnedFrom(t *testing.T, names []string) *model.Model {
 // unjudged is the model of runs without skill and evidence, which take as long again: a test that scores runs
 // itself needs neither.
 func unjudged(ctx context.Context, given []runs.Run) (*model.Model, error) {
-	p, err := prepare(given, Options{Inputs: testInputs})
-	if err != nil {
-		return nil, err
-	}
-	b, err := p.build(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return b.m, b.m.Check()
+	return Learn(ctx, given, Options{Inputs: testInputs, Unjudged: true})
 }
 
 // What is forecast of a recording that was not learned from, by a model of the other two: RMSE in °C at 1,

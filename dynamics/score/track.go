@@ -162,6 +162,11 @@ func (t *Track) Forecast(e *filter.Estimator, fc *filter.Forecast, way filter.Wa
 // Follow forecasts from rows from ≤ i < to as the agent does: what comes due teaches the intervals, and where nothing is
 // known of what will be but what the run's program says ([filter.Live]) the experts too. fn is called as by [ForecastTrack].
 func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
+	return t.FollowEvery(1, way, horizons, from, to, fn)
+}
+
+// FollowEvery is Follow of an agent that forecasts at every so manieth row only.
+func (t *Track) FollowEvery(every int, way filter.Way, horizons []float64, from, to int, fn func(Row)) error {
 	if err := t.canPlan(way); err != nil {
 		return err
 	}
@@ -179,7 +184,7 @@ func (t *Track) Follow(way filter.Way, horizons []float64, from, to int, fn func
 		f.Step(t.Run.Time[i]-t.Run.Time[last], z, est)
 		last = i
 		scored := t.Scored(i)
-		if way != filter.Live && !scored { // the agent forecasts at every tick
+		if way != filter.Live && !scored || (i-from)%every != 0 { // the agent forecasts whether it is scored or not
 			return
 		}
 		t.reach(&fc, horizons, i, to)
