@@ -64,7 +64,7 @@ func TestLearningCurve(t *testing.T) {
 		}
 		m, err := learn.Learn(t.Context(), given, learn.Options{Inputs: inputNames(), Unjudged: true})
 		if err != nil {
-			t.Logf("from %s: %v", namesOf(all, set), err)
+			t.Logf("from %s: %v", inSet(all, set), err)
 			continue
 		}
 		rmse[set] = make([][]float64, len(all))
@@ -79,7 +79,7 @@ func TestLearningCurve(t *testing.T) {
 			for _, s := range skill[:len(score.Horizons)] {
 				rmse[set][i] = append(rmse[set][i], s.RMSE)
 			}
-			t.Logf("%-60s → %-15s %6.2f", namesOf(all, set), r.Name, rmse[set][i])
+			t.Logf("%-60s → %-15s %6.2f", inSet(all, set), r.Name, rmse[set][i])
 		}
 	}
 	worse, of, sum := 0, 0, 0.0
@@ -98,7 +98,7 @@ func TestLearningCurve(t *testing.T) {
 					of, sum = of+1, sum+math.Log(ratio)
 					if ratio > worseAtMost {
 						worse++
-						t.Logf("%g s, %s: %.2f by %s, with %s %.2f (%+.0f %%)", at, all[i].Name, before[i][h], namesOf(all, set&^(1<<added)), all[added].Name, found[i][h], 100*(ratio-1))
+						t.Logf("%g s, %s: %.2f by %s, with %s %.2f (%+.0f %%)", at, all[i].Name, before[i][h], inSet(all, set&^(1<<added)), all[added].Name, found[i][h], 100*(ratio-1))
 					}
 				}
 			}
@@ -113,8 +113,8 @@ func TestLearningCurve(t *testing.T) {
 	}
 }
 
-// namesOf are those of the runs in a set.
-func namesOf(all []*runs.Run, set uint) string {
+// inSet are the names of the runs in a set.
+func inSet(all []*runs.Run, set uint) string {
 	var in []string
 	for i, r := range all {
 		if set>>i&1 != 0 {

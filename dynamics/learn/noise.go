@@ -49,13 +49,17 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 	}
 	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped}
 	var before []*unseen
-	for _, coarse := range []float64{firstStep, math.Sqrt(firstStep)} {
+	rounds := []float64{firstStep, math.Sqrt(firstStep)}
+	if p.noiseKnown() { // it will not go far: the second round is enough
+		rounds = rounds[1:]
+	}
+	for k, coarse := range rounds {
 		f, err := p.fitter(s.m, p.runs, nil)
 		if err != nil {
 			return nil, err
 		}
 		steps := foldSteps
-		if before == nil { // another noise follows, and with it the rest of the way
+		if k+1 < len(rounds) { // another noise follows, and with it the rest of the way
 			steps /= 2
 		}
 		folds, err := p.fitFolds(ctx, s.m, splits, before, steps)
@@ -70,11 +74,11 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		for _, h := range folds {
 			trials = append(trials, h.trial)
 		}
-		before := slices.Clone(s.m.States)
+		was := slices.Clone(s.m.States)
 		if err := searchNoise(ctx, s.m, p.h, append(trials, trial{f, s.theta}), coarse); err != nil {
 			return nil, err
 		}
-		if slices.Equal(before, s.m.States) { // it is as good as can be, and so is the fit
+		if slices.Equal(was, s.m.States) { // it is as good as can be, and so is the fit
 			return s, nil
 		}
 		if err := f.solve(ctx, s.theta, warmSteps); err != nil {
@@ -83,6 +87,13 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		storeParameters(s.m, s.theta)
 	}
 	return s, nil
+}
+
+// noiseKnown tells if the hypotheses know the noise of every state within a factor that is no more than a first step.
+func (p *problem) noiseKnown() bool {
+	return !slices.ContainsFunc(p.h.States, func(s model.HypothesisState) bool {
+		return (s.Noise > 0 || s.NoiseShare > 0) && !(s.NoiseFactor > 1 && s.NoiseFactor <= firstStep)
+	})
 }
 
 // searchNoise finds the noise of the states of m with which the forecasts of trials are best, each counting by
