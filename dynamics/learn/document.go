@@ -44,7 +44,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 	m.Provenance = model.Provenance{Learned: p.o.Date}
 	for i, r := range p.runs {
 		source := r.Source()
-		source.Start = s.starts[i]
+		source.Start, source.Misfit = s.starts[i], s.misfits[i]
 		source.Held = held(m, all[i], s.starts[i])
 		m.Provenance.Runs = append(m.Provenance.Runs, source)
 	}

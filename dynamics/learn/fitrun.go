@@ -12,16 +12,18 @@ import (
 
 // fitRun is one run made ready for fitting: rows in SI units, inputs held over gaps.
 type fitRun struct {
-	course system.Course
-	z      [][]float64 // readings by output, SI; NaN is missing
-	noise  []float64   // by output: standard deviation of a reading, SI
-	scale  []float64   // by output: what a kelvin of the leading one counts as much as, SI
-	warm   float64     // reading below which forecasts count less, SI
-	u      [][]float64
-	step   float64
-	mask   []bool    // rows that count, nil: all
-	weight []float64 // of a forecast by its row of origin, 0 is none; with all rows they add up to 1
-	rowEnd int       // from where on no row counts
+	course  system.Course
+	z       [][]float64 // readings by output, SI; NaN is missing
+	noise   []float64   // by output: standard deviation of a reading, SI
+	scale   []float64   // by output: what a kelvin of the leading one counts as much as, SI
+	warm    float64     // reading below which forecasts count less, SI
+	u       [][]float64
+	step    float64
+	mask    []bool    // rows that count, nil: all
+	weight  []float64 // of a forecast by its row of origin, 0 is none; with all rows they add up to 1
+	rowEnd  int       // from where on no row counts
+	hot     float64   // rows that are warm
+	counted float64   // and of those that count
 
 	start []float64 // how far each hidden node began from what the model says, SI
 	x0    []float64 // filtered states by origin
@@ -30,6 +32,9 @@ type fitRun struct {
 	// the simulation of the whole run, by row and output
 	open, openS []float64
 }
+
+// differs is the number of rows of one run that tell as much as it differs from others.
+const differs = 500.0
 
 // newFitRun takes run, whose inputs are those of m, and of which only the rows of mask (nil: all) count.
 func newFitRun(m *model.Model, run *runs.Run, mask []bool) *fitRun {
@@ -86,6 +91,7 @@ func (f *fitRun) choose() {
 			}
 		}
 	}
+	f.hot = float64(warm)
 	sum := float64(warm) + coolWeight*float64(total-warm)
 	every := [2]int{max(1, (total-warm)/coolOrigins), max(1, warm/origins)}
 	weight := [2]float64{coolWeight / sum, 1 / sum}
@@ -103,6 +109,12 @@ func (f *fitRun) choose() {
 			f.weight[i] = weight[k] * float64(every[k])
 			f.rowEnd = i + 1
 		}
-		n[k]++
+		if n[k]++; k == 1 && (f.mask == nil || f.mask[i]) {
+			f.counted++
+		}
 	}
 }
+
+// tells is how many rows' worth a run tells of what all have in common: no more than differs rows, however many it has.
+// That is the weight of random effects, with the variance between runs that of an error over so many rows.
+func (f *fitRun) tells() float64 { return max(f.hot, 1) * differs / (max(f.hot, 1) + differs) }

@@ -283,7 +283,7 @@ func (f *fitter) forecasts(q *normalEquations, r *fitRun, theta []float64, from,
 	ahead := f.flow(theta)
 	x, sens := make([]float64, nx), make([]float64, nx*n)
 	row := make([]float64, n)
-	each := 1 / float64((len(fitHorizons)+1)*len(f.runs)*outputs)
+	each := r.tells() / float64((len(fitHorizons)+1)*outputs) / f.tells()
 	put := func(pred float64, grad []float64, z, scale, weight float64, block int) {
 		if !num.Finite(z) {
 			return
@@ -385,14 +385,18 @@ func (f *fitter) weighStart(q *normalEquations) {
 	}
 }
 
-// rows is the number of rows that count in full.
+// tells is how many rows' worth all runs tell.
+func (f *fitter) tells() (rows float64) {
+	for _, r := range f.runs {
+		rows += r.tells()
+	}
+	return rows
+}
+
+// rows is the number of rows that count in full, by what they tell.
 func (f *fitter) rows() (n float64) {
 	for _, r := range f.runs {
-		for i, z := range r.z[0] {
-			if num.Finite(z) && z >= r.warm && (r.mask == nil || r.mask[i]) {
-				n++
-			}
-		}
+		n += r.tells() * r.counted / max(r.hot, 1)
 	}
 	return max(n, 1)
 }
@@ -400,6 +404,15 @@ func (f *fitter) rows() (n float64) {
 // data is the cost without that of the starting values, and without derivatives, which is cheap.
 func (f *fitter) data(theta []float64) float64 {
 	return (&fitter{s: f.plain, runs: f.runs, hidden: f.hidden, halved: f.halved, simulated: f.simulated}).evaluate(theta, false).cost
+}
+
+// misfits are the roots of what the data of each run cost at theta.
+func (f *fitter) misfits(theta []float64) (all []float64) {
+	for _, r := range f.runs {
+		alone := fitter{s: f.plain, runs: []*fitRun{r}, hidden: f.hidden, halved: f.halved}
+		all = append(all, math.Sqrt(alone.evaluate(theta, false).cost))
+	}
+	return all
 }
 
 // pull is the cost of being away from the starting values.

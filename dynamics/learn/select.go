@@ -195,7 +195,7 @@ func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
 		return nil, err
 	}
 	storeParameters(r.m, r.theta)
-	r.starts = f.starts(f.x)
+	r.starts, r.misfits = f.starts(f.x), f.misfits(r.theta)
 	_, se := f.judge(r.theta)
 	for lane, i := range f.free {
 		storeError(r.m, i, se[lane])

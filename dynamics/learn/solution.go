@@ -15,6 +15,7 @@ type solution struct {
 	theta   []float64            // of m, SI: parameters, then coefficients
 	dropped map[string]string    // by [model.CandidateName]: why
 	starts  []map[string]float64 // by run: see model.RunSource.Start; nil until refined
+	misfits []float64            // by run: see model.RunSource.Misfit; nil until refined
 	without []*unseen            // by run: what the others tell; nil where nobody has asked
 }
 

@@ -30,6 +30,9 @@ func Equation(m *Model) string {
 	for _, n := range m.NotJudged {
 		fmt.Fprintf(&b, "\nHow the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).\n", n.Run, n.Why)
 	}
+	for _, u := range m.Unexplained() {
+		b.WriteString("\n" + u.String() + "\n")
+	}
 	if m.Evidence != nil {
 		b.WriteString("\n" + m.Evidence.Table())
 	}

@@ -21,6 +21,9 @@ type RunSource struct {
 	Began  string  `json:"began,omitempty"`
 	Lasted float64 `json:"lasted_s,omitempty"`
 
+	// Misfit is the root mean square error of the run's forecasts with known inputs by the equation that was learned from it
+	// too, in units of what a good model has at each horizon.
+	Misfit float64 `json:"misfit,omitempty"`
 	// Start says by how much each hidden node began away from its start, by symbol, in its unit.
 	Start map[string]float64 `json:"start,omitempty"`
 	// Held is what each state that has no rate was in this run, by symbol, in its unit.

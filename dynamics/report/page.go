@@ -427,6 +427,9 @@ func (r *Report) doubts() []string {
 	for _, n := range r.m.NotJudged {
 		out.add("How the equation does on %s when it has not seen it is unknown: of the other runs no model can be learned (%s).", n.Run, n.Why)
 	}
+	for _, u := range r.m.Unexplained() {
+		out.add("%s", u)
+	}
 	r.doubtForecasts(&out, proof)
 	r.doubtIntervals(&out, proof)
 	r.doubtNumbers(&out)
