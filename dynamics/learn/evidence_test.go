@@ -14,7 +14,7 @@ import (
 // learnedPlant learns the plant with evidence.
 func learnedPlant(t *testing.T, h *model.Hypotheses, runs ...runs.Run) *model.Model {
 	t.Helper()
-	m, err := Learn(t.Context(), runs, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true, Seed: 1})
+	m, err := Learn(t.Context(), runs, Options{Inputs: plantInputs, Hypotheses: h, Evidence: true, Unjudged: true, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

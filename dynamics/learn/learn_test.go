@@ -341,7 +341,7 @@ func TestNoiseIsTuned(t *testing.T) {
 				h.States[i].NoiseFactor = c.factor
 			}
 		}
-		m, err := Learn(t.Context(), given, Options{Inputs: plantInputs, Hypotheses: h})
+		m, err := Learn(t.Context(), given, Options{Inputs: plantInputs, Hypotheses: h, Unjudged: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -480,7 +480,7 @@ func TestStartsByRun(t *testing.T) {
 		}
 		all = append(all, run)
 	}
-	m, err := Learn(t.Context(), all, Options{Inputs: plantInputs, Hypotheses: h})
+	m, err := Learn(t.Context(), all, Options{Inputs: plantInputs, Hypotheses: h, Unjudged: true})
 	if err != nil {
 		t.Fatal(err)
 	}

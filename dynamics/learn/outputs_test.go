@@ -121,7 +121,7 @@ func TestSharedCoefficientsAndTheRoomOfARun(t *testing.T) {
 			}
 		}
 	})
-	m, err := Learn(t.Context(), all, Options{Inputs: kitInputs, Hypotheses: h})
+	m, err := Learn(t.Context(), all, Options{Inputs: kitInputs, Hypotheses: h, Unjudged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
