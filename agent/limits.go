@@ -55,6 +55,20 @@ func newLimits(all []Limit, reg *sensors.Registry, set *anomaly.Set) (*limits, e
 	return l, nil
 }
 
+// of gives the limits of a channel, nil where there is none.
+func (l *limits) of(id sensors.ChannelID) (low, high *Number) {
+	for i := range l.sides {
+		switch s, bound := &l.sides[i], Number(l.sides[i].bound); {
+		case s.id != id:
+		case s.sign > 0:
+			high = &bound
+		default:
+			low = &bound
+		}
+	}
+	return low, high
+}
+
 // judge takes the frame dt after the last one. It does not allocate. A value that is not good says nothing; out of the limit's
 // phases it is within it.
 func (l *limits) judge(dt time.Duration, f *sensors.Frame, now phase.Phase, set *anomaly.Set) {

@@ -11,6 +11,27 @@ import (
 	"stirwatch/dynamics/phase"
 )
 
+// A view tells the limits of a channel, and of one without any nothing.
+func TestAViewTellsLimits(t *testing.T) {
+	a := agentOf(t, Options{Registry: cell(t), Limits: []Limit{
+		{Channel: "tool", Low: 100, High: 470},
+		{Channel: "power", Low: math.Inf(-1), High: 9},
+	}})
+	for _, r := range a.View().Channels {
+		is := func(n *Number, bound Number) bool { return n != nil && *n == bound }
+		ok := r.Low == nil && r.High == nil
+		switch r.Name {
+		case "tool":
+			ok = is(r.Low, 100) && is(r.High, 470)
+		case "power":
+			ok = r.Low == nil && is(r.High, 9)
+		}
+		if !ok {
+			t.Errorf("the limits of %s are %v and %v", r.Name, r.Low, r.High)
+		}
+	}
+}
+
 // A limit is raised after its delay, holds through its deadband, ends after its delay, and holds in its phases alone; each side is an
 // alarm of its own, with the value.
 func TestLimits(t *testing.T) {

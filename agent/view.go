@@ -44,13 +44,15 @@ type View struct {
 
 // Reading is one channel.
 type Reading struct {
-	Name    string `json:"name"`
-	Role    string `json:"role,omitempty"` // what it is: see [sensors.Role]
-	Unit    string `json:"unit"`
-	Value   Number `json:"value"`             // null where nothing was received
-	Age     Number `json:"age_s"`             // since it was measured; null where nothing was received, or the age is not known
-	Quality string `json:"quality,omitempty"` // "" is good, else as [sensors.Status] says it
-	Trusted bool   `json:"trusted"`           // the value is a measurement: shown, also where it is out of specification
+	Name    string  `json:"name"`
+	Role    string  `json:"role,omitempty"` // what it is: see [sensors.Role]
+	Unit    string  `json:"unit"`
+	Value   Number  `json:"value"`             // null where nothing was received
+	Age     Number  `json:"age_s"`             // since it was measured; null where nothing was received, or the age is not known
+	Quality string  `json:"quality,omitempty"` // "" is good, else as [sensors.Status] says it
+	Trusted bool    `json:"trusted"`           // the value is a measurement: shown, also where it is out of specification
+	Low     *Number `json:"low,omitempty"`     // what people want it to stay above, see [Limit]; nil: nothing
+	High    *Number `json:"high,omitempty"`    // and below
 }
 
 // Change is what the model expects to happen to the leading output, and what of.
@@ -191,6 +193,7 @@ func (a *Agent) View() View {
 		if s.Status[i].Reason != sensors.NeverSeen && s.Tick > 0 {
 			r.Age = Number(s.Age[i].Seconds())
 		}
+		r.Low, r.High = a.limits.of(sensors.ChannelID(i))
 		v.Channels = append(v.Channels, r)
 	}
 	if id, ok := a.lead(); ok {

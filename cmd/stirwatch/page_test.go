@@ -95,7 +95,7 @@ func (b *browser) colours(scheme string) {
 
 // text gives what a script says, "" where it fails.
 func (b *browser) text(script string) string {
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("String("+script+")"))
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("(async () => String("+script+"))()", chromedp.EvalAwaitPromise))
 	if err != nil {
 		return ""
 	}
@@ -303,12 +303,18 @@ func TestPage(t *testing.T) {
 
 	step("mode", func(t *testing.T) {
 		b.open("advice")
-		for _, mode := range []string{"confirm", "advise"} {
+		to := func(mode string) {
 			b.press(`[data-loop=tool]`, strings.ToUpper(mode[:1])+mode[1:])
 			b.fill(`dialog[open] input[name=why]`, "the test of the page")
 			b.press(`dialog[open]`, "Switch to")
 			b.is("the mode is "+mode, fmt.Sprintf(`document.querySelector("[data-loop=tool]").dataset.mode === %q`, mode))
 		}
+		to("confirm")
+		b.shows("[data-loop=tool]", "Proposal: Set point to")
+		b.press("[data-loop=tool]", "Accept")
+		b.shows("[data-loop=tool]", "It commands set_point")
+		to("advise")
+		b.shows("[data-loop=tool]", "It commands nothing")
 		if _, out, _ := command(t, filepath.Dir(c.conf), "control", "status", "-c", c.conf); !strings.Contains(out, "tool: advise") {
 			t.Errorf("the agent says %s", out)
 		}
@@ -374,6 +380,40 @@ func TestPage(t *testing.T) {
 				b.shot(name, scheme)
 			}
 		}
+		c.fault("clear")
+	})
+
+	step("users", func(t *testing.T) {
+		for _, role := range []string{"viewer", "operator"} {
+			add := exec.Command(program(t), "user", "add", role, "--role", role, "-c", c.conf)
+			add.Stdin = strings.NewReader("correct horse\n")
+			if out, err := add.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		signIn := func(name, password string) {
+			b.is("somebody has to sign in", `document.querySelector("input[name=user]")`)
+			b.fill("input[name=user]", name)
+			b.fill("input[name=password]", password)
+			b.press("form", "Sign in")
+		}
+		if err := chromedp.Do(b.ctx, chromedp.Reload()); err != nil {
+			t.Fatal(err)
+		}
+		signIn("viewer", "wrong horse")
+		b.shows("form [role=alert]", "That did not work")
+		b.accessible(string(axe), "signing in")
+		signIn("viewer", "correct horse")
+		b.shows("header", "viewer, viewer")
+		b.open("advice")
+		b.is("a viewer may switch nothing", `document.querySelector("[data-loop=tool]") && !document.querySelector("[data-loop=tool] button")`)
+		if status := b.text(`await fetch("./api/v1/control/tool/mode", {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"mode": "off", "why": "x"}'}).then(r => r.status)`); status != "403" {
+			t.Errorf("a viewer who asks to switch gets %s", status)
+		}
+		b.press("header", "Sign out")
+		signIn("operator", "correct horse")
+		b.shows("header", "operator, operator")
+		b.is("an operator may switch", `document.querySelector("[data-loop=tool] button")`)
 	})
 }
 

@@ -60,7 +60,7 @@ export const text = {
   interval: 'holds 95 % of what comes',
   stopForecast: 'if it stops now',
   now: 'now',
-  ceiling: 'ceiling',
+  limit: (v: string) => `limit ${v}`,
   inSeconds: (s: number) => `In ${span(s)}`,
   chartSays: (name: string, value: string, forecast: string) => `${name} over the last minutes, now ${value}. ${forecast}`,
   noForecast: 'No forecast: the agent has no model, or nothing to go by yet.',

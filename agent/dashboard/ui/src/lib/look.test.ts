@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, ahead, trust, urgent, verdict } from './look'
+import { age, ahead, trust, urgent, verdict, was } from './look'
 import type { Alarm, Reading, View } from './types'
 
 const reading = (r: Partial<Reading>): Reading => ({ name: 'tool_temperature', unit: '°C', value: 475, age_s: 0.1, trusted: true, ...r })
@@ -30,6 +30,12 @@ describe('a reading', () => {
     [reading({ value: null, quality: 'missing: never_seen', trusted: false }), false, 'stale'],
     [reading({}), true, 'stale'],
   ] as const)('%o, away %s, is %s', (r, away, what) => expect(trust(r, away)).toBe(what))
+
+  it('was measured, or never was', () => {
+    expect(was(reading({ quality: 'missing: stale', trusted: false }))).toBe(true)
+    expect(was(reading({ quality: 'failure: sentinel', value: -2, trusted: false }))).toBe(false)
+    expect(was(reading({ value: null, quality: 'missing: never_seen' }))).toBe(false)
+  })
 
   it('grows older while nothing comes', () => {
     expect(age(reading({ age_s: 2 }), 3)).toBe(5)

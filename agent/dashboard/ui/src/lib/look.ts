@@ -9,6 +9,11 @@ export function trust(r: Reading, away: boolean): Trust {
   return r.quality ? 'doubtful' : 'good'
 }
 
+/** Whether a value was measured that may be told as the last one: a sentinel or what is out of range never was. */
+export function was(r: Reading): boolean {
+  return r.value !== null && (!r.quality || r.quality.startsWith('missing'))
+}
+
 /** Seconds since a reading was measured, now that elapsed seconds have passed since the view came. */
 export function age(r: Reading, elapsed: number): number | null {
   return r.age_s === null ? null : r.age_s + Math.max(0, elapsed)

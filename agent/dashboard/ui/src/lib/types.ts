@@ -16,6 +16,8 @@ export interface Reading {
   age_s: N
   quality?: string
   trusted: boolean
+  low?: N // what people want it to stay within
+  high?: N
 }
 
 export interface Expectation extends Course {
