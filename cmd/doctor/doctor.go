@@ -141,25 +141,18 @@ func (d *Doctor) record() {
 		return
 	}
 	defer r.Close()
-	f, err := r.Filling(assemble.JournalSize(d.Conf), d.Conf.Journal.Keep)
+	o, err := r.Overview(journal.OverviewOptions{Size: assemble.JournalSize(d.Conf), Keep: d.Conf.Journal.Keep})
 	if err != nil {
 		d.bad("journal", "%v", err)
 		return
 	}
-	if text := f.String(); text != "" {
+	if text := o.Filling.String(); text != "" {
 		d.ok("journal", "%s", text)
 	}
-	unconfirmed, err := r.Unconfirmed()
-	if err != nil {
-		d.bad("journal", "%v", err)
-	} else if text := unconfirmed.String(); text != "" {
+	if text := o.Unconfirmed.String(); text != "" {
 		d.bad("journal", "%s", text)
 	}
-	refused, err := r.RefusedCounts()
-	if err != nil {
-		d.bad("journal", "%v", err)
-	}
-	for _, x := range refused {
+	for _, x := range o.Refused {
 		if x.Resend < x.Lines {
 			d.bad("journal", "InfluxDB has refused %d lines of %s: %s. Mend the cause, then: stirwatch journal resend", x.Lines-x.Resend, x.Measurement, x.Reason)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,87 +72,26 @@ InfluxDB, or the record has gaps.`,
 				return err
 			}
 			defer r.Close()
-			return journalStatus(cmd.OutOrStdout(), r, conf)
+			var opt journal.OverviewOptions
+			if conf != nil {
+				opt = journal.OverviewOptions{Size: assemble.JournalSize(conf), Keep: conf.Journal.Keep, Upload: conf.InfluxDB != nil}
+			}
+			o, err := r.Overview(opt)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(cmd.OutOrStdout(), &o)
+			switch lines := o.LinesRefused(); {
+			case lines > 0:
+				return coded{fmt.Errorf("InfluxDB has refused %d lines: mend the cause, then 'stirwatch journal resend'", lines), exitFound}
+			case len(o.Gaps) > 0:
+				return coded{fmt.Errorf("the record has %d gaps", len(o.Gaps)), exitFound}
+			}
+			return nil
 		},
 	}
 	f.add(c)
 	return c
-}
-
-func journalStatus(w io.Writer, r *journal.Reader, conf *config.Config) error {
-	last, err := r.LastCommit()
-	if err != nil {
-		return err
-	}
-	if last == 0 {
-		fmt.Fprintf(w, "%s: nothing is recorded yet\n", r.Path())
-	} else {
-		fmt.Fprintf(w, "%s: last record %s\n", r.Path(), time.Unix(0, last).Format(time.DateTime))
-	}
-	if conf != nil {
-		f, err := r.Filling(assemble.JournalSize(conf), conf.Journal.Keep)
-		if err != nil {
-			return err
-		}
-		if text := f.String(); text != "" {
-			fmt.Fprintln(w, text)
-		}
-	}
-	unconfirmed, err := r.Unconfirmed()
-	if err != nil {
-		return err
-	}
-	if text := unconfirmed.String(); text != "" {
-		fmt.Fprintln(w, text)
-	}
-	if conf != nil && conf.InfluxDB != nil {
-		waits, err := r.Waiting()
-		if err != nil {
-			return err
-		}
-		if waits.Lines > 0 {
-			fmt.Fprintf(w, "waits to be sent: %d lines, the oldest since %s\n", waits.Lines, waits.Oldest.Format(time.DateTime))
-		}
-	}
-	lines := 0
-	refused, err := r.RefusedCounts()
-	if err != nil {
-		return err
-	}
-	for _, x := range refused {
-		lines += x.Lines
-		fmt.Fprintf(w, "refused by InfluxDB: %d lines of %s: %s", x.Lines, x.Measurement, x.Reason)
-		if x.Resend > 0 {
-			fmt.Fprintf(w, " (%d of them will be sent again)", x.Resend)
-		}
-		fmt.Fprintln(w)
-	}
-	gaps, err := r.Gaps()
-	if err != nil {
-		return err
-	}
-	for _, g := range gaps {
-		fmt.Fprintf(w, "missing: %d lines, %s to %s: %s\n", g.Lines, g.From.Format(time.DateTime), g.To.Format(time.DateTime), g.Reason)
-	}
-	removed, err := r.Removed()
-	if err != nil {
-		return err
-	}
-	const latest = 5
-	if n := len(removed) - latest; n > 0 {
-		fmt.Fprintf(w, "removed: %d earlier times\n", n)
-		removed = removed[n:]
-	}
-	for _, g := range removed {
-		fmt.Fprintf(w, "removed: %d lines, %s to %s: %s\n", g.Lines, g.From.Format(time.DateTime), g.To.Format(time.DateTime), g.Reason)
-	}
-	switch {
-	case lines > 0:
-		return coded{fmt.Errorf("InfluxDB has refused %d lines: mend the cause, then 'stirwatch journal resend'", lines), exitFound}
-	case len(gaps) > 0:
-		return coded{fmt.Errorf("the record has %d gaps", len(gaps)), exitFound}
-	}
-	return nil
 }
 
 func journalResendCommand() *cobra.Command {

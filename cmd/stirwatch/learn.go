@@ -12,12 +12,17 @@ import (
 	"stirwatch/dynamics/model"
 )
 
+// learnFlags are those of `learn`.
+type learnFlags struct {
+	out, hypotheses, inUse, page, pictures string
+	rows                                   []string
+	holdOut                                int
+	logs                                   logFlags
+	from                                   journalRuns
+}
+
 func learnCommand() *cobra.Command {
-	var logs logFlags
-	var out, hypotheses, inUse, page, pictures string
-	var rows []string
-	var holdOut int
-	var from journalRuns
+	var f learnFlags
 	c := &cobra.Command{
 		Use:   "learn RUN.csv... | --from-journal [JOURNAL.db]",
 		Short: "Learn the equation of the tool temperature from recorded runs",
@@ -45,77 +50,79 @@ learned from all.`,
   stirwatch learn --from-journal -c agent.yaml --from 2026-07-01 -o new.json
   stirwatch learn --from-journal copy.db --run 20260708-104312 --run last -o new.json
   stirwatch learn --from-journal --last 8 --compare model.json -o new.json`,
-		Args: from.args,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if pictures != "" && page == "" {
-				return coded{errors.New("--pictures needs --report"), exitUsage}
-			}
-			h := model.DefaultHypotheses()
-			if hypotheses != "" {
-				var err error
-				if h, err = model.LoadHypotheses(hypotheses); err != nil {
-					return err
-				}
-			}
-			segments, err := parseRows(rows)
-			if err != nil {
-				return err
-			}
-			if err := writable(out, page); err != nil {
-				return err
-			}
-			want := h.Channels()
-			var old *model.Model
-			switch {
-			case inUse != "":
-				if old, err = model.Load(inUse); err != nil {
-					return err
-				}
-				if want, err = want.With(old.Channels()); err != nil {
-					return fmt.Errorf("--compare %s: %w", inUse, err)
-				}
-			case cmd.Flags().Changed("hold-out"):
-				return coded{errors.New("--hold-out needs --compare"), exitUsage}
-			}
-			given, err := from.read(cmd, args, logs, want)
-			if err != nil {
-				return err
-			}
-			if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
-				return err
-			}
-			if old != nil {
-				if err := compareHeldOut(cmd, h, old, inUse, given, segments, holdOut); err != nil {
-					return err
-				}
-			}
-			p := screen.Progress{W: cmd.ErrOrStderr()}
-			m, err := learn.Segments(cmd.Context(), given, segments, learn.Options{Hypotheses: h, Date: today(), Evidence: true, Progress: learning(&p)})
-			p.Done()
-			if err != nil {
-				return err
-			}
-			if err := m.Save(out); err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), model.Equation(m))
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", out)
-			if page != "" {
-				return writeReport(cmd, page, pictures, m, given, segments)
-			}
-			return nil
-		},
+		Args: f.from.args,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.learn(cmd, args) },
 	}
-	c.Flags().StringVarP(&out, "output", "o", "model.json", "`file` to write the model to")
-	c.Flags().StringVar(&hypotheses, "hypotheses", "", "`file` of hypotheses instead of those built in")
-	c.Flags().StringVar(&page, "report", "", "`file` to write a page about the model and its runs to (HTML)")
-	c.Flags().StringVar(&pictures, "pictures", "", "with --report: `directory` to write every figure into, as SVG and PNG")
-	c.Flags().StringVar(&inUse, "compare", "", "`file` of the model in use, to compare with on runs left out")
-	c.Flags().IntVar(&holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
-	logs.add(c)
-	rowsFlag(c, &rows)
-	from.flags(c, 5)
+	c.Flags().StringVarP(&f.out, "output", "o", "model.json", "`file` to write the model to")
+	c.Flags().StringVar(&f.hypotheses, "hypotheses", "", "`file` of hypotheses instead of those built in")
+	c.Flags().StringVar(&f.page, "report", "", "`file` to write a page about the model and its runs to (HTML)")
+	c.Flags().StringVar(&f.pictures, "pictures", "", "with --report: `directory` to write every figure into, as SVG and PNG")
+	c.Flags().StringVar(&f.inUse, "compare", "", "`file` of the model in use, to compare with on runs left out")
+	c.Flags().IntVar(&f.holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
+	f.logs.add(c)
+	rowsFlag(c, &f.rows)
+	f.from.flags(c, 5)
 	return c
+}
+
+func (f *learnFlags) learn(cmd *cobra.Command, args []string) error {
+	if f.pictures != "" && f.page == "" {
+		return coded{errors.New("--pictures needs --report"), exitUsage}
+	}
+	h := model.DefaultHypotheses()
+	if f.hypotheses != "" {
+		var err error
+		if h, err = model.LoadHypotheses(f.hypotheses); err != nil {
+			return err
+		}
+	}
+	segments, err := parseRows(f.rows)
+	if err != nil {
+		return err
+	}
+	if err := writable(f.out, f.page); err != nil {
+		return err
+	}
+	want := h.Channels()
+	var old *model.Model
+	switch {
+	case f.inUse != "":
+		if old, err = model.Load(f.inUse); err != nil {
+			return err
+		}
+		if want, err = want.With(old.Channels()); err != nil {
+			return fmt.Errorf("--compare %s: %w", f.inUse, err)
+		}
+	case cmd.Flags().Changed("hold-out"):
+		return coded{errors.New("--hold-out needs --compare"), exitUsage}
+	}
+	given, err := f.from.read(cmd, args, f.logs, want)
+	if err != nil {
+		return err
+	}
+	if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
+		return err
+	}
+	if old != nil {
+		if err := compareHeldOut(cmd, h, old, f.inUse, given, segments, f.holdOut); err != nil {
+			return err
+		}
+	}
+	p := screen.Progress{W: cmd.ErrOrStderr()}
+	m, err := learn.Segments(cmd.Context(), given, segments, learn.Options{Hypotheses: h, Date: today(), Evidence: true, Progress: learning(&p)})
+	p.Done()
+	if err != nil {
+		return err
+	}
+	if err := m.Save(f.out); err != nil {
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), model.Equation(m))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", f.out)
+	if f.page != "" {
+		return writeReport(cmd, f.page, f.pictures, m, given, segments)
+	}
+	return nil
 }
 
 // learning shows how far learning is, and keeps what it warns of.

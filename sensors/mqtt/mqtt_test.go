@@ -237,10 +237,17 @@ func TestBackpressure(t *testing.T) {
 	close(rec.block)
 	rec.block = nil
 	rec.mu.Unlock()
-	eventually(t, "all samples", func() bool { return rec.count() >= n })
-	if v := rec.values(spindleSpeed); v[n-1] != n-1 {
-		t.Errorf("the last is %v", v[n-1])
-	}
+	// Some may come twice: a broker that got no sign of life within a second and a half ends the connection.
+	eventually(t, "all samples", func() bool {
+		if rec.count() < n {
+			return false
+		}
+		came := make([]bool, n)
+		for _, v := range rec.values(spindleSpeed) {
+			came[int(v)] = true
+		}
+		return !slices.Contains(came, false)
+	})
 }
 
 // The connection may end while the sink blocks; what was under way comes again by the next one.
