@@ -240,6 +240,16 @@ func TestModesOfALoop(t *testing.T) {
 		d.a.SetMode("tool", Confirm, "me", "test")
 		d.ticks(5)
 		d.want("confirm, not accepted", 475, 0)
+		if _, _, err := d.a.Decline("tool", "me", ""); err == nil {
+			t.Error("declined without a reason")
+		}
+		if v, u, err := d.a.Decline("tool", "me", "the bar is cold"); v != 460 || u != "°C" || err != nil {
+			t.Error(v, u, err)
+		}
+		d.ticks(5)
+		if s := d.a.Loops()[0]; s.Declined != 460 || s.Commands {
+			t.Errorf("declined: %+v", s)
+		}
 		if v, u, err := d.a.Accept("tool", "me"); v != 460 || u != "°C" || err != nil {
 			t.Error(v, u, err)
 		}

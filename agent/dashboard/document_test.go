@@ -16,6 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"stirwatch/agent/journal"
 )
 
 // document is openapi.yaml, which must be right itself.
@@ -82,10 +84,15 @@ func fits(router routers.Router, method, path, body string, w *httptest.Response
 }
 
 func init() {
-	openapi3filter.RegisterBodyDecoder("application/yaml", func(r io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+	text := func(r io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 		text, err := io.ReadAll(r)
 		return string(text), err
-	})
+	}
+	for _, kind := range []string{"application/yaml", "text/html"} {
+		openapi3filter.RegisterBodyDecoder(kind, text)
+	}
+	openapi3filter.UnregisterBodyDecoder("text/csv") // the document says no more of it than that it is text
+	openapi3filter.RegisterBodyDecoder("text/csv", text)
 }
 
 func TestAnswersAreAsDocumented(t *testing.T) {
@@ -96,11 +103,15 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		t.Errorf("now: %+v", n)
 	}
 	span := fmt.Sprintf("?from=%d&to=%d", s.began, s.ended)
+	s.Report = func(_ context.Context, w io.Writer, run journal.Run) error {
+		_, err := io.WriteString(w, "<h1>"+run.Name+"</h1>")
+		return err
+	}
 	for _, path := range []string{"/now", "/series" + span, "/series" + span + "&channel=tool_temperature,set-point&points=7", "/series?from=1h", "/forecasts" + span, "/forecasts?horizon=60s",
-		"/runs", "/runs/build-1", "/runs/last", "/model", "/config", "/control", "/sources", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
+		"/export.csv" + span, "/export.csv" + span + "&channel=tool_temperature&every=1", "/runs", "/runs/build-1", "/runs/build-1/report", "/runs/last", "/model", "/config", "/control", "/sources", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
 		s.wants(http.StatusOK, asDocumented(s, router, http.MethodGet, root+path, ""))
 	}
-	for path, status := range map[string]int{"/runs/none": 404, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
+	for path, status := range map[string]int{"/runs/none": 404, "/runs/none/report": 404, "/export.csv?every=-1": 400, "/export.csv?channel=none": 400, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
 		"/series?from=yesterday": 400, "/series?from=400d": 400, "/series?channel=tool_temperature,tool_temperature": 400, "/forecasts?from=400d": 400, "/stream?every=-1": 400, "/stream?every=NaN": 400} {
 		s.wants(status, asDocumented(s, router, http.MethodGet, root+path, ""))
 	}
@@ -118,6 +129,16 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	} {
 		s.wants(x.status, asDocumented(s, router, http.MethodPost, root+x.path, x.body))
 	}
+	if table := s.ask(http.MethodGet, root+"/export.csv"+span+"&channel=tool_temperature&every=1", "").Body.String(); strings.Count(table, ",450\n") < 10 || !strings.HasPrefix(table, "time,tool_temperature (°C)\n") {
+		t.Errorf("export: %s", table)
+	}
+	s.Report = func(ctx context.Context, _ io.Writer, run journal.Run) error { // ten seconds tell nothing
+		_, err := s.history.Rows(ctx, run, s.Model.Channels())
+		return err
+	}
+	s.wants(http.StatusConflict, s.ask(http.MethodGet, root+"/runs/build-1/report", ""))
+	s.Report = nil
+	s.wants(http.StatusNotFound, s.ask(http.MethodGet, root+"/runs/build-1/report", ""))
 	s.wants(http.StatusNotFound, s.ask(http.MethodPost, root+"/now", "{}"))
 	s.wants(http.StatusNotFound, s.ask(http.MethodGet, root+"/", ""))
 }

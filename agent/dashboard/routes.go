@@ -38,6 +38,8 @@ func (s *Server) api() []route {
 		{"GET /forecasts", Viewer, s.answerForecasts},
 		{"GET /runs", Viewer, s.answerRuns},
 		{"GET /runs/{run}", Viewer, s.answerRun},
+		{"GET /runs/{run}/report", Viewer, s.answerReport},
+		{"GET /export.csv", Viewer, s.answerExport},
 		{"GET /model", Viewer, s.answerModel},
 		{"GET /config", Viewer, s.answerConfig},
 		{"GET /control", Viewer, s.socket},
@@ -150,16 +152,19 @@ func (s *Server) span(r *http.Request, while time.Duration) (from, to int64, err
 	return from, to, nil
 }
 
-// errBusy tells that another read of the journal takes its time.
-var errBusy = errors.New("the journal is being read for somebody else; ask again in a moment")
+// errBusy tells that what is done for somebody else takes its time.
+var errBusy = errors.New("the same is being done for somebody else; ask again in a moment")
 
 // reading takes the journal for one long read, so that pages can keep no more than one core busy. done gives it back.
-func (s *Server) reading(ctx context.Context) (done func(), err error) {
+func (s *Server) reading(ctx context.Context) (done func(), err error) { return turn(ctx, s.reads) }
+
+// turn waits for a place in a channel that has few.
+func turn(ctx context.Context, places chan struct{}) (done func(), err error) {
 	t := time.NewTimer(readPatience)
 	defer t.Stop()
 	select {
-	case s.reads <- struct{}{}:
-		return func() { <-s.reads }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-t.C:

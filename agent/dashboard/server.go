@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,7 +42,10 @@ type Options struct {
 	ModelName string        // of its file
 	Config    func() []byte // the effective configuration, secrets hidden
 	Socket    http.Handler  // what answers at the agent's socket
-	Log       *slog.Logger
+	// Report writes the report of a model on a run as HTML; nil: there is none. The error is a [history.Unusable] where the
+	// run tells nothing.
+	Report func(context.Context, io.Writer, journal.Run) error
+	Log    *slog.Logger
 }
 
 // Server is a page that is ready to be served.
@@ -54,6 +58,7 @@ type Server struct {
 	history   *history.History
 	handler   http.Handler
 	reads     chan struct{} // one long read of the journal at a time
+	reports   chan struct{} // one report at a time
 	logins    chan struct{} // one login at a time
 	byAddress limiter       // of logins
 	byName    limiter
@@ -76,7 +81,7 @@ const (
 
 // New makes a page.
 func New(o Options) *Server {
-	s := &Server{Options: o, users: OpenUsers(o.Users), sessions: newSessions(o.Users+".sessions", o.Log), reads: make(chan struct{}, 1), logins: make(chan struct{}, 1),
+	s := &Server{Options: o, users: OpenUsers(o.Users), sessions: newSessions(o.Users+".sessions", o.Log), reads: make(chan struct{}, 1), reports: make(chan struct{}, 1), logins: make(chan struct{}, 1),
 		byAddress: limiter{burst: triesOfAddress, every: tryEvery}, byName: limiter{burst: triesOfName, every: tryEvery}, bodyWait: 15 * time.Second}
 	s.history = &history.History{Reader: o.Journal.Reader, Registry: o.Registry}
 	s.hub = newHub(s.now)

@@ -4,11 +4,16 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 
 	"stirwatch/agent/dashboard"
+	"stirwatch/agent/history"
+	"stirwatch/agent/journal"
 	"stirwatch/config"
+	"stirwatch/dynamics/report"
+	"stirwatch/dynamics/runs"
 )
 
 // Users are those who may use the page of a configuration, which has one.
@@ -56,8 +61,27 @@ func (c *Cell) page(version string) (*dashboard.Server, error) {
 	}
 	if c.model != nil {
 		o.ModelName = filepath.Base(string(c.conf.Model.File))
+		o.Report = func(ctx context.Context, w io.Writer, run journal.Run) error { return c.report(ctx, w, run, version) }
 	}
 	return dashboard.New(o), nil
+}
+
+// report writes what the model says of a run.
+func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version string) error {
+	h := &history.History{Reader: c.Journal.Reader, Registry: c.Registry}
+	read, err := h.Rows(ctx, run, c.model.Channels())
+	if err != nil {
+		return err
+	}
+	from, to, err := runs.ActiveRows(c.model, read)
+	if err != nil {
+		return err
+	}
+	made, err := report.Make(c.model, []report.Run{{Run: *read, From: from, To: to}}, report.Options{Version: version})
+	if err != nil {
+		return err
+	}
+	return made.Write(w)
 }
 
 // listen takes the address of the page, where there is one. An agent that cannot have it watches all the same.
