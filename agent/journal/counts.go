@@ -169,6 +169,7 @@ const (
 	killedStopped = "recording had stopped when the agent was ended"
 	wasGone       = "the file was gone when the agent started"
 	gapsOfGone    = "gaps of the file that was gone when the agent started"
+	gapsUnread    = "gaps of a file that was damaged and could not be read"
 )
 
 // openCounts opens the counts and reads what another process has left there.
@@ -195,14 +196,40 @@ func (j *Journal) rememberGap(replaced bool) {
 		}
 		j.mu.Unlock()
 	}
-	if b := j.before; j.st != nil && (!j.st.fresh || j.missing(b[heldAt], wasGone) && j.missing(b[missedAt], gapsOfGone)) {
-		j.mu.Lock()
-		if j.before = (tally{}); j.opts.Archive && !j.st.fresh && !replaced && b[heldAt].lines > 0 {
-			j.held = b[heldAt]
-		}
-		j.mu.Unlock()
+	if j.st != nil {
+		j.missRest(replaced)
 	}
 	j.saveCounts()
+}
+
+// missRest records what the counts of another process tell of and the file does not have.
+func (j *Journal) missRest(replaced bool) {
+	held, missed := j.before[heldAt], j.before[missedAt]
+	if !j.st.fresh && !j.reckoned {
+		if missed.lines -= j.st.missed.lines; replaced || missed.lines <= 0 {
+			missed = gap{}
+		}
+		if held.lines -= j.st.unsent.lines; replaced || !j.partial || j.opts.Archive || held.lines <= 0 {
+			held = gap{}
+		}
+	}
+	kept := j.missing(held, wasGone)
+	if kept {
+		held = gap{}
+		if kept = j.missing(missed, gapsOfGone); kept {
+			missed = gap{}
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !kept { // the disk takes nothing
+		j.before[heldAt], j.before[missedAt], j.reckoned = held, missed, true
+		return
+	}
+	b := j.before
+	if j.before, j.partial, j.reckoned = (tally{}), false, false; j.opts.Archive && !j.st.fresh && !replaced && b[heldAt].lines > 0 {
+		j.held = b[heldAt]
+	}
 }
 
 // missing records a gap that was found at the start, if it is one; false: it cannot be now.

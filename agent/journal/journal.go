@@ -77,6 +77,8 @@ type Journal struct {
 	gap       gap   // what was lost since recording stopped
 	held      gap   // what the file holds and nobody else has
 	missed    gap   // what its gaps count
+	reckoned  bool  // before is what the file lacks of it
+	partial   bool  // the file is one that a kill left before all was in it
 	before    tally // what it held and missed at the end of the process before, until it is known to be there or gone
 	suspended bool  // recording has stopped: lines are counted, not kept
 	closed    bool

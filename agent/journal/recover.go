@@ -43,7 +43,7 @@ func (j *Journal) attach() error {
 	}
 	if j.old == nil { // what a kill has left, which is hardly ever there
 		if _, err := os.Stat(j.path); errors.Is(err, fs.ErrNotExist) {
-			os.Rename(j.path+newFile, j.path)
+			j.partial = promote(j.path) || j.partial
 		} else {
 			removeNew(j.path)
 		}
@@ -158,6 +158,19 @@ func (j *Journal) openOrReplace() (*store, error) {
 	return st, err
 }
 
+// promote puts a new file in the place of the old one, which is gone, with its log: a kill may have come before all was in it,
+// and what it has is all there is. It tells whether there was one.
+func promote(path string) bool {
+	if _, err := os.Stat(path + newFile); err != nil {
+		return false
+	}
+	for _, companion := range []string{"-wal", "-shm"} { // those of the old file are none of the new one's
+		os.Remove(path + companion)
+	}
+	os.Rename(path+newFile+"-wal", path+"-wal")
+	return os.Rename(path+newFile, path) == nil
+}
+
 // removeNew removes a new file that is not complete.
 func removeNew(path string) {
 	for _, companion := range []string{"", "-wal", "-shm", ".reserve"} {
@@ -234,6 +247,10 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed", "memory"} {
 		copyTable(st.db, old.db, table)
 	}
+	unread, err := j.missGaps(st)
+	if err != nil {
+		return unsent, err
+	}
 	damage, lost := &DamageError{}, 0
 	due, known := 0, false // lines that are to be taken over; a batch that cannot be read may still tell how many it has
 	if !j.opts.Archive {
@@ -246,14 +263,24 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	if old.aside != "" {
 		text += "; the rest is in " + old.aside
 	}
-	if damage.Batches > 0 {
+	held := j.before[heldAt]
+	held.add(j.held.from, j.held.to, j.held.lines)
+	trust := !j.opts.Archive && (j.partial || !known) && held.lines > st.unsent.lines // the count knows better than the file
+	if damage.Batches > 0 || trust {
 		lines, about := due-st.unsent.lines, ""
-		if held := j.before[heldAt].lines + j.held.lines; !known && held > st.unsent.lines {
-			lines = held - st.unsent.lines
+		if trust {
+			lines = held.lines - st.unsent.lines
 		} else if !known { // as many as the others
 			lines, about = damage.Batches*max(1, st.unsent.lines/max(1, st.unsent.batches)), "about "
 		}
-		text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of %s%d lines", damage.Batches, about, lines)
+		if damage.Batches > 0 {
+			text += fmt.Sprintf("; %d batches that were not yet sent could not be read, of %s%d lines", damage.Batches, about, lines)
+		} else {
+			text += fmt.Sprintf("; %d lines that were not yet sent could not be read", lines)
+		}
+		if whole.lines == 0 {
+			whole.from, whole.to = held.from, held.to
+		}
 		lost = lines
 		whole.lines = max(whole.lines, st.unsent.lines+lines)
 	}
@@ -268,7 +295,27 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	}
 	missing.lines = max(missing.lines, 0)
 	j.replaced = []replacement{{missing, text, lost}}
+	if unread.lines > 0 {
+		j.replaced = append(j.replaced, replacement{unread, gapsUnread, 0})
+	}
 	return st.unsent, nil
+}
+
+// missGaps counts the gaps of the predecessor that could not be read: what they counted is known beside the journal.
+func (j *Journal) missGaps(st *store) (unread gap, err error) {
+	known := j.missed
+	if b := j.before[missedAt]; b.lines > known.lines {
+		known = b
+	}
+	have := 0
+	if err := st.db.QueryRow("SELECT ifnull(sum(lines),0) FROM gaps").Scan(&have); err != nil {
+		return gap{}, err
+	}
+	if have < known.lines {
+		unread = gap{known.from, known.to, known.lines - have}
+		return unread, st.addGap(unread, gapsUnread, j.opts.Clock())
+	}
+	return gap{}, nil
 }
 
 // appendAll copies the batches of another file with after < id ≤ upTo, as many as can be read.

@@ -536,6 +536,87 @@ func TestKillWhileTakingOver(t *testing.T) {
 	}
 }
 
+// What a new file lacks that a kill has left half done, and the gaps of a file that cannot be read, are missed: how much was
+// there is known beside the journal.
+func TestWhatAKillLeavesOutIsMissed(t *testing.T) {
+	t.Parallel()
+	const n, each, before = 60, 40, 1234 // lines of an earlier gap
+	for name, c := range map[string]struct {
+		harm func(t *testing.T, path string)
+		lost int // lines
+		says []string
+	}{
+		"half of a new file": {func(t *testing.T, path string) {
+			change(t, path, "DELETE FROM batches WHERE id > 20")
+			change(t, path, "DELETE FROM gaps")
+			if err := os.Rename(path, path+newFile); err != nil {
+				t.Fatal(err)
+			}
+		}, (n-20)*each + before, []string{wasGone, gapsOfGone}},
+		"a new file with nothing in it": {func(t *testing.T, path string) {
+			os.Remove(path)
+			if err := os.WriteFile(path+newFile, []byte("SQLite format 3\x00 and no more"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, n*each + before, []string{"2400 lines that were not yet sent could not be read", gapsUnread}},
+		"the page of the gaps": {func(t *testing.T, path string) {
+			db, err := open(path, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var page int64
+			if err := db.QueryRow("SELECT rootpage FROM sqlite_master WHERE name = 'gaps'").Scan(&page); err != nil {
+				t.Fatal(err)
+			}
+			db.Close()
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, 4096), (page-1)*4096); err != nil {
+				t.Fatal(err)
+			}
+		}, before, []string{gapsUnread}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filled(t, n, each, 0)
+			change(t, path, fmt.Sprintf("INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUES (1, 2, %d, 'x', 3)", before))
+			j := testOpen(t, path, Options{Recover: true}) // what it holds and misses is now in its counts
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			c.harm(t, path)
+			j = testOpen(t, path, Options{Recover: true})
+			appendDurably(t, j, good(1e9, 1))
+			lines, texts := gapsSaid(t, j.Reader)
+			if lines != c.lost {
+				t.Errorf("%d lines are missed, not %d: %q", lines, c.lost, texts)
+			}
+			for _, text := range c.says {
+				if !strings.Contains(strings.Join(texts, "; "), text) {
+					t.Errorf("%q is not said: %q", text, texts)
+				}
+			}
+		})
+	}
+}
+
+// change changes a journal that nobody has open.
+func change(t testing.TB, path, statement string) {
+	t.Helper()
+	db, err := open(path, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A new file takes over the batches that are asked for, and not those behind them in the same block: the one at
 // hand, which went into a file that was deleted, is stored by who has it.
 func TestTakingOverStopsWhereItIsTold(t *testing.T) {
