@@ -57,6 +57,7 @@ RACE        := -race -gcflags=modernc.org/...=-race=false
 TIMEOUT     := 15m
 
 test: tools page ## everything, race detector included
+	@if [ -d $(UI)/node_modules ]; then npm --prefix $(UI) test --silent; fi
 	@plain=$$(mktemp); trap 'rm -f "$$plain"' EXIT; failed=0; \
 	nice go test -timeout $(TIMEOUT) $(PLAIN) >"$$plain" 2>&1 & \
 	go test $(RACE) -p 4 -timeout $(TIMEOUT) -parallel 4 $(SLOW) $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
@@ -66,6 +67,7 @@ test: tools page ## everything, race detector included
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	@if [ -d $(UI)/node_modules ]; then npm --prefix $(UI) run --silent check; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
 

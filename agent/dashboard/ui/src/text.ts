@@ -66,7 +66,6 @@ export const text = {
   noForecast: 'No forecast: the agent has no model, or nothing to go by yet.',
   likely: (low: string, high: string) => `likely ${low} to ${high}`,
   between: (low: string, high: string) => `${low} to ${high}`,
-  expectedAsIs: (v: string, ahead: string) => `As things are ${v} is expected${ahead ? ` in ${ahead}` : ''}`,
   lastMinutes: 'Minutes shown',
   minutes: (n: number) => `${n} min`,
   phase: 'Phase',
