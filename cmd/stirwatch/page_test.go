@@ -352,6 +352,7 @@ func TestPage(t *testing.T) {
 		b.press("main table td", "20")
 		b.is("its channels are drawn", `document.querySelectorAll("main .uplot canvas").length > 5`)
 		b.shows("main section[aria-label='What happened'] table", "advice")
+		b.is("its table is had", `(await fetch(document.querySelector("a[download]").href)).ok`)
 	})
 
 	axe, err := os.ReadFile(filepath.Join(frontEnd, "node_modules", "axe-core", "axe.min.js"))
