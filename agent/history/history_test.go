@@ -253,7 +253,7 @@ func TestChangedUnits(t *testing.T) {
 	wrong.record(t, j, journaltest.Dawn.Add(2*time.Hour), 300, true)
 	j.Close()
 	_, _, err = s.usable(metric)
-	for _, says := range []string{"20260701-080000", `channel "spindle_power" was recorded in kN`, "as spindle power it must be in one of W, mW, kW, MW, hp"} {
+	for _, says := range []string{"20260701-080000", `channel "spindle_power" was recorded in kN`, "as spindle power it must be in one of W, mW, kW, MW, BTU/h, hp"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
