@@ -122,8 +122,8 @@ func (j *Journal) tellRemoved(now time.Duration) error {
 			level = slog.LevelInfo // the server has it
 		}
 		j.log.Log(context.Background(), level, "the oldest of the journal was removed", "path", j.path, "lines", r.Lines, "from", r.From.UTC(), "to", r.To.UTC(), "reason", r.Reason)
-		Write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: record.Removed, Count: int64(r.Lines),
-			Text: fmt.Sprintf("%d lines from %s to %s were removed: %s", r.Lines, r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339), r.Reason)})
+		write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: record.Removed, Count: int64(r.Lines),
+			Text: fmt.Sprintf("%d lines from %s to %s were removed: %s", r.Lines, r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339), r.Reason)}, true)
 	}
 	return nil
 }
@@ -145,9 +145,9 @@ func (j *Journal) announceFull(now time.Duration) error {
 	}
 	j.announced = now
 	j.log.Warn("the journal will soon be full, and will then forget its oldest", "path", j.path, "full_in", f.Left.Round(time.Hour), "bytes_a_day", f.PerDay, "size", j.opts.Size)
-	Write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: record.Filling,
+	write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: record.Filling,
 		Text: fmt.Sprintf("full in %s at this rate (%d MB a day): its oldest will then be removed, earlier than after %s; raise size, or record less",
-			forPeople(f.Left), f.PerDay>>20, forPeople(j.opts.Keep))})
+			forPeople(f.Left), f.PerDay>>20, forPeople(j.opts.Keep))}, true)
 	return nil
 }
 

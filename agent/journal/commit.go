@@ -360,10 +360,11 @@ func (j *Journal) resume() {
 	}
 }
 
+// gapEvent is of the committing goroutine.
 func (j *Journal) gapEvent(g gap, why string) {
-	Write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: string(sensors.Gap), Count: int64(g.lines),
+	write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: string(sensors.Gap), Count: int64(g.lines),
 		Text: fmt.Sprintf("%d lines from %s to %s are missing: %s", g.lines,
-			time.Unix(0, g.from).UTC().Format(time.RFC3339Nano), time.Unix(0, g.to).UTC().Format(time.RFC3339Nano), why)})
+			time.Unix(0, g.from).UTC().Format(time.RFC3339Nano), time.Unix(0, g.to).UTC().Format(time.RFC3339Nano), why)}, true)
 }
 
 // disposable is the last batch that may be removed without loss.

@@ -164,8 +164,8 @@ func (j *Journal) ConfirmClock(ctx context.Context, who, why string) (u Unconfir
 			return
 		}
 		j.log.Warn("the clock is confirmed", "path", j.path, "who", who, "why", why, "counts_as_age", u.Time)
-		Write(j, record.Event{Time: m.wall, Source: "journal", Kind: record.Confirmed,
-			Text: fmt.Sprintf("%s confirms the clock: %s since %s count as age: %s", who, forPeople(u.Time), u.Record.UTC().Format(time.RFC3339), why)})
+		write(j, record.Event{Time: m.wall, Source: "journal", Kind: record.Confirmed,
+			Text: fmt.Sprintf("%s confirms the clock: %s since %s count as age: %s", who, forPeople(u.Time), u.Record.UTC().Format(time.RFC3339), why)}, true)
 	}
 	select {
 	case j.turn <- confirm:

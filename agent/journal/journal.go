@@ -329,7 +329,10 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 // Write records a row other than a [record.Sample], for which [Journal.AppendSamples] is. It never
 // waits: when the journal is full of what the disk does not take, the row is counted as lost. A row
 // without any field is counted as skipped. It does not allocate once the journal is warm.
-func Write[R record.Row](j *Journal, r R) {
+func Write[R record.Row](j *Journal, r R) { write(j, r, false) }
+
+// write is [Write]; own are rows of the committing goroutine, which commits once more after the journal is closed.
+func write[R record.Row](j *Journal, r R, own bool) {
 	now := j.now()
 	j.mu.Lock()
 	p := &j.fill
@@ -340,7 +343,7 @@ func Write[R record.Row](j *Journal, r R) {
 		j.mu.Unlock()
 		j.skipped.Add(1)
 		return
-	case j.suspended || j.closed || before >= 2*j.opts.MaxPending:
+	case j.suspended || j.closed && !own || before >= 2*j.opts.MaxPending:
 		j.gap.add(stamp, stamp, 1)
 		j.mu.Unlock()
 		j.lost.Add(1)

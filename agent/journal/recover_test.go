@@ -637,3 +637,26 @@ func TestTakingOverStopsWhereItIsTold(t *testing.T) {
 		t.Errorf("%d batches were taken over, %v; want the 2nd and the 3rd", st.unsent.batches, err)
 	}
 }
+
+// What the journal itself has to say while it closes is in the record, not in a gap.
+func TestOwnRowsWhileClosing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.db")
+	j := testOpen(t, path, Options{})
+	appendDurably(t, j, good(1, 1))
+	closed, told := make(chan error, 1), make(chan struct{})
+	j.turn <- func() {
+		defer close(told)
+		go func() { closed <- j.Close() }()
+		<-j.stop
+		j.gapEvent(gap{2, 3, 4}, "of the test")
+	}
+	<-told
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	j = testOpen(t, path, Options{})
+	gaps, err := j.Gaps()
+	if lines, texts := gapsSaid(t, j.Reader); lines != 4 || len(gaps) != 0 || err != nil {
+		t.Errorf("%d lines said missing (%q), gaps %+v, %v", lines, texts, gaps, err)
+	}
+}
