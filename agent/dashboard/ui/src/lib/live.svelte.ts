@@ -44,7 +44,7 @@ class Live {
       open: () => new EventSource(api.streamUrl),
       event: 'now',
       got: (data) => this.take(JSON.parse(data) as Now),
-      lost: () => void api.get('/session').catch(() => {}), // it finds out where a session has ended
+      lost: () => void session.check(), // the agent ends the stream of who may not read any more
     })
     this.link.start()
     this.timer = setInterval(() => this.draw(), redraw)

@@ -31,6 +31,15 @@ export class Session {
     }
   }
 
+  /** Asks again who this is: a session may have ended, a role be another, the first user have been made since. */
+  async check(): Promise<void> {
+    try {
+      this.take(await get<Answer>('/session'))
+    } catch {
+      /* an agent that is away has nothing to say about it */
+    }
+  }
+
   private take(a: Answer): void {
     this.role = a.role
     this.user = a.name ? { name: a.name, role: a.role } : null
