@@ -35,21 +35,20 @@ var roleNames = [...]string{"nobody", "viewer", "operator", "engineer"}
 // String is the word for people.
 func (r Role) String() string { return roleNames[r] }
 
-// ParseRole reads one of viewer, operator and engineer.
-func ParseRole(s string) (Role, error) {
-	if i := slices.Index(roleNames[:], s); i > 0 {
-		return Role(i), nil
-	}
-	return Nobody, fmt.Errorf("role %q: use viewer, operator or engineer", s)
-}
+// Roles are the words for those that a user can have.
+func Roles() []string { return slices.Clone(roleNames[1:]) }
 
 // MarshalText writes the word.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads the word.
-func (r *Role) UnmarshalText(b []byte) (err error) {
-	*r, err = ParseRole(string(b))
-	return err
+// UnmarshalText reads the word for a role that a user can have.
+func (r *Role) UnmarshalText(b []byte) error {
+	i := slices.Index(roleNames[:], string(b))
+	if i <= 0 {
+		return fmt.Errorf("role %q: use %s", b, strings.Join(Roles(), ", "))
+	}
+	*r = Role(i)
+	return nil
 }
 
 // User is a person with a password, or a program with a token.

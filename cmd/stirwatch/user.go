@@ -37,25 +37,31 @@ propose, and sets their modes. An engineer also reads the audit trail and does w
 	return c
 }
 
-// withUsers does something with the users of the configuration at path.
-func withUsers(path string, do func(*dashboard.Users) error) error {
-	conf, err := config.Load(path)
-	if err != nil {
-		return err
+// onUsers makes a command of c that does something with the users of its configuration.
+func onUsers(c *cobra.Command, do func(cmd *cobra.Command, users *dashboard.Users, args []string) error) *cobra.Command {
+	var path string
+	configFlag(c, &path)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		conf, err := config.Load(path)
+		if err != nil {
+			return err
+		}
+		if conf.Page == nil {
+			return fmt.Errorf("%s has no page; this line makes one: page: {listen: 127.0.0.1:8765}", path)
+		}
+		return do(cmd, assemble.Users(conf), args)
 	}
-	if conf.Page == nil {
-		return fmt.Errorf("%s has no page; this line makes one: page: {listen: 127.0.0.1:8765}", path)
-	}
-	return do(assemble.Users(conf))
+	return c
 }
 
-func roleFlag(c *cobra.Command, text *string) {
-	c.Flags().StringVar(text, "role", dashboard.Viewer.String(), "viewer, operator or engineer")
-	c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"viewer", "operator", "engineer"}, cobra.ShellCompDirectiveNoFileComp))
+func roleFlag(c *cobra.Command) *dashboard.Role {
+	role := dashboard.Viewer
+	c.Flags().TextVar(&role, "role", role, strings.Join(dashboard.Roles(), ", "))
+	c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(dashboard.Roles(), cobra.ShellCompDirectiveNoFileComp))
+	return &role
 }
 
 func userAddCommand() *cobra.Command {
-	var path, role string
 	c := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a person, who logs in with a password",
@@ -63,38 +69,29 @@ func userAddCommand() *cobra.Command {
 8 characters at least.`,
 		Example: `  stirwatch user add anna --role engineer`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := dashboard.ParseRole(role)
-			if err != nil {
-				return coded{err, exitUsage}
-			}
-			return withUsers(path, func(u *dashboard.Users) error {
-				before, err := u.All()
-				if err != nil {
-					return err
-				}
-				password, err := askPassword(cmd)
-				if err != nil {
-					return err
-				}
-				if err := u.Add(args[0], r, password); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is a user: %s\n", args[0], r)
-				if len(before) == 0 {
-					fmt.Fprintln(cmd.OutOrStdout(), "It is the first: from now on everyone logs in, and page.listen may be an address of the network.")
-				}
-				return nil
-			})
-		},
 	}
-	configFlag(c, &path)
-	roleFlag(c, &role)
-	return c
+	role := roleFlag(c)
+	return onUsers(c, func(cmd *cobra.Command, users *dashboard.Users, args []string) error {
+		before, err := users.All()
+		if err != nil {
+			return err
+		}
+		password, err := askPassword(cmd)
+		if err != nil {
+			return err
+		}
+		if err := users.Add(args[0], *role, password); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is a user: %s\n", args[0], *role)
+		if len(before) == 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "It is the first: from now on everyone logs in, and page.listen may be an address of the network.")
+		}
+		return nil
+	})
 }
 
 func userTokenCommand() *cobra.Command {
-	var path, role string
 	c := &cobra.Command{
 		Use:   "token NAME",
 		Short: "Add a program, which sends a token",
@@ -102,93 +99,67 @@ func userTokenCommand() *cobra.Command {
 "Authorization: Bearer TOKEN". As a viewer, which it is where nothing else is said, it can only read.`,
 		Example: `  stirwatch user token prometheus > token   # curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:8765/api/v1/now`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := dashboard.ParseRole(role)
-			if err != nil {
-				return coded{err, exitUsage}
-			}
-			return withUsers(path, func(u *dashboard.Users) error {
-				token, err := u.AddToken(args[0], r)
-				if err == nil {
-					fmt.Fprintln(cmd.OutOrStdout(), token)
-				}
-				return err
-			})
-		},
 	}
-	configFlag(c, &path)
-	roleFlag(c, &role)
-	return c
+	role := roleFlag(c)
+	return onUsers(c, func(cmd *cobra.Command, users *dashboard.Users, args []string) error {
+		token, err := users.AddToken(args[0], *role)
+		if err == nil {
+			fmt.Fprintln(cmd.OutOrStdout(), token)
+		}
+		return err
+	})
 }
 
 func userPasswordCommand() *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return onUsers(&cobra.Command{
 		Use:     "password NAME",
 		Short:   "Change a password, which ends the sessions of its user",
 		Example: `  stirwatch user password anna`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withUsers(path, func(u *dashboard.Users) error {
-				password, err := askPassword(cmd)
-				if err != nil {
-					return err
-				}
-				return u.SetPassword(args[0], password)
-			})
-		},
-	}
-	configFlag(c, &path)
-	return c
+	}, func(cmd *cobra.Command, users *dashboard.Users, args []string) error {
+		password, err := askPassword(cmd)
+		if err != nil {
+			return err
+		}
+		return users.SetPassword(args[0], password)
+	})
 }
 
 func userRemoveCommand() *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return onUsers(&cobra.Command{
 		Use:     "remove NAME",
 		Short:   "Take a user away, with its sessions",
 		Example: `  stirwatch user remove anna`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return withUsers(path, func(u *dashboard.Users) error { return u.Remove(args[0]) })
-		},
-	}
-	configFlag(c, &path)
-	return c
+	}, func(_ *cobra.Command, users *dashboard.Users, args []string) error { return users.Remove(args[0]) })
 }
 
 func userListCommand() *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return onUsers(&cobra.Command{
 		Use:     "list",
 		Short:   "List the users",
 		Example: `  stirwatch user list`,
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withUsers(path, func(u *dashboard.Users) error {
-				all, err := u.All()
-				if err != nil {
-					return err
-				}
-				if len(all) == 0 {
-					fmt.Fprintln(cmd.OutOrStdout(), "there are no users: the page is for this computer alone")
-					return nil
-				}
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "USER\tROLE\tBY\tADDED")
-				for _, x := range all {
-					by := "password"
-					if x.Token != "" {
-						by = "token"
-					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", x.Name, x.Role, by, x.Added.Local().Format(time.DateTime))
-				}
-				return w.Flush()
-			})
-		},
-	}
-	configFlag(c, &path)
-	return c
+	}, func(cmd *cobra.Command, users *dashboard.Users, _ []string) error {
+		all, err := users.All()
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "there are no users: the page is for this computer alone")
+			return nil
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "USER\tROLE\tBY\tADDED")
+		for _, x := range all {
+			by := "password"
+			if x.Token != "" {
+				by = "token"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", x.Name, x.Role, by, x.Added.Local().Format(time.DateTime))
+		}
+		return w.Flush()
+	})
 }
 
 // askPassword asks for a new password twice on a terminal; where the input is none, it is the first line of that.
