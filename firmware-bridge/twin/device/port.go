@@ -33,7 +33,7 @@ const (
 	// stall is how long a line waits for a reader that has the port open but does not read.
 	stall = time.Second
 	// lastRead is how long the reader gets for the last lines, as long as it reads on.
-	lastRead = 2 * time.Second
+	lastRead = 5 * time.Second
 )
 
 // Open makes the pseudo-terminal and the link to it. A link that is there is replaced, any
@@ -188,23 +188,23 @@ func (p *Port) Drain(ctx context.Context) error {
 		return Sleep(ctx, settling)
 	}
 	defer unix.Close(terminal)
-	before, empty, since := -1, 0, time.Now()
-	for empty < 3 && time.Since(since) < lastRead {
+	before, since := -1, time.Now()
+	for {
 		n, err := unread(terminal)
-		if err != nil {
+		switch {
+		case err != nil:
 			return Sleep(ctx, settling)
-		}
-		if n != before {
+		case n == 0:
+			return nil
+		case n != before:
 			before, since = n, time.Now()
-		}
-		if empty++; n > 0 {
-			empty = 0
+		case time.Since(since) >= lastRead:
+			return nil
 		}
 		if err := Sleep(ctx, LookAgain); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // Name is the terminal's own path, e.g. /dev/pts/4.
