@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/program"
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors/unit"
 )
@@ -51,6 +54,8 @@ type Options struct {
 	Every   float64        // s between two commands; 0 is 0.2
 	Faults  []twin.Fault   // that every build has
 	Horizon float64        // s that prediction looks ahead; 0 is 20, of a set-point 30
+	Planned bool           // changes of the override stand in the program of a build, instead of being an operator's
+	Program bool           // prediction is told the program of the build: path, feed and height to come
 
 	// Watch, where it is not nil, sees a row a second of every build, and the goal (°C; NaN before there is one). Builds run side by side.
 	Watch func(seed uint64, r *twin.Row, goal float64)
@@ -157,6 +162,14 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	g := newGauge(seed, o.Limits)
 	build := twin.RandomBuild(p, seed, false)
 	build.Interval, build.Faults = interval, o.Faults
+	if o.Planned {
+		plan(&build, seed)
+	}
+	if o.Program {
+		if err := d.read(build.Program); err != nil {
+			return Build{}, err
+		}
+	}
 	rows := 0
 	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
 		if d.row(m, r); rows%10 == 0 {
@@ -174,6 +187,23 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	return b, err
 }
 
+// plan lets the program of a build change the override every one to three laps, in the place of its operator: 90 to 112 %, as
+// that one does.
+func plan(build *twin.Config, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 'p'))
+	var codes []twin.Code
+	for _, c := range build.Program {
+		for c.Name == "G1" && c.L > 3 {
+			part := c
+			part.L = 1 + 2*r.Float64()
+			c.L -= part.L
+			codes = append(codes, part, twin.Code{Name: "M52", S: math.Round(90 + 22*r.Float64()), HasS: true})
+		}
+		codes = append(codes, c)
+	}
+	build.Program, build.Operator = codes, nil
+}
+
 // driver is a way at work: it sees the rows that a machine's telemetry shows, and commands codes.
 type driver struct {
 	o       *Options
@@ -188,6 +218,7 @@ type driver struct {
 	ask     control.Ask
 	contact phase.Contact
 	u, z    []float64
+	guide   *program.Guide // nil: the program is not told
 
 	goal       float64 // °C: the set-point of the program; NaN before it has one
 	commanded  float64 // set-point or speed under command, NaN: none
@@ -250,6 +281,36 @@ func newDriver(o *Options) (*driver, error) {
 	return d, nil
 }
 
+// read takes the program that prediction is to look ahead with, as the agent does.
+func (d *driver) read(codes []twin.Code) error {
+	if d.e == nil {
+		return fmt.Errorf("the way %s foretells nothing, and has no use for a program", d.o.Way)
+	}
+	var text strings.Builder
+	for _, c := range codes {
+		fmt.Fprintln(&text, c)
+	}
+	p, err := program.New("build.nc", text.String(), program.DefaultAxes)
+	if err != nil {
+		return err
+	}
+	d.guide = program.NewGuide(d.o.Model)
+	d.guide.Tracker = program.NewTracker(p)
+	d.e.Knows(d.guide.Inputs)
+	return nil
+}
+
+// followProgram keeps the program at the line that a row shows.
+func (d *driver) followProgram(r *twin.Row) {
+	if d.guide == nil {
+		return
+	}
+	d.guide.Tracker.Step(interval, program.Now{Line: float64(r.Line), Path: r.PathVel, Feed: r.FeedVel, SetPoint: r.SetPoint, Override: r.Override, Reading: r.ToolTemp, Speed: r.RPM})
+	if d.guide.Look(int(d.o.Horizon) + 1); !d.guide.Follows() {
+		d.guide.Ahead = program.Ahead{}
+	}
+}
+
 // estimate takes a row into the estimator, as the agent does.
 func (d *driver) estimate(r *twin.Row) {
 	pressed := d.contact.Step(interval, r.RPM, r.Power, r.ZVel)
@@ -281,6 +342,7 @@ func (d *driver) estimate(r *twin.Row) {
 		}
 	}
 	d.e.Step(&d.est, interval, d.u, d.z)
+	d.followProgram(r)
 }
 
 // row is one row of telemetry.

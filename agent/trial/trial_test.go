@@ -80,8 +80,50 @@ func TestBuildsAreTheSameForAll(t *testing.T) {
 	}
 }
 
+// Prediction that is told the program of a build follows it through operator's changes, changes of the program's own and
+// prediction's commands, and knows of the reload before it comes.
+func TestPredictionIsToldTheProgram(t *testing.T) {
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, planned := range []bool{false, true} {
+		o := &Options{Way: Actuator, Params: p, Model: demoModel(t), Limits: control.Limits{Min: 250, Max: 450, Slew: 50}, Every: 0.5, Horizon: 20}
+		d, err := newDriver(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		build := twin.RandomBuild(p, 5, false)
+		build.Interval = interval
+		if planned {
+			plan(&build, 5)
+		}
+		if err := d.read(build.Program); err != nil {
+			t.Fatal(err)
+		}
+		rows, followed, knew := 0, 0, false
+		if err := twin.Simulate(context.Background(), build, func(m *twin.Machine, r *twin.Row) error {
+			d.row(m, r)
+			if r.True.Phase != twin.Deposit {
+				return nil
+			}
+			if rows++; d.guide.Follows() {
+				followed++
+				feed := d.guide.Ahead.Feed
+				knew = knew || r.FeedVel > 300 && feed[0] > 300 && feed[len(feed)-1] == 0
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if rows == 0 || followed < rows*9/10 || !knew {
+			t.Errorf("changes in the program %v: it is followed in %d of %d rows of deposition, the reload known: %v", planned, followed, rows, knew)
+		}
+	}
+}
+
 func TestTrialsThatCannotBe(t *testing.T) {
-	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}} {
+	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}, {Way: PID, Builds: 1, Program: true}} {
 		if _, err := Run(context.Background(), o); err == nil {
 			t.Errorf("%+v ran", o)
 		}

@@ -35,7 +35,8 @@ goal in steady deposition (K), at the start and after changes:
   actuator   prediction commands the spindle
   pid        a PID commands the spindle
 
-Advice, set-point and actuator need a model (-m). A seed is a build: rows of equal seeds compare.`,
+Advice, set-point and actuator need a model (-m), and with --program they know what each build's program will
+do with path, feed and height. A seed is a build: rows of equal seeds compare.`,
 		Example: `  stirwatch twin control --way machine,set-point,actuator --builds 20 --seed 1 -m model.json --vary 20% -o table.csv
   stirwatch twin control --way actuator --gain 1.3 --dead 1.3 -m model.json`,
 		Args: cobra.NoArgs,
@@ -75,6 +76,8 @@ Advice, set-point and actuator need a model (-m). A seed is a build: rows of equ
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction cancels, 0: it finds it")
 	f.Float64Var(&o.Every, "every", 0.2, "s between two commands")
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
+	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
+	f.BoolVar(&o.Program, "program", false, "tell prediction the program of each build, to look ahead with")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 1, "gain of the pid, rpm/K")
 	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
 	f.StringVarP(&out, "output", "o", "", "CSV `file` for a row of each build, - for standard output")

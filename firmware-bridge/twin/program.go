@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,21 @@ type Code struct {
 
 	Move *gcode.Move // G1 of a program that moves by X, Y and Z; nil: by laps
 	Line int         // of the program that the machine shows; 0: the place of the code
+}
+
+// String is the code as it stands in a program. A move by X, Y and Z is its name alone.
+func (c Code) String() string {
+	text := c.Name
+	for _, w := range []struct {
+		letter rune
+		value  float64
+		is     bool
+	}{{'S', c.S, c.HasS}, {'F', c.F, c.F != 0}, {'L', c.L, c.L != 0}, {'P', c.P, c.P != 0}, {'Z', c.Z, c.Z != 0}} {
+		if w.is {
+			text += fmt.Sprintf(" %c%s", w.letter, strconv.FormatFloat(w.value, 'f', -1, 64))
+		}
+	}
+	return text
 }
 
 // Timed is a code at a time: what an operator does during the build.
