@@ -188,23 +188,23 @@ func (p *Port) Drain(ctx context.Context) error {
 		return Sleep(ctx, settling)
 	}
 	defer unix.Close(terminal)
-	before, since := -1, time.Now()
-	for {
+	before, empty, since := -1, 0, time.Now()
+	for empty < 3 && time.Since(since) < lastRead { // a reader that takes the last of one buffer is about to be given the next
 		n, err := unread(terminal)
-		switch {
-		case err != nil:
+		if err != nil {
 			return Sleep(ctx, settling)
-		case n == 0:
-			return nil
-		case n != before:
+		}
+		if n != before {
 			before, since = n, time.Now()
-		case time.Since(since) >= lastRead:
-			return nil
+		}
+		if empty++; n > 0 {
+			empty = 0
 		}
 		if err := Sleep(ctx, LookAgain); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // Name is the terminal's own path, e.g. /dev/pts/4.
