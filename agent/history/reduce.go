@@ -32,7 +32,8 @@ const MostParts = 4000
 
 // Reduce reads channels, asked for by role or by name, from ≤ time < to (ns since the Unix epoch), in so many parts at
 // most. Samples that were recorded in another unit are converted to the channel's own; those of another kind of
-// quantity count as not good. What could not be read is a [*journal.DamageError] beside the rest.
+// quantity count as not good. Parts of ten seconds and longer begin at whole multiples of their length, so that the record need not be
+// read sample by sample (see [journal.Reader.Summaries]). What could not be read is a [*journal.DamageError] beside the rest.
 func (h *History) Reduce(ctx context.Context, names []string, from, to int64, parts int) ([]Reduced, error) {
 	if from >= to || parts < 1 || parts > MostParts {
 		return nil, fmt.Errorf("a span from %d to %d in %d parts: it must end after it begins, and have 1 to %d parts", from, to, parts, MostParts)
@@ -51,27 +52,48 @@ func (h *History) Reduce(ctx context.Context, names []string, from, to int64, pa
 		places[s.Channel] = i
 		all[i] = Reduced{Channel: s.Channel, Unit: s.Unit}
 	}
-	each := max(1, (to-from+int64(parts)-1)/int64(parts))
+	each, base := max(1, (to-from+int64(parts)-1)/int64(parts)), from
+	width := journal.Fine
+	if each >= int64(journal.Coarse) {
+		width = journal.Coarse
+	}
+	summed := each >= int64(width) && parts > 1
+	if summed { // whole multiples of what is summed up, of which the first and the last may lie in the span in part
+		each = (to - from + int64(parts) - 2) / int64(parts-1)
+		each = (each + int64(width) - 1) / int64(width) * int64(width)
+		base = from - ((from%each)+each)%each
+	}
 	converted := map[measured]conversion{}
-	err := journal.Rows(ctx, h.Reader, journal.Query{From: from, To: to}, func(x *record.Sample) error {
-		i, wanted := places[x.Channel]
+	take := func(channel, unit string, start, last int64, low, high float64) {
+		i, wanted := places[channel]
 		if !wanted {
-			return nil
+			return
 		}
 		if sums[i] == nil {
 			sums[i] = make([]part, parts)
 		}
+		if c := conversionOf(converted, channel, unit, all[i].Unit); !c.ok {
+			low, high = math.NaN(), math.NaN()
+		} else {
+			low, high = c.Apply(low), c.Apply(high)
+		}
+		sums[i][(start-base)/each].add(last, min(low, high), max(low, high))
+	}
+	sample := func(x *record.Sample) error {
 		v := x.Value
 		if x.Quality != "" {
 			v = math.NaN()
-		} else if c := conversionOf(converted, x, all[i].Unit); !c.ok {
-			v = math.NaN()
-		} else {
-			v = c.Apply(v)
 		}
-		sums[i][(x.Time-from)/each].add(x.Time, v)
+		take(x.Channel, x.Unit, x.Time, x.Time, v, v)
 		return nil
-	})
+	}
+	q := journal.Query{From: from, To: to}
+	var err error
+	if summed {
+		err = h.Reader.Summaries(ctx, q, width, func(p *journal.Summary) { take(p.Channel, p.Unit, p.Start, p.Last, p.Min, p.Max) }, sample)
+	} else {
+		err = h.Reader.Samples(ctx, q, sample)
+	}
 	if damage := (*journal.DamageError)(nil); err != nil && !errors.As(err, &damage) {
 		return nil, err
 	}
@@ -85,15 +107,13 @@ func (h *History) Reduce(ctx context.Context, names []string, from, to int64, pa
 	return all, err
 }
 
-// add takes a sample; NaN is one that is not good.
-func (p *part) add(at int64, v float64) {
+// add takes what lies between low and high; NaN is what is not good.
+func (p *part) add(at int64, low, high float64) {
 	switch {
-	case p.last == 0:
-		p.min, p.max = v, v
-	case math.IsNaN(p.min):
-		p.min, p.max = v, v
-	case !math.IsNaN(v):
-		p.min, p.max = min(p.min, v), max(p.max, v)
+	case p.last == 0, math.IsNaN(p.min):
+		p.min, p.max = low, high
+	case !math.IsNaN(low):
+		p.min, p.max = min(p.min, low), max(p.max, high)
 	}
 	p.last = max(p.last, at)
 }
@@ -101,11 +121,11 @@ func (p *part) add(at int64, v float64) {
 // measured is a unit of the record, of one channel.
 type measured struct{ channel, unit string }
 
-func conversionOf(known map[measured]conversion, x *record.Sample, into unit.Unit) conversion {
-	k := measured{x.Channel, x.Unit}
+func conversionOf(known map[measured]conversion, channel, unitTag string, into unit.Unit) conversion {
+	k := measured{channel, unitTag}
 	c, ok := known[k]
 	if !ok {
-		if from, err := unit.Parse(x.Unit); err == nil {
+		if from, err := unit.Parse(unitTag); err == nil {
 			m, err := unit.Between(from, into)
 			c = conversion{m, err == nil}
 		}

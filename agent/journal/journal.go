@@ -10,6 +10,7 @@
 package journal
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -98,6 +99,9 @@ type Journal struct {
 	turn chan func() // what the committing goroutine is to do between two commits
 	stop chan struct{}
 	done chan struct{}
+
+	unsummed context.CancelFunc // ends the summarist
+	summing  sync.WaitGroup     // until it has ended
 
 	countsMu sync.Mutex // orders what is written into counts; taken before mu
 	counts   counts
@@ -213,6 +217,9 @@ func Open(path string, opts Options) (*Journal, error) {
 	}
 	go j.acks.run()
 	go j.run()
+	ctx, cancel := context.WithCancel(context.Background())
+	j.unsummed = cancel
+	j.summing.Go(func() { j.summarist(ctx) })
 	return j, nil
 }
 
@@ -240,8 +247,10 @@ func (j *Journal) Close() error {
 	j.closed = true
 	j.room.Broadcast()
 	j.mu.Unlock()
+	j.unsummed()
 	close(j.stop)
 	<-j.done
+	j.summing.Wait()
 	j.acks.close()
 	var err error
 	if j.st != nil {

@@ -45,6 +45,9 @@ func (s *store) remove(upTo int64, g gap, why string, now int64) error {
 	if _, err := tx.Exec("DELETE FROM batches WHERE id <= ?", upTo); err != nil {
 		return err
 	}
+	if err := dropSummaries(tx, upTo); err != nil {
+		return err
+	}
 	res, err := tx.Exec("UPDATE removed SET from_ns=min(from_ns,?), to_ns=max(to_ns,?), lines=lines+?, at_ns=? WHERE told=0 AND reason=?", g.from, g.to, g.lines, now, why)
 	if err != nil {
 		return err
@@ -199,6 +202,9 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 			return lost, unsent, err
 		}
 		_, err = tx.Exec("DELETE FROM batches WHERE id <= ?", id)
+		if err == nil {
+			err = dropSummaries(tx, id)
+		}
 		if err == nil {
 			_, err = tx.Exec(insertGap, g.from, g.to, g.lines, overSize, now)
 		}
