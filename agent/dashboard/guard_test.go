@@ -15,7 +15,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,8 +25,6 @@ import (
 
 	"stirwatch/agent/journal"
 )
-
-func queryEscape(text string) string { return url.QueryEscape(text) }
 
 const shelving = `{"name": "sensor.failure tool_temperature", "why": "it is being changed", "for_s": 60, "who": "mallory", "Who": "mallory"}`
 

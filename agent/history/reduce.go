@@ -59,9 +59,11 @@ func (h *History) Reduce(ctx context.Context, names []string, from, to int64, pa
 	}
 	summed := each >= int64(width) && parts > 1
 	if summed { // whole multiples of what is summed up, of which the first and the last may lie in the span in part
-		each = (to - from + int64(parts) - 2) / int64(parts-1)
 		each = (each + int64(width) - 1) / int64(width) * int64(width)
-		base = from - ((from%each)+each)%each
+		for floor(to-1, each)/each-floor(from, each)/each >= int64(parts) {
+			each += int64(width)
+		}
+		base = floor(from, each)
 	}
 	converted := map[measured]conversion{}
 	take := func(channel, unit string, start, last int64, low, high float64) {
@@ -117,6 +119,9 @@ func (p *part) add(at int64, low, high float64) {
 	}
 	p.last = max(p.last, at)
 }
+
+// floor is the greatest multiple of each that is not greater than x.
+func floor(x, each int64) int64 { return x - (x%each+each)%each }
 
 // measured is a unit of the record, of one channel.
 type measured struct{ channel, unit string }
