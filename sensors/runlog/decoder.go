@@ -60,9 +60,10 @@ type decoder struct {
 	sep     byte
 	blanks  // where sep is one
 	meld    bool
-	named   bool   // the columns say what they are
-	started bool   // a row has followed the header
-	least   int    // columns of the header up to the last that has a name
+	named   bool // the columns say what they are
+	started bool // a row has followed the header
+	least   int  // columns of the header up to the last that has a name
+	short   ragged
 	torn    []byte // a line whose quoted field goes on in the next one
 	tornAt  int
 	pieces  int    // lines that it holds
@@ -147,6 +148,9 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 	if d.survey && d.sep != ' ' && len(d.untold) == 0 && (d.stamps == nil || d.stamps.scale != 0 || d.stamps.orders.Settled()) && startsNumber(b) {
 		return nil // a row, and nothing is left to find out
 	}
+	if d.before.lvm.betweenRows(b) {
+		return nil
+	}
 	text, comment := uncommented(b)
 	if !d.split(text) {
 		if d.open && whole {
@@ -157,6 +161,7 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		return nil
 	}
 	if d.isHeader() {
+		d.giveHeld()
 		return d.follow(text, n)
 	}
 	if comment && len(d.fields) != len(d.header) {
@@ -167,15 +172,14 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		return nil
 	}
 	if !d.fits() {
-		why := fmt.Sprintf("%d fields, the header has %d", len(d.fields), len(d.header))
-		if len(d.fields) == 1 {
-			why += fmt.Sprintf(": do other signs than %q part the columns here?", d.sep)
-		} else if d.sep == ',' && len(d.fields) > len(d.header) {
-			why += ": are commas decimal signs too? Then export with semicolons"
+		if taken, err := d.endsEarly(b, n, whole); taken {
+			return err
 		}
-		d.skip(n, why, b)
+		d.giveHeld()
+		d.skip(n, d.misfit(), b)
 		return nil
 	}
+	d.giveHeld()
 	if !d.started && d.isUnits(d.reads) {
 		d.takeUnits(n)
 		return nil
@@ -186,18 +190,6 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		return nil
 	}
 	return d.data(b, n, whole)
-}
-
-// fits tells whether the line that was split has the fields of the header. Those behind the last named one may be left out,
-// and empty ones may follow.
-func (d *decoder) fits() bool {
-	if len(d.fields) < d.least || slices.ContainsFunc(d.fields[min(len(d.fields), len(d.header)):], func(f []byte) bool { return len(f) > 0 }) {
-		return false
-	}
-	for len(d.fields) < len(d.header) {
-		d.fields = append(d.fields, nil)
-	}
-	return true
 }
 
 // maxPieces is how many lines a quoted field may be on.
@@ -272,7 +264,7 @@ func (d *decoder) data(b []byte, n int, whole bool) error {
 		d.doubt(n, fmt.Sprintf("%v: rows are stamped with the time of reading", err))
 	}
 	d.row.stamped, d.row.time = err == nil && d.clock >= 0, at
-	decimals := countDecimals(d.fields[max(d.least, 1)-1])
+	decimals := countDecimals(d.fields[min(max(d.least, 1), d.short.fields)-1])
 	if !whole && d.rows > 0 && decimals != d.decimals {
 		d.skip(n, "torn: the file ends in the middle of the line", b)
 		return nil
@@ -348,6 +340,7 @@ func (d *decoder) end() {
 // finish ends the log: lines whose date was never settled are given up.
 func (d *decoder) finish() {
 	d.give("a quoted field has no end")
+	d.giveHeld()
 	for _, l := range d.waiting {
 		d.skip(l.n, "day or month first? No date of the file tells: say it (order, or --dates: dmy or mdy)", l.text)
 	}

@@ -48,6 +48,7 @@ func Discover(path string, opt Options) (Options, []string, error) {
 type table struct {
 	header []string
 	rows   [][]string
+	units  []string // that stand above the header
 }
 
 func discover(text io.Reader, opt Options) (Options, []string, error) {
@@ -84,11 +85,14 @@ func discover(text io.Reader, opt Options) (Options, []string, error) {
 		case slices.Contains(labels, name):
 			answers = append(answers, cell)
 			continue
-		case !t.numbers(i):
+		case !t.numbers(i) || !t.reached(i):
 			left = append(left, cell)
 			continue
 		}
 		u := unit.MustParse("1")
+		if in == "" && i < len(t.units) {
+			in = t.units[i]
+		}
 		if in != "" {
 			if known, err := unit.Parse(in); err == nil {
 				u = known
@@ -123,11 +127,23 @@ func head(text io.Reader, opt Options) (t table, sep byte, described bool, err e
 		if len(bytes.TrimSpace(b)) == 0 {
 			return nil
 		}
+		if t.header == nil {
+			head, err := d.labviewHead(line)
+			if head || err != nil {
+				return err
+			}
+			if d.before.lvm.is {
+				return t.belowLabVIEW(d, b, &sep, &described)
+			}
+		}
 		if s, ok := separatorLine(b); ok {
 			d.before.sep = s
 			return nil
 		}
 		if t.header != nil {
+			if d.before.lvm.is && !startsNumber(line) {
+				return nil
+			}
 			if sep == ' ' && d.cutRow(b, len(t.header)) || sep != ' ' && d.split(b) {
 				t.rows = append(t.rows, d.names())
 			}
@@ -203,6 +219,21 @@ func head(text io.Reader, opt Options) (t table, sep byte, described bool, err e
 		return t, sep, false, fmt.Errorf("%w: no line of column names with numbers below it was found: put one above the rows", ErrFormat)
 	}
 	return t, sep, false, nil
+}
+
+// belowLabVIEW takes the header of a measurement file of LabVIEW.
+func (t *table) belowLabVIEW(d *decoder, b []byte, sep *byte, described *bool) error {
+	if d.sep = d.before.sep; d.sep == 0 {
+		d.sep = '\t'
+	}
+	if !d.split(b) {
+		return nil
+	}
+	t.header, t.units, *sep = d.names(), d.before.lvm.units, d.sep
+	if *described = d.bears(t.header); *described {
+		return errEnough
+	}
+	return nil
 }
 
 // belowBlanks takes a row whose columns blanks part, if one of the two lines before it has as many names.
@@ -300,6 +331,11 @@ func (t *table) numbers(i int) bool {
 	return numbers >= words
 }
 
+// reached tells whether any row goes on as far as column i.
+func (t *table) reached(i int) bool {
+	return slices.ContainsFunc(t.rows, func(row []string) bool { return i < len(row) })
+}
+
 // clock finds the column of the time, and that of the date where it is another; -1 where there is none.
 func (t *table) clock() (clock, date int) {
 	clock, date = -1, -1
@@ -380,7 +416,7 @@ func (t *table) timeUnit(i int) (u wire.TimeUnit, told string) {
 	if _, ok := countUnits[strings.ToLower(in)]; ok {
 		return wire.TimeUnit(in), ""
 	}
-	if name == "seconds" {
+	if name == "seconds" || name == "x value" {
 		return "s", ""
 	}
 	cell := []byte(t.cells(i)[0])

@@ -117,6 +117,7 @@ func TestDiscoverLeavesWhatIsDescribed(t *testing.T) {
 // Whatever a file holds, it is discovered and read, or refused; every row that is read has a place in the file.
 func FuzzDiscover(f *testing.F) {
 	f.Add([]byte("datetime;a;b;anomaly\n2020-03-09 10:14:33;0.02;32.0;0.0\n2020-03-09 10:14:34;0.03;31.5;1.0\n"))
+	f.Add([]byte(lvm("\t", ".", "One")))
 	f.Add([]byte("time,p,p,,7\n0,1,2,3,4\n1,5,6,7,8\n"))
 	f.Add([]byte("# x\nsep=;\na;b\ns;bar\n1;2\n"))
 	f.Add([]byte("Zeit;Druck\n01.02.2023 10:00:00;1,5\n"))

@@ -392,6 +392,8 @@ func FuzzNumber(f *testing.F) {
 // FuzzNamed reads files that say what they hold.
 func FuzzNamed(f *testing.F) {
 	f.Add([]byte("time [s];heater power [W];plate temperature [°C]\n0;1.232,5;21,5\n"))
+	f.Add([]byte(lvm("\t", ",", "One")))
+	f.Add([]byte(ended(";", "0;1;2;20;a", "1;1;2", "2;1;2", "3;1;2;2", "4;1")))
 	f.Add([]byte("sep=;\n# x\ntime;heater power;plate temperature\ns;W;°C\n10:00:00;1;2\ntime;plate temperature;heater power\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		log, err := Parse(bytes.NewReader(b), Options{Named: plate, Location: time.UTC})

@@ -33,6 +33,7 @@ type preamble struct {
 	spaced  *spaced
 	misfit  string // why the last of those was none
 	known   *decoder
+	lvm     labview
 }
 
 // uncommented is a line without the mark that makes it a comment; a header may stand behind one.
@@ -104,6 +105,9 @@ func (d *decoder) findHeader(b []byte, n int) error {
 	if p.units != nil {
 		return d.unitsBelow(b, n)
 	}
+	if head, err := d.labviewHead(b); head || err != nil {
+		return err
+	}
 	text, comment := uncommented(b)
 	if sep, ok := separatorLine(text); ok {
 		p.sep = sep
@@ -121,6 +125,9 @@ func (d *decoder) findHeader(b []byte, n int) error {
 			continue
 		}
 		if header := d.names(); d.bears(header) {
+			if d.bearsNames(header) {
+				header = p.lvm.labelled(header)
+			}
 			if d.bearsNames(header) && d.lacksUnits(header) {
 				p.units = bytes.Clone(text)
 				return nil
@@ -162,6 +169,9 @@ func (d *decoder) noHeader() error {
 	p := &d.before
 	if p.units != nil {
 		return d.unitsBelow(nil, 0)
+	}
+	if p.lvm.is && p.best == nil {
+		return errNoXValue
 	}
 	if p.spaced != nil {
 		return d.noSpaced()
@@ -358,6 +368,7 @@ func (d *decoder) latest() *decoder {
 // setHeader takes a header whose columns are known.
 func (d *decoder) setHeader(header []string, raw []byte) {
 	d.header, d.raw, d.started, d.refused = header, bytes.Clone(raw), false, ""
+	d.short = ragged{}
 	for d.least = len(header); d.least > 0 && header[d.least-1] == ""; d.least-- {
 	}
 	d.signs, d.grouped = make([]signs, len(header)), make([]bool, len(header))

@@ -148,7 +148,7 @@ func (d *decoder) unitsBelow(b []byte, n int) error {
 	d.split(raw)
 	header := d.names()
 	d.clock, d.date = d.timeColumn(header), -1
-	if b != nil && d.split(b) && len(d.fields) == len(header) && d.isUnits(func(i int) bool { name, _ := d.naming(header[i]); return d.wants(name) != nil }) {
+	if b != nil && d.split(b) && d.padded(len(header)) && d.isUnits(func(i int) bool { name, _ := d.naming(header[i]); return d.wants(name) != nil }) {
 		for i, f := range d.fields {
 			text := strings.Trim(string(f), "[]()")
 			name, in := d.naming(header[i])
@@ -167,6 +167,15 @@ func (d *decoder) unitsBelow(b []byte, n int) error {
 		return d.line(b, n, true)
 	}
 	return nil
+}
+
+// padded gives a row of units that ends before its header, not under commas, the empty cells that it leaves out; false: it has
+// another number.
+func (d *decoder) padded(columns int) bool {
+	for d.sep != ',' && len(d.fields) > 1 && len(d.fields) < columns {
+		d.fields = append(d.fields, nil)
+	}
+	return len(d.fields) == columns
 }
 
 // sameUnits gives columns without a unit in another header the one they had.
