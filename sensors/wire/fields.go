@@ -76,7 +76,9 @@ func (t *table) build(dst []sensors.Sample, arrival int64, msg []byte) ([]sensor
 		case 'w':
 			v, m, present = s.value, unit.Identity, true
 		default:
-			v, present, err = s.number(msg)
+			if v, present, err = s.number(msg); err == nil {
+				err = f.truth(*s)
+			}
 		}
 		switch {
 		case err != nil:
@@ -109,6 +111,14 @@ type span struct {
 	literal  bool
 
 	unitFrom, unitTo int32 // of a unit behind a text, if one stands apart
+}
+
+// truth says why true or false is no value of the field: only a number without a dimension may be one.
+func (f *Field) truth(s span) error {
+	if (s.kind == 't' || s.kind == 'f') && f.Unit.Dim != unit.None {
+		return fmt.Errorf("true or false is no value in %s: %w", f.Unit, errNotNumber)
+	}
+	return nil
 }
 
 func (s span) bytes(msg []byte) []byte { return msg[s.from:s.to] }

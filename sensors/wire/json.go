@@ -11,7 +11,8 @@ import (
 
 // NewJSON reads documents of many channels. A key is a path through objects and arrays,
 // "axis.0.force" or "metrics[name=T1].value", or the name of a member of the outermost object, which may contain dots
-// and brackets and then goes before the path. Values are numbers, numbers in quotes, true (1) or false (0);
+// and brackets and then goes before the path. Values are numbers, numbers in quotes, true (1) or false (0), but not
+// in a unit with a dimension;
 // null and absent keys are missing and skipped, but a document without a single one of the
 // keys is an error. Of repeated keys the last counts (as in encoding/json).
 func NewJSON(o Options) Decoder {
@@ -90,6 +91,9 @@ func (d *jsonValue) Decode(dst []sensors.Sample, arrival int64, msg []byte) ([]s
 		return dst, fmt.Errorf("no value at %q", d.field.Key)
 	}
 	v, present, wrong := found[0].number(msg)
+	if wrong == nil {
+		wrong = d.field.truth(found[0])
+	}
 	m := unit.Identity
 	if found[0].kind == '"' && (wrong != nil || d.signs.doubtful(found[0].bytes(msg))) {
 		number, behind, err := d.textNumber(found[0].bytes(msg))

@@ -112,7 +112,7 @@ func (p *pairs) next() (word, value span, err error) {
 			if s.from > i && bytes.IndexByte(line[s.from:s.to], '=') >= 0 {
 				s.to = s.from // "T1= F=12": the next pair, T1 is empty
 			}
-			s.to = thousandsApart(line, s.from, s.to)
+			s.to = pointApart(line, s.from, thousandsApart(line, s.from, s.to))
 			i = s.to
 			s.unitFrom, s.unitTo = unitApart(line, i)
 		}
@@ -155,6 +155,23 @@ func thousandsApart(line []byte, from, to int) int {
 		to = end
 	}
 	return to
+}
+
+// pointApart is the end of a number whose decimals stand apart from its point, as a device writes that pads them with blanks
+// ("471. 9" for 471.09): it is no number, and 471 even less.
+func pointApart(line []byte, from, to int) int {
+	if to-from < 2 || line[to-1] != '.' || line[to-2]-'0' > 9 {
+		return to
+	}
+	next := blank(line, to)
+	end := next
+	for end < len(line) && line[end]-'0' <= 9 {
+		end++
+	}
+	if n := blank(line, end); next == to || end == next || n < len(line) && (line[n] == '=' || line[n] == ':') {
+		return to
+	}
+	return end
 }
 
 // decimalComma tells whether the comma at i stands between two digits.

@@ -181,6 +181,11 @@ func TestLinesAsDevicesSendThem(t *testing.T) {
 		{kv(two), "T1=471.\x009 F=3", "0=NaN(failure: not_a_number) 1=3"},
 		{kv(two), "T1=1471\x07.9 F=3", "0=NaN(failure: not_a_number) 1=3"},
 		{NewCSV(Options{Fields: csv}, ' ', nil), "471.9\x1f12.1", "0=471.9 1=12.1"}, // a separator of ASCII
+		{kv(two), "T1=471. 9 F=12.1", "0=NaN(failure: not_a_number) 1=12.1"},        // 471.09 with its decimals padded
+		{kv(two), "T1=471. F=12.1", "0=471 1=12.1"},
+		{kv(two), "T1=471. 9=12.1 F=1", "0=471 1=1"}, // 9 is a key
+		{NewJSON(Options{Fields: two}), `{"T1":true,"F":3}`, "0=NaN(failure: not_a_number) 1=3"},
+		{NewJSONValue(value, ""), `{"v":false}`, "0=NaN(failure: not_a_number)"},
 		{NewNumber(Field{}, 0), "41,3", "0=41.3"},
 		{NewNumber(Field{}, 0), "1.234,5", "0=1234.5"},
 		{NewNumber(Field{}, 0), "+41.7\x00", "0=41.7"},
