@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"stirwatch/agent/record"
@@ -12,13 +14,15 @@ import (
 
 // What would have been advised on recorded builds, by a model of another recording: it comes and goes seldom, calls a
 // spindle that sits at its limit while the temperature is out of reach, and says nothing that its own interval does not support.
-// STIRWATCH_ADVICE learns from the second recording too, for the first.
+// The page that shows it has all of it. STIRWATCH_ADVICE learns from the second recording too, for the first.
 func TestAdviceOnRecordings(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program and learns a model")
 	}
 	t.Parallel()
-	advised(t, watched, learnedOnce(t))
+	for _, name := range []string{watched, plunged} {
+		advised(t, name, learnedOnce(t))
+	}
 	if os.Getenv("STIRWATCH_ADVICE") != "" {
 		m := filepath.Join(t.TempDir(), "other.json")
 		if out, err := plain(t, "learn", recording(t, watched), "-o", m).CombinedOutput(); err != nil {
@@ -59,7 +63,8 @@ func farOff(rows []buildRow, at int64) bool {
 
 func advised(t *testing.T, name, model string) {
 	s := newLogSite(t, recording(t, name), model)
-	plainly(t, "replay", "-c", s.conf, "--into", s.journal, recording(t, name))
+	page := filepath.Join(t.TempDir(), "advice.html")
+	plainly(t, "replay", "-c", s.conf, "--into", s.journal, "--advice", page, recording(t, name))
 	rows := rowsOf(t, name)
 	var all []record.Recommendation
 	kinds, times := map[string]int{}, 0
@@ -82,8 +87,26 @@ func advised(t *testing.T, name, model string) {
 		}
 		return m
 	}
+	html, err := os.ReadFile(page)
+	if err != nil || bytes.Contains(html, []byte("://")) && !bytes.Contains(html, []byte("http://www.w3.org/2000/svg")) {
+		t.Errorf("%s: %v, or the page needs something from elsewhere", name, err)
+	}
+	for _, word := range []string{"<svg", "advised set-point", "spindle speed"} {
+		if !bytes.Contains(html, []byte(word)) {
+			t.Errorf("%s: the page has no %s", name, word)
+		}
+	}
+	for _, a := range all {
+		if !bytes.Contains(html, []byte(`<td class="kind">`+strings.Replace(a.Kind, "none", "no advice", 1)+"</td>")) {
+			t.Errorf("%s: %s is not on the page", name, a.Kind)
+			break
+		}
+	}
 	for _, a := range all {
 		m := when(a.Time)
+		if given := a.Kind != "none" && !math.IsNaN(a.Without); given && !(a.WithoutLower < a.Without && a.Without < a.WithoutUpper && a.WithLower < a.With && a.With < a.WithUpper) {
+			t.Errorf("%s: %s; its intervals are %g to %g and %g to %g", name, a.Reason, a.WithoutLower, a.WithoutUpper, a.WithLower, a.WithUpper)
+		}
 		switch {
 		case a.Kind == "unreachable" && !(a.WithoutUpper < m.setPoint) && !farOff(rows, a.Time):
 			t.Errorf("%s: %s; its interval reaches %.0f °C", name, a.Reason, a.WithoutUpper)

@@ -30,8 +30,9 @@ import (
 // patience bounds every wait for something that must happen.
 const patience = 90 * time.Second
 
-// The recordings: one to learn from, the other to watch.
+// The recordings: one to learn from, another to watch, and a light plunge that was stopped.
 const (
+	plunged = "20250707144618"
 	watched = "20250708104310"
 	learned = "20250707151600"
 )

@@ -13,7 +13,7 @@ import (
 )
 
 func replayCommand() *cobra.Command {
-	var path, into string
+	var path, into, page string
 	var replace bool
 	var speed float64
 	c := &cobra.Command{
@@ -22,9 +22,13 @@ func replayCommand() *cobra.Command {
 		Long: `Replay feeds the rows of a run log to the agent of a configuration: the same intake, estimate, anomalies,
 advice and journal as 'run', without devices and without upload. It writes into a journal of its own, so
 that the record of the machine stays as it is. Where that journal has readings of the run's time already,
-nothing is written: the run would be there twice. --replace empties it first.`,
+nothing is written: the run would be there twice. --replace empties it first.
+
+With --advice it also writes one page that needs nothing from elsewhere: the run, the set-point that was
+advised beside the machine's own, and where that was called unreachable.`,
 		Example: `  stirwatch replay 20250708104310.csv
   stirwatch replay -c agent.yaml --speed 1 build.csv      # in real time
+  stirwatch replay build.csv --advice advice.html
   stirwatch replay --into replay.db --replace build.csv && stirwatch export --journal replay.db --wide`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,6 +38,9 @@ nothing is written: the run would be there twice. --replace empties it first.`,
 			}
 			if speed < 0 {
 				return coded{fmt.Errorf("--speed %g: use 0 (as fast as possible) or more", speed), exitUsage}
+			}
+			if err := writable(page); err != nil {
+				return err
 			}
 			own, err := filepath.Abs(into) // seen from here, not from the configuration's folder
 			if err != nil {
@@ -56,6 +63,19 @@ nothing is written: the run would be there twice. --replace empties it first.`,
 			if err != nil {
 				return err
 			}
+			if page != "" {
+				advised, err := assemble.Advised(cmd.Context(), conf, args[0])
+				if err != nil {
+					return err
+				}
+				w, done, err := output(cmd, page)
+				if err != nil {
+					return err
+				}
+				if err := errors.Join(advised.Write(w), done()); err != nil {
+					return err
+				}
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), sum)
 			return nil
 		},
@@ -63,6 +83,7 @@ nothing is written: the run would be there twice. --replace empties it first.`,
 	configFlag(c, &path)
 	c.Flags().StringVar(&into, "into", "stirwatch-data/replay.db", "journal `file` to write")
 	c.Flags().BoolVar(&replace, "replace", false, "empty the journal of --into first")
+	c.Flags().StringVar(&page, "advice", "", "HTML `file` to write what was advised on the run to")
 	c.Flags().Float64Var(&speed, "speed", 0, "factor on real time; 0: as fast as possible")
 	return c
 }
