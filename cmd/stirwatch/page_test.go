@@ -30,7 +30,7 @@ var frontEnd = filepath.Join("..", "..", "agent", "dashboard", "ui")
 
 // browser is a tab of a real browser.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 
 	mu     sync.Mutex
@@ -38,7 +38,7 @@ type browser struct {
 }
 
 // newBrowser starts Chromium with a profile of its own.
-func newBrowser(t *testing.T) *browser {
+func newBrowser(t testing.TB) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -160,7 +160,7 @@ func (b *browser) accessible(axe, what string) {
 // cell is a simulated machine with an agent that watches and may command it, and an address of its page that stays the
 // same while agents come and go.
 type cell struct {
-	t       *testing.T
+	t       testing.TB
 	conf    string
 	twin    *process
 	agent   *process
@@ -183,7 +183,7 @@ control:
   tool: {mode: advise, output: tool_temperature, goal: 455 °C, target: set_point, lease: 10 s}
 `
 
-func newCell(t *testing.T) *cell {
+func newCell(t testing.TB) *cell {
 	t.Helper()
 	broker, address, err := loopback.Broker()
 	if err != nil {
