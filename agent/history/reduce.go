@@ -32,7 +32,7 @@ const MostParts = 4000
 
 // Reduce reads channels, asked for by role or by name, from ≤ time < to (ns since the Unix epoch), in so many parts at
 // most. Samples that were recorded in another unit are converted to the channel's own; those of another kind of
-// quantity count as not good. Parts of ten seconds and longer begin at whole multiples of their length, so that the record need not be
+// quantity count as not good. Parts of five seconds and longer become whole tens of seconds or minutes that begin at multiples of their length, so that the record need not be
 // read sample by sample (see [journal.Reader.Summaries]). What could not be read is a [*journal.DamageError] beside the rest.
 func (h *History) Reduce(ctx context.Context, names []string, from, to int64, parts int) ([]Reduced, error) {
 	if from >= to || parts < 1 || parts > MostParts {
@@ -57,7 +57,7 @@ func (h *History) Reduce(ctx context.Context, names []string, from, to int64, pa
 	if each >= int64(journal.Coarse) {
 		width = journal.Coarse
 	}
-	summed := each >= int64(width) && parts > 1
+	summed := each >= int64(width)/2 && parts > 1
 	if summed { // whole multiples of what is summed up, of which the first and the last may lie in the span in part
 		each = (each + int64(width) - 1) / int64(width) * int64(width)
 		for floor(to-1, each)/each-floor(from, each)/each >= int64(parts) {
