@@ -83,8 +83,10 @@ func newFast(c *cell) *fast {
 		}
 	})
 	f.Server = httptest.NewServer(mux)
-	c.t.Cleanup(f.CloseClientConnections)
-	c.t.Cleanup(f.Close)
+	c.t.Cleanup(func() {
+		f.CloseClientConnections() // a stream does not end by itself
+		f.Close()
+	})
 	return f
 }
 
