@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"stirwatch/sensors/unit"
@@ -190,12 +192,17 @@ func (g *Guess) settle(keys []string, columns map[string]*column, name func(key 
 	}
 }
 
+// notNumbers are words that JSON does not have, where a value should be; what reads the lines takes them as no numbers.
+var notNumbers = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([:,\[]\s*)-?(?:NaN|nan|Infinity|inf|None)\b`)
+})
+
 func guessJSON(lines [][]byte) Guess {
 	g := Guess{Format: "json", Why: "one JSON object a line"}
 	columns := map[string]*column{}
 	for _, line := range lines {
 		var doc map[string]any
-		d := json.NewDecoder(bytes.NewReader(line))
+		d := json.NewDecoder(bytes.NewReader(notNumbers().ReplaceAll(line, []byte("${1}null"))))
 		d.UseNumber()
 		if d.Decode(&doc) == nil && !d.More() {
 			g.Messages++
@@ -270,17 +277,31 @@ func guessKeyValue(lines [][]byte) Guess {
 	return g
 }
 
+// cells are the columns of a line; a separator in quotes parts none.
+func cells(line string, separator byte) (all []string) {
+	from, quoted := 0, false
+	for i := range len(line) {
+		switch {
+		case line[i] == '"':
+			quoted = !quoted
+		case line[i] == separator && !quoted:
+			all, from = append(all, line[from:i]), i+1
+		}
+	}
+	all = append(all, line[from:])
+	for i := range all {
+		all[i] = strings.Trim(all[i], " \t\"")
+	}
+	return all
+}
+
 func guessCSV(lines [][]byte, separator byte) Guess {
 	g := Guess{Format: "csv", Separator: separator}
 	split := func(line []byte) []string {
 		if separator == ' ' {
 			return strings.Fields(string(line))
 		}
-		cells := strings.Split(string(line), string(separator))
-		for i := range cells {
-			cells[i] = strings.Trim(cells[i], " \t\"")
-		}
-		return cells
+		return cells(string(line), separator)
 	}
 	// The width that most lines have is the device's; a line of words as wide is its header.
 	widths := map[int]int{}
@@ -327,7 +348,7 @@ func guessCSV(lines [][]byte, separator byte) Guess {
 		}
 	}
 	g.Why = fmt.Sprintf("lines of %d columns separated by %q", width, separator)
-	if separator == ',' && width%2 == 0 && !slices.ContainsFunc(lines, func(l []byte) bool { return bytes.IndexByte(l, '.') >= 0 }) {
+	if separator == ',' && width%2 == 0 && !slices.ContainsFunc(lines, func(l []byte) bool { return bytes.ContainsAny(l, ".\"") }) {
 		g.Why += `; where the commas are decimal ones, take separator: ";"`
 	}
 	if width == 1 {

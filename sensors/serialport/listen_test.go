@@ -33,6 +33,8 @@ func TestGuessFormat(t *testing.T) {
 		{"colours", "x\n\x1b[0;32mI (4711) tc: temp=471.9 force=12.1\x1b[0m\n\x1b[0;32mI (4712) tc: temp=472 force=12.1\x1b[0m\n", `keyvalue "\x00" 2 messages, temp=temp(472) force=force(12.1)`},
 		{"C strings", "x\n471.9,12.1\x00\r\n472.9,12.1\x00\r\n", `csv "," 2 messages, 1=value_1(472.9) 2=value_2(12.1)`},
 		{"json", "}\n" + `{"ts":1760000000000000001,"a":{"b":[1,"2.5"]}}` + "\n" + `{"ts":1760000000100000001,"a":{"b":[1,"2.6"]}}` + "\n", `json "\x00" 2 messages, time ts ns, a.b.0=a_b_0(1) a.b.1=a_b_1(2.6)`},
+		{"separators in quotes", "x\n\"474,3\",\"12,1\"\n\"474,4\",\"12,2\"\n", `csv "," 2 messages, 1=value_1(474,4) 2=value_2(12,2)`},
+		{"json with words for no number", "}\n" + `{"a":NaN,"b":3}` + "\n" + `{"a":-Infinity,"b":4}` + "\n", `json "\x00" 2 messages, b=b(4)`},
 		{"daq", string(described), `daq "\x00" 2 messages, T_tool=t_tool[°C](474.25) 2=value_2(12)`},
 		{"noise", "\x80\x90\xff\x01abc", `"" 0 messages`},
 		{"prose", "x\nHello!\nI am a device.\n", `"" 0 messages`},
