@@ -105,7 +105,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(versionCommand())
+	root.AddCommand(versionCommand(), manCommand())
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages |", fmt.Sprintf("FlagUsagesWrapped %d |", helpWidth)))
 	root.SetVersionTemplate(versionText())
 	root.InitDefaultCompletionCmd()

@@ -13,6 +13,10 @@ case $deb in
 esac
 rm -rf "$out"
 mkdir -p "$out"
+man=$(mktemp -d)
+trap 'rm -rf "$man"' EXIT
+CGO_ENABLED=0 go run -trimpath -ldflags "-s -w -X main.version=$version" ./cmd/stirwatch man "$man"
+gzip -9n "$man"/*.1
 for arch in amd64 arm64; do
   name=stirwatch-$version-linux-$arch
   root=$out/root-$arch
@@ -31,6 +35,7 @@ for arch in amd64 arm64; do
   install -D -m 644 deploy/systemd/stirwatch.sysusers "$root/usr/lib/sysusers.d/stirwatch.conf"
   install -D -m 644 deploy/systemd/stirwatch.tmpfiles "$root/usr/lib/tmpfiles.d/stirwatch.conf"
   cp "$out/$name.sbom.txt" "$doc/sbom.txt"
+  install -D -m 644 -t "$root/usr/share/man/man1" "$man"/*.1.gz
   tar --sort=name --owner=0 --group=0 --numeric-owner -C "$root" --exclude=./DEBIAN -czf "$out/$name.tar.gz" .
 
   cat >"$root/DEBIAN/control" <<CONTROL

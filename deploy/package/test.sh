@@ -15,7 +15,7 @@ for deb in "$PWD"/stirwatch_*.deb; do
   root=$work/$arch
   dpkg-deb -x "$deb" "$root"
   for f in usr/bin/stirwatch usr/lib/systemd/system/stirwatch.service usr/lib/sysusers.d/stirwatch.conf \
-    usr/lib/tmpfiles.d/stirwatch.conf usr/share/doc/stirwatch/docs/getting-started.md usr/share/doc/stirwatch/sbom.txt; do
+    usr/lib/tmpfiles.d/stirwatch.conf usr/share/doc/stirwatch/docs/getting-started.md usr/share/doc/stirwatch/sbom.txt usr/share/man/man1/stirwatch.1.gz usr/share/man/man1/stirwatch-config-check.1.gz; do
     [ -s "$root/$f" ] || { echo "$arch: $f is missing"; exit 1; }
   done
   grep -q '^ExecStart=/usr/bin/stirwatch run' "$root/usr/lib/systemd/system/stirwatch.service"
