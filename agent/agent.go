@@ -134,7 +134,7 @@ func New(opt Options) (*Agent, error) {
 		}
 		a.loops = append(a.loops, l)
 	}
-	if a.phases, err = newPhases(opt.Registry); err != nil {
+	if a.phases, err = newPhases(opt.Registry, opt.Model); err != nil {
 		return nil, err
 	}
 	a.teller = newTeller(a)

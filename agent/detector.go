@@ -40,7 +40,7 @@ func NewDetector(reg *sensors.Registry, m *model.Model, set []Limit) (*Detector,
 			return nil, err
 		}
 	}
-	if a.phases, err = newPhases(reg); err != nil {
+	if a.phases, err = newPhases(reg, m); err != nil {
 		return nil, err
 	}
 	return &Detector{a: a}, nil

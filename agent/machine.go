@@ -116,7 +116,12 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	}
 	tool := &m.in[signature.Temperature]
 	m.frame.Fresh = tool.known && f.Fresh[tool.id]
-	m.frame.Contact, m.frame.Phase = contact, p.Phase
+	m.frame.Contact, m.frame.Phase, m.frame.Rule = contact, p.Phase, p.contact.Now()
+	if !m.in[signature.Torque].known && p.power.known {
+		if omega := math.Abs(m.frame.Value[signature.Speed]) * math.Pi / 30; omega > phase.TellsFrom*math.Pi/30 {
+			m.frame.Value[signature.Torque] = p.power.value(f) / omega
+		}
+	}
 	m.follower.Step(dt.Seconds(), &m.frame)
 	lasted := min(dt, longestFrame).Seconds()
 	for k, place := range m.place {

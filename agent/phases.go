@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
 	"stirwatch/sensors"
 )
@@ -14,13 +15,21 @@ type phases struct {
 	phase.Detector
 	contact                      phase.Contact
 	speed, power, up, path, tool signal
+	torque, setPoint             signal
 	change                       phase.Run // what the last frame did to the run
 }
 
-func newPhases(reg *sensors.Registry) (p phases, err error) {
+func newPhases(reg *sensors.Registry, m *model.Model) (p phases, err error) {
+	if m != nil && m.Spindle != nil {
+		p.contact.Rule = *m.Spindle
+	}
+	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil { // in other modes it is no temperature
+		p.setPoint = s
+	}
 	err = findSignals(reg,
 		wanted{&p.speed, sensors.SpindleSpeed, "rpm"},
 		wanted{&p.power, sensors.SpindlePower, "W"},
+		wanted{&p.torque, sensors.SpindleTorque, "N·m"},
 		wanted{&p.up, sensors.ZVelocity, "mm/min"},
 		wanted{&p.path, sensors.PathVelocity, "mm/min"},
 		wanted{&p.tool, sensors.ToolTemperature, "°C"})
@@ -28,15 +37,20 @@ func newPhases(reg *sensors.Registry) (p phases, err error) {
 }
 
 // step takes the frame dt after the last one, and gives contact: NaN where no channel is the speed or
-// none the power.
+// none the power or torque.
 func (p *phases) step(dt time.Duration, f *sensors.Frame) (contact float64) {
-	speed := p.speed.value(f)
+	speed, path, tool := p.speed.value(f), p.path.value(f), p.tool.value(f)
+	power := p.power.value(f)
+	if !p.power.known {
+		power = math.Abs(p.torque.value(f)*speed) * math.Pi / 30
+	}
 	contact = math.NaN()
-	if p.speed.known && p.power.known {
-		contact = p.contact.Step(dt.Seconds(), speed, p.power.value(f), p.up.value(f))
+	if p.speed.known && (p.power.known || p.torque.known) {
+		p.contact.Spindle.Step(dt.Seconds(), speed, power, path, tool)
+		contact = p.contact.Step(dt.Seconds(), speed, power, p.up.value(f))
 	}
 	p.change = p.Detector.Step(dt.Seconds(), phase.Signals{
-		Speed: speed, Contact: contact, Path: p.path.value(f), Temperature: p.tool.value(f),
+		Speed: speed, Contact: contact, Path: path, Temperature: tool, SetPoint: p.setPoint.value(f),
 	})
 	return contact
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -26,6 +27,7 @@ type build struct {
 	reg    *sensors.Registry
 	faults []twin.Fault
 	phase  []twin.Phase
+	lap    []float64
 	short  []bool // the spindle is at a limit, and more than 10 °C are missing or too many
 }
 
@@ -61,10 +63,11 @@ func logOf(t testing.TB, cfg twin.Config) *build {
 		t.Fatal(err)
 	}
 	b.log.Value, b.log.Status = make([][]float64, len(columns)), make([][]sensors.Status, len(columns))
-	if err := twin.Simulate(context.Background(), cfg, func(_ *twin.Machine, r *twin.Row) error {
+	if err := twin.Simulate(context.Background(), cfg, func(m *twin.Machine, r *twin.Row) error {
 		b.log.Time = append(b.log.Time, 1e18+int64(r.At*1e9))
 		b.log.Line = append(b.log.Line, len(b.log.Time)+1)
 		b.phase = append(b.phase, r.True.Phase)
+		b.lap = append(b.lap, m.Laps())
 		b.short = append(b.short, r.True.AtLimit && math.Abs(r.SetPoint-r.ToolTemp) > 10)
 		for i, c := range columns {
 			v, status := math.Round(c.of(r)*c.digits)/c.digits, sensors.OK
@@ -128,7 +131,33 @@ type scored struct {
 	instead map[string]int       // of those, named otherwise than the fault
 	builds  uint64
 	where   []string
+	place   map[string]*[3]int // builds with a fault, found, named, by the phase and the place on the lap of the onset
+	strange map[string]*lost   // by phase: seconds, and events that nothing explains
 	said    []said
+}
+
+// lost is what nothing explains.
+type lost struct {
+	seconds float64
+	events  int
+}
+
+// another makes b the log of a machine whose torques are scaled, as STIRWATCH_TORQUE says, and whose spindle and feed run at other
+// speeds, as STIRWATCH_SPEED and STIRWATCH_FEED do.
+func (b *build) another() {
+	scale := func(name string, columns ...int) {
+		by, err := strconv.ParseFloat(os.Getenv(name), 64)
+		for _, c := range columns {
+			for i := range b.log.Value[c] {
+				if err == nil {
+					b.log.Value[c][i] *= by
+				}
+			}
+		}
+	}
+	scale("STIRWATCH_TORQUE", 2, 3)
+	scale("STIRWATCH_SPEED", 1, 3)
+	scale("STIRWATCH_FEED", 5, 7)
 }
 
 // scoreBuilds judges builds of seeds, every second one with a fault.
@@ -142,7 +171,7 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		}
 		metals = append(metals, p)
 	}
-	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}, rightly: map[anomaly.Code]int{}, instead: map[string]int{}}
+	s := &scored{of: map[twin.Kind]*tally{}, wrong: map[anomaly.Code]int{}, events: map[anomaly.Code]int{}, rightly: map[anomaly.Code]int{}, instead: map[string]int{}, place: map[string]*[3]int{}, strange: map[string]*lost{}}
 	for _, k := range twin.Kinds {
 		s.of[k] = &tally{}
 	}
@@ -163,12 +192,17 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		cfg := twin.RandomBuild(machine, seed, seed%2 == 1)
 		cfg.Interval = interval
 		b := logOf(t, cfg)
+		b.another()
 		_, events, err := judged(b.log, b.reg, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.hours += interval * float64(len(b.log.Time)) / 3600
 		for _, ph := range b.phase {
+			if s.strange[string(ph)] == nil {
+				s.strange[string(ph)] = &lost{}
+			}
+			s.strange[string(ph)].seconds += interval
 			if ph == twin.Deposit {
 				s.deposit += interval / 3600
 			}
@@ -201,12 +235,24 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 			}
 			if !blamed {
 				s.wrong[e.Code]++
+				s.strange[string(b.phase[e.From])].events++
 				s.where = append(s.where, fmt.Sprintf("seed %d row %d %s %v", seed, e.From, e.Code, b.phase[e.From]))
 			}
 		}
 		for _, f := range b.faults {
 			n := s.of[f.Kind]
 			n.builds++
+			where := b.placeOf(f.At / interval)
+			if s.place[where] == nil {
+				s.place[where] = &[3]int{}
+			}
+			s.place[where][0]++
+			if !math.IsInf(first, 1) {
+				s.place[where][1]++
+			}
+			if !math.IsInf(right, 1) {
+				s.place[where][2]++
+			}
 			if !math.IsInf(first, 1) {
 				n.found++
 				n.delay = append(n.delay, first)
@@ -219,6 +265,29 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		}
 	}
 	return s
+}
+
+// placeOf tells phase and, in deposition, eighth of the lap of a row.
+func (b *build) placeOf(row float64) string {
+	i := min(int(row), len(b.phase)-1)
+	if b.phase[i] != twin.Deposit {
+		return string(b.phase[i])
+	}
+	return fmt.Sprintf("%s, lap %d/8", b.phase[i], int(8*(b.lap[i]-math.Floor(b.lap[i])))+1)
+}
+
+// byPlace is the table of what was found by phase and place on the lap, and of what nothing explains by phase.
+func (s *scored) byPlace() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-18s %6s %6s %6s\n", "onset in", "builds", "found", "named")
+	for _, k := range slices.Sorted(maps.Keys(s.place)) {
+		fmt.Fprintf(&b, "%-18s %6d %6d %6d\n", k, s.place[k][0], s.place[k][1], s.place[k][2])
+	}
+	fmt.Fprintf(&b, "%-18s %6s %6s\n", "phase", "hours", "false")
+	for _, k := range slices.Sorted(maps.Keys(s.strange)) {
+		fmt.Fprintf(&b, "%-18s %6.1f %6d\n", k, s.strange[k].seconds/3600, s.strange[k].events)
+	}
+	return b.String()
 }
 
 func (s *scored) String() string {
@@ -246,7 +315,7 @@ func (s *scored) String() string {
 
 // TestScoreBuilds prints the tables of docs/detect.md and docs/alarms.md, and how often each code is right (the numbers of anomaly.Confidence; the
 // seeds are in docs/decisions): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v. STIRWATCH_METAL are other metals than 6061, such as
-// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_INTERVAL the s between rows, STIRWATCH_MINUTES the time after which no further build is begun, STIRWATCH_PLOT the file that the reliability
+// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_INTERVAL the s between rows, STIRWATCH_TORQUE, STIRWATCH_SPEED and STIRWATCH_FEED by how much torques, speeds and feed are scaled, STIRWATCH_MINUTES the time after which no further build is begun, STIRWATCH_PLOT the file that the reliability
 // of the confidence is drawn into.
 func TestScoreBuilds(t *testing.T) {
 	var from, n uint64
@@ -254,7 +323,7 @@ func TestScoreBuilds(t *testing.T) {
 		t.Skip("STIRWATCH_BUILDS=SEED:N says which builds")
 	}
 	s := scoreBuilds(t, from, n)
-	t.Logf("\n%s", s)
+	t.Logf("\n%s\n%s", s, s.byPlace())
 	t.Logf("code: events, named rightly, (right+1)/(events+2), said")
 	for _, d := range anomaly.Definitions() {
 		if n := s.events[d.Code]; n > 0 {

@@ -53,6 +53,7 @@ type Planner struct {
 	contact      int // the same
 	feed, path   int // the same
 	u            []float64
+	rule         phase.ContactRule
 
 	seen    working // as it is observed
 	ahead   working // in a forecast
@@ -67,6 +68,10 @@ type Planner struct {
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
 	q := &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), path: m.InputIndex(model.PathVelocity), u: make([]float64, len(m.Inputs))}
+	q.rule = phase.DefaultContactRule
+	if m.Spindle != nil {
+		q.rule = *m.Spindle
+	}
 	q.Forget()
 	return q
 }
@@ -209,7 +214,7 @@ func (q *Planner) step(dt, reading float64, planned []float64, setPoint, command
 		told += q.odd * math.Exp(-q.since/p.Ripple)
 		q.u[q.power] = max(0, told) * math.Exp(-p.Softening*(reading-q.first))
 		if q.contact >= 0 && speed >= phase.TellsFrom {
-			q.u[q.contact] = phase.DefaultContactRule.Rub(speed, q.u[q.power])
+			q.u[q.contact] = q.rule.Rub(speed, q.u[q.power])
 		}
 	}
 	return q.u

@@ -6,6 +6,8 @@ package model
 import (
 	"math"
 	"slices"
+
+	"stirwatch/dynamics/phase"
 )
 
 const (
@@ -27,26 +29,27 @@ const (
 // Model is a learned governing equation with all that is needed to use and to judge it.
 // It is not changed by use and may be shared.
 type Model struct {
-	Format      string       `json:"format"`
-	Version     int          `json:"version"`
-	Process     string       `json:"process"`
-	Inputs      []Input      `json:"inputs"`
-	Outputs     []Output     `json:"outputs"`
-	Leading     string       `json:"leading,omitempty"` // name of the output that leads, see LeadingIndex; "": the first
-	States      []State      `json:"states"`
-	Parameters  []Parameter  `json:"parameters"`
-	Definitions []Definition `json:"definitions"`
-	Terms       []Term       `json:"terms"`
-	DeadTime    string       `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
-	Plan        *Plan        `json:"plan,omitempty"`
-	Controllers []Controller `json:"controllers,omitempty"`
-	Usual       []Usual      `json:"usual,omitempty"`     // by phase, then name
-	Intervals   []Interval95 `json:"intervals,omitempty"` // by horizon, rising
-	Experience  []Experience `json:"experience,omitempty"`
-	Provenance  Provenance   `json:"provenance"`
-	Skill       []Skill      `json:"skill,omitempty"`
-	NotJudged   []NotJudged  `json:"not_judged,omitempty"`
-	Evidence    *Evidence    `json:"evidence,omitempty"`
+	Format      string             `json:"format"`
+	Version     int                `json:"version"`
+	Process     string             `json:"process"`
+	Inputs      []Input            `json:"inputs"`
+	Outputs     []Output           `json:"outputs"`
+	Leading     string             `json:"leading,omitempty"` // name of the output that leads, see LeadingIndex; "": the first
+	States      []State            `json:"states"`
+	Parameters  []Parameter        `json:"parameters"`
+	Definitions []Definition       `json:"definitions"`
+	Terms       []Term             `json:"terms"`
+	DeadTime    string             `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
+	Plan        *Plan              `json:"plan,omitempty"`
+	Controllers []Controller       `json:"controllers,omitempty"`
+	Spindle     *phase.ContactRule `json:"spindle,omitempty"`   // of a machine that is not like that of phase.DefaultContactRule
+	Usual       []Usual            `json:"usual,omitempty"`     // by phase, then name
+	Intervals   []Interval95       `json:"intervals,omitempty"` // by horizon, rising
+	Experience  []Experience       `json:"experience,omitempty"`
+	Provenance  Provenance         `json:"provenance"`
+	Skill       []Skill            `json:"skill,omitempty"`
+	NotJudged   []NotJudged        `json:"not_judged,omitempty"`
+	Evidence    *Evidence          `json:"evidence,omitempty"`
 
 	// Hypotheses is the file that the model was learned with, word for word.
 	Hypotheses string `json:"hypotheses,omitempty"`

@@ -1,6 +1,10 @@
 package model
 
-import "slices"
+import (
+	"slices"
+
+	"stirwatch/dynamics/num"
+)
 
 // Usual is the range in which the mean of what is measured (over [phase.MeanOver] seconds) was while a phase went on, in the runs
 // that the model was learned from: what is normal there.
@@ -13,8 +17,11 @@ type Usual struct {
 	Hours float64 `json:"hours"` // that it rests on
 }
 
-// usual checks the ranges.
+// usual checks the ranges, and the rule of contact.
 func (c *checker) usual() {
+	if s := c.Spindle; s != nil && !(s.FreeTorque > 0 && s.Inertia >= 0 && s.From > 0 && s.Full > s.From && num.Finite(s.FreeTorque, s.Inertia, s.Full)) {
+		c.bad("spindle: %+v is no rule of contact", *s)
+	}
 	for _, u := range c.Usual {
 		unitName := ""
 		if i := c.InputIndex(u.Name); i >= 0 {

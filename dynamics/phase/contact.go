@@ -4,11 +4,14 @@ import "math"
 
 // ContactRule is what contact is told by. Torques are those of the spindle, N·m.
 type ContactRule struct {
-	FreeTorque float64 // of a spindle that turns without contact
-	Inertia    float64 // of what turns: what it takes to speed up is no rubbing
-	From       float64 // torque above the free one at which rubbing begins to count
-	Full       float64 // and at which it counts in full
+	FreeTorque float64 `json:"free_torque_Nm"`  // of a spindle that turns without contact
+	Inertia    float64 `json:"inertia_kg_m2"`   // of what turns: what it takes to speed up is no rubbing
+	From       float64 `json:"contact_from_Nm"` // torque above the free one at which rubbing begins to count
+	Full       float64 `json:"contact_full_Nm"` // and at which it counts in full
 }
+
+// Size is how large the torques of the process are, beside those of [DefaultContactRule].
+func (r ContactRule) Size() float64 { return r.Full / DefaultContactRule.Full }
 
 // DefaultContactRule is that of a machine whose spindle takes 33.5 N·m without contact, and −37 N·m more while
 // it slows down by 50 rpm/s.
@@ -44,7 +47,8 @@ const (
 // presses again with any torque once it is down again, or once the spindle has stood: the next start may be a
 // light one at another height. The zero Contact is ready.
 type Contact struct {
-	Rule ContactRule // the zero rule is DefaultContactRule
+	Rule    ContactRule // the zero rule is what Spindle has learned
+	Spindle Spindle     // whoever steps it before, makes it learn
 
 	On   float64 // contact
 	Rise float64 // mm since it last rubbed, at least 0
@@ -56,14 +60,19 @@ type Contact struct {
 	lifted bool
 }
 
+// Now is the rule that contact is told by at present.
+func (c *Contact) Now() ContactRule {
+	if c.Rule != (ContactRule{}) {
+		return c.Rule
+	}
+	return c.Spindle.Rule()
+}
+
 // Step takes an instant dt s after the last one: speed of the spindle (rpm), its power (W), and the vertical
 // velocity upwards (mm/min, NaN where nobody measures it). It gives On. Without speed or power contact stays
 // as it was.
 func (c *Contact) Step(dt, speed, power, up float64) float64 {
-	rule := c.Rule
-	if rule == (ContactRule{}) {
-		rule = DefaultContactRule
-	}
+	rule := c.Now()
 	if !math.IsNaN(up) {
 		c.Rise = max(0, c.Rise+up*dt/60)
 		c.gone += math.Abs(up) * dt / 60

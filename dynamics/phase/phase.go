@@ -29,7 +29,9 @@ func (p Phase) Continues(next Phase) bool {
 // What tells one phase from another.
 const (
 	SpinsFrom   = 10.0  // rpm: the spindle turns
-	FlowsFrom   = 400.0 // °C: the metal flows
+	FlowsFrom   = 400.0 // °C: the metal flows,
+	flowsBelow  = 40.0  // °C: or where it is held at less, from so far below
+	heldFrom    = 150.0 // °C from which a set-point is one of hot metal
 	TravelsFrom = 30.0  // mm/min: the tool travels
 	inContact   = 0.5   // share of contact from which there is contact
 )
@@ -40,6 +42,7 @@ type Signals struct {
 	Contact     float64 // 0 none to 1 full, as the equation has it; unknown counts as contact
 	Path        float64 // velocity in the plane, mm/min; unknown counts as travelling
 	Temperature float64 // of the tool, °C; unknown counts as cold
+	SetPoint    float64 // of the tool's temperature, °C; 0 is none
 }
 
 // Of is the phase that the signals of one instant tell.
@@ -51,7 +54,7 @@ func Of(s Signals) Phase {
 		return Stopped
 	case s.Contact < inContact:
 		return Free
-	case !(s.Temperature >= FlowsFrom):
+	case !(s.Temperature >= FlowsFrom || s.SetPoint > heldFrom && s.Temperature >= s.SetPoint-flowsBelow):
 		return WarmUp
 	case math.Abs(s.Path) < TravelsFrom:
 		return Prime

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/program"
 )
@@ -101,7 +102,7 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 		}
 		i := slices.Index(r.Inputs, in.Name)
 		if i < 0 && in.Name == model.Contact {
-			c.U = append(c.U, r.contact())
+			c.U = append(c.U, r.contact(m.Spindle))
 			continue
 		}
 		if i < 0 && in.Default != nil {
@@ -126,8 +127,9 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 	return &c, nil
 }
 
-// contact tells from the columns of r whether the tool presses on the build, by row.
-func (r *Run) contact() []float64 {
+// contact tells from the columns of r whether the tool presses on the build, by row; by a rule, or where that is nil by what the
+// spindle shows in the whole run.
+func (r *Run) contact(rule *phase.ContactRule) []float64 {
 	column := func(name string) func(i int) float64 {
 		if k := slices.Index(r.Inputs, name); k >= 0 {
 			return func(i int) float64 { return r.U[k][i] }
@@ -137,6 +139,12 @@ func (r *Run) contact() []float64 {
 	speed, power, up := column(model.SpindleSpeed), column(model.SpindlePower), column(model.ZVelocity)
 	out := make([]float64, len(r.Time))
 	var c phase.Contact
+	if rule == nil {
+		s := r.Spindle()
+		learned := s.Rule()
+		rule = &learned
+	}
+	c.Rule = *rule
 	for i := range out {
 		dt := 0.0
 		if i > 0 {
@@ -147,13 +155,40 @@ func (r *Run) contact() []float64 {
 	return out
 }
 
+// Spindle is what the spindle shows in r.
+func (r *Run) Spindle() (s phase.Spindle) {
+	column := func(all [][]float64, names []string, name string) []float64 {
+		if k := slices.Index(names, name); k >= 0 {
+			return all[k]
+		}
+		return nil
+	}
+	speed, power, path := column(r.U, r.Inputs, model.SpindleSpeed), column(r.U, r.Inputs, model.SpindlePower), column(r.U, r.Inputs, model.PathVelocity)
+	tool := column(r.Z, r.Outputs, model.ToolTemperature)
+	if speed == nil || power == nil || path == nil || tool == nil {
+		return s
+	}
+	last := math.NaN()
+	for i := range r.Time {
+		dt := 0.0
+		if i > 0 {
+			dt = r.Time[i] - r.Time[i-1]
+		}
+		if num.Finite(tool[i]) {
+			last = tool[i]
+		}
+		s.Step(dt, speed[i], power[i], path[i], last)
+	}
+	return s
+}
+
 // WithContact is r with the column of contact, where it has none and what tells it.
 func (r *Run) WithContact() *Run {
 	if slices.Contains(r.Inputs, model.Contact) {
 		return r
 	}
 	c := *r
-	c.U, c.Inputs = append(slices.Clone(r.U), r.contact()), append(slices.Clone(r.Inputs), model.Contact)
+	c.U, c.Inputs = append(slices.Clone(r.U), r.contact(nil)), append(slices.Clone(r.Inputs), model.Contact)
 	return &c
 }
 

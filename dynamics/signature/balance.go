@@ -73,7 +73,7 @@ func (f *Follower) balanced(dt float64, x *Frame) {
 		*b = balance{atFeed: v[FeedVelocity], atSet: v[SetPoint], path: b.path}
 		return
 	}
-	above := math.Abs(v[Torque]) - phase.DefaultContactRule.FreeTorque
+	above := math.Abs(v[Torque]) - x.Rule.FreeTorque
 	if math.IsNaN(speed) || !(above > 0) {
 		return
 	}
@@ -83,11 +83,11 @@ func (f *Follower) balanced(dt float64, x *Frame) {
 	}
 	dt, b.passed = min(b.passed, speaksFor), 0
 	b.creeps, b.wears = Score{}, Score{}
-	if b.same += dt; b.same < balanceIn || b.atFeed < feedsFrom {
+	if b.same += dt; b.same < balanceIn || b.atFeed < f.feedsFrom() {
 		b.atPath = b.path
 		return
 	}
-	d := drive{math.Log(max(speed, 1)), math.Log(above), math.Log(max(v[FeedTorque], 1))}
+	d := drive{math.Log(max(speed, 1)), math.Log(above), math.Log(max(v[FeedTorque], faint*f.feedTorque, 1e-9))}
 	if math.IsNaN(d[pushes]) {
 		d[pushes] = b.now[pushes] // as if it did not change
 	}

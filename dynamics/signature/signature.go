@@ -55,6 +55,7 @@ type Frame struct {
 	Fresh   bool             // the tool temperature is a new measurement
 	Contact float64          // 0 none to 1 full
 	Phase   phase.Phase
+	Rule    phase.ContactRule // of the spindle; the zero rule is the default
 }
 
 // Score is what a fault scores.
@@ -69,7 +70,10 @@ const (
 	usualOver  = 40.0   // s that it is averaged over
 	forgotten  = 1200.0 // s in which what was once usual is forgotten
 
-	feedsFrom    = 60.0 // mm/min
+	feedsFrom    = 60.0 // mm/min: the bar is fed,
+	feedsOf      = 0.25 // or from this share of the most that it was, on a machine of thin bars
+	faint        = 0.05 // of the usual feed torque: as good as none
+	restless     = 0.2  // of it: what moves so much from reading to reading is noise about nothing
 	settled      = 15.0 // s that the feed has run: a bar that starts again is cold and binds for a while
 	spentBelow   = 0.25 // of the usual feed torque: no bar
 	jamsAbove    = 1.5  // times the usual feed torque
@@ -115,6 +119,8 @@ type Follower struct {
 	feed, feedTorque, per float64 // mm/min, –, feed over path
 	richest               float64 // feed over path, the most that was usual for a while
 	fastest               float64 // rpm
+	most                  float64 // mm/min, the fastest feed
+	feedNoise, feedLast   float64 // as feedTorque: how much it moves from frame to frame, and its last
 
 	pressedAgo, spentFor float64 // s
 	fed                  float64 // s that the feed has run
@@ -147,14 +153,17 @@ func (f *Follower) Reset() {
 // Step takes a frame dt seconds after the last one.
 func (f *Follower) Step(dt float64, x *Frame) {
 	f.Score = [Faults]Score{}
-	free := phase.DefaultContactRule.FreeTorque
+	if x.Rule == (phase.ContactRule{}) {
+		x.Rule = phase.DefaultContactRule
+	}
+	free, size := x.Rule.FreeTorque, x.Rule.Size()
 	v := &x.Value
 	torque := math.Abs(v[Torque])
 	turning := x.Phase > phase.Stopped
 	hot := v[Temperature] > hotFrom
 	deposits := x.Phase == phase.Deposit || x.Phase == phase.Prime
 
-	if torque > free+pressed {
+	if torque > free+size*pressed {
 		f.pressedAgo = 0
 	} else {
 		f.pressedAgo += dt
@@ -166,8 +175,11 @@ func (f *Follower) Step(dt float64, x *Frame) {
 		f.fastest = max(f.fastest*math.Exp(-dt/600), speed)
 	}
 
+	if v[FeedVelocity] > 1 && turning {
+		f.most = max(f.most*math.Exp(-dt/forgotten), v[FeedVelocity])
+	}
 	binds := f.fed > 0 && f.steady > usualAfter && v[FeedTorque] > jamsAbove*f.feedTorque // it stands since it cannot go on
-	if (v[FeedVelocity] > feedsFrom || binds) && turning {
+	if (v[FeedVelocity] > f.feedsFrom() || binds) && turning {
 		f.fed += dt
 	} else {
 		f.fed = 0
@@ -176,7 +188,7 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	if v[Rise] > lifts {
 		f.risen = 0
 	}
-	if torque > hardTorque {
+	if torque > size*hardTorque {
 		f.pushed = 0
 	}
 	f.bar(dt, x, torque-free)
@@ -199,8 +211,8 @@ func (f *Follower) Step(dt float64, x *Frame) {
 		f.set(Unreachable, -short/shortBy, weight{Temperature, 1}, weight{SetPoint, 1}, weight{Speed, 1})
 	}
 	// Lift-off: contact and torque go within moments, and no program lifts the tool.
-	if turning && torque < free+lostTorque && f.wasHot && v[FeedVelocity] > feedsFrom && f.risen > liftWithin && (f.pressedAgo <= liftWithin || f.Score[LiftOff].Value > 1) {
-		f.set(LiftOff, (free+lostTorque)/max(torque, 1), weight{Torque, 2}, weight{FeedTorque, 1}, weight{Rise, 1})
+	if turning && torque < free+size*lostTorque && f.wasHot && v[FeedVelocity] > f.feedsFrom() && f.risen > liftWithin && (f.pressedAgo <= liftWithin || f.Score[LiftOff].Value > 1) {
+		f.set(LiftOff, (free+size*lostTorque)/max(torque, 1), weight{Torque, 2}, weight{FeedTorque, 1}, weight{Rise, 1})
 	}
 	if x.Phase == phase.Stopped && x.Contact >= 0.5 && v[Temperature] > 250 {
 		f.stood += dt
@@ -210,9 +222,17 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	}
 	f.wasHot = hot && (deposits || f.wasHot && turning)
 
-	if steady := x.Phase == phase.Deposit && v[FeedVelocity] > feedsFrom && f.Score[Feedstock].Value <= 1 && f.Score[Jam].Value <= 1 && f.Score[Flash].Value <= 1 && f.Score[LiftOff].Value <= 1; steady {
+	if steady := x.Phase == phase.Deposit && v[FeedVelocity] > f.feedsFrom() && f.Score[Feedstock].Value <= 1 && f.Score[Jam].Value <= 1 && f.Score[Flash].Value <= 1 && f.Score[LiftOff].Value <= 1; steady {
 		f.learn(dt, x)
 	}
+}
+
+// feedsFrom is the velocity from which the bar is fed, mm/min.
+func (f *Follower) feedsFrom() float64 {
+	if f.most == 0 {
+		return feedsFrom
+	}
+	return min(feedsFrom, feedsOf*f.most)
 }
 
 // learn takes a frame of steady deposition for usual. A feed that the program has changed is usual after some time.
@@ -224,6 +244,8 @@ func (f *Follower) learn(dt float64, x *Frame) {
 	f.steady += dt
 	share := dt / min(f.steady, usualOver)
 	f.feedTorque += share * (v[FeedTorque] - f.feedTorque)
+	f.feedNoise += share * (math.Abs(v[FeedTorque]-f.feedLast) - f.feedNoise)
+	f.feedLast = v[FeedTorque]
 	f.feed += share * (v[FeedVelocity] - f.feed)
 	if v[Path] > phase.TravelsFrom {
 		f.per += share * (v[FeedVelocity]/v[Path] - f.per)
@@ -237,7 +259,7 @@ func (f *Follower) learn(dt float64, x *Frame) {
 // bar scores what the feed shows.
 func (f *Follower) bar(dt float64, x *Frame, above float64) {
 	v := &x.Value
-	if f.steady < usualAfter || f.feedTorque < 5 || x.Phase <= phase.Stopped {
+	if f.steady < usualAfter || f.feedTorque < 5 && !(f.feedNoise < restless*f.feedTorque) || x.Phase <= phase.Stopped {
 		f.spentFor = 0
 		return
 	}
@@ -247,7 +269,7 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 		f.spentFor = 0
 	default:
 		if f.spentFor == 0 {
-			f.hadContact = above > pressed // else the tool has left the build, and the bar is not the cause
+			f.hadContact = above > x.Rule.Size()*pressed // else the tool has left the build, and the bar is not the cause
 		}
 		f.spentFor += dt
 		if f.hadContact {
@@ -275,7 +297,7 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 // cold scores a start on cold metal.
 func (f *Follower) cold(x *Frame, torque float64) {
 	if v := &x.Value; v[Temperature] < coldBelow && x.Phase > phase.Stopped {
-		f.set(ColdStart, torque/hardTorque, weight{Torque, 2}, weight{Temperature, 1})
+		f.set(ColdStart, torque/(x.Rule.Size()*hardTorque), weight{Torque, 2}, weight{Temperature, 1})
 	}
 }
 

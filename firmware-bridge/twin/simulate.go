@@ -177,3 +177,6 @@ func Simulate(ctx context.Context, cfg Config, each func(*Machine, *Row) error) 
 	}
 	return nil
 }
+
+// Laps is how many laps of the path have been made.
+func (m *Machine) Laps() float64 { return m.lap }

@@ -1,0 +1,93 @@
+package phase
+
+import "math"
+
+// What a spindle shows of itself, and how far its machine may be from that of [DefaultContactRule] and still be taken for its like.
+const (
+	coldTo       = 150.0 // °C below which a tool that rubs warms,
+	warmsFrom    = 0.3   // °C/s: and one that does not warm as fast is free
+	showsFor     = 8.0   // s for which it must turn steadily, one way or the other
+	steadyWithin = 0.02  // share by which a steady speed moves
+	worksFor     = 20.0  // s that the torque of a working spindle is averaged over
+	worksHot     = 250.0 // °C from which one that travels is at work
+
+	freeLike   = 2.0   // times, either way, of the free torque
+	workLeast  = 50.0  // N·m above the free torque, averaged: the least
+	workMost   = 260.0 // and the most that such machines take as they deposit
+	workMiddle = 117.0 // and between them
+	workShare  = 0.2   // of the torque at work that a free spin takes where nobody has seen one
+	totalLeast = 84.0  // N·m at work from which, and up to which, nothing speaks against the free torque of such machines
+	totalMost  = 290.0
+)
+
+// Spindle learns what a spindle takes, so that contact is told on machines of any size: what a tool that stays cold takes as it turns is
+// the free torque, what one takes that is hot and travels is the torque of the work. A machine that is like that of
+// [DefaultContactRule] keeps its rule. The zero Spindle is ready.
+type Spindle struct {
+	Free float64 // N·m: the torque of a free spin, 0 where none was seen
+	Work float64 // N·m: the most that the spindle took on the average as it deposited, 0 where it has not
+
+	speed, turns float64 // rad/s, and s that it has turned as fast
+	mean         float64 // N·m over them
+	first        float64 // °C as they began
+	works        float64 // s
+	working      float64 // N·m
+}
+
+// Step takes an instant dt s after the last one: speed and power as [Contact.Step] has them, the path's velocity (mm/min) and the tool's
+// temperature (°C); NaN is unknown.
+func (s *Spindle) Step(dt, speed, power, path, temperature float64) {
+	omega := math.Abs(speed) * math.Pi / 30
+	if !(omega > TellsFrom*math.Pi/30) || math.IsNaN(power) || math.IsNaN(temperature) {
+		s.turns, s.works = 0, 0
+		return
+	}
+	torque := power / omega
+	if !(math.Abs(omega-s.speed) <= steadyWithin*s.speed) || temperature >= coldTo {
+		s.speed, s.turns, s.first, s.mean = omega, 0, temperature, torque
+	} else {
+		s.turns += dt
+		s.mean += (torque - s.mean) * min(dt/max(s.turns, dt), 1)
+		if s.turns >= showsFor {
+			if rose := (temperature - s.first) / s.turns; math.Abs(rose) < warmsFrom && s.mean > 0 && (s.Free == 0 || s.mean < s.Free) {
+				s.Free = s.mean
+			}
+			if s.turns >= 2*showsFor {
+				s.turns, s.first, s.mean = 0, temperature, torque
+			}
+		}
+	}
+	if !(path >= TravelsFrom) || temperature < worksHot {
+		s.works = 0
+		return
+	}
+	s.works += dt
+	s.working += (torque - s.working) * min(dt/min(max(s.works, dt), worksFor), 1)
+	if s.works >= worksFor {
+		s.Work = max(s.Work, s.working)
+	}
+}
+
+// Like tells whether the machine may be that of [DefaultContactRule].
+func (s *Spindle) Like() bool { return s.Rule() == DefaultContactRule }
+
+// Rule is that of the machine, as far as it is known.
+func (s *Spindle) Rule() ContactRule {
+	r := DefaultContactRule
+	like := func(free float64) bool { return free < freeLike*r.FreeTorque && free > r.FreeTorque/freeLike }
+	free, size := 1.0, 1.0
+	switch {
+	case s.Free > 0 && !like(s.Free):
+		free = s.Free / r.FreeTorque
+		size = free
+	case s.Free == 0 && s.Work > 0 && (s.Work < totalLeast || s.Work > totalMost):
+		free = workShare * s.Work / r.FreeTorque
+	}
+	if s.Work > 0 {
+		size = 1
+		if above := s.Work - free*r.FreeTorque; above > workMost || above < workLeast {
+			size = max(above, 0.1*s.Work) / workMiddle
+		}
+	}
+	return ContactRule{FreeTorque: free * r.FreeTorque, Inertia: free * r.Inertia, From: size * r.From, Full: size * r.Full}
+}
