@@ -117,7 +117,8 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	tool := &m.in[signature.Temperature]
 	m.frame.Fresh = tool.known && f.Fresh[tool.id]
 	m.frame.Contact, m.frame.Phase, m.frame.Rule = contact, p.Phase, p.contact.Now()
-	if !m.in[signature.Torque].known && p.power.known {
+	m.frame.Learned = p.contact.Rule != (phase.ContactRule{})
+	if m.frame.Derived = !m.in[signature.Torque].known && p.power.known; m.frame.Derived {
 		if omega := math.Abs(m.frame.Value[signature.Speed]) * math.Pi / 30; omega > phase.TellsFrom*math.Pi/30 {
 			m.frame.Value[signature.Torque] = p.power.value(f) / omega
 		}

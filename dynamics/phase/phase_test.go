@@ -11,15 +11,17 @@ func TestOf(t *testing.T) {
 		s    Signals
 		want Phase
 	}{
-		{Signals{nan, 1, 500, 480}, Unknown},
-		{Signals{9.9, 1, 500, 480}, Stopped},
-		{Signals{-9.9, 1, 500, 480}, Stopped},
-		{Signals{350, 0.4, 500, 480}, Free},
-		{Signals{-350, 1, 500, 399}, WarmUp},
-		{Signals{350, 1, 500, nan}, WarmUp},
-		{Signals{350, 1, 29, 400}, Prime},
-		{Signals{350, 1, -30, 400}, Deposit},
-		{Signals{350, nan, nan, 400}, Deposit},
+		{Signals{Speed: nan, Contact: 1, Path: 500, Temperature: 480}, Unknown},
+		{Signals{Speed: 9.9, Contact: 1, Path: 500, Temperature: 480}, Stopped},
+		{Signals{Speed: -9.9, Contact: 1, Path: 500, Temperature: 480}, Stopped},
+		{Signals{Speed: 350, Contact: 0.4, Path: 500, Temperature: 480}, Free},
+		{Signals{Speed: -350, Contact: 1, Path: 500, Temperature: 399}, WarmUp},
+		{Signals{Speed: 350, Contact: 1, Path: 500, Temperature: nan}, WarmUp},
+		{Signals{Speed: 350, Contact: 1, Path: 29, Temperature: 400}, Prime},
+		{Signals{Speed: 350, Contact: 1, Path: -30, Temperature: 400}, Deposit},
+		{Signals{Speed: 350, Contact: nan, Path: nan, Temperature: 400}, Deposit},
+		{Signals{Speed: 350, Contact: 1, Path: 500, Temperature: 315, SetPoint: 350}, Deposit},
+		{Signals{Speed: 350, Contact: 1, Path: 500, Temperature: 305, SetPoint: 350}, WarmUp},
 	} {
 		if got := Of(c.s); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.s, got, c.want)

@@ -6,13 +6,18 @@ import "math"
 const (
 	coldTo       = 150.0 // °C below which a tool that rubs warms,
 	warmsFrom    = 0.3   // °C/s: and one that does not warm as fast is free
+	muchTorque   = 160.0 // N·m that a spindle takes for
+	muchFor      = 3.0   // s at least, while a tool below
+	coldFrom     = 100.0 // °C warms by less than
+	warmsHard    = 5.0   // °C/s, is that of a larger machine: so much would heat the like of the default's at once
+	muchFree     = 0.34  // of it that a free spin takes
 	showsFor     = 8.0   // s for which it must turn steadily, one way or the other
 	steadyWithin = 0.02  // share by which a steady speed moves
 	worksFor     = 20.0  // s that the torque of a working spindle is averaged over
 	worksHot     = 250.0 // °C from which one that travels is at work
 
 	freeLike   = 2.0   // times, either way, of the free torque
-	workLeast  = 50.0  // N·m above the free torque, averaged: the least
+	workLeast  = 30.0  // N·m above the free torque, averaged: the least
 	workMost   = 260.0 // and the most that such machines take as they deposit
 	workMiddle = 117.0 // and between them
 	workShare  = 0.2   // of the torque at work that a free spin takes where nobody has seen one
@@ -27,6 +32,10 @@ type Spindle struct {
 	Free float64 // N·m: the torque of a free spin, 0 where none was seen
 	Work float64 // N·m: the most that the spindle took on the average as it deposited, 0 where it has not
 
+	much         float64 // N·m: a free torque of a larger machine, as long as there is no other sign of it
+	pushes       float64 // s that it has taken so much
+	pushedAt     float64 // °C as that began
+	pushed       float64 // N·m meanwhile
 	speed, turns float64 // rad/s, and s that it has turned as fast
 	mean         float64 // N·m over them
 	first        float64 // °C as they began
@@ -39,10 +48,20 @@ type Spindle struct {
 func (s *Spindle) Step(dt, speed, power, path, temperature float64) {
 	omega := math.Abs(speed) * math.Pi / 30
 	if !(omega > TellsFrom*math.Pi/30) || math.IsNaN(power) || math.IsNaN(temperature) {
-		s.turns, s.works = 0, 0
+		s.turns, s.works, s.pushes = 0, 0, 0
 		return
 	}
 	torque := power / omega
+	if torque < muchTorque || temperature > coldFrom {
+		s.pushes, s.pushedAt, s.pushed = 0, temperature, torque
+	} else if s.pushes == 0 {
+		s.pushes, s.pushedAt, s.pushed = dt, temperature, torque
+	} else {
+		s.pushed += (torque - s.pushed) * dt / (s.pushes + dt)
+		if s.pushes += dt; s.pushes >= muchFor && temperature-s.pushedAt < warmsHard*s.pushes {
+			s.much = max(s.much, muchFree*s.pushed)
+		}
+	}
 	if !(math.Abs(omega-s.speed) <= steadyWithin*s.speed) || temperature >= coldTo {
 		s.speed, s.turns, s.first, s.mean = omega, 0, temperature, torque
 	} else {
@@ -79,6 +98,9 @@ func (s *Spindle) Rule() ContactRule {
 	switch {
 	case s.Free > 0 && !like(s.Free):
 		free = s.Free / r.FreeTorque
+		size = free
+	case s.Free == 0 && s.Work == 0 && s.much > 0:
+		free = s.much / r.FreeTorque
 		size = free
 	case s.Free == 0 && s.Work > 0 && (s.Work < totalLeast || s.Work > totalMost):
 		free = workShare * s.Work / r.FreeTorque

@@ -56,6 +56,8 @@ type Frame struct {
 	Contact float64          // 0 none to 1 full
 	Phase   phase.Phase
 	Rule    phase.ContactRule // of the spindle; the zero rule is the default
+	Derived bool              // the torque is told from power and speed: while the spindle speeds up it says little
+	Learned bool              // the rule is of the machine's other runs, not of what this one has shown so far
 }
 
 // Score is what a fault scores.
@@ -72,6 +74,7 @@ const (
 
 	feedsFrom    = 60.0 // mm/min: the bar is fed,
 	feedsOf      = 0.25 // or from this share of the most that it was, on a machine of thin bars
+	creepsBelow  = 10.0 // mm/min: no feed, whatever the machine
 	faint        = 0.05 // of the usual feed torque: as good as none
 	restless     = 0.2  // of it: what moves so much from reading to reading is noise about nothing
 	settled      = 15.0 // s that the feed has run: a bar that starts again is cold and binds for a while
@@ -89,6 +92,8 @@ const (
 
 	coldBelow  = 150.0 // °C
 	hardTorque = 300.0 // N·m: twice that of good starts on record
+	hardest    = 1.5   // s that it lasts where nobody knows yet how large the machine is
+	surelyHard = 380.0 // N·m: or is so much,
 	hardFor    = 10.0  // s after it in which the temperature may do anything
 
 	shortBy     = 10.0  // °C
@@ -124,6 +129,7 @@ type Follower struct {
 
 	pressedAgo, spentFor float64 // s
 	fed                  float64 // s that the feed has run
+	hard                 float64 // s of a hard start's torque
 	ran                  float64 // feed torque while it last ran as usual
 	hadContact           bool    // when the bar went
 	bearing              warming
@@ -188,11 +194,11 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	if v[Rise] > lifts {
 		f.risen = 0
 	}
-	if torque > size*hardTorque {
+	if torque > x.hardTorque() {
 		f.pushed = 0
 	}
 	f.bar(dt, x, torque-free)
-	f.cold(x, torque)
+	f.cold(dt, x, torque)
 	f.coolant(dt, x)
 	f.reading(dt, x)
 	f.swapped(dt, x)
@@ -232,7 +238,7 @@ func (f *Follower) feedsFrom() float64 {
 	if f.most == 0 {
 		return feedsFrom
 	}
-	return min(feedsFrom, feedsOf*f.most)
+	return max(creepsBelow, min(feedsFrom, feedsOf*f.most))
 }
 
 // learn takes a frame of steady deposition for usual. A feed that the program has changed is usual after some time.
@@ -294,10 +300,25 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 	}
 }
 
+// hardTorque is the torque (N·m) of a hard start. That a machine is a small one is not believed before it has been learned from.
+func (x *Frame) hardTorque() float64 {
+	if x.Learned {
+		return x.Rule.Size() * hardTorque
+	}
+	return max(x.Rule.Size(), 1) * hardTorque
+}
+
 // cold scores a start on cold metal.
-func (f *Follower) cold(x *Frame, torque float64) {
+func (f *Follower) cold(dt float64, x *Frame, torque float64) {
+	if x.Derived || !(torque > x.hardTorque()) {
+		f.hard = 0
+		return
+	}
+	if f.hard += dt; x.Rule == phase.DefaultContactRule && f.hard < hardest && torque < surelyHard { // a larger machine may take as much to speed up
+		return
+	}
 	if v := &x.Value; v[Temperature] < coldBelow && x.Phase > phase.Stopped {
-		f.set(ColdStart, torque/(x.Rule.Size()*hardTorque), weight{Torque, 2}, weight{Temperature, 1})
+		f.set(ColdStart, torque/x.hardTorque(), weight{Torque, 2}, weight{Temperature, 1})
 	}
 }
 
