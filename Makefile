@@ -55,7 +55,7 @@ PLAIN       := $(LONG) $(ALONE)
 # them. What drives the browser, in tests only, decodes JSON in two goroutines by tables that it makes when they are
 # first needed, in which the detector sees a race. All else is watched. A package whose tests hang ends after TIMEOUT.
 RACE        := -race $(foreach p,modernc.org github.com/go-json-experiment github.com/chromedp,-gcflags=$(p)/...=-race=false)
-TIMEOUT     := 15m
+TIMEOUT     := 40m
 
 test: tools page ## everything, race detector included
 	@if [ -d $(UI)/node_modules ]; then npm --prefix $(UI) test --silent; fi

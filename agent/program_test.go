@@ -208,14 +208,19 @@ func TestTickWithAProgramDoesNotAllocate(t *testing.T) {
 	for i, v := range []float64{475, 7.5, 330, 6 / 25.4, 381, 475, 5} {
 		samples = append(samples, sensors.Sample{Channel: sensors.ChannelID(i), Value: v, Status: sensors.OK})
 	}
-	if n := testing.AllocsPerRun(200, func() {
+	tick := func() {
 		now += 1e8
 		for i := range samples {
 			samples[i].Time, samples[i].Arrival = now, now
 		}
 		a.board.Put(samples)
 		a.tick(now)
-	}); n != 0 {
+	}
+	n := math.Inf(1)
+	for range 5 { // who looks after the file beside the tick allocates, and is counted too where the computer is busy
+		n = min(n, testing.AllocsPerRun(200, tick))
+	}
+	if n != 0 {
 		t.Fatalf("%v allocations a tick", n)
 	}
 	if a.estimator.guide.Tracker.State() != program.Following {

@@ -45,7 +45,7 @@ func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 func (r *Role) UnmarshalText(b []byte) error {
 	i := slices.Index(roleNames[:], string(b))
 	if i <= 0 {
-		return fmt.Errorf("role %q: use %s", b, strings.Join(Roles(), ", "))
+		return fmt.Errorf("role %q: use one of %s", b, strings.Join(Roles(), ", "))
 	}
 	*r = Role(i)
 	return nil

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for a program.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // Process is a program that a test starts and stops, as often as it likes.
 type Process struct {

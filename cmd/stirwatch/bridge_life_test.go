@@ -59,7 +59,7 @@ func TestSetFailsWithoutConfirmation(t *testing.T) {
 		before              func()
 	}{
 		{"15 %", "1s", "heater_1 was not confirmed at 15 % within 1s", func() {}},
-		{"55 %", "1500ms", "--for must be longer", func() { k.listen(true) }},
+		{"55 %", "3s", "--for must be longer", func() { k.listen(true) }},
 		{"15 %", "1s", "is the controller plugged in?", func() {
 			text, _ := os.ReadFile(path)
 			write(t, path, strings.Replace(string(text), "/dev/pts/", "/dev/pts/none-", 1))

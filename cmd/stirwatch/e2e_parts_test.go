@@ -28,7 +28,7 @@ import (
 // real InfluxDB and a recorded run. All are processes ended by their own id.
 
 // patience bounds every wait for something that must happen.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // The recordings: one to learn from, another to watch, and a light plunge that was stopped.
 const (

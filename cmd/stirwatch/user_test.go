@@ -34,7 +34,7 @@ func TestUser(t *testing.T) {
 	if code, _, errOut := user("short\n", "add", "anna"); code != exitFailure || !strings.Contains(errOut, "too short") {
 		t.Errorf("a short password: %d %s", code, errOut)
 	}
-	if code, _, errOut := user("", "add", "anna", "--role", "king"); code != exitUsage || !strings.Contains(errOut, "viewer, operator or engineer") {
+	if code, _, errOut := user("", "add", "anna", "--role", "king"); code != exitUsage || !strings.Contains(errOut, "use one of viewer, operator, engineer") {
 		t.Errorf("a role that there is not: %d %s", code, errOut)
 	}
 	if code, out, errOut := user("correct horse\n", "add", "anna", "--role", "engineer"); code != 0 || !strings.Contains(out, "It is the first") {

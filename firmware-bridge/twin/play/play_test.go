@@ -32,7 +32,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const deadline = time.Minute
+const deadline = 3 * time.Minute
 
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
 
