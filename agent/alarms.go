@@ -28,11 +28,17 @@ func newAlarms(a *Agent) *alarms {
 		opt.Keep = alarmRecord{a.opt.Journal}
 	}
 	b := &alarms{Board: alarm.NewBoard(opt), a: a}
-	for k := range a.watch.set.Len() {
-		x := a.watch.set.Anomaly(k)
-		b.place = append(b.place, b.Add(alarm.Key{Code: x.Code, Subject: a.watch.subject(x)}, func() string { return b.text(k) }))
-	}
+	b.grow()
 	return b
+}
+
+// grow puts those members of the watch's set on the board that are not there yet.
+func (b *alarms) grow() {
+	w := b.a.watch
+	for k := len(b.place); k < w.set.Len(); k++ {
+		x := w.set.Anomaly(k)
+		b.place = append(b.place, b.Add(alarm.Key{Code: x.Code, Subject: w.subject(x)}, func() string { return b.text(k) }))
+	}
 }
 
 // Alarms is the board: what people see, acknowledge and shelve.

@@ -23,6 +23,8 @@ type Snapshot struct {
 	Estimate  filter.Estimate // empty without a model
 	Outputs   []string        // names of the model's outputs
 	Leading   int             // the place of the leading one
+	Unit      string          // and its unit
+	lead      int             // the channel that feeds it, below 0: none
 	Forecast  filter.Forecast
 	Why       []filter.Attribution // by output: of the change in WhyAhead
 	WhyAhead  float64              // s
@@ -36,6 +38,12 @@ func (s *Snapshot) init(channels int, e *estimator) {
 	s.Value = make([]float64, channels)
 	s.Age = make([]time.Duration, channels)
 	s.Status = make([]sensors.Status, channels)
+	s.takes(e)
+}
+
+// takes begins to tell what e, which may be nil, says.
+func (s *Snapshot) takes(e *estimator) {
+	s.lead, s.Outputs, s.Forecast, s.Why = -1, s.Outputs[:0], filter.Forecast{}, nil
 	if e == nil {
 		return
 	}
@@ -43,6 +51,10 @@ func (s *Snapshot) init(channels int, e *estimator) {
 		s.Outputs = append(s.Outputs, e.model.Outputs[i].Name)
 	}
 	s.Leading = e.filter.Leading()
+	s.Unit = e.model.Outputs[s.Leading].Unit
+	if x := &e.out[s.Leading]; x.known {
+		s.lead = int(x.id)
+	}
 	s.WhyAhead = e.forecast.Horizon[e.whyAt]
 }
 

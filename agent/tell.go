@@ -47,6 +47,11 @@ func newTeller(a *Agent) *teller {
 	return t
 }
 
+// grow makes room for members that have come to the watch's set.
+func (t *teller) grow() {
+	t.members = append(t.members, make([]toldMember, t.a.watch.set.Len()-len(t.members))...)
+}
+
 // step tells what has changed at the frame time now. Where nothing has it does not allocate.
 func (t *teller) step(now int64) {
 	set := t.a.watch.set

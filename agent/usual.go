@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"stirwatch/agent/anomaly"
@@ -43,10 +44,19 @@ func whatIsSet(role sensors.Role) bool {
 // newUsual makes one of the ranges of m, which may be nil.
 func newUsual(m *model.Model, reg *sensors.Registry, set *anomaly.Set) (*usual, error) {
 	u := &usual{}
-	if m == nil {
-		return u, nil
+	ranges, err := usualRanges(m, reg)
+	if err != nil {
+		return nil, err
 	}
-	places := map[string]int{}
+	u.take(ranges, set)
+	return u, nil
+}
+
+// usualRanges are those of m, which may be nil, that channels measure.
+func usualRanges(m *model.Model, reg *sensors.Registry) (all []usualRange, err error) {
+	if m == nil {
+		return nil, nil
+	}
 	for _, x := range m.Usual {
 		role := sensors.Role(x.Name)
 		s, err := signalFor(reg, role, x.Unit)
@@ -62,15 +72,23 @@ func newUsual(m *model.Model, reg *sensors.Registry, set *anomaly.Set) (*usual, 
 		if !s.known || in == phase.Unknown || whatIsSet(role) {
 			continue
 		}
-		if _, ok := places[x.Name]; !ok {
-			places[x.Name] = len(u.places)
-			u.places = append(u.places, set.Add(anomaly.ProcessUnusual, anomaly.Subject{Source: anomaly.None, Channel: int(s.id)}))
-		}
 		size := max(x.High, -x.Low)
-		u.ranges = append(u.ranges, usualRange{signal: s, in: in, low: x.Low, high: x.High, place: places[x.Name],
-			margin: max(unusualWidth*(x.High-x.Low), unusualSize*size, 1e-9)})
+		all = append(all, usualRange{signal: s, in: in, low: x.Low, high: x.High, margin: max(unusualWidth*(x.High-x.Low), unusualSize*size, 1e-9)})
 	}
-	return u, nil
+	return all, nil
+}
+
+// take judges by these ranges from now on. A channel that has none any more is no longer unusual.
+func (u *usual) take(ranges []usualRange, set *anomaly.Set) {
+	u.ranges = ranges
+	for i := range u.ranges {
+		r := &u.ranges[i]
+		place := set.Place(anomaly.ProcessUnusual, int(r.id))
+		if r.place = slices.Index(u.places, place); r.place < 0 {
+			r.place = len(u.places)
+			u.places = append(u.places, place)
+		}
+	}
 }
 
 // judge takes the frame dt after the last one. It does not allocate.

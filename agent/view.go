@@ -150,17 +150,6 @@ type Expectation struct {
 	By        string    `json:"by,omitempty"`        // on whom that of the longest horizon rests
 }
 
-// lead says which channel a view leads with: that which feeds the leading output of the model, else the
-// tool temperature.
-func (a *Agent) lead() (id sensors.ChannelID, ok bool) {
-	if e := a.estimator; e != nil {
-		if s := &e.out[e.filter.Leading()]; s.known {
-			return s.id, true
-		}
-	}
-	return a.opt.Registry.Find(sensors.ToolTemperature)
-}
-
 // none is a number that is not known.
 var none = Number(math.NaN())
 
@@ -196,11 +185,13 @@ func (a *Agent) View() View {
 		r.Low, r.High = a.limits.of(sensors.ChannelID(i))
 		v.Channels = append(v.Channels, r)
 	}
-	if id, ok := a.lead(); ok {
-		v.Lead = int(id)
+	if v.Lead = s.lead; v.Lead < 0 { // no output of a model leads
+		if id, ok := a.opt.Registry.Find(sensors.ToolTemperature); ok {
+			v.Lead = int(id)
+		}
 	}
 	if len(s.Forecast.Outputs) > 0 {
-		v.Expected = expectationOf(&s.Forecast, s.Leading, a.estimator.model.Outputs[s.Leading].Unit)
+		v.Expected = expectationOf(&s.Forecast, s.Leading, s.Unit)
 		if len(s.Why) > 0 {
 			why := &s.Why[s.Leading]
 			v.Why = WhyText(why.Total, why.Cause, fmt.Sprintf("%.0f s", s.WhyAhead), v.Expected.Unit)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type watch struct {
 	source  []int
 	channel []int // of the first of sensorCodes
 	output  []int
+	retired []int // of outputs of models that are no longer in use
 	outside int
 	blind   int
 	health  [len(healthCodes)]int // below 0: not watched
@@ -41,7 +43,7 @@ var sensorCodes = [...]anomaly.Code{anomaly.SensorMissing, anomaly.SensorFailure
 
 func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model, has func(anomaly.Code) bool) *watch {
 	n := reg.Len()
-	w := &watch{set: &anomaly.Set{}, reg: reg, model: m, origin: make([]atomic.Int32, n), fedBy: make([]int, n)}
+	w := &watch{set: &anomaly.Set{}, reg: reg, origin: make([]atomic.Int32, n), fedBy: make([]int, n)}
 	for i, s := range sources {
 		w.sources = append(w.sources, s.Name())
 		w.source = append(w.source, w.set.Add(anomaly.SourceMissing, anomaly.Subject{Source: i, Channel: anomaly.None}))
@@ -63,16 +65,30 @@ func newWatch(reg *sensors.Registry, sources []sensors.Source, m *model.Model, h
 			w.health[i] = w.set.Add(code, about(anomaly.None))
 		}
 	}
-	if m == nil {
-		return w
+	if m != nil {
+		w.take(m)
 	}
+	return w
+}
+
+// take judges what m says from now on.
+func (w *watch) take(m *model.Model) {
+	was := w.output
+	if w.model != nil {
+		was = append(was, w.blind)
+	}
+	w.model, w.output = m, nil
 	for _, out := range m.Outputs {
-		w.output = append(w.output, w.set.Add(anomaly.Innovation, about(w.measured(out.Name))))
+		w.output = append(w.output, w.set.Place(anomaly.Innovation, w.measured(out.Name)))
 	}
 	w.unseen = make([]float64, len(m.Outputs))
-	w.outside = w.set.Add(anomaly.OutsideTraining, about(anomaly.None))
-	w.blind = w.set.Add(anomaly.ModelBlind, about(w.measured(m.Outputs[m.LeadingIndex()].Name)))
-	return w
+	w.outside = w.set.Place(anomaly.OutsideTraining, anomaly.None)
+	lead := w.measured(m.Outputs[m.LeadingIndex()].Name)
+	w.blind = w.set.Place(anomaly.ModelBlind, lead)
+	if lead >= 0 && w.fedBy[lead] != anomaly.None {
+		w.set.Feeds(w.blind, w.fedBy[lead])
+	}
+	w.retired = slices.DeleteFunc(append(w.retired, was...), func(k int) bool { return k == w.blind || slices.Contains(w.output, k) })
 }
 
 // measured is the channel of an output.
@@ -147,6 +163,9 @@ func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator, h *healt
 			w.set.Step(k, w.unseen[i], ratio)
 			w.unseen[i] = 0
 		}
+	}
+	for _, k := range w.retired {
+		w.set.Step(k, s, 0)
 	}
 	w.set.Step(w.outside, s, score(len(e.estimate.Outside) > 0))
 	w.set.Step(w.blind, s, score(e.estimate.Blind && w.lived > firstWait))

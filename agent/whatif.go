@@ -51,46 +51,65 @@ func (a *Agent) answer() {
 
 // Ask answers a question at the next tick, which owns the estimator. It fails where there is no model, an input is not
 // the model's, nothing has been measured yet, or the tick stands still.
-func (a *Agent) Ask(ctx context.Context, q WhatIf) (all []Outlook, err error) {
-	if a.estimator == nil {
+func (a *Agent) Ask(ctx context.Context, q WhatIf) ([]Outlook, error) {
+	if a.opt.Model == nil {
 		return nil, errors.New("there is no model to ask")
 	}
+	nothing := errors.New("nothing has been measured yet: 'stirwatch doctor' shows what the sources give")
+	answers := make(chan []Outlook, 1)
+	err := a.onTick(ctx, func() error {
+		if a.frame.Time == 0 { // no tick has begun
+			return nothing
+		}
+		set, err := a.estimator.places(q.Inputs)
+		if err == nil {
+			answers <- a.estimator.ask(set, q.SetPoint)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := <-answers
+	if all == nil {
+		return nil, nothing
+	}
+	return all, nil
+}
+
+// onTick lets the next tick do something, and gives its error. Where ctx or patience ends it may be done all the same.
+func (a *Agent) onTick(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, askPatience, errors.New("the tick stands still"))
+	defer cancel()
+	done := make(chan error, 1)
+	select {
+	case a.asks <- func() { done <- do() }:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// places are inputs of the model by their place.
+func (e *estimator) places(inputs map[string]float64) (map[int]float64, error) {
 	set := make(map[int]float64)
-	for name, v := range q.Inputs {
-		i := a.estimator.model.InputIndex(name)
+	for name, v := range inputs {
+		i := e.model.InputIndex(name)
 		if i < 0 {
 			var names []string
-			for _, in := range a.estimator.model.Inputs {
+			for _, in := range e.model.Inputs {
 				names = append(names, in.Name)
 			}
 			return nil, fmt.Errorf("the model has no input %q; those it has: %s", name, strings.Join(names, ", "))
 		}
 		set[i] = v
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, askPatience, errors.New("the tick stands still"))
-	defer cancel()
-	done := make(chan []Outlook, 1)
-	ask := func() {
-		if a.frame.Time == 0 { // no tick has begun
-			done <- nil
-			return
-		}
-		done <- a.estimator.ask(set, q.SetPoint)
-	}
-	select {
-	case a.asks <- ask:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	select {
-	case all = <-done:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if all == nil {
-		return nil, errors.New("nothing has been measured yet: 'stirwatch doctor' shows what the sources give")
-	}
-	return all, nil
+	return set, nil
 }
 
 // ask forecasts as things are expected to be, and with inputs and set-point replaced. It allocates: people ask seldom.

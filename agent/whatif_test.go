@@ -1,11 +1,11 @@
 package agent
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
+
+	"stirwatch/dynamics/model"
 )
 
 // A lower set-point is expected to lead to a lower temperature, more so the further ahead, and the tick's own forecast
@@ -23,23 +23,10 @@ func TestWhatIfTheSetPointWereLower(t *testing.T) {
 	}
 	lower := 430.0
 	var all []Outlook
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		all, err = a.Ask(ctx, WhatIf{SetPoint: &lower})
-		done <- err
-	}()
-	var err error
-	for asked := false; !asked; {
-		turn()
-		select {
-		case err = <-done:
-			asked = true
-		default:
-		}
-	}
+	err := during(turn, func() (err error) {
+		all, err = a.Ask(t.Context(), WhatIf{SetPoint: &lower})
+		return err
+	})
 	if err != nil || len(all) == 0 {
 		t.Fatal(err)
 	}
@@ -48,12 +35,29 @@ func TestWhatIfTheSetPointWereLower(t *testing.T) {
 	if !(o.If.Mean[last] < o.Is.Mean[last]-1) || o.Way != "plan" {
 		t.Errorf("%v by %s, as it is %v", o.If.Mean, o.Way, o.Is.Mean)
 	}
-	if _, err := a.Ask(ctx, WhatIf{Inputs: map[string]float64{"weather": 1}}); err == nil {
-		t.Error("an input that the model has not was taken")
+	if err := during(turn, func() error {
+		_, err := a.Ask(t.Context(), WhatIf{Inputs: map[string]float64{"weather": 1}})
+		return err
+	}); err == nil || !strings.Contains(err.Error(), "weather") {
+		t.Errorf("an input that the model has not: %v", err)
 	}
 	none := agentOf(t, Options{Registry: cell(t)})
-	if _, err := none.Ask(ctx, WhatIf{}); err == nil {
+	if _, err := none.Ask(t.Context(), WhatIf{}); err == nil {
 		t.Error("an agent without a model answered")
+	}
+}
+
+// during turns the tick while something is done, and gives its error.
+func during(turn func(), do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	for {
+		turn()
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
 	}
 }
 
@@ -78,7 +82,7 @@ func TestWhatIfNothingWasMeasured(t *testing.T) {
 
 func TestWhatIfTheTickStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &Agent{asks: make(chan func()), estimator: &estimator{}}
+		a := &Agent{asks: make(chan func()), opt: Options{Model: &model.Model{}}}
 		if _, err := a.Ask(t.Context(), WhatIf{}); err == nil || !strings.Contains(err.Error(), "stands still") {
 			t.Error(err)
 		}

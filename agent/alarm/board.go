@@ -120,7 +120,8 @@ func NewBoard(opt Options) *Board {
 }
 
 // Add makes the alarm of a key, and gives its place for [Board.Observe]; -1 where the code has no response
-// text and is no alarm. describe says for people what it is, when it is raised.
+// text and is no alarm. describe says for people what it is, when it is raised. After [Board.Restore] the alarm may be
+// there, remembered from when it was configured before: it is taken over.
 func (b *Board) Add(k Key, describe func() string) int {
 	set := b.opt.Setting(k.Code)
 	if set.Response == "" {
@@ -128,8 +129,15 @@ func (b *Board) Add(k Key, describe func() string) int {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.find(k) != nil {
-		panic("alarm: " + k.String() + " is added twice")
+	for i := range b.points {
+		switch p := &b.points[i]; {
+		case p.Key != k:
+		case p.describe != nil:
+			panic("alarm: " + k.String() + " is added twice")
+		default:
+			p.Priority, p.Response, p.set, p.describe = set.Priority, set.Response, set, describe
+			return i
+		}
 	}
 	b.points = append(b.points, newPoint(Alarm{Key: k}, set))
 	b.points[len(b.points)-1].describe = describe

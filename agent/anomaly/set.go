@@ -51,8 +51,18 @@ func (s *Set) Add(code Code, about Subject) int {
 	if about.Source >= len(s.fed) {
 		s.fed = append(s.fed, make([]bool, about.Source+1-len(s.fed))...)
 	}
-	s.changed = slices.Grow(s.changed[:0], len(s.members))
+	s.changed = slices.Grow(s.changed, len(s.members))
 	return len(s.members) - 1
+}
+
+// Place gives the place of the detector of code about a channel, which it makes where there is none.
+func (s *Set) Place(code Code, channel int) int {
+	for i := range s.members {
+		if m := &s.members[i]; m.a.Code == code && m.about.Channel == channel {
+			return i
+		}
+	}
+	return s.Add(code, Subject{Source: None, Channel: channel})
 }
 
 // Feeds notes that source feeds the channel of member k.

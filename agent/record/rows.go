@@ -197,7 +197,7 @@ type Command struct {
 type Event struct {
 	Time   int64  `stamp:"when it happened"`
 	Source string `tag:"source" doc:"name as in agent.yaml, journal, clock, program or tick; of a loop control and its name"`
-	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed, filling or confirmed; of the tick still"`
+	Kind   string `tag:"kind" doc:"connected, disconnected, gap, rejected, silent, resumed, detected, doubted, clock_step or control; of the journal gap, removed, filling or confirmed; of the tick still; of the model switched"`
 	Count  int64  `field:"count,optional" unit:"1" doc:"messages (of a source) or lines (of the journal) concerned; not there where it cannot be known"`
 	Text   string `field:"text" doc:"for people"`
 }
@@ -254,6 +254,12 @@ const (
 const (
 	TickSource = "tick"
 	Still      = "still"
+)
+
+// Switched is the kind of the event that another model is used, of the source model.
+const (
+	ModelSource = "model"
+	Switched    = "switched"
 )
 
 // InfluxDB is the source of [UploadHealth].
