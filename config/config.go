@@ -60,7 +60,8 @@ type Config struct {
 	// For whoever looks into a running agent; without this section nothing listens.
 	Debug *Debug `yaml:"debug"`
 
-	dir string // folder of the file: relative paths start here
+	name string // of the file
+	dir  string // and its folder: relative paths start here
 }
 
 // Tick is the agent's beat.
@@ -171,6 +172,8 @@ type SpeedRange struct {
 type Model struct {
 	// Model document that `stirwatch learn` wrote; left out, the agent monitors without a model.
 	File Path `yaml:"file"`
+	// Folder of the models that the page learns and switches to; once one of them has been chosen there, it is used instead of `file`.
+	Folder Path `yaml:"folder" default:"stirwatch-data/models"`
 	// G-code file that the machine runs, or a folder whose newest program it is; the line of a channel that is
 	// `program line` is followed in it, and the forecast knows what comes. Left out, it expects that what is now goes on.
 	Program Path `yaml:"program"`
@@ -280,6 +283,9 @@ func Load(path string) (*Config, error) {
 	}
 	return Parse(path, data, nil)
 }
+
+// Name is the path of the configuration file, as it was given.
+func (c *Config) Name() string { return c.name }
 
 // Abs is the path p as seen from the working directory: a relative one starts at the folder of
 // the configuration file. The empty path stays empty.

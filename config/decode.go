@@ -21,7 +21,7 @@ func Parse(name string, data []byte, getenv func(string) string) (*Config, error
 		return nil, d.problems
 	}
 	c := Default()
-	c.dir = d.dir
+	c.name, c.dir = name, d.dir
 	d.section(root, place{Line: 1, Column: 1}, "", reflect.ValueOf(&c).Elem())
 	d.check(&c)
 	if len(d.problems) > 0 {

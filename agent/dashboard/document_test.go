@@ -55,6 +55,13 @@ func TestDocumentHasEveryRequest(t *testing.T) {
 	}
 }
 
+func must[T any](x T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return x
+}
+
 // asDocumented asks, and fails where the answer is not as the document says.
 func asDocumented(s *stand, router routers.Router, method, path, body string) *httptest.ResponseRecorder {
 	s.t.Helper()
@@ -106,10 +113,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		return err
 	}
 	for _, path := range []string{"/now", "/series" + span, "/series" + span + "&channel=tool_temperature,set-point&points=7", "/series?from=1h", "/forecasts" + span, "/forecasts?horizon=60s",
-		"/export.csv" + span, "/export.csv" + span + "&channel=tool_temperature&every=1", "/runs", "/runs/build-1", "/runs/build-1/report", "/runs/last", "/model", "/config", "/control", "/sources", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
+		"/export.csv" + span, "/export.csv" + span + "&channel=tool_temperature&every=1", "/runs", "/runs/build-1", "/runs/build-1/report", "/runs/last", "/model", "/models", "/models/model.json", "/models/job", "/config", "/control", "/sources", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
 		s.wants(http.StatusOK, asDocumented(s, router, http.MethodGet, root+path, ""))
 	}
-	for path, status := range map[string]int{"/runs/none": 404, "/runs/none/report": 404, "/export.csv?every=-1": 400, "/export.csv?channel=none": 400, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
+	for path, status := range map[string]int{"/runs/none": 404, "/models/none": 404, "/models/..%2fmodel.json": 404, "/runs/none/report": 404, "/export.csv?every=-1": 400, "/export.csv?channel=none": 400, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
 		"/series?from=yesterday": 400, "/series?from=400d": 400, "/series?channel=tool_temperature,tool_temperature": 400, "/forecasts?from=400d": 400, "/stream?every=-1": 400, "/stream?every=NaN": 400} {
 		s.wants(status, asDocumented(s, router, http.MethodGet, root+path, ""))
 	}
@@ -123,6 +130,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		{"/alarms/unshelve", `{"name": "sensor.failure tool_temperature"}`, 200},
 		{"/alarms/ack", `{"name": "none"}`, 404}, {"/alarms/reset", `[]`, 400}, {"/alarms/ack", `null`, 400},
 		{"/control/none/mode", `{"mode": "off", "why": "x"}`, 400}, {"/control/none/accept", `{}`, 400}, {"/control/none/decline", `{"why": "x"}`, 400},
+		{"/models/use", `{"name": "model.json"}`, 400}, {"/models/use", `{"name": "none", "why": "x"}`, 404}, {"/models/use", `{"name": "../model.json", "why": "x"}`, 404},
+		{"/models/use", `{"name": "model.json", "why": "x"}`, 200}, {"/models/learn", `{"runs": []}`, 400}, {"/models/compare", `{"models": ["model.json"], "runs": ["build-1"]}`, 400},
+		{"/models/cancel", `{}`, 400}, {"/models/compare", `{"models": ["model.json", "none"], "runs": ["build-1"]}`, 404},
 		{"/login", `{"name": "x", "password": "y"}`, 401}, {"/logout", ``, 204},
 	} {
 		s.wants(x.status, asDocumented(s, router, http.MethodPost, root+x.path, x.body))
@@ -131,7 +141,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		t.Errorf("export: %s", table)
 	}
 	s.Report = func(ctx context.Context, _ io.Writer, run journal.Run) error { // ten seconds tell nothing
-		_, err := s.history.Rows(ctx, run, s.Model.Channels())
+		_, err := s.history.Rows(ctx, run, must(demoModel()).Channels())
 		return err
 	}
 	s.wants(http.StatusConflict, s.ask(http.MethodGet, root+"/runs/build-1/report", ""))

@@ -24,15 +24,46 @@ type Equation struct {
 	NotJudged  []model.NotJudged `json:"not_judged"`
 }
 
+// modelName is that of the model in use, "" where there is none.
+func (s *Server) modelName() string {
+	if s.Models == nil {
+		return ""
+	}
+	_, name := s.Models.Current()
+	return name
+}
+
+// withModel answers for itself where there is no model.
+func (s *Server) withModel(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.Models == nil {
+			api.Fail(w, http.StatusNotFound, errors.New("there is no model: agent.yaml names none"))
+			return
+		}
+		next(w, r)
+	}
+}
+
 // answerModel is GET /model.
 func (s *Server) answerModel(w http.ResponseWriter, _ *http.Request) {
-	m := s.Model
-	if m == nil {
-		api.Fail(w, http.StatusNotFound, errors.New("there is no model: agent.yaml names none"))
+	m, name := s.Models.Current()
+	api.Write(w, equationOf(m, name))
+}
+
+// answerModelNamed is GET /models/{model}.
+func (s *Server) answerModelNamed(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("model")
+	m, err := s.Models.Model(name)
+	if err != nil {
+		api.Fail(w, http.StatusNotFound, err)
 		return
 	}
-	api.Write(w, Equation{
-		Name: s.ModelName, Text: model.Equation(m), LaTeX: model.LaTeX(m), MathML: model.MathML(m), Inputs: nonNil(m.Inputs), Outputs: nonNil(m.Outputs), Leading: m.LeadingIndex(),
+	api.Write(w, equationOf(m, name))
+}
+
+func equationOf(m *model.Model, name string) Equation {
+	return Equation{
+		Name: name, Text: model.Equation(m), LaTeX: model.LaTeX(m), MathML: model.MathML(m), Inputs: nonNil(m.Inputs), Outputs: nonNil(m.Outputs), Leading: m.LeadingIndex(),
 		Terms: nonNil(m.Terms), Parameters: nonNil(m.Parameters), Provenance: m.Provenance, Skill: nonNil(m.Skill), NotJudged: nonNil(m.NotJudged),
-	})
+	}
 }

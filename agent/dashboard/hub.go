@@ -110,7 +110,7 @@ func (h *hub) renew(age time.Duration) *frame {
 // now is the page's present state, with what it changes with.
 func (s *Server) now() (Now, string) {
 	v := s.Agent.View()
-	return Now{s.Machine, s.Version, s.ModelName, s.Agent.Now(), v}, fmt.Sprintf("%d-%d", v.Tick, s.Agent.Alarms().Version())
+	return Now{s.Machine, s.Version, s.modelName(), s.Agent.Now(), v}, fmt.Sprintf("%d-%d", v.Tick, s.Agent.Alarms().Version())
 }
 
 // answerNow is GET /api/v1/now.

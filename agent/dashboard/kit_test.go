@@ -19,6 +19,7 @@ import (
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/journal/journaltest"
+	"stirwatch/agent/models"
 	"stirwatch/agent/notify"
 	"stirwatch/agent/record"
 	"stirwatch/dynamics/model"
@@ -84,8 +85,10 @@ func newStand(t testing.TB, change ...func(*Options)) *stand {
 	desk.Routes(socket)
 	a.Handle(socket, &agent.Records{To: j})
 	notify.Routes(socket, nil)
+	shelf := models.New(models.Options{Folder: filepath.Join(t.TempDir(), "models"), File: "../../cmd/demo/model.json", Log: log, Use: a.Use, Fits: func(*model.Model) error { return nil }}, m)
+	shelf.Routes(socket)
 	o := Options{Listen: "127.0.0.1:0", Users: filepath.Join(t.TempDir(), "users.json"), Machine: "cell-1", Version: "test", Agent: a, Journal: j, Registry: reg,
-		Model: m, ModelName: "model.json", Config: func() []byte { return []byte("machine: cell-1\n") }, Socket: socket, Log: log}
+		Models: shelf, Config: func() []byte { return []byte("machine: cell-1\n") }, Socket: socket, Log: log}
 	for _, c := range change {
 		c(&o)
 	}

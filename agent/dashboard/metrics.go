@@ -65,7 +65,7 @@ func truth(b bool) float64 {
 func (s *Server) answerMetrics(w http.ResponseWriter, _ *http.Request) {
 	v := s.Agent.View()
 	var x exposition
-	x.family("stirwatch_build_info", "gauge", "Always 1.", one(1, "version", s.Version, "machine", s.Machine, "model", s.ModelName))
+	x.family("stirwatch_build_info", "gauge", "Always 1.", one(1, "version", s.Version, "machine", s.Machine, "model", s.modelName()))
 	x.family("stirwatch_ticks_total", "counter", "Ticks of the agent.", one(float64(v.Tick)))
 	x.family("stirwatch_run_active", "gauge", "1 while a run goes on.", one(truth(v.Running)))
 

@@ -40,7 +40,10 @@ func (s *Server) api() []route {
 		{"GET /runs/{run}", Viewer, s.answerRun},
 		{"GET /runs/{run}/report", Viewer, s.answerReport},
 		{"GET /export.csv", Viewer, s.answerExport},
-		{"GET /model", Viewer, s.answerModel},
+		{"GET /model", Viewer, s.withModel(s.answerModel)},
+		{"GET /models", Viewer, s.withModel(s.socket)},
+		{"GET /models/job", Viewer, s.withModel(s.socket)},
+		{"GET /models/{model}", Viewer, s.withModel(s.answerModelNamed)},
 		{"GET /config", Viewer, s.answerConfig},
 		{"GET /control", Viewer, s.socket},
 		{"GET /sources", Viewer, s.socket},
@@ -56,6 +59,10 @@ func (s *Server) api() []route {
 		{"POST /control/{loop}/mode", Operator, s.act},
 		{"POST /control/{loop}/accept", Operator, s.act},
 		{"POST /control/{loop}/decline", Operator, s.act},
+		{"POST /models/compare", Operator, s.withModel(s.act)},
+		{"POST /models/cancel", Operator, s.withModel(s.act)},
+		{"POST /models/learn", Engineer, s.withModel(s.act)},
+		{"POST /models/use", Engineer, s.withModel(s.act)},
 		{"GET /audit", Engineer, s.answerAudit},
 	}
 }

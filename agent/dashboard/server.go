@@ -24,24 +24,23 @@ import (
 	"stirwatch/agent/api"
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
-	"stirwatch/dynamics/model"
+	"stirwatch/agent/models"
 	"stirwatch/sensors"
 )
 
 // Options is what a page is made of. Agent, Journal, Registry, Socket and Log are required.
 type Options struct {
-	Listen    string       // address and port
-	Users     string       // file of those who may use the page; it need not be there
-	TLS       *tls.Config  // nil: plain HTTP
-	Machine   string       // its name
-	Version   string       // of the program
-	Agent     *agent.Agent // whose view is shown
-	Journal   *journal.Journal
-	Registry  *sensors.Registry
-	Model     *model.Model  // nil: there is none
-	ModelName string        // of its file
-	Config    func() []byte // the effective configuration, secrets hidden
-	Socket    http.Handler  // what answers at the agent's socket
+	Listen   string       // address and port
+	Users    string       // file of those who may use the page; it need not be there
+	TLS      *tls.Config  // nil: plain HTTP
+	Machine  string       // its name
+	Version  string       // of the program
+	Agent    *agent.Agent // whose view is shown
+	Journal  *journal.Journal
+	Registry *sensors.Registry
+	Models   *models.Shelf // nil: there is no model
+	Config   func() []byte // the effective configuration, secrets hidden
+	Socket   http.Handler  // what answers at the agent's socket
 	// Report writes the report of a model on a run as HTML; nil: there is none. The error is a [history.Unusable] where the
 	// run tells nothing.
 	Report func(context.Context, io.Writer, journal.Run) error

@@ -13,6 +13,7 @@ import (
 
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/models"
 	"stirwatch/config"
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
@@ -371,12 +372,12 @@ func InfluxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err er
 	}, nil
 }
 
-// Model is nil where no model is configured.
+// Model is the one that is to be used: that chosen last on the page, else that of the configuration; nil where none is configured.
 func Model(c *config.Config) (*model.Model, error) {
 	if c.Model.File == "" {
 		return nil, nil
 	}
-	return model.Load(c.Abs(c.Model.File))
+	return models.Load(c.Abs(c.Model.Folder), c.Abs(c.Model.File))
 }
 
 // programPath is the machine's program, "" where none is configured.

@@ -9,6 +9,7 @@ import (
 	"stirwatch/agent/alarm"
 	"stirwatch/agent/influx"
 	"stirwatch/agent/journal"
+	"stirwatch/agent/models"
 	"stirwatch/agent/notify"
 	"stirwatch/config"
 	"stirwatch/dynamics/model"
@@ -29,7 +30,7 @@ type Cell struct {
 	Page     string           // address of the page while the agent runs; "": there is none
 
 	conf     *config.Config
-	model    *model.Model // nil without one
+	models   *models.Shelf // nil without a model
 	clock    *agent.Clock
 	bridge   *bridge.Bridge   // nil without one, or where nothing is live
 	records  *agent.Records   // of the bridge
@@ -48,7 +49,6 @@ func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) 
 	if err != nil {
 		return nil, err
 	}
-	c.model = m
 	var kept []agent.Loop
 	if live {
 		c.records = new(agent.Records)
@@ -100,10 +100,14 @@ func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) 
 		Estimates: conf.Journal.Estimates, Health: conf.Journal.Health, Clock: c.clock, Log: log,
 		Alarms: alarms, Undelivered: undelivered, Limits: Limits(conf, c.Registry),
 	})
-	if err == nil && live {
-		c.Agent.RestoreAlarms()
+	if err != nil || !live {
+		return c, err
 	}
-	return c, err
+	c.Agent.RestoreAlarms()
+	if m != nil {
+		c.models = c.shelf(m)
+	}
+	return c, nil
 }
 
 // CheckModel tells whether a model, the machine's program and the limits of the process fit the channels.

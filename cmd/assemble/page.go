@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 
 	"stirwatch/agent/dashboard"
 	"stirwatch/agent/history"
@@ -57,10 +56,9 @@ func (c *Cell) page(version string) (*dashboard.Server, error) {
 	}
 	o := dashboard.Options{
 		Listen: p.Listen, Users: c.conf.Abs(p.Users), TLS: encrypted, Machine: c.conf.Machine, Version: version, Agent: c.Agent, Journal: c.Journal, Registry: c.Registry,
-		Model: c.model, Config: c.conf.Show, Socket: c.handler(version), Log: c.log,
+		Models: c.models, Config: c.conf.Show, Socket: c.handler(version), Log: c.log,
 	}
-	if c.model != nil {
-		o.ModelName = filepath.Base(string(c.conf.Model.File))
+	if c.models != nil {
 		o.Report = func(ctx context.Context, w io.Writer, run journal.Run) error { return c.report(ctx, w, run, version) }
 	}
 	return dashboard.New(o), nil
@@ -68,16 +66,17 @@ func (c *Cell) page(version string) (*dashboard.Server, error) {
 
 // report writes what the model says of a run.
 func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version string) error {
+	m, _ := c.models.Current()
 	h := &history.History{Reader: c.Journal.Reader, Registry: c.Registry}
-	read, err := h.Rows(ctx, run, c.model.Channels())
+	read, err := h.Rows(ctx, run, m.Channels())
 	if err != nil {
 		return err
 	}
-	from, to, err := runs.ActiveRows(c.model, read)
+	from, to, err := runs.ActiveRows(m, read)
 	if err != nil {
 		return err
 	}
-	made, err := report.Make(c.model, []report.Run{{Run: *read, From: from, To: to}}, report.Options{Version: version})
+	made, err := report.Make(m, []report.Run{{Run: *read, From: from, To: to}}, report.Options{Version: version})
 	if err != nil {
 		return err
 	}

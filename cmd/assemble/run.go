@@ -55,6 +55,9 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 		g.Go(func() error { cell.notifier.Run(ctx, cell.Agent.Alarms().List); return nil })
 	}
 	g.Go(func() error { cell.answer(ctx, version); return nil })
+	if cell.models != nil {
+		g.Go(func() error { cell.models.Run(ctx); return nil })
+	}
 	servePage := cell.listen(ctx, version)
 	g.Go(func() error { servePage(ctx); return nil })
 	defer time.AfterFunc(started, service.ForgetStart).Stop()
@@ -171,5 +174,8 @@ func (c *Cell) handler(version string) http.Handler {
 	c.desk().Routes(mux)
 	c.Agent.Handle(mux, c.records)
 	notify.Routes(mux, c.notifier)
+	if c.models != nil {
+		c.models.Routes(mux)
+	}
 	return mux
 }

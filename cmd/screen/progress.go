@@ -9,10 +9,12 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress is a line on W that is written over and over, where W is a terminal; else nothing is seen of it.
+// Progress is a line on W that is written over and over, where W is a terminal; else nothing is seen of it, or with Lines
+// what begins, each on a line of its own.
 type Progress struct {
-	W    io.Writer
-	next time.Time
+	W     io.Writer
+	Lines bool
+	next  time.Time
 }
 
 // Show writes how far something is, at most twice a second.
@@ -25,6 +27,9 @@ func (p *Progress) Show(format string, args ...any) {
 
 // Begin writes at once that something begins.
 func (p *Progress) Begin(format string, args ...any) {
+	if p.Lines && !terminal(p.W) {
+		fmt.Fprintf(p.W, format+"\n", args...)
+	}
 	p.next = time.Time{}
 	p.Show(format, args...)
 }

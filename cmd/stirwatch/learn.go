@@ -17,6 +17,7 @@ type learnFlags struct {
 	out, hypotheses, inUse, page, pictures string
 	rows                                   []string
 	holdOut                                int
+	progress                               bool
 	logs                                   logFlags
 	from                                   journalRuns
 }
@@ -59,6 +60,7 @@ learned from all.`,
 	c.Flags().StringVar(&f.pictures, "pictures", "", "with --report: `directory` to write every figure into, as SVG and PNG")
 	c.Flags().StringVar(&f.inUse, "compare", "", "`file` of the model in use, to compare with on runs left out")
 	c.Flags().IntVar(&f.holdOut, "hold-out", 1, "with --compare: how many of the newest runs to leave out")
+	c.Flags().BoolVar(&f.progress, "progress", false, "tell each step on a line of its own, for programs")
 	f.logs.add(c)
 	rowsFlag(c, &f.rows)
 	f.from.flags(c, 5)
@@ -108,7 +110,7 @@ func (f *learnFlags) learn(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	p := screen.Progress{W: cmd.ErrOrStderr()}
+	p := screen.Progress{W: cmd.ErrOrStderr(), Lines: f.progress}
 	m, err := learn.Segments(cmd.Context(), given, segments, learn.Options{Hypotheses: h, Date: today(), Evidence: true, Progress: learning(&p)})
 	p.Done()
 	if err != nil {
