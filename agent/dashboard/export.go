@@ -18,6 +18,16 @@ const exportWait = 30 * time.Minute
 
 // answerExport is GET /export.csv.
 func (s *Server) answerExport(w http.ResponseWriter, r *http.Request) {
+	s.table(w, r, "text/csv; charset=utf-8", ".csv", export.Options{Format: export.CSV, Wide: true})
+}
+
+// answerParquet is GET /export.parquet.
+func (s *Server) answerParquet(w http.ResponseWriter, r *http.Request) {
+	s.table(w, r, "application/vnd.apache.parquet", ".parquet", export.Options{Format: export.Parquet, Wide: true})
+}
+
+// table answers with the channels of a span, a row for each instant.
+func (s *Server) table(w http.ResponseWriter, r *http.Request, kind, suffix string, o export.Options) {
 	from, to, err := s.span(r, time.Hour)
 	every, e := seconds(r, "every", 0, 86400)
 	names, e2 := s.channels(r)
@@ -38,9 +48,10 @@ func (s *Server) answerExport(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exportWait))
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+s.Machine+time.Unix(0, from).UTC().Format("-20060102-150405")+`.csv"`)
-	_, err = export.Write(r.Context(), w, s.Journal.Reader, journal.Query{From: from, To: to}, export.Options{Format: export.CSV, Wide: true, Every: every, Channels: names})
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+s.Machine+time.Unix(0, from).UTC().Format("-20060102-150405")+suffix+`"`)
+	o.Every, o.Channels = every, names
+	_, err = export.Write(r.Context(), w, s.Journal.Reader, journal.Query{From: from, To: to}, o)
 	if err != nil { // the answer has begun: what is missing can only be told here, and by the table that breaks off
 		s.Log.Warn("a table for the page is not whole", "error", err)
 	}

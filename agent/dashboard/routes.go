@@ -40,6 +40,7 @@ func (s *Server) api() []route {
 		{"GET /runs/{run}", Viewer, s.answerRun},
 		{"GET /runs/{run}/report", Viewer, s.answerReport},
 		{"GET /export.csv", Viewer, s.answerExport},
+		{"GET /export.parquet", Viewer, s.answerParquet},
 		{"GET /model", Viewer, s.withModel(s.answerModel)},
 		{"GET /models", Viewer, s.withModel(s.socket)},
 		{"GET /models/job", Viewer, s.withModel(s.socket)},

@@ -273,3 +273,29 @@ export interface Equation {
   skill: Skill[]
   not_judged: { run: string; why: string }[]
 }
+
+export interface ModelDocument {
+  name: string
+  in_use: boolean
+  configured: boolean
+  process: string
+  learned: string
+  runs: { name: string; rows: number }[]
+  verdict: string
+  problem?: string
+}
+
+export interface ModelJob {
+  kind: string
+  models: string[]
+  runs: string[]
+  who: string
+  began: number
+  ended: number
+  step: number
+  steps: number
+  text: string
+  notes: string[]
+  result: string
+  error: string
+}
