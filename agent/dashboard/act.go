@@ -26,7 +26,6 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 		api.Fail(w, http.StatusBadRequest, fmt.Errorf("the request cannot be read: a JSON object is wanted (%v)", err))
 		return
 	}
-	who := personOf(r).Name
 	var said, why string
 	for key, v := range body {
 		switch {
@@ -37,11 +36,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 			json.Unmarshal(v, &why)
 		}
 	}
-	if who == "" {
-		if who = strings.TrimSpace(said); who == "" || len(who) > 64 {
-			who = unnamed
-		}
-	}
+	who := s.whoever(r, said)
 	told, err := json.Marshal(body)
 	if err == nil {
 		body["who"], err = json.Marshal(who)

@@ -39,6 +39,8 @@ func (s *Server) api() []route {
 		{"GET /runs", Viewer, s.answerRuns},
 		{"GET /runs/{run}", Viewer, s.answerRun},
 		{"GET /runs/{run}/report", Viewer, s.answerReport},
+		{"GET /runs/{run}/notes", Viewer, s.answerNotes},
+		{"POST /runs/{run}/notes", Operator, s.answerAddNote},
 		{"GET /export.csv", Viewer, s.answerExport},
 		{"GET /export.parquet", Viewer, s.answerParquet},
 		{"GET /model", Viewer, s.withModel(s.answerModel)},

@@ -72,7 +72,8 @@ func agentOf32(b *testing.B, o *Options) (*agent.Agent, *sensors.Registry) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a, err := agent.New(agent.Options{Registry: reg, Journal: j, Model: o.Model, Log: o.Log})
+	m, _ := o.Models.Current()
+	a, err := agent.New(agent.Options{Registry: reg, Journal: j, Model: m, Log: o.Log})
 	if err != nil {
 		b.Fatal(err)
 	}

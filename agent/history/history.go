@@ -64,6 +64,9 @@ func NewestFirst(runs []journal.Run) []journal.Run {
 // Unusable is why nothing can be learned from a run.
 type Unusable struct{ error }
 
+// TellsNothing is an [Unusable] for a reason that was found elsewhere.
+func TellsNothing(why error) Unusable { return Unusable{why} }
+
 // Usable reads of the runs chosen, in this order, as many as wanted from which the channels can be learned. One
 // that holds nothing to learn from is left out, and noted. It fails if none is left.
 func (h *History) Usable(ctx context.Context, chosen []journal.Run, wanted int, channels model.Channels) ([]*runs.Run, error) {

@@ -52,6 +52,7 @@ const laterTables = `
 CREATE TABLE IF NOT EXISTS summaries (chapter INTEGER PRIMARY KEY, coarse BLOB NOT NULL, fine BLOB NOT NULL); -- see summary.go
 CREATE TABLE IF NOT EXISTS marks (batch INTEGER NOT NULL, age_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, bytes INTEGER NOT NULL); -- see age.go
 CREATE TABLE IF NOT EXISTS removed (id INTEGER PRIMARY KEY, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL, lines INTEGER NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL, told INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, start_ns INTEGER NOT NULL, at_ns INTEGER NOT NULL, who TEXT NOT NULL, text TEXT NOT NULL); -- of the run that began then; see notes.go
 CREATE TABLE IF NOT EXISTS memory (room TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (room, key)) WITHOUT ROWID; -- see memory.go
 `
 

@@ -74,11 +74,11 @@ func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version
 	}
 	from, to, err := runs.ActiveRows(m, read)
 	if err != nil {
-		return err
+		return history.TellsNothing(err)
 	}
 	made, err := report.Make(m, []report.Run{{Run: *read, From: from, To: to}}, report.Options{Version: version})
-	if err != nil {
-		return err
+	if err != nil { // it has been read well, and there is nothing in it that could be shown
+		return history.TellsNothing(err)
 	}
 	return made.Write(w)
 }

@@ -299,3 +299,9 @@ export interface ModelJob {
   result: string
   error: string
 }
+
+export interface Note {
+  at: number
+  who: string
+  text: string
+}
