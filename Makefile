@@ -86,9 +86,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 generate: ## schema, configuration reference and example, from the configuration's types
 	go generate ./...
 
-PACKAGES    := mosquitto python3-aiosmtpd gcc libc6-dev libsimavr-dev arduino-core-avr chromium
+PACKAGES    := mosquitto python3-aiosmtpd gcc libc6-dev libsimavr-dev arduino-core-avr chromium groff-base
 
-tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, python3-aiosmtpd, gcc, simavr, arduino-core-avr, chromium
+tools: $(INFLUXD) ## what the tests need: influxd 1.8.10, and the Debian packages mosquitto, python3-aiosmtpd, gcc, simavr, arduino-core-avr, chromium, groff-base
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	[ -n "$$missing" ] || exit 0; \
 	as=; [ "$$(id -u)" = 0 ] || as=sudo; \

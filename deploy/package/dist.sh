@@ -1,6 +1,6 @@
 #!/bin/bash
 # dist.sh VERSION FOLDER: for amd64 and arm64 a static binary, a tarball and a Debian package, with checksums and a
-# list of all that was linked in. `make dist` calls it.
+# bill of materials (CycloneDX) of all that was linked in. `make dist` calls it.
 set -euo pipefail
 version=$1 out=$2
 cd "$(dirname "$0")/../.."
@@ -11,17 +11,20 @@ case $deb in
   [0-9]*.*) deb=$(sed 's/-/+/;s/-/./g' <<<"$deb") ;;
   *) deb=0~$(tr -c 'A-Za-z0-9.\n' . <<<"$deb") ;;
 esac
+bom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 rm -rf "$out"
 mkdir -p "$out"
 man=$(mktemp -d)
 trap 'rm -rf "$man"' EXIT
 CGO_ENABLED=0 go run -trimpath -ldflags "-s -w -X main.version=$version" ./cmd/stirwatch man "$man"
 gzip -9n "$man"/*.1
+page=agent/dashboard/ui
+[ ! -d $page/node_modules ] || npm --prefix $page sbom --sbom-format cyclonedx >"$out/stirwatch-$version-page.cdx.json"
 for arch in amd64 arm64; do
   name=stirwatch-$version-linux-$arch
   root=$out/root-$arch
   CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags "-s -w -X main.version=$version" -o "$out/$name" ./cmd/stirwatch
-  go version -m "$out/$name" | tail -n +2 >"$out/$name.sbom.txt"
+  go run $bom bin -json -noserial -version "$version" -output "$out/$name.cdx.json" "$out/$name"
 
   install -D -m 755 "$out/$name" "$root/usr/bin/stirwatch"
   doc=$root/usr/share/doc/stirwatch
@@ -34,7 +37,8 @@ for arch in amd64 arm64; do
   sed -i 's|/usr/local/bin/|/usr/bin/|; s|/usr/local/share/doc/|/usr/share/doc/|; s|^# /etc/systemd/system/.*|# See docs/deployment.md in /usr/share/doc/stirwatch.|' "$root/usr/lib/systemd/system/stirwatch.service"
   install -D -m 644 deploy/systemd/stirwatch.sysusers "$root/usr/lib/sysusers.d/stirwatch.conf"
   install -D -m 644 deploy/systemd/stirwatch.tmpfiles "$root/usr/lib/tmpfiles.d/stirwatch.conf"
-  cp "$out/$name.sbom.txt" "$doc/sbom.txt"
+  cp "$out/$name.cdx.json" "$doc/sbom.cdx.json"
+  [ ! -f "$out/stirwatch-$version-page.cdx.json" ] || cp "$out/stirwatch-$version-page.cdx.json" "$doc/sbom-page.cdx.json"
   install -D -m 644 -t "$root/usr/share/man/man1" "$man"/*.1.gz
   tar --sort=name --owner=0 --group=0 --numeric-owner -C "$root" --exclude=./DEBIAN -czf "$out/$name.tar.gz" .
 
@@ -54,9 +58,15 @@ CONTROL
   cat >"$root/DEBIAN/postinst" <<'POSTINST'
 #!/bin/sh
 set -e
+if [ "$1" = configure ]; then
+  if command -v systemd-sysusers >/dev/null; then
+    systemd-sysusers stirwatch.conf
+    systemd-tmpfiles --create stirwatch.conf || true
+  else
+    echo "stirwatch: there is no systemd here: the user stirwatch and /etc/stirwatch are yours to make" >&2
+  fi
+fi
 if [ "$1" = configure ] && [ -d /run/systemd/system ]; then
-  systemd-sysusers stirwatch.conf
-  systemd-tmpfiles --create stirwatch.conf || true
   systemctl daemon-reload
   # A running agent takes the new program; one that is not enabled stays off: it has no configuration yet.
   systemctl try-restart stirwatch.service || true
@@ -69,7 +79,19 @@ if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
   systemctl disable --now stirwatch.service || true
 fi
 PRERM
-  chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
+  cat >"$root/DEBIAN/postrm" <<'POSTRM'
+#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+fi
+if [ "$1" = purge ]; then
+  rm -rf /etc/stirwatch
+  [ ! -d /var/lib/stirwatch ] || rmdir --ignore-fail-on-non-empty /var/lib/stirwatch
+  [ ! -d /var/lib/stirwatch ] || echo "stirwatch: the record in /var/lib/stirwatch is left: remove it yourself if nobody needs it" >&2
+fi
+POSTRM
+  chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm" "$root/DEBIAN/postrm"
   dpkg-deb -Zgzip --root-owner-group --build "$root" "$out/stirwatch_${deb}_$arch.deb" >/dev/null
   rm -rf "$root"
 done
