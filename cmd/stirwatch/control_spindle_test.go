@@ -147,7 +147,17 @@ func TestASpindleIsGivenBackToItsController(t *testing.T) {
 	f.with(func() { f.noProbe = false })
 	held("it is led again")
 
-	// An operator at the panel switches the machine's own controller on.
+	// An operator at the panel switches the machine's own controller on, while the spindle is left alone: a command that
+	// crosses the operator's would switch that controller off again before anybody has seen it.
+	commands, since := 0, time.Now()
+	wait(t, "the spindle is led without a change", func() bool {
+		f.with(func() {
+			if len(f.said) != commands {
+				commands, since = len(f.said), time.Now()
+			}
+		})
+		return time.Since(since) > 2*time.Second && f.off() < 2
+	})
 	f.with(func() { f.set = 430 })
 	wait(t, "the operator is not fought", func() bool {
 		_, out, _ := command(t, dir, "control", "status", "-c", conf)

@@ -17,7 +17,22 @@ export class Refusal extends Error {
   }
 }
 
+const busyTries = 30
+const busyPause = 1000 // ms
+
+/** Asks; what the agent has no time for now is asked again for a while, if asking does nothing. */
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  for (let left = init.method ? 0 : busyTries; ; left--) {
+    try {
+      return await askOnce(path, init)
+    } catch (e) {
+      if (!(e instanceof Refusal) || e.status !== 503 || left <= 0) throw e
+      await new Promise((done) => setTimeout(done, busyPause))
+    }
+  }
+}
+
+async function askOnce(path: string, init: RequestInit): Promise<Response> {
   let r: Response
   try {
     r = await fetch(root + path, { credentials: 'same-origin', ...init })
