@@ -8,7 +8,7 @@ dist=$1
 cd "$dist"
 sha256sum --quiet -c SHA256SUMS
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'umount "$work/clean/proc" 2>/dev/null; rm -rf "$work"' EXIT
 for deb in "$PWD"/stirwatch_*.deb; do
   arch=$(dpkg-deb -f "$deb" Architecture)
   run=
@@ -47,6 +47,7 @@ if [ "$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || ! debootstrap -
   echo "no clean Debian to install into (root, debootstrap and $MIRROR are needed); the rest is not tested"
   exit 0
 fi
+mount -t proc proc "$clean/proc"
 inside() { chroot "$clean" "$@"; }
 fail() { echo "clean Debian: $*"; exit 1; }
 deb=$(ls "$dist"/stirwatch_*_"$(dpkg --print-architecture)".deb)
@@ -55,7 +56,7 @@ dpkg-deb -R "$deb" "$work/next" # the same once more, as a later version
 sed -i "s/^Version: .*/&.1/" "$work/next/DEBIAN/control"
 dpkg-deb --root-owner-group --build "$work/next" "$clean/new.deb" >/dev/null
 
-inside dpkg -i old.deb >/dev/null
+inside dpkg -i old.deb >/dev/null 2>&1
 inside id stirwatch >/dev/null || fail "no user"
 [ "$(stat -c %a "$clean/etc/stirwatch")" = 750 ] || fail "/etc/stirwatch is not for the agent alone"
 inside systemd-analyze verify /usr/lib/systemd/system/stirwatch.service 2>"$work/unit" || true
@@ -67,7 +68,7 @@ inside sh -c 'cd /var/lib/stirwatch && stirwatch replay -c /etc/stirwatch/agent.
 rows() { inside stirwatch export --journal /var/lib/stirwatch/replay.db --wide 2>/dev/null | tail -n +2 | wc -l; }
 [ "$(rows)" = 50 ] || fail "$(rows) rows in the journal, want 50"
 
-inside dpkg -i new.deb >/dev/null
+inside dpkg -i new.deb >/dev/null 2>&1
 [ -f "$clean/etc/stirwatch/agent.yaml" ] && [ "$(rows)" = 50 ] || fail "an upgrade loses configuration or record"
 inside dpkg --force-downgrade -i old.deb >/dev/null 2>&1
 [ -f "$clean/etc/stirwatch/agent.yaml" ] && [ "$(rows)" = 50 ] || fail "the way back loses configuration or record"
