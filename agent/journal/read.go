@@ -264,7 +264,12 @@ func (r *Reader) batches(ctx context.Context, q Query, damage *DamageError, fn f
 	if q.Progress != nil {
 		progress = func(id int64) { q.Progress(min(id, last)-first+1, last-first+1) }
 	}
-	return r.each(ctx, first-1, last, damage, progress, func(b *Batch) error {
+	return r.unpacked(ctx, &z, first-1, last, q, damage, progress, fn)
+}
+
+// unpacked unpacks those with after < id ≤ upTo that may hold what q selects.
+func (r *Reader) unpacked(ctx context.Context, z *Inflater, after, upTo int64, q Query, damage *DamageError, progress func(int64), fn func(*Batch, []byte) error) error {
+	return r.each(ctx, after, upTo, damage, progress, func(b *Batch) error {
 		if b.Last < q.From || b.First >= q.To {
 			return nil
 		}

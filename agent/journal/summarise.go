@@ -134,21 +134,6 @@ func (j *Journal) sumUp(ctx context.Context, r *Reader, end int64) error {
 	}
 }
 
-// take adds what a narrower part has.
-func (s *summing) take(p *Summary) {
-	of := measured{p.Channel, p.Unit}
-	into := s.series[of]
-	if into == nil {
-		into = &summed{of: of}
-		s.series[of] = into
-	}
-	x := into.at(start(p.Start, s.width), p.Last)
-	x.Last = max(x.Last, p.Last)
-	if !math.IsNaN(p.Min) {
-		x.bounds(p.Min, p.Max)
-	}
-}
-
 // addSummary stores the summary of a chapter, if the chapter still has the lines that it was made of.
 func (s *store) addSummary(chapter int64, lines int, coarse, fine []byte) error {
 	tx, err := s.db.Begin()
@@ -213,16 +198,7 @@ func (r *Reader) Summaries(ctx context.Context, q Query, width time.Duration, pa
 	var z Inflater
 	var d record.SampleDecoder
 	read := func(from, upTo int64, q Query) error { // ids from ≤ id ≤ upTo
-		return r.each(ctx, from-1, upTo, damage, nil, func(b *Batch) error {
-			if b.Last < q.From || b.First >= q.To {
-				return nil
-			}
-			lines, err := z.Lines(b)
-			if err != nil {
-				damage.Batches++
-				damage.note(err)
-				return nil
-			}
+		return r.unpacked(ctx, &z, from-1, upTo, q, damage, nil, func(_ *Batch, lines []byte) error {
 			return d.Lines(lines, q.From, q.To, damage.line, sample)
 		})
 	}

@@ -53,6 +53,14 @@ func (s *Summary) bounds(low, high float64) {
 	s.Min, s.Max = min(s.Min, low), max(s.Max, high)
 }
 
+// join adds what another summary of the same time, or of a part of it, has.
+func (s *Summary) join(p *Summary) {
+	s.Last = max(s.Last, p.Last)
+	if !math.IsNaN(p.Min) {
+		s.bounds(p.Min, p.Max)
+	}
+}
+
 // summing sums up samples by channel and time.
 type summing struct {
 	width  int64
@@ -74,13 +82,22 @@ func newSumming(width time.Duration) *summing {
 func start(at, width int64) int64 { return at - ((at%width)+width)%width }
 
 func (s *summing) add(x *record.Sample) {
-	of := measured{x.Channel, x.Unit}
+	s.at(measured{x.Channel, x.Unit}, x.Time, x.Time).add(x.Time, x.Value, x.Quality == "")
+}
+
+// take adds what a narrower part has.
+func (s *summing) take(p *Summary) {
+	s.at(measured{p.Channel, p.Unit}, p.Start, p.Last).join(p)
+}
+
+// at is the part in which an instant is; last is its stamp where it begins with this.
+func (s *summing) at(of measured, instant, last int64) *Summary {
 	into := s.series[of]
 	if into == nil {
 		into = &summed{of: of}
 		s.series[of] = into
 	}
-	into.at(start(x.Time, s.width), x.Time).add(x.Time, x.Value, x.Quality == "")
+	return into.at(start(instant, s.width), last)
 }
 
 // at is the part that begins at start; samples come nearly in order.
@@ -146,11 +163,7 @@ func (s *summed) sort() {
 	n := 0
 	for _, p := range s.parts {
 		if n > 0 && s.parts[n-1].Start == p.Start {
-			one := &s.parts[n-1]
-			one.Last = max(one.Last, p.Last)
-			if !math.IsNaN(p.Min) {
-				one.bounds(p.Min, p.Max)
-			}
+			s.parts[n-1].join(&p)
 			continue
 		}
 		s.parts[n] = p
@@ -225,18 +238,13 @@ func (d *summaryReader) take(n uint64) []byte {
 	return x
 }
 
-func (d *summaryReader) uvarint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.bad = true
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
+func (d *summaryReader) uvarint() uint64 { return number(d, binary.Uvarint) }
 
-func (d *summaryReader) varint() int64 {
-	v, n := binary.Varint(d.b)
+func (d *summaryReader) varint() int64 { return number(d, binary.Varint) }
+
+// number gives the next number as read reads it; 0 where there is none.
+func number[T uint64 | int64](d *summaryReader, read func([]byte) (T, int)) T {
+	v, n := read(d.b)
 	if n <= 0 {
 		d.bad = true
 		return 0

@@ -57,7 +57,8 @@ var errCancelled = errors.New("cancelled")
 
 // Learn begins to learn a model from runs of the journal.
 func (s *Shelf) Learn(runs []string, who string) error {
-	if err := named(runs); err != nil {
+	flags, err := runFlags(runs)
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(s.Folder, 0o750); err != nil {
@@ -65,15 +66,13 @@ func (s *Shelf) Learn(runs []string, who string) error {
 	}
 	name := time.Now().UTC().Format("20060102-150405") + ".json"
 	args := []string{"learn", "--from-journal", "--progress", "-o", filepath.Join(s.Folder, name)}
-	for _, run := range runs {
-		args = append(args, "--run="+run)
-	}
-	return s.begin(Job{Kind: "learn", Models: []string{name}, Runs: runs, Who: who}, args)
+	return s.begin(Job{Kind: "learn", Models: []string{name}, Runs: runs, Who: who}, append(args, flags...))
 }
 
 // Compare begins to compare two documents, the second as the one in use, on runs of the journal.
 func (s *Shelf) Compare(young, old string, runs []string, who string) error {
-	if err := named(runs); err != nil {
+	flags, err := runFlags(runs)
+	if err != nil {
 		return err
 	}
 	a, err := s.find(young)
@@ -85,20 +84,20 @@ func (s *Shelf) Compare(young, old string, runs []string, who string) error {
 		return err
 	}
 	args := []string{"compare", "--from-journal", "--model", a.path, "--with", b.path}
-	for _, run := range runs {
-		args = append(args, "--run="+run)
-	}
-	return s.begin(Job{Kind: "compare", Models: []string{young, old}, Runs: runs, Who: who}, args)
+	return s.begin(Job{Kind: "compare", Models: []string{young, old}, Runs: runs, Who: who}, append(args, flags...))
 }
 
 const maxRuns = 50
 
-// named checks names of runs.
-func named(runs []string) error {
+// runFlags are the flags that name runs.
+func runFlags(runs []string) (flags []string, err error) {
 	if len(runs) == 0 || len(runs) > maxRuns || slices.Contains(runs, "") {
-		return fmt.Errorf("name 1 to %d runs", maxRuns)
+		return nil, fmt.Errorf("name 1 to %d runs", maxRuns)
 	}
-	return nil
+	for _, run := range runs {
+		flags = append(flags, "--run="+run)
+	}
+	return flags, nil
 }
 
 func (s *Shelf) begin(what Job, args []string) error {
