@@ -116,8 +116,8 @@ func (a *Advised) draw() *canvas {
 			span(d.From, d.To, inkPhase[0], 0.3)
 		}
 	}
-	p.line(a.Time, set, inkSetPoint, 1.4, 5, 4)
-	p.line(a.Time, advised, inkPlan, 2)
+	p.line(a.Time, advised, inkPlan, 3.5)
+	p.line(a.Time, set, inkSetPoint, 1.6, 5, 4) // above: most of the time both are the same
 	p.line(a.Time, a.Temperature, inkText, 1.5)
 	if a.Speed != nil {
 		top += tall + 40
