@@ -283,7 +283,7 @@ func TestOpenRefuses(t *testing.T) {
 			db, _ := open(p, 1)
 			db.Exec("PRAGMA user_version=9")
 			db.Close()
-		}, "format 9"},
+		}, "format 9 by another version of stirwatch, this one knows format 1: use that version"},
 		"header only": {func(t *testing.T, p string) {
 			make(t, p)
 			os.Truncate(p, 100)
@@ -309,6 +309,11 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			if name == "folder" {
 				return
+			}
+			if name == "newer" { // nobody may take what is in it for what it was
+				if r, err := OpenReader(path); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("a reader of it: %v, %v", r, err)
+				}
 			}
 			aside, err := MoveAside(path)
 			if err != nil {

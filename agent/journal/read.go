@@ -36,9 +36,16 @@ func OpenReader(path string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	var app int
-	if err = db.QueryRow("PRAGMA application_id").Scan(&app); err == nil && app != applicationID {
+	var app, version int
+	err = errors.Join(
+		db.QueryRow("PRAGMA application_id").Scan(&app),
+		db.QueryRow("PRAGMA user_version").Scan(&version))
+	switch {
+	case err != nil:
+	case app != applicationID:
 		err = errForeign
+	case version != formatVersion:
+		err = otherFormat(version)
 	}
 	if err != nil {
 		db.Close()

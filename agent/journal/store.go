@@ -18,6 +18,10 @@ import (
 
 const (
 	applicationID = 0x73746a31 // "stj1": tells a journal from any other SQLite file
+
+	// formatVersion changes when a program of before would read or write what is then wrong. What a program may
+	// do without (a table of laterTables, a column of a table of its own) changes nothing: that program leaves it
+	// alone, and openStore puts right what it has left behind.
 	formatVersion = 1
 	overSize      = "the journal was over its size"
 
@@ -142,9 +146,13 @@ func (s *store) prepare(archive bool) error {
 	case app != applicationID:
 		return errForeign
 	case version != formatVersion:
-		return mistake{fmt.Errorf("written in format %d by another version of stirwatch, this one reads %d", version, formatVersion)}
+		return otherFormat(version)
 	}
 	if _, err := s.db.Exec(laterTables); err != nil {
+		return err
+	}
+	// A version that knows no summaries may have removed the first batches of a chapter and left its summary.
+	if err := s.forgetSummaries(); err != nil {
 		return err
 	}
 	if s.insert, err = s.db.Prepare("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?)"); err != nil {
@@ -181,6 +189,11 @@ func count(db *sql.DB, after, upTo int64) (c backlogCount, err error) {
 	err = db.QueryRow("SELECT count(*), ifnull(sum(lines),0), ifnull(sum(length(deflate)),0) FROM batches WHERE id > ? AND id <= ?", after, upTo).
 		Scan(&c.batches, &c.lines, &c.bytes)
 	return c, err
+}
+
+// otherFormat is the error of a file of another format.
+func otherFormat(version int) error {
+	return mistake{fmt.Errorf("written in format %d by another version of stirwatch, this one knows format %d: use that version, which also exports it", version, formatVersion)}
 }
 
 // checkHeader refuses a file that is not SQLite before SQLite touches it.

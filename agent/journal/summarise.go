@@ -157,6 +157,12 @@ func dropSummaries(tx *sql.Tx, upTo int64) error {
 	return err
 }
 
+// forgetSummaries forgets those of chapters of which the first batches are gone, or may be.
+func (s *store) forgetSummaries() error {
+	_, err := s.db.Exec("DELETE FROM summaries WHERE chapter < ifnull((SELECT min(id) FROM batches), 9e18) + ?", chapterSpan-1)
+	return err
+}
+
 // Samples calls fn for every sample that q selects, as [Rows] does, and faster.
 func (r *Reader) Samples(ctx context.Context, q Query, fn func(*record.Sample) error) error {
 	var d record.SampleDecoder
