@@ -69,8 +69,9 @@ type Agent struct {
 	phases    phases
 	recordAt  int64 // frame time at which estimates are recorded next
 
-	health health
-	beats  atomic.Uint64 // ticks begun and ended
+	earlier earlier
+	health  health
+	beats   atomic.Uint64 // ticks begun and ended
 
 	// asks are questions to the model, which the tick answers, one at a time.
 	asks chan func()
@@ -137,6 +138,7 @@ func New(opt Options) (*Agent, error) {
 	if a.phases, err = newPhases(opt.Registry, opt.Model); err != nil {
 		return nil, err
 	}
+	a.earlier = earlier{speed: a.phases.speed, keep: a.keepEarlier}
 	a.teller = newTeller(a)
 	a.snap.init(opt.Registry.Len(), a.estimator)
 	return a, nil
@@ -241,6 +243,7 @@ func (a *Agent) shift(step time.Duration) {
 // Emit takes samples from a source: judged, shown to the tick, and kept. It is a [sensors.Sink].
 func (a *Agent) Emit(samples []sensors.Sample, ack sensors.Acker) {
 	a.board.Put(samples)
+	a.earlier.take(samples)
 	a.opt.Journal.AppendSamples(samples, ack)
 }
 
@@ -345,18 +348,40 @@ func (a *Agent) publish() {
 // keepRun gives the begin or end of a run, at the instant at, to the housekeeper. The queue is far longer
 // than runs can be short; should it be full all the same, the run's mark is lost and the log says so.
 func (a *Agent) keepRun(change phase.Run, at int64) {
+	if change == phase.Began {
+		at = a.earlier.taken(at)
+	}
+	a.mark(func() error {
+		if change != phase.Began {
+			a.opt.Log.Info("run ends")
+			return a.opt.Journal.EndRun(at)
+		}
+		name := runName(at)
+		a.opt.Log.Info("run begins", "run", name)
+		_, err := a.opt.Journal.BeginRun(name, "", at)
+		return err
+	})
+}
+
+// keepEarlier marks a run that was over before the tick saw anything of it.
+func (a *Agent) keepEarlier(begin, end int64) {
+	a.mark(func() error {
+		name := runName(begin)
+		id, err := a.opt.Journal.KeepRun(name, "", begin, end)
+		if id != 0 {
+			a.opt.Log.Info("run found in what was recorded before", "run", name, "lasted", time.Duration(end-begin).Round(time.Second).String())
+		}
+		return err
+	})
+}
+
+func runName(began int64) string { return time.Unix(0, began).UTC().Format("20060102-150405") }
+
+// mark gives the mark of a run to the housekeeper.
+func (a *Agent) mark(write func() error) {
 	select {
 	case a.slow <- func() {
-		var err error
-		if change == phase.Began {
-			name := time.Unix(0, at).UTC().Format("20060102-150405")
-			a.opt.Log.Info("run begins", "run", name)
-			_, err = a.opt.Journal.BeginRun(name, "", at)
-		} else {
-			a.opt.Log.Info("run ends")
-			err = a.opt.Journal.EndRun(at)
-		}
-		if err != nil {
+		if err := write(); err != nil {
 			a.opt.Log.Error("run could not be marked in the journal", "error", err)
 		}
 	}:
@@ -384,6 +409,7 @@ func (a *Agent) housekeep(ctx context.Context) error {
 // finish does what is left once the tick has stopped. A run that is going on ends for the record:
 // what happens unwatched belongs to no run.
 func (a *Agent) finish() {
+	a.earlier.finish()
 	if a.phases.Stop() == phase.Ended {
 		a.keepRun(phase.Ended, a.frame.Time-int64(a.phases.Ago*1e9))
 	}

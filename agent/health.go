@@ -80,6 +80,7 @@ func (a *Agent) examine(ctx context.Context) error {
 
 func (a *Agent) examineOnce() {
 	h, now := &a.health, a.opt.Clock.Now()
+	a.earlier.look(now)
 	s, what := a.opt.Journal.Stats(), ""
 	if !s.Recording {
 		what = fmt.Sprintf("%d lines lost so far: %s", s.Lost, s.Err)

@@ -17,10 +17,10 @@ type Run struct {
 	Start, End int64 // ns since the Unix epoch; End 0: still going on
 }
 
-// runMark is the begin of a run or, without a name, the end of the one that is going on.
+// runMark is the begin of a run, the whole of one that is over or, without a name, the end of the one that is going on.
 type runMark struct {
 	name, note string
-	at         int64 // ns since the Unix epoch
+	at, end    int64 // ns since the Unix epoch
 }
 
 // BeginRun starts a named run; a run that is still going on ends there. While the file cannot be written the
@@ -29,13 +29,22 @@ func (j *Journal) BeginRun(name, note string, at int64) (id int64, err error) {
 	if name == "" {
 		return 0, errors.New("a run needs a name")
 	}
-	return j.markRun(runMark{name, note, at})
+	return j.markRun(runMark{name: name, note: note, at: at})
 }
 
 // EndRun ends the run that is going on, if there is one.
 func (j *Journal) EndRun(at int64) error {
 	_, err := j.markRun(runMark{at: at})
 	return err
+}
+
+// KeepRun marks a named run that is over, and leaves another that is going on as it is. Where a run has a part of that span
+// already it marks nothing, and the id is 0, as it is while the file cannot be written.
+func (j *Journal) KeepRun(name, note string, from, to int64) (id int64, err error) {
+	if name == "" || to <= from {
+		return 0, errors.New("a run needs a name and a length")
+	}
+	return j.markRun(runMark{name, note, from, to})
 }
 
 func (j *Journal) markRun(m runMark) (id int64, err error) {
@@ -78,6 +87,20 @@ func (m runMark) write(db *sql.DB) (id int64, err error) {
 		return 0, err
 	}
 	defer tx.Rollback()
+	if m.end != 0 {
+		res, err := tx.Exec("INSERT INTO runs (name, note, start_ns, end_ns) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE start_ns < ?4 AND (end_ns = 0 OR end_ns > ?3))",
+			m.name, m.note, m.at, m.end)
+		if err != nil {
+			return 0, err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return 0, err
+		}
+		if id, err = res.LastInsertId(); err != nil {
+			return 0, err
+		}
+		return id, tx.Commit()
+	}
 	if _, err := tx.Exec("UPDATE runs SET end_ns=? WHERE end_ns=0", m.at); err != nil {
 		return 0, err
 	}

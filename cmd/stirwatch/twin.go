@@ -108,7 +108,7 @@ At least one device must be named. docs/twin.md describes everything.`,
 	f.StringArrayVar(&operator, "operator", nil, "code that the operator gives at a time, e.g. '300s M52 S150'; in order of time, repeatable")
 	f.StringArrayVar(&faults, "fault", nil, "KIND@ONSET+LENGTH:SEVERITY, severity 0 to 1, e.g. jam@120s+30s:0.8; repeatable")
 	f.Float64Var(&o.Speed, "speed", 1, "factor on real time; 0: as fast as the peers take it")
-	f.StringVar(&begin, "begin", "", "`time` stamp of the start, e.g. 2025-07-08T10:43:15Z; left out, now")
+	f.StringVar(&begin, "begin", "", "`time` stamp of the start, e.g. 2025-07-08T10:43:15Z; left out, now, and at --speed 0 such that the build ends now")
 	f.BoolVar(&o.Now, "now", false, "stamp messages with the time of sending")
 	f.BoolVar(&o.Loop, "loop", false, "build after build, until Ctrl-C")
 	f.BoolVar(&o.Hold, "hold", false, "wait while nobody reads instead of dropping")

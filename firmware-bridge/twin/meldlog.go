@@ -18,7 +18,7 @@ type meldLog struct {
 	rows int
 }
 
-// newMELDLog makes a log named after its first moment, as the machine names them; where that name
+// newMELDLog makes a log named after the moment at which logging began, as the machine names them; where that name
 // is taken, the next second's.
 func newMELDLog(dir string, begin time.Time) (*meldLog, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -32,7 +32,7 @@ type Options struct {
 	MQTTFormat   device.Payload // "": frame
 	LogDir       string         // folder for the machine's log; "": none
 	Truth        string         // file of JSON lines with what really happens; "": none
-	Begin        time.Time      // stamp of the start; zero: now
+	Begin        time.Time      // stamp of the start; zero: now, or with Speed 0 such that the build ends now
 	Now          bool           // stamps are those of sending; at another speed than 1 rates of change are as much faster
 	Speed        float64        // 1: real time; 0: as fast as the peers take it
 	Loop         bool           // another build, with the next seed, after each
@@ -111,9 +111,6 @@ func open(opt *Options) (*station, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	if opt.Begin.IsZero() {
-		opt.Begin = time.Now()
-	}
 	if opt.Interval == 0 {
 		opt.Interval = 1
 	}
@@ -135,10 +132,15 @@ func open(opt *Options) (*station, error) {
 	if err := errors.Join(opt.SerialFormat.Check(), opt.MQTTFormat.Check(), device.CheckTopic(opt.Topic)); err != nil {
 		return nil, err
 	}
-	s := &station{opt: *opt, begin: opt.Begin, lines: make(chan command, 16), fail: make(chan error, 4)}
+	s := &station{opt: *opt, lines: make(chan command, 16), fail: make(chan error, 4)}
 	var err error
 	if s.machine, err = New(opt.Config); err != nil {
 		return nil, err
+	}
+	if s.begin = opt.Begin; s.begin.IsZero() {
+		if s.begin, err = opt.present(time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	ok := false
 	defer func() {
@@ -168,6 +170,21 @@ func open(opt *Options) (*station, error) {
 	}
 	ok = true
 	return s, nil
+}
+
+// present is the stamp of the start where none is given. What is simulated in no time would else end in the future.
+func (o *Options) present(now time.Time) (time.Time, error) {
+	if o.Speed > 0 || o.Loop || o.Controller != "" { // it has no end, or its end is others' to say
+		return now, nil
+	}
+	m, err := New(o.Config)
+	if err != nil {
+		return now, err
+	}
+	for !m.Ended() {
+		m.step()
+	}
+	return now.Add(-time.Duration(m.Time() * float64(time.Second))), nil
 }
 
 func (s *station) hold() bool { return s.opt.Hold || s.opt.Speed == 0 }
@@ -230,8 +247,11 @@ func (s *station) work(ctx context.Context, start time.Time) error {
 	serialEach := max(1, int64(math.Round(1/(s.opt.SerialRate*dt))))
 	var events eventLog
 	var r Row
-	lastLogged := math.Inf(-1)
+	lastLogged, logFrom := math.Inf(-1), 0.0
 	for !m.Ended() {
+		if !m.logging {
+			logFrom = m.Time()
+		}
 		m.step()
 		s.sum.Simulated = time.Duration((s.build + m.Time()) * float64(time.Second))
 		if m.steps%5 == 0 { // the controller looks ten times a second
@@ -262,7 +282,7 @@ func (s *station) work(ctx context.Context, start time.Time) error {
 			lastLogged = r.At
 			if s.meld == nil {
 				var err error
-				if s.meld, err = newMELDLog(s.opt.LogDir, at.Local()); err != nil {
+				if s.meld, err = newMELDLog(s.opt.LogDir, s.stamp(logFrom).Local()); err != nil {
 					return err
 				}
 			}
