@@ -11,6 +11,7 @@ import (
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/journal/export"
+	"stirwatch/agent/record"
 )
 
 // exportWait is how long a table or a report may take.
@@ -31,7 +32,8 @@ func (s *Server) table(w http.ResponseWriter, r *http.Request, kind, suffix stri
 	from, to, err := s.span(r, time.Hour)
 	every, e := seconds(r, "every", 0, 86400)
 	names, e2 := s.channels(r)
-	if err = errors.Join(err, e, e2); err == nil && time.Duration(to-from) > longestSpan {
+	o.Every = every
+	if err = errors.Join(err, e, e2, o.Check(record.Samples)); err == nil && time.Duration(to-from) > longestSpan {
 		err = fmt.Errorf("from=%d to=%d is more than %v", from, to, longestSpan)
 	}
 	if err != nil {
@@ -50,7 +52,7 @@ func (s *Server) table(w http.ResponseWriter, r *http.Request, kind, suffix stri
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exportWait))
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+s.Machine+time.Unix(0, from).UTC().Format("-20060102-150405")+suffix+`"`)
-	o.Every, o.Channels = every, names
+	o.Channels = names
 	_, err = export.Write(r.Context(), w, s.Journal.Reader, journal.Query{From: from, To: to}, o)
 	if err != nil { // the answer has begun: what is missing can only be told here, and by the table that breaks off
 		s.Log.Warn("a table for the page is not whole", "error", err)

@@ -43,6 +43,8 @@ type Options struct {
 	BOM      bool // a byte order mark before CSV, by which spreadsheets know UTF-8
 }
 
+const leastStep = time.Millisecond
+
 // Stamps of CSV: an instant with its zone, or, where a zone is given, one as spreadsheets read it.
 const (
 	utcStamp   = time.RFC3339Nano
@@ -65,8 +67,8 @@ func (o *Options) Check(m record.Measurement) error {
 		return errors.New("a wide table, or a choice of channels, is of the samples, as CSV or Parquet")
 	case o.Every != 0 && !o.Wide:
 		return errors.New("a row for each so long is for a wide table")
-	case o.Every < 0:
-		return fmt.Errorf("a row every %v cannot be made", o.Every)
+	case o.Every < 0 || o.Every > 0 && o.Every < leastStep:
+		return fmt.Errorf("a row every %v cannot be made: at least %v, or none of it for a row for each instant", o.Every, leastStep)
 	case (o.Local != nil || o.BOM) && o.Format != CSV:
 		return fmt.Errorf("local time and a byte order mark are for CSV: %s has instants in UTC", o.Format)
 	case m != "" && !slices.Contains(record.Measurements(), m):

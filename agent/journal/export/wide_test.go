@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"io"
 	"math"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,69 @@ func TestWideOverManyWindows(t *testing.T) {
 		}
 	}
 }
+
+// However readings are spread over a span, little of it is in memory at once: an hour of many readings in a year of none.
+func TestWideHoldsLittleAtOnce(t *testing.T) {
+	j := cellRecord(t)
+	const year, hour, n = 365 * 86400e9, 3600e9, 300_000
+	var s []sensors.Sample
+	for i := range n {
+		s = append(s, sensors.Sample{Channel: sensors.ChannelID(i % 2), Time: year + int64(i/2)*hour*2/n, Value: float64(i), Status: sensors.OK})
+		if len(s) == 10_000 {
+			journaltest.Keep(j, s)
+			s = s[:0]
+		}
+	}
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for every, rows := range map[time.Duration]int64{0: n/2 + 3, time.Second: 3601 + 2, 24 * time.Hour: 3} {
+		p, err := planWide(t.Context(), j.Reader, journal.Query{}, Options{Wide: true, Every: every})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out counted
+		write := p.instants
+		if every > 0 {
+			write = p.steps
+		}
+		most := 0
+		for _, w := range p.windows {
+			if _, err := write(t.Context(), j.Reader, w, &out); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, len(p.readings))
+		}
+		if most > inWindow+int(n*part/hour) || every > 0 && most > inWindow {
+			t.Errorf("every %v: %d readings or cells at once in %d windows", every, most, len(p.windows))
+		}
+		if out.rows != rows {
+			t.Errorf("every %v: %d rows, want %d", every, out.rows, rows)
+		}
+		if out.last != n-1 {
+			t.Errorf("every %v: the last reading is %v", every, out.last)
+		}
+	}
+	if _, err := Write(t.Context(), io.Discard, j.Reader, journal.Query{}, Options{Wide: true, Every: time.Microsecond}); err == nil || !strings.Contains(err.Error(), "at least 1ms") {
+		t.Error(err)
+	}
+}
+
+// counted is a sheet of which only the number of rows matters, and the last number.
+type counted struct {
+	rows int64
+	last float64
+}
+
+func (c *counted) row(cells []cell) error {
+	c.rows++
+	if x := cells[len(cells)-1]; !x.missing {
+		c.last = x.number
+	}
+	return nil
+}
+
+func (c *counted) end() error { return nil }
 
 func TestMeasured(t *testing.T) {
 	for v, want := range map[float64]float64{0.26415999999999995: 0.26416, 474.9: 474.9, 1e300: 1e300, -0.1 - 0.2: -0.3, 1.0 / 3: 0.333333333333333, 123456789.125: 123456789.125, math.Inf(1): math.Inf(1)} {
