@@ -8,7 +8,11 @@ import (
 	"time"
 )
 
-// Probe runs src until it has given enough samples or ctx ends, and tells how many came. It acknowledges
+// settle is how long a source that has given enough goes on: what was waiting for it, a log say, is read to its end, so that
+// what is told is of the newest.
+const settle = 300 * time.Millisecond
+
+// Probe runs src until it has given enough samples and what was waiting, or ctx ends, and tells how many came. It acknowledges
 // no message: they are for whoever keeps them. The error is the source's own, nil where it was ended.
 func Probe(ctx context.Context, src Source, enough int64) (samples int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -52,8 +56,9 @@ type listener struct {
 
 // Emit implements [Sink].
 func (l *listener) Emit(samples []Sample, _ Acker) {
-	if l.samples.Add(int64(len(samples))) >= l.enough {
-		l.done()
+	n := int64(len(samples))
+	if now := l.samples.Add(n); now >= l.enough && now-n < l.enough {
+		time.AfterFunc(settle, l.done)
 	}
 }
 

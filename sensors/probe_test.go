@@ -46,7 +46,7 @@ func TestProbe(t *testing.T) {
 		n    int64
 		fail error
 	}{
-		{t.Context(), giving{n: 9}, 3, nil}, // enough
+		{t.Context(), giving{n: 9}, 9, nil}, // enough, and what comes with it
 		{t.Context(), giving{n: 2, fail: gone}, 2, gone},
 		{ended, giving{}, 0, nil}, // nothing came in time
 	} {
@@ -66,7 +66,7 @@ func TestTry(t *testing.T) {
 		src    giving
 		health func(h *Health)
 	}{
-		"3 samples in 0 messages": {giving{n: 9}, func(*Health) {}},
+		"9 samples in 0 messages": {giving{n: 9}, func(*Health) {}},
 		"no such device":          {giving{fail: gone}, func(*Health) {}},
 		`1 messages came and none could be read; the last: no number: "%%"`: {giving{}, func(h *Health) {
 			h.Reject(&listener{}, "tool", 0, []byte("%%"), errors.New("no number"))
