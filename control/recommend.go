@@ -74,6 +74,11 @@ const (
 	soonFor       = 3.0  // s at a limit before the interval of the forecast alone may say that the set-point is out of reach
 	soonBy        = 2.0  // K from the set-point to the nearer end of that interval
 	farOff        = 10.0 // K between temperature and set-point that a limit must explain
+	soonest       = 5.0  // s ahead from which, and latest up to which, a forecast may say that this is about to be
+	latest        = 20.0
+	costly        = 18.0 // K off at that horizon: less is over soon, more often than not
+	likely        = 0.43 // of the half of its interval: four chances in five lie on that side
+	costsFor      = 0.5  // s that it must say so
 	limitFor      = 10.0 // s at a limit and far off before the set-point counts as unreachable
 	freeFor       = 5.0  // s away from it before that ends
 	crossFor      = 2.0  // s that the forecast must cross the ceiling
@@ -93,6 +98,8 @@ type Recommender struct {
 
 	atLimit, offLimit float64 // s at a limit that explains the error, and away from one
 	foreseen          float64 // s at a limit that explains the error that will be
+	costing           float64 // s that the temperature is about to go far off at a limit
+	costAt            int     // the horizon at which it will be, −1 for none
 	unreachable       bool
 	before, slope     float64 // °C at the last tick; K/s of late
 	limit             string  // "upper" or "lower" while unreachable
@@ -259,7 +266,7 @@ func (r *Recommender) foretell(dst *Recommendation, s *Situation) {
 }
 
 func (r *Recommender) reset() {
-	r.atLimit, r.offLimit, r.foreseen, r.unreachable = 0, 0, 0, false
+	r.atLimit, r.offLimit, r.foreseen, r.costing, r.unreachable = 0, 0, 0, 0, false
 	r.before, r.slope = math.NaN(), 0
 	r.crossing, r.clear, r.lowering = 0, 0, false
 	r.steer.reset()

@@ -94,6 +94,7 @@ func TestUnreachable(t *testing.T) {
 	s := at()
 	s.SetPoint, s.Temperature, s.SpindleSpeed = 465, 407, 449.8
 	s.expected().Mean[0], s.expected().Mean[1] = 407.5, 408.4
+	s.expected().Upper[0], s.expected().Upper[1] = 519, 519 // the interval says nothing
 	if a := advise(r, s, 10); a.Kind != Hold {
 		t.Errorf("after 10 s: %v", a.Kind)
 	}

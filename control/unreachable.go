@@ -10,40 +10,63 @@ import (
 
 // stuck follows whether the spindle sits at a limit that keeps the set-point out of reach.
 func (r *Recommender) stuck(s *Situation, mean, dt float64) bool {
-	short := s.SetPoint - s.Temperature
+	off := s.SetPoint - s.Temperature
+	short := off
 	if later := s.SetPoint - mean; math.Abs(later) < math.Abs(short) {
 		short = later
 	}
-	if warms := r.warms(s, dt); s.idles() || warms && !r.unreachable { // a swing of the path is no warm-up
-		r.atLimit, r.foreseen, r.unreachable = 0, 0, false
+	warms := r.warms(s, dt) && !r.unreachable // a swing of the path is no warm-up
+	if s.idles() || warms && !r.stalls(s) {
+		r.atLimit, r.foreseen, r.costing, r.unreachable = 0, 0, 0, false
 		return false
 	}
-	if soon := r.foresees(s, dt); soon != "" {
+	soon := r.foresees(s, dt)
+	if costs := r.costs(s, dt); soon == "" && !warms {
+		soon = costs
+	}
+	if soon != "" {
 		r.limit, r.offLimit, r.unreachable = soon, 0, true
 		return true
 	}
-	side := ""
-	switch {
-	case known(r.o.SpindleMax) && s.SpindleSpeed >= r.o.SpindleMax*(1-nearLimit) && short > farOff:
-		side = "upper"
-	case known(r.o.SpindleMin) && s.SpindleSpeed > 0 && s.SpindleSpeed <= r.o.SpindleMin*(1+nearLimit) && short < -farOff:
-		side = "lower"
+	side, stays := r.sits(s, short), r.sits(s, off)
+	if side != "" && side != r.limit {
+		r.atLimit, r.unreachable = 0, false
 	}
 	if side != "" {
-		if side != r.limit {
-			r.atLimit, r.unreachable = 0, false
-		}
-		r.limit, r.offLimit = side, 0
+		r.limit = side
 		if r.atLimit += dt; r.atLimit > limitFor {
 			r.unreachable = true
 		}
+	} else {
+		r.atLimit = 0
+	}
+	if side != "" || stays != "" && stays == r.limit {
+		r.offLimit = 0
 		return r.unreachable
 	}
-	r.atLimit = 0
 	if r.offLimit += dt; r.offLimit >= freeFor {
 		r.unreachable = false
 	}
 	return r.unreachable
+}
+
+// sits tells at which limit the spindle is that explains an error, set-point less temperature, of more than farOff.
+func (r *Recommender) sits(s *Situation, off float64) (side string) {
+	switch {
+	case r.atUpper(s.SpindleSpeed) && off > farOff:
+		return "upper"
+	case s.SpindleSpeed > 0 && r.atLower(s.SpindleSpeed) && off < -farOff:
+		return "lower"
+	}
+	return ""
+}
+
+func (r *Recommender) atUpper(speed float64) bool {
+	return known(r.o.SpindleMax) && speed >= r.o.SpindleMax*(1-nearLimit)
+}
+
+func (r *Recommender) atLower(speed float64) bool {
+	return known(r.o.SpindleMin) && speed <= r.o.SpindleMin*(1+nearLimit)
 }
 
 // idles tells whether nothing is fed: then no set-point is held, and nobody expects it.
@@ -62,6 +85,17 @@ func (r *Recommender) warms(s *Situation, dt float64) bool {
 	}
 	r.before = s.Temperature
 	return s.Temperature < phase.FlowsFrom || s.SetPoint-s.Temperature > farOff && r.slope > warming
+}
+
+// A warm-up may be seen to end short of the set-point once the tool is nearer to it than this, K: before, whether and when the
+// cold metal takes is not known.
+const stallsWithin = 165.0
+
+// stalls tells whether a warm-up will not come to the set-point within the minute, by more than farOff, by the whole interval
+// of the forecast. A tool that cools is none.
+func (r *Recommender) stalls(s *Situation) bool {
+	n, x := len(s.Forecast.Horizon)-1, s.expected()
+	return s.SetPoint-s.Temperature < stallsWithin && x.Mean[n] > s.Temperature-farOff && x.Upper[n] < s.SetPoint-farOff
 }
 
 // foresees tells at which limit the spindle will keep the set-point out of reach, before the error has grown: it
@@ -89,6 +123,43 @@ func (r *Recommender) foresees(s *Situation, dt float64) (side string) {
 	return side
 }
 
+// costs tells at which limit the spindle will be when the temperature goes far off the set-point, in seconds
+// rather than for the minute: where a forecast is off by costly, and leaves less than one chance in five that it is off by less than
+// farOff. "" where there is none.
+func (r *Recommender) costs(s *Situation, dt float64) (side string) {
+	x := s.expected()
+	r.costAt = -1
+	for i, h := range s.Forecast.Horizon {
+		if h < soonest || h > latest {
+			continue
+		}
+		high, low := s.SpindleSpeed, s.SpindleSpeed
+		if r.knows() {
+			v := r.is.Speed[r.is.at(h)]
+			high, low = max(high, v), min(low, v)
+		}
+		mean := x.Mean[i]
+		switch {
+		case r.atUpper(high) && s.SetPoint-mean > costly && mean+likely*(x.Upper[i]-mean) < s.SetPoint-farOff:
+			side = "upper"
+		case s.SpindleSpeed > 0 && r.atLower(low) && mean-s.SetPoint > costly && mean-likely*(mean-x.Lower[i]) > s.SetPoint+farOff:
+			side = "lower"
+		}
+		if side != "" {
+			r.costAt = i
+			break
+		}
+	}
+	if side == "" {
+		r.costing = 0
+		return ""
+	}
+	if r.costing += dt; r.costing <= costsFor {
+		return ""
+	}
+	return side
+}
+
 func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean, far float64) {
 	r.look(s)
 	reach := r.clamp(mean)
@@ -107,6 +178,11 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	if math.IsNaN(dst.SetPoint) {
 		cause = "no set-point can be reached"
 	}
+	soon := math.NaN() // °C, where it is about to be far off and is not yet
+	if r.costAt >= 0 && math.Abs(s.SetPoint-s.Temperature) < farOff {
+		soon = s.expected().Mean[r.costAt]
+		cause += " soon"
+	}
 	if r.changed(cause, s.SetPoint, s.SetPoint-s.Temperature, mean) {
 		limit, side := r.o.SpindleMax, "below"
 		if r.limit == "lower" {
@@ -122,8 +198,12 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		case s.Temperature < s.SetPoint:
 			side = "below"
 		}
-		r.last.Reason = fmt.Sprintf("unreachable: the spindle %s at its %s limit of %g rpm and the temperature %.0f K %s the set-point of %g °C; it will be at %.0f °C in %g s%s",
-			verb, r.limit, limit, math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint, mean, far, r.under()) + waysText(&r.ways.all)
+		off := fmt.Sprintf("the temperature %.0f K %s the set-point of %g °C", math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint)
+		if !math.IsNaN(soon) {
+			off = fmt.Sprintf("the temperature at %.0f °C in %g s, %.0f K off the set-point of %g °C", soon, s.Forecast.Horizon[r.costAt], math.Abs(s.SetPoint-soon), s.SetPoint)
+		}
+		r.last.Reason = fmt.Sprintf("unreachable: the spindle %s at its %s limit of %g rpm and %s; it will be at %.0f °C in %g s%s",
+			verb, r.limit, limit, off, mean, far, r.under()) + waysText(&r.ways.all)
 	}
 	dst.Reason = r.last.Reason
 }

@@ -202,13 +202,14 @@ func Figures(builds []Build) []Figure {
 
 // Columns are the heads of [Build.Row].
 func Columns() []string {
-	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "step_median_s", "step_p99_s", "step_max_s"}
+	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "calls", "wrong_calls", "stretches", "called_before", "called_late_s", "step_median_s", "step_p99_s", "step_max_s"}
 }
 
 // Row is a build as a row of a table: NaN for what it did not have.
 func (b *Build) Row(way Way) []string {
 	row := []string{string(way), strconv.FormatUint(b.Seed, 10)}
 	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, b.Reload, b.Recover, float64(b.Violations), float64(b.Rows),
+		float64(b.Calls.Made), float64(b.Calls.Wrong), float64(b.Calls.Stretches), float64(b.Calls.Before), b.Calls.Late,
 		b.P50.Seconds(), b.P99T.Seconds(), b.MaxT.Seconds()} {
 		row = append(row, strconv.FormatFloat(v, 'g', 5, 64))
 	}

@@ -76,6 +76,7 @@ type Build struct {
 	Recover         float64       // s from a change or a reload until the temperature has come within 5 K and stays for 10 s, mean
 	Violations      int           // commands beyond limits or slew
 	Rows            int           // s of steady deposition
+	Calls           Calls         // of a set-point as unreachable; where nothing is advised all is zero
 	P50, P99T, MaxT time.Duration // that a step of the law takes: median, 99 % are below, most; 0 where none was asked
 }
 
@@ -174,6 +175,9 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
 		if d.row(m, r); rows%10 == 0 {
 			g.row(r, d.aims(r))
+			if d.adviser != nil {
+				d.adviser.judge(r, o.Limits)
+			}
 			if o.Watch != nil {
 				o.Watch(seed, r, d.goal)
 			}
@@ -184,6 +188,9 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	b := g.build()
 	b.Violations = d.violations
 	b.P50, b.P99T, b.MaxT = percentiles(d.took)
+	if d.adviser != nil {
+		b.Calls = d.adviser.caller.calls()
+	}
 	return b, err
 }
 
@@ -209,13 +216,8 @@ type driver struct {
 	o       *Options
 	e       *filter.Estimator
 	est     filter.Estimate
-	f       filter.Forecast
 	law     control.Law
-	advisor *control.Recommender
-	advice  control.Recommendation
-	held    filter.Scenario // the set-point stays
-	asked   *control.Scenarios
-	ask     control.Ask
+	adviser *adviser // nil where nothing is advised
 	contact phase.Contact
 	u, z    []float64
 	guide   *program.Guide // nil: the program is not told
@@ -249,20 +251,18 @@ func newDriver(o *Options) (*driver, error) {
 	if o.Model != nil {
 		d.e = filter.New(o.Model)
 		d.u, d.z = make([]float64, len(o.Model.Inputs)), make([]float64, len(o.Model.Outputs))
-		d.f.Horizon = []float64{1, 5, 10, 20, 30, 45, 60}
 	}
 	foretell := func(u control.Use) (control.Foretell, error) {
 		u.Output, u.OutputUnit = model.ToolTemperature, celsius
 		return control.Through(o.Model, d.e, &d.est, u)
 	}
 	switch o.Way {
-	case Advice:
-		var err error
-		if sc := control.NewScenarios(o.Model, d.e, func() filter.Scenario { return d.held }); sc != nil {
-			d.asked, d.ask = sc, sc.Ask
+	case Machine:
+		if o.Model != nil {
+			return d, d.advised()
 		}
-		d.advisor, err = control.New(control.Options{SetPointMin: setPoints.Min, SetPointMax: setPoints.Max, SpindleMin: o.Limits.Min, SpindleMax: o.Limits.Max, Ceiling: 540, Expires: 30})
-		return d, err
+	case Advice:
+		return d, d.advised()
 	case SetPoint:
 		f, err := foretell(control.Use{TargetUnit: celsius})
 		if err != nil {
@@ -343,6 +343,9 @@ func (d *driver) estimate(r *twin.Row) {
 	}
 	d.e.Step(&d.est, interval, d.u, d.z)
 	d.followProgram(r)
+	if d.adviser != nil {
+		d.adviser.step(d, r)
+	}
 }
 
 // row is one row of telemetry.
@@ -369,29 +372,6 @@ func (d *driver) row(m *twin.Machine, r *twin.Row) {
 
 func (d *driver) release() {
 	d.commanded, d.displaced = math.NaN(), 0
-}
-
-// reachAgain is how long such an operator leaves a set-point that can be reached before another one of these, s.
-const reachAgain = 60.0
-
-// follow sets every advised set-point, as an operator who follows advice at once, those included that can be reached where
-// the present one cannot.
-func (d *driver) follow(m *twin.Machine, r *twin.Row) {
-	d.held = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return r.SetPoint }}
-	d.e.Ahead(&d.f, d.held)
-	s := control.Situation{Dt: interval, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &d.f, Ask: d.ask}
-	if d.asked != nil {
-		s.Path, s.Feed = d.asked.Velocities(d.o.Model)
-	}
-	d.advisor.Advise(&d.advice, s)
-	if d.since += interval; d.advice.Kind == control.Unreachable && d.since < reachAgain {
-		return
-	}
-	if k := d.advice.Kind; (k == control.Change || k == control.Unreachable) && math.Abs(d.advice.SetPoint-r.SetPoint) >= 1 {
-		d.since = 0
-		d.commanded = d.advice.SetPoint
-		m.Do(twin.Code{Name: "M41", S: d.advice.SetPoint, HasS: true})
-	}
 }
 
 // handover is how near to the goal the machine's own controller brings a start before it is taken
