@@ -31,6 +31,9 @@ type build struct {
 	short  []bool // the spindle is at a limit, and more than 10 °C are missing or too many
 }
 
+// powerOn is when a simulated machine is switched on, ns; its first row comes an interval later.
+const powerOn = int64(1e18)
+
 // logOf simulates a build and keeps what its log has.
 func logOf(t testing.TB, cfg twin.Config) *build {
 	t.Helper()
@@ -64,7 +67,7 @@ func logOf(t testing.TB, cfg twin.Config) *build {
 	}
 	b.log.Value, b.log.Status = make([][]float64, len(columns)), make([][]sensors.Status, len(columns))
 	if err := twin.Simulate(context.Background(), cfg, func(m *twin.Machine, r *twin.Row) error {
-		b.log.Time = append(b.log.Time, 1e18+int64(r.At*1e9))
+		b.log.Time = append(b.log.Time, powerOn+int64(r.At*1e9))
 		b.log.Line = append(b.log.Line, len(b.log.Time)+1)
 		b.phase = append(b.phase, r.True.Phase)
 		b.lap = append(b.lap, m.Laps())
@@ -207,11 +210,10 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 				s.deposit += interval / 3600
 			}
 		}
-		start := b.log.Time[0]
 		first, right := math.Inf(1), math.Inf(1)
 		for _, e := range events {
 			s.events[e.Code]++
-			at := float64(e.Start.UnixNano()-start) / 1e9
+			at := float64(e.Start.UnixNano()-powerOn) / 1e9
 			blamed, rightly := false, false
 			for _, f := range b.faults {
 				if at >= f.At-1 && at <= f.At+f.For+after {
