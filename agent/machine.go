@@ -16,8 +16,10 @@ type machine struct {
 	follower signature.Follower
 	frame    signature.Frame
 	in       [signature.Signals]signal
-	others   []signal              // thermocouples beside the tool's, of which the hottest is signature.Other
-	place    [signature.Faults]int // in the set
+	others   []signal                  // thermocouples beside the tool's, of which the hottest is signature.Other
+	place    [signature.Faults]int     // in the set
+	lasts    [signature.Faults]float64 // s that a slow reading counts for at most
+	passed   time.Duration             // since the last judgement
 }
 
 // machineCodes are those of the faults.
@@ -59,6 +61,7 @@ func newMachine(reg *sensors.Registry, set *anomaly.Set) (*machine, error) {
 			about.Channel = int(in[signature.Temperature].id)
 		}
 		m.place[k] = set.Add(code, about)
+		m.lasts[k] = max(longestFrame.Seconds(), anomaly.Of(code).On/fewReadings)
 	}
 	return m, nil
 }
@@ -105,27 +108,38 @@ func (m *machine) feedTorque(reg *sensors.Registry) {
 // longestFrame is how long a frame is taken to have held: an agent that was kept waiting has not seen what was before it.
 const longestFrame = 2 * time.Second
 
-// judge takes the frame dt after the last one. It does not allocate.
+// fewReadings are the least that an on-delay of more than a few seconds is made of, however slowly they come.
+const fewReadings = 3
+
+// judge takes the frame dt after the last one, once something in it is new: what is held meanwhile has not been seen again. It does not allocate.
 func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact float64, set *anomaly.Set) {
 	if p.change == phase.Began {
 		m.follower.Reset()
 	}
 	m.hottest(f)
+	fresh, every := false, 0.0
 	for k := range m.in {
-		m.frame.Value[k] = m.in[k].value(f)
+		in := &m.in[k]
+		m.frame.Value[k] = in.value(f)
+		m.frame.Fresh[k] = in.known && f.Fresh[in.id]
+		fresh = fresh || m.frame.Fresh[k]
 	}
-	tool := &m.in[signature.Temperature]
-	m.frame.Fresh = tool.known && f.Fresh[tool.id]
+	every = m.follower.Every(signature.Speed)
+	m.passed += dt
+	if !fresh && m.passed.Seconds() < max(longestFrame.Seconds(), 1.5*every) {
+		return
+	}
+	dt, m.passed = m.passed, 0
 	m.frame.Contact, m.frame.Phase, m.frame.Rule = contact, p.Phase, p.contact.Now()
 	m.frame.Learned = p.contact.Rule != (phase.ContactRule{})
 	if m.frame.Derived = !m.in[signature.Torque].known && p.power.known; m.frame.Derived {
+		m.frame.Fresh[signature.Torque] = f.Fresh[p.power.id]
 		if omega := math.Abs(m.frame.Value[signature.Speed]) * math.Pi / 30; omega > phase.TellsFrom*math.Pi/30 {
 			m.frame.Value[signature.Torque] = p.power.value(f) / omega
 		}
 	}
 	m.follower.Step(dt.Seconds(), &m.frame)
-	lasted := min(dt, longestFrame).Seconds()
 	for k, place := range m.place {
-		set.Step(place, lasted, m.follower.Score[k].Value)
+		set.Step(place, min(dt.Seconds(), max(longestFrame.Seconds(), min(every, m.lasts[k]))), m.follower.Score[k].Value)
 	}
 }

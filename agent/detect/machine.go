@@ -51,6 +51,13 @@ type machine struct {
 
 // newMachine makes one; reg has the run's channels, m may be nil.
 func newMachine(r *Run, reg *sensors.Registry, m *model.Model, set []agent.Limit) (*machine, error) {
+	interval, err := r.interval()
+	if err != nil {
+		return nil, err
+	}
+	if reg, err = slowed(reg, interval); err != nil {
+		return nil, err
+	}
 	d, err := agent.NewDetector(reg, m, set)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stirwatch/dynamics/watch"
 	"stirwatch/sensors"
@@ -190,3 +191,43 @@ func train(r *Run, columns []int, s Stretch, opt Options) (*Fit, Stretch, error)
 	}
 	return fit, s, nil
 }
+
+// headRows are the first rows, from which it is told how far rows are apart.
+const headRows = 20
+
+// interval is the median time between the first rows; 0 where there are no two.
+func (r *Run) interval() (time.Duration, error) {
+	var gaps []int64
+	before := int64(0)
+	n := 0
+	err := r.Each(func(row *runlog.Row) error {
+		if n > 0 {
+			gaps = append(gaps, row.Time-before)
+		}
+		before = row.Time
+		if n++; n > headRows {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && err != errEnough || len(gaps) == 0 {
+		return 0, err
+	}
+	slices.Sort(gaps)
+	return time.Duration(gaps[len(gaps)/2]), nil
+}
+
+// slowed is a registry of the same channels, whose values are not missing before rows that are so far apart would have renewed them.
+func slowed(reg *sensors.Registry, interval time.Duration) (*sensors.Registry, error) {
+	channels := make([]sensors.Channel, reg.Len())
+	for i := range channels {
+		channels[i] = *reg.Channel(sensors.ChannelID(i))
+		if a := &channels[i].MaxAge; *a > 0 {
+			*a = max(*a, staleAfter*interval/2)
+		}
+	}
+	return sensors.NewRegistry(channels)
+}
+
+// staleAfter are the halves of an interval after which a value is missing.
+const staleAfter = 5

@@ -13,7 +13,7 @@ const (
 	samePath  = 0.15 // and of the path, for a reading that creeps
 	balanceIn = 25.0 // s until it is there, and that it is averaged over
 	balanceOf = 40.0 // s that the first one is averaged over
-	speaksFor = 2.0  // s that a reading speaks for at most: what nobody has read has not held
+	speaksFor = 2.0  // s that a reading speaks for at most, where the next does not usually come later
 	heldTo    = 15.0 // °C within which the set-point is held
 
 	faster  = 0.06 // by which the speed rises and the torque falls at the same power, as a tool wears
@@ -77,11 +77,11 @@ func (f *Follower) balanced(dt float64, x *Frame) {
 	if math.IsNaN(speed) || !(above > 0) {
 		return
 	}
-	if b.passed += dt; !x.Fresh {
+	if b.passed += dt; !x.Fresh[Temperature] {
 		f.Score[Creep], f.Score[Wear] = b.creeps, b.wears
 		return
 	}
-	dt, b.passed = min(b.passed, speaksFor), 0
+	dt, b.passed = min(b.passed, f.speaksFor(Temperature)), 0
 	b.creeps, b.wears = Score{}, Score{}
 	if b.same += dt; b.same < balanceIn || b.atFeed < f.feedsFrom() {
 		b.atPath = b.path

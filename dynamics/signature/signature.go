@@ -52,7 +52,7 @@ const (
 // Frame is what is known at one instant; NaN is unknown.
 type Frame struct {
 	Value   [Signals]float64 // rpm, N·m, mm/min, the log's own number, mm/min, mm/min, °C, °C, °C, °C
-	Fresh   bool             // the tool temperature is a new measurement
+	Fresh   [Signals]bool    // which are new measurements
 	Contact float64          // 0 none to 1 full
 	Phase   phase.Phase
 	Rule    phase.ContactRule // of the spindle; the zero rule is the default
@@ -111,13 +111,16 @@ const (
 	swappedRise = 2.0  // times as far as the tool's it has risen
 	swappedFor  = 5.0  // s
 
-	stillFor = 8.0  // s
-	jumpOf   = 30.0 // °C beyond where it was heading
+	stillFor      = 8.0  // s,
+	stillReadings = 4.0  // and readings at least
+	jumpOf        = 30.0 // °C beyond where it was heading
 )
 
 // Follower scores frame after frame. The zero Follower is ready.
 type Follower struct {
 	Score [Faults]Score
+
+	pace [Signals]pace
 
 	// What is usual in this run.
 	steady                float64 // s of steady deposition
@@ -153,12 +156,15 @@ type Follower struct {
 
 // Reset forgets what was usual: another run begins.
 func (f *Follower) Reset() {
-	*f = Follower{risen: 1e9, pushed: 1e9, colder: math.NaN(), others: math.NaN()}
+	*f = Follower{pace: f.pace, risen: 1e9, pushed: 1e9, colder: math.NaN(), others: math.NaN()}
 }
 
 // Step takes a frame dt seconds after the last one.
 func (f *Follower) Step(dt float64, x *Frame) {
 	f.Score = [Faults]Score{}
+	for k := range f.pace {
+		f.pace[k].step(dt, x.Fresh[k])
+	}
 	if x.Rule == (phase.ContactRule{}) {
 		x.Rule = phase.DefaultContactRule
 	}
@@ -205,7 +211,7 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	f.balanced(dt, x)
 
 	if math.Abs(math.Abs(v[Speed])-f.speed) <= constant*f.speed {
-		f.constant += min(dt, speaksFor)
+		f.constant += min(dt, f.speaksFor(Speed))
 	} else {
 		f.speed, f.constant = math.Abs(v[Speed]), 0
 	}
@@ -216,8 +222,9 @@ func (f *Follower) Step(dt float64, x *Frame) {
 	} else if f.constant >= constantFor && f.fed > settled && x.Phase == phase.Deposit && v[SetPoint] > hotFrom && f.slope > -fallsBelow {
 		f.set(Unreachable, -short/shortBy, weight{Temperature, 1}, weight{SetPoint, 1}, weight{Speed, 1})
 	}
+	within := max(liftWithin, 1.5*f.pace[Torque].every)
 	// Lift-off: contact and torque go within moments, and no program lifts the tool.
-	if turning && torque < free+size*lostTorque && f.wasHot && v[FeedVelocity] > f.feedsFrom() && f.risen > liftWithin && (f.pressedAgo <= liftWithin || f.Score[LiftOff].Value > 1) {
+	if turning && torque < free+size*lostTorque && f.wasHot && v[FeedVelocity] > f.feedsFrom() && f.risen > within && (f.pressedAgo <= within || f.Score[LiftOff].Value > 1) {
 		f.set(LiftOff, (free+size*lostTorque)/max(torque, 1), weight{Torque, 2}, weight{FeedTorque, 1}, weight{Rise, 1})
 	}
 	if x.Phase == phase.Stopped && x.Contact >= 0.5 && v[Temperature] > 250 {
@@ -330,7 +337,7 @@ func (f *Follower) reading(dt float64, x *Frame) {
 		f.readings = 0
 		return
 	}
-	if !x.Fresh {
+	if !x.Fresh[Temperature] {
 		return
 	}
 	if !(x.Contact >= 0.5) || x.Phase <= phase.Stopped {
@@ -339,9 +346,10 @@ func (f *Follower) reading(dt float64, x *Frame) {
 	if f.atRest < coldBelow && v < reversedTo && x.Phase > phase.Stopped {
 		f.set(Reversed, (f.atRest-v)/reversedFall, weight{Temperature, 2}, weight{Torque, 1})
 	}
-	gap := max(f.sinceReading, 1e-3)
+	gap, every := max(f.sinceReading, 1e-3), f.pace[Temperature].every
+	stillFor := max(stillFor, stillReadings*every)
 	f.sinceReading = 0
-	if f.readings > 2 && f.pushed > hardFor && gap < 3 && f.last > hotFrom && v > 50 && x.Phase >= phase.WarmUp {
+	if f.readings > 2 && f.pushed > hardFor && gap < max(3, 1.5*every) && f.last > hotFrom && v > 50 && x.Phase >= phase.WarmUp {
 		heading := f.last + (f.last-f.before)/f.lastGap*gap
 		f.set(Step, min(math.Abs(v-heading), math.Abs(v-f.last))/(jumpOf*max(gap, 1)), weight{Temperature, 1})
 	}
@@ -351,7 +359,7 @@ func (f *Follower) reading(dt float64, x *Frame) {
 		}
 		f.still = 0
 	} else {
-		f.still += min(gap, speaksFor)
+		f.still += min(gap, f.speaksFor(Temperature))
 	}
 	if x.Phase >= phase.WarmUp && v > hotFrom {
 		f.set(Frozen, f.still/max(stillFor, 3*f.natural), weight{Temperature, 1})
@@ -379,7 +387,7 @@ func (f *Follower) swapped(dt float64, x *Frame) {
 		f.apart = 0
 		return
 	}
-	f.apart += min(dt, speaksFor)
+	f.apart += min(dt, f.speaksFor(Other))
 	f.set(Swapped, f.apart/swappedFor, weight{Temperature, 1}, weight{Other, 1})
 }
 
@@ -391,7 +399,7 @@ type weight struct {
 
 // set gives a fault a score, split over the signals that carry it by their weights.
 func (f *Follower) set(k Fault, score float64, weights ...weight) {
-	if !(score > 0) {
+	if !(score > 0) || !f.Judged(k) {
 		return
 	}
 	s := &f.Score[k]

@@ -28,7 +28,7 @@ func steady(t *testing.T, seconds int) *machine {
 func (m *machine) run(t *testing.T, seconds int, disturb func(x *Frame), want ...Fault) (after int) {
 	t.Helper()
 	for i := 1; i <= seconds; i++ {
-		m.x = Frame{Fresh: true, Contact: 1, Phase: phase.Deposit}
+		m.x = Frame{Fresh: all, Contact: 1, Phase: phase.Deposit}
 		m.x.Value = [Signals]float64{Speed: 340, Torque: 210 + 5*m.r.NormFloat64(), FeedVelocity: 400, FeedTorque: 30 + m.r.NormFloat64(),
 			Path: 850 + 10*m.r.NormFloat64(), Rise: 1, Temperature: 470 + 0.5*m.r.NormFloat64(), SetPoint: 470, Bearing: 25.1, Other: 180}
 		m.x.Value[Speed] += 3 * m.r.NormFloat64()
@@ -232,7 +232,7 @@ func TestNeitherJamNorFlash(t *testing.T) {
 func TestStallsAreNoBalance(t *testing.T) {
 	m := steady(t, 30)
 	stall := func(speed float64, fresh bool) {
-		m.x.Value[Speed], m.x.Fresh = speed, fresh
+		m.x.Value[Speed], m.x.Fresh[Temperature] = speed, fresh
 		m.f.Step(60, &m.x)
 		for k, s := range m.f.Score {
 			if s.Value > 1 {
@@ -279,7 +279,7 @@ func TestStepDoesNotAllocate(t *testing.T) {
 func BenchmarkStep(b *testing.B) {
 	var f Follower
 	f.Reset()
-	x := Frame{Fresh: true, Contact: 1, Phase: phase.Deposit}
+	x := Frame{Fresh: all, Contact: 1, Phase: phase.Deposit}
 	x.Value = [Signals]float64{340, 210, 400, 30, 850, 1, 470, 470, 25, 180}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -287,3 +287,11 @@ func BenchmarkStep(b *testing.B) {
 		f.Step(0.1, &x)
 	}
 }
+
+// all says that every signal is new.
+var all = func() (fresh [Signals]bool) {
+	for k := range fresh {
+		fresh[k] = true
+	}
+	return fresh
+}()
