@@ -61,7 +61,7 @@ var machineCodes = []Definition{
 	{Code: LiftOff, About: AboutProcess, Priority: High, Limit: 1, On: 1, Off: 3,
 		Text:     "the tool has lost contact with the deposit",
 		Cause:    "a gap or step in the layer below, a wrong height in the program, the build has come loose",
-		Response: "stop traverse and feed; look at height and clamping before going on", DependsOn: []Code{Feedstock}},
+		Response: "stop traverse and feed; look at height and clamping before going on", DependsOn: []Code{Feedstock, Jam}},
 	{Code: Flash, About: AboutProcess, Priority: Medium, Limit: 1, On: 3, Off: 5,
 		Text:     "more metal is fed than laid: flash at the tool's edge",
 		Cause:    "a feed too high for the traverse, an override",

@@ -113,7 +113,8 @@ const (
 
 	stillFor      = 8.0  // s,
 	stillReadings = 4.0  // and readings at least
-	jumpOf        = 30.0 // °C beyond where it was heading
+	jumpOf        = 30.0 // °C beyond where it was heading, within a second
+	soon          = 3.0  // s in which the next reading tells a jump
 )
 
 // Follower scores frame after frame. The zero Follower is ready.
@@ -143,6 +144,7 @@ type Follower struct {
 	readings             int
 	sinceReading         float64
 	lastGap              float64
+	lays                 bool    // the last reading was one of deposition
 	still, natural       float64 // s that the reading has stood still, and the longest that it did so and went on
 	stood                float64 // s that the spindle has stood in contact
 	atRest               float64 // °C: the reading when the tool last was without contact
@@ -228,7 +230,11 @@ func (f *Follower) Step(dt float64, x *Frame) {
 		f.set(LiftOff, (free+size*lostTorque)/max(torque, 1), weight{Torque, 2}, weight{FeedTorque, 1}, weight{Rise, 1})
 	}
 	if x.Phase == phase.Stopped && x.Contact >= 0.5 && v[Temperature] > 250 {
-		f.stood += dt
+		if f.stood == 0 {
+			f.stood = min(dt, speaksFor) // it may have turned until just now
+		} else {
+			f.stood += dt
+		}
 		f.set(Stopped, f.stood/5, weight{Speed, 2}, weight{Temperature, 1})
 	} else {
 		f.stood = 0
@@ -349,10 +355,16 @@ func (f *Follower) reading(dt float64, x *Frame) {
 	gap, every := max(f.sinceReading, 1e-3), f.pace[Temperature].every
 	stillFor := max(stillFor, stillReadings*every)
 	f.sinceReading = 0
-	if f.readings > 2 && f.pushed > hardFor && gap < max(3, 1.5*every) && f.last > hotFrom && v > 50 && x.Phase >= phase.WarmUp {
+	lays := x.Phase == phase.Deposit
+	if f.readings > 2 && f.pushed > hardFor && (gap < soon || lays && f.lays && gap < 1.5*every) && f.last > hotFrom && v > 50 && x.Phase >= phase.WarmUp {
 		heading := f.last + (f.last-f.before)/f.lastGap*gap
-		f.set(Step, min(math.Abs(v-heading), math.Abs(v-f.last))/(jumpOf*max(gap, 1)), weight{Temperature, 1})
+		may := max(gap, 1) // s: a start heats as fast as it can, a build that is laid is held by its controller
+		if lays && f.lays {
+			may = math.Sqrt(may)
+		}
+		f.set(Step, min(math.Abs(v-heading), math.Abs(v-f.last))/(jumpOf*may), weight{Temperature, 1})
 	}
+	f.lays = lays
 	if v != f.last || f.readings == 0 {
 		if x.Phase >= phase.WarmUp && f.still < stillFor {
 			f.natural = max(f.natural, f.still)
