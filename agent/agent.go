@@ -329,6 +329,10 @@ func (a *Agent) publish() {
 		a.keepRun(change, t-int64(a.phases.Ago*1e9))
 	}
 	a.watch.record(a.opt.Journal, t)
+	if a.machine.unsaid {
+		a.machine.unsaid = false
+		a.Event(sensors.Event{Time: t, Source: "machine", Kind: sensors.Doubted, Text: a.machine.unjudged()})
+	}
 	a.teller.step(t)
 	if a.advisor != nil {
 		a.advisor.record(a.opt.Journal, t)

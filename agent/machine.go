@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"stirwatch/agent/anomaly"
@@ -20,6 +22,8 @@ type machine struct {
 	place    [signature.Faults]int     // in the set
 	lasts    [signature.Faults]float64 // s that a slow reading counts for at most
 	passed   time.Duration             // since the last judgement
+	slow     [signature.Faults]bool    // what has not been judged in this run, since its readings came too slowly
+	unsaid   bool                      // there is more of it
 }
 
 // machineCodes are those of the faults.
@@ -115,6 +119,7 @@ const fewReadings = 3
 func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact float64, set *anomaly.Set) {
 	if p.change == phase.Began {
 		m.follower.Reset()
+		m.slow = [signature.Faults]bool{}
 	}
 	m.hottest(f)
 	fresh, every := false, 0.0
@@ -140,6 +145,33 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	}
 	m.follower.Step(dt.Seconds(), &m.frame)
 	for k, place := range m.place {
+		if p.Running && !m.slow[k] && !m.follower.Judged(signature.Fault(k)) {
+			m.slow[k], m.unsaid = true, true
+		}
 		set.Step(place, min(dt.Seconds(), max(longestFrame.Seconds(), min(every, m.lasts[k]))), m.follower.Score[k].Value)
 	}
+}
+
+// unjudged says what has not been judged in this run, "" where all was.
+func (m *machine) unjudged() string {
+	var codes []string
+	for k, slow := range m.slow {
+		if slow {
+			codes = append(codes, string(machineCodes[k]))
+		}
+	}
+	if len(codes) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("a reading each %.3g s is too slow to judge %s", m.every(), strings.Join(codes, ", "))
+}
+
+// every is how far apart the readings of the slowest signal are by which a fault would be judged, s.
+func (m *machine) every() (slowest float64) {
+	for k, in := range m.in {
+		if in.known && signature.Signal(k) != signature.SetPoint {
+			slowest = max(slowest, m.follower.Every(signature.Signal(k)))
+		}
+	}
+	return slowest
 }

@@ -47,6 +47,7 @@ type machine struct {
 	samples  []sensors.Sample
 	open     map[alarm.Key]*standing
 	events   []Event
+	unjudged string // what could not be judged in a run of this log
 }
 
 // newMachine makes one; reg has the run's channels, m may be nil.
@@ -78,6 +79,9 @@ func (j *machine) row(r *runlog.Row) (f Flag) {
 		j.samples = append(j.samples, sensors.Sample{Time: r.Time, Arrival: r.Time, Value: r.Value[c], Channel: j.ids[k], Status: r.Status[c]})
 	}
 	stand := j.detector.Standing(agent.Row{Time: r.Time, Samples: j.samples})
+	if text := j.detector.Unjudged(); text != "" {
+		j.unjudged = text
+	}
 	for k := range j.open {
 		j.open[k].here = false
 	}

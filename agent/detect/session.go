@@ -19,7 +19,7 @@ type Session struct {
 	Watch   bool              // watch also a machine's run
 	Limits  []agent.Limit     // that people have set, for the channels of every run
 	Ignore  []string          // channels that are not watched
-	Told    func(text string) // is told what was trained on, and what is not watched
+	Told    func(text string) // is told what was trained on, what is not watched, and what cannot be judged; nil: nobody is
 
 	fit  *Fit
 	good []string // channels of the run that all are judged by; nil: each is trained on
@@ -102,6 +102,9 @@ func (s *Session) Judge(r *Run, reg *sensors.Registry, flag func(row int, f Flag
 	var events []Event
 	if m != nil {
 		events = m.end()
+		if text := m.unjudged; text != "" && s.Told != nil {
+			s.Told(r.Name + ": " + text)
+		}
 	}
 	if w != nil {
 		events = append(events, w.end()...)

@@ -29,21 +29,27 @@ func (p *pace) step(dt float64, fresh bool) {
 	p.n, p.since = p.n+1, 0
 }
 
-// resolution is how far apart the readings of a signal may be, for a fault to be judged.
-type resolution struct {
+// resolutions are how far apart the readings of a signal may be for each fault, s: what simulated builds were told rightly at, with rows
+// each 1 to 15 s. Slower ones show something else as well: a bar that has run out looks like a tool that has lifted, a
+// spindle that stops at the end of a build like one that stopped in it.
+var resolutions = [Faults]struct {
 	of    Signal
-	every float64 // s
+	every float64
+}{
+	Feedstock: {FeedTorque, 7}, Jam: {FeedTorque, 10}, LiftOff: {Torque, 7}, Flash: {FeedTorque, 10},
+	ColdStart: {Torque, 5}, Coolant: {Bearing, 5}, Unreachable: {Temperature, 10}, Stopped: {Speed, 7},
+	Frozen: {Temperature, 10}, Step: {Temperature, 10}, Creep: {Temperature, 5}, Wear: {Temperature, 5},
+	Reversed: {Temperature, 10}, Swapped: {Temperature, 10},
 }
 
-// resolutions are those of each fault, by what was told rightly of simulated builds at rows of 1 to 60 s. Readings of a signal that nobody has seen two of are
-// taken to come fast enough.
-var resolutions = [Faults]resolution{}
-
-// Judged tells whether the readings come fast enough for a fault to be told.
+// Judged tells whether the readings come fast enough for a fault to be told. Until two have come they are taken to.
 func (f *Follower) Judged(k Fault) bool {
 	r := resolutions[k]
-	return r.every == 0 || f.pace[r.of].every <= r.every
+	return f.pace[r.of].every <= uneven*r.every
 }
+
+// uneven is how much slower than they should readings may come.
+const uneven = 1.1
 
 // Every is how far apart the readings of a signal are, s; 0 where there were no two.
 func (f *Follower) Every(s Signal) float64 { return f.pace[s].every }

@@ -9,6 +9,7 @@ const (
 	warmAfter  = 12    // of them before anything is known
 	warmRise   = 0.2   // °C that are unexplained
 	warmSteps  = 2.1   // steps of the reading that are
+	warmSame   = 0.25  // share of the speed by which it may move between two of them
 	warmStays  = 45.0  // of them, in which a rise that stays becomes usual
 	warmWidth  = 3.5   // times what was unexplained before, in the root mean square
 	warmKnown  = 1e-2  // of the weights, beforehand: variance over that of a reading
@@ -24,10 +25,11 @@ const drivers = 5 // of the bearing's temperature
 // rise that they do not explain.
 type warming struct {
 	begun               bool
-	since, first, last  float64 // s since the last instant; °C
-	step                float64 // °C: the smallest change of the reading
-	early, late         float64 // °C: the tool's temperature as the shank has it
-	sum                 [drivers]float64
+	since, first, last  float64          // s since the last instant; °C
+	step                float64          // °C: the smallest change of the reading
+	slowest, fastest    float64          // rpm, since the last instant
+	early, late         float64          // °C: the tool's temperature as the shank has it
+	driven, sum         [drivers]float64 // what drives it at the last frame, and since the last instant (·s)
 	of                  float64
 	weight              [drivers]float64
 	p                   [drivers][drivers]float64
@@ -46,7 +48,7 @@ func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
 		return 0
 	}
 	if !w.begun {
-		*w = warming{begun: true, first: bearing, last: bearing, step: math.Inf(1), early: tool, late: tool}
+		*w = warming{begun: true, first: bearing, last: bearing, step: math.Inf(1), early: tool, late: tool, slowest: speed, fastest: speed}
 		for k := range w.p {
 			w.p[k][k] = 1 / warmKnown
 		}
@@ -54,14 +56,20 @@ func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
 	if w.blind > 0 { // nobody knows what the shank has taken up meanwhile
 		w.blind -= dt
 		w.last, w.since, w.of, w.sum = bearing, 0, 0, [drivers]float64{}
+		w.slowest, w.fastest = speed, speed
 		w.rest, w.rise = [warmOver]float64{}, 0
 	}
 	w.early += (tool - w.early) * min(dt/shankLag, 1)
 	w.late += (tool - w.late) * min(dt/shankLater, 1)
 	x := [drivers]float64{1, speed / 400, w.early / 400, w.late / 400, (bearing - w.first) / 10}
-	for k := range x {
-		w.sum[k] += x[k] * dt
+	if w.driven[0] == 0 || w.blind > 0 {
+		w.driven = x
 	}
+	for k := range x {
+		w.sum[k] += (w.driven[k] + x[k]) / 2 * dt // it has moved from one to the other since the last frame
+	}
+	w.driven = x
+	w.slowest, w.fastest = min(w.slowest, speed), max(w.fastest, speed)
 	w.of += dt
 	if d := math.Abs(bearing - w.last); d > 1e-9 && w.since == 0 {
 		w.step = min(w.step, d)
@@ -76,7 +84,10 @@ func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
 	if a := math.Abs(d); a > 1e-9 {
 		w.step = min(w.step, a)
 	}
-	w.take(x, d)
+	if w.fastest-w.slowest <= warmSame*w.fastest { // else neither speed nor lags are as even as the balance takes them
+		w.take(x, d)
+	}
+	w.slowest, w.fastest = speed, speed
 	w.last, w.since, w.of, w.sum = bearing, 0, 0, [drivers]float64{}
 	return w.score()
 }
