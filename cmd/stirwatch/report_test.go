@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 func TestReport(t *testing.T) {
@@ -65,6 +68,59 @@ func TestReport(t *testing.T) {
 	} {
 		if code, _, stderr := command(t, dir, c.args...); code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("%q: exit code %d, want %d with %q\n%s", c.args, code, c.code, c.says, stderr)
+		}
+	}
+}
+
+// A report is read on a phone too: nothing is wider than the screen, and the words of every figure are large enough.
+func TestReportOnAPhone(t *testing.T) {
+	t.Parallel()
+	b, dir := newBrowser(t), t.TempDir()
+	if code, _, stderr := command(t, dir, "twin", "--log-dir", "logs", "--speed", "0", "--seed", "3"); code != 0 {
+		t.Fatal(stderr)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "logs", "*.csv"))
+	if err != nil || len(logs) != 1 {
+		t.Fatal(logs, err)
+	}
+	model, err := filepath.Abs(filepath.Join("..", "demo", "model.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := command(t, dir, "report", "-m", model, logs[0]); code != 0 {
+		t.Fatal(stderr)
+	}
+	if err := chromedp.Do(b.ctx, chromedp.Navigate("file://"+filepath.Join(dir, "report.html"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, width := range []int64{390, 768, 1280} {
+		b.size(width, 844)
+		b.is("the page has the width of the screen", fmt.Sprintf("innerWidth === %d && document.readyState === 'complete'", width))
+		if wide := b.text("document.documentElement.scrollWidth"); wide != fmt.Sprint(width) {
+			t.Errorf("on a screen of %d px the page is %s px wide", width, wide)
+		}
+		// Of each figure that is seen its name, the size of its smallest words and what of it does not fit, in px.
+		figures := strings.Split(b.text(`[...document.querySelectorAll("svg")].filter(s => s.checkVisibility()).map(s => {
+			const box = s.parentElement, sizes = [...s.querySelectorAll("text, tspan")].map(e => parseFloat(getComputedStyle(e).fontSize) * s.getScreenCTM().a)
+			return [s.querySelector("title").textContent.replaceAll(/[|;]/g, ","), Math.min(...sizes), box.scrollWidth - box.clientWidth].join("|")
+		}).join(";")`), ";")
+		if len(figures) < 12 {
+			t.Errorf("at %d px %d figures: %q", width, len(figures), figures)
+		}
+		for _, f := range figures {
+			if parts := strings.Split(f, "|"); len(parts) != 3 || number(t, parts[1]) < 10 || parts[2] != "0" {
+				t.Errorf("at %d px: %s", width, f)
+			}
+		}
+	}
+	if to := os.Getenv("STIRWATCH_REPORT_PICTURE"); to != "" {
+		b.size(390, 844)
+		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(90))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, picture, 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

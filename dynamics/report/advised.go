@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"html/template"
 	"io"
 	"math"
@@ -34,8 +33,8 @@ type Advice struct {
 // Write writes one HTML page that needs nothing from elsewhere: the run with the set-point that was advised beside the
 // machine's own, where it was called unreachable, and each advice in words.
 func (a *Advised) Write(w io.Writer) error {
-	var svg bytes.Buffer
-	if err := a.draw().svg(&svg, a.Name+": what was advised", false); err != nil {
+	figure, err := (&figure{title: a.Name + ": what was advised", canvas: a.draw(wide), narrow: a.draw(half)}).inline()
+	if err != nil {
 		return err
 	}
 	type line struct {
@@ -66,7 +65,7 @@ func (a *Advised) Write(w io.Writer) error {
 		ahead = max(ahead, a.Advice[i].Ahead)
 	}
 	return advisedPage.Execute(w, map[string]any{"Name": a.Name, "Style": template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}"),
-		"Figure": template.HTML(svg.String()), "Lines": lines, "Ahead": strconv.FormatFloat(ahead, 'g', 4, 64)})
+		"Figure": figure, "Lines": lines, "Ahead": strconv.FormatFloat(ahead, 'g', 4, 64)})
 }
 
 const (
@@ -76,8 +75,9 @@ const (
 )
 
 // draw draws the run: above the temperatures, below them the speed of the spindle.
-func (a *Advised) draw() *canvas {
-	const left, right, tall, flat = 62.0, wide - 16, 320.0, 110.0
+func (a *Advised) draw(width float64) *canvas {
+	const left, tall, flat = 62.0, 320.0, 110.0
+	right := width - 16
 	end := 1.0
 	if n := len(a.Time); n > 0 {
 		end = max(end, a.Time[n-1])
@@ -95,7 +95,7 @@ func (a *Advised) draw() *canvas {
 			advised[i] = a.Advice[k].SetPoint
 		}
 	}
-	c := &canvas{w: wide}
+	c := &canvas{w: width}
 	top := 14 + c.legend(left, 16, right, []key{{ink: inkText, text: "tool temperature"}, {ink: inkSetPoint, text: "set-point", dash: []float64{5, 4}},
 		{ink: inkPlan, text: "advised set-point"}, {ink: inkPhase[5], text: "called unreachable", area: true}, {ink: inkPhase[0], text: "no advice", area: true}}) + 18
 	time := axis{lo: 0, hi: end}
@@ -148,7 +148,7 @@ var advisedPage = template.Must(template.New("advised").Parse(`<!doctype html>
 :root{--text:#1b2733;--muted:#5c6773;--line:#dfe4e9;--paper:#fff}
 @media (prefers-color-scheme:dark){:root{--text:#e6e9ed;--muted:#9aa5b1;--line:#2f3841;--paper:#12171c}}
 body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif;color:var(--text);background:var(--paper);max-width:1120px;margin:0 auto;padding:28px 24px 60px;overflow-wrap:anywhere}
-h1{font-size:25px;line-height:1.2;margin:0 0 6px}h2{font-size:19px;margin:32px 0 8px}.muted{color:var(--muted)}.across,.scroll{overflow-x:auto}.across svg{display:block;width:100%;height:auto;min-width:760px}
+h1{font-size:25px;line-height:1.2;margin:0 0 6px}h2{font-size:19px;margin:32px 0 8px}.muted{color:var(--muted)}.scroll{overflow-x:auto}svg{display:block;width:100%;height:auto}.narrow{display:none}.narrow svg{max-width:560px}@media screen and (max-width:849px){.across{display:none}.narrow{display:block}}
 table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums}th,td{padding:4px 14px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}th{color:var(--muted);font-weight:600}.n{text-align:right;white-space:nowrap}.kind{white-space:nowrap}
 {{.Style}}
 </style>

@@ -24,6 +24,7 @@ type figure struct {
 	run     int // index, -1 for none
 	kind    kind
 	canvas  *canvas
+	narrow  *canvas // the same for a small screen, nil where canvas is narrow itself
 }
 
 type kind int
@@ -40,10 +41,10 @@ const (
 	flows
 )
 
-// Sizes of pictures: across the page, and two side by side.
+// Sizes of pictures: across the page, and two side by side. One of half fills a phone, and its words have 10 px there.
 const (
 	wide = 960.0
-	half = 470.0
+	half = 420.0
 )
 
 // Pictures writes every figure into dir, which is made if need be, as NAME.svg and NAME.png.
@@ -67,18 +68,23 @@ func (r *Report) Pictures(dir string) error {
 // draw makes all figures.
 func (r *Report) draw() {
 	for i, t := range r.runs {
+		var narrow *canvas // of the next figure
 		add := func(k kind, name, title, caption string, c *canvas) {
 			if c != nil {
 				if t.learned && k <= residuals {
 					caption += " In sample: the model was learned from this run."
 				}
-				r.figures = append(r.figures, &figure{name: fileName(fmt.Sprintf("%02d-%s-%s", i+1, t.title, name)), title: t.title + ": " + title, Caption: caption, run: i, kind: k, canvas: c})
+				r.figures = append(r.figures, &figure{name: fileName(fmt.Sprintf("%02d-%s-%s", i+1, t.title, name)), title: t.title + ": " + title, Caption: caption, run: i, kind: k, canvas: c, narrow: narrow})
 			}
+			narrow = nil
 		}
-		add(simulated, "simulated", "measured and simulated", r.simulatedCaption(t), r.drawSimulated(t))
+		narrow = r.drawSimulated(t, half)
+		add(simulated, "simulated", "measured and simulated", r.simulatedCaption(t), r.drawSimulated(t, wide))
+		narrow = r.drawFans(t, half, t.fanWays())
 		add(fans, "fans", "forecasts", fmt.Sprintf("Forecasts of %g s with their 95 %% intervals, from origins evenly spaced over the rows that are scored.", fanLength), r.drawFans(t, wide, t.fanWays()))
 		add(look, "look", "forecasts at a glance", fmt.Sprintf("Measured, and forecasts of %g s with their 95 %% intervals, from origins evenly spaced.", fanLength), r.drawFans(t, half, t.fanWays()[len(t.fanWays())-1:]))
-		add(closely, "closely", "six forecasts closely", fmt.Sprintf("Forecasts seen closely: the three origins after which the reading changes most within %g s, and others spread over the run. Time from the origin; the row of the log is above each.", fanLength/2), r.drawClosely(t))
+		narrow = r.drawClosely(t, half, 2)
+		add(closely, "closely", "six forecasts closely", fmt.Sprintf("Forecasts seen closely: the three origins after which the reading changes most within %g s, and others spread over the run. Time from the origin; the row of the log is above each.", fanLength/2), r.drawClosely(t, wide, 3))
 		add(residuals, "residuals", "errors by phase", fmt.Sprintf("Forecast less measured, %g s ahead, by the phase at the origin. Box: the middle half; line: the median; whiskers: 5 to 95 %%.", residualHorizon), r.drawResiduals(t))
 		add(coverage, "coverage", "coverage of the 95 % intervals", "Share of the measurements inside the interval, all rows. Wanted: 92 to 98 % (shaded).", r.drawCoverage(t))
 		for k, windows := range r.windows() {
@@ -147,15 +153,16 @@ func (t *runReport) since() []float64 {
 	return out
 }
 
-func (r *Report) drawSimulated(t *runReport) *canvas {
-	const left, right, tall, flat = 62.0, wide - 16, 270.0, 74.0
+func (r *Report) drawSimulated(t *runReport, width float64) *canvas {
+	const left, tall, flat = 62.0, 270.0, 74.0
+	right := width - 16
 	x := t.since()
 	z := t.measured[t.From:t.To]
 	sim, lo, hi, diff := make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z)), make([]float64, len(z))
 	for i, row := range t.open {
 		sim[i], lo[i], hi[i], diff[i] = row.Forecast, row.Lower, row.Upper, row.Forecast-z[i]
 	}
-	c := &canvas{w: wide}
+	c := &canvas{w: width}
 	keys := []key{{ink: inkText, text: "measured"}, {ink: inkKnown, text: "simulated, open loop"}}
 	var set []float64
 	if t.SetPoint != nil && t.leading {
@@ -289,18 +296,18 @@ func (r *Report) drawFans(t *runReport, width float64, ways []filter.Way) *canva
 	return c
 }
 
-func (r *Report) drawClosely(t *runReport) *canvas {
+func (r *Report) drawClosely(t *runReport, width float64, columns int) *canvas {
 	if len(t.close) == 0 {
 		return nil
 	}
-	const columns, left, gap, tall, before = 3, 48.0, 52.0, 190.0, 20.0
-	w := (wide - left - 12 - gap*(columns-1)) / columns
-	c := &canvas{w: wide}
+	const left, gap, tall, before = 48.0, 52.0, 190.0, 20.0
+	w := (width - left - 12 - gap*float64(columns-1)) / float64(columns)
+	c := &canvas{w: width}
 	keys := []key{{ink: inkText, text: "measured"}}
 	for _, way := range t.fanWays() {
 		keys = append(keys, key{ink: wayInk(way), text: "forecast, inputs " + way.String()})
 	}
-	top := 14 + c.legend(left, 16, wide-12, keys) + 18
+	top := 14 + c.legend(left, 16, width-12, keys) + 18
 	for i, o := range t.close {
 		var x, z, need []float64
 		for k := t.From; k < t.To; k++ {
@@ -388,7 +395,7 @@ func (r *Report) drawResiduals(t *runReport) *canvas {
 			c.line(wayInk(w), 2.4, nil, point{at(0.5), mid - bar/2 + 2}, point{at(0.5), mid + bar/2 - 2})
 		}
 		c.text(inkText, 8, y+row/2-12, labelSize, 0, false, r.phaseName(ph))
-		c.text(inkMuted, 8, y+row/2+3, 11, 0, false, fmt.Sprintf("%d rows", n))
+		c.text(inkMuted, 8, y+row/2+3, labelSize, 0, false, fmt.Sprintf("%d rows", n))
 	}
 	c.h = top + p.h + 40
 	return c

@@ -49,7 +49,7 @@ func (r *Report) drawFlows(t *runReport) *canvas {
 			c.line(f.ink, thick, nil, point{from, y}, point{to - 7, y})
 			c.area(f.ink, 1, point{to - 8, y - thick/2 - 4}, point{to, y}, point{to - 8, y + thick/2 + 4})
 			c.text(inkText, at, y-2, labelSize, anchor, false, f.term)
-			c.text(inkMuted, at, y+13, 11, anchor, false, signed(f.rate))
+			c.text(inkMuted, at, y+13, labelSize, anchor, false, signed(f.rate))
 		}
 	}
 	return c

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -348,9 +349,13 @@ func nth(v []float64, i int) float64 {
 	return v[i]
 }
 
-// inline is the figure as SVG inside the page.
+// inline is the figure as SVG inside the page, of one across the page with a narrow one for small screens in a box of its own.
 func (f *figure) inline() (template.HTML, error) {
 	var b bytes.Buffer
 	err := f.canvas.svg(&b, f.title, false)
+	if f.narrow != nil {
+		b.WriteString(`</div><div class="narrow">`)
+		err = errors.Join(err, f.narrow.svg(&b, f.title, false))
+	}
 	return template.HTML(b.String()), err
 }
