@@ -207,6 +207,21 @@ func recorded(t *testing.T, dir, conf string, n int, beside ...*exec.Cmd) (rows,
 	return rows, stamps, p.said()
 }
 
+// feed is a device at a port in dir that says the lines of a file again and again, until end.
+func feed(t *testing.T, dir, port, lines string) (end func()) {
+	t.Helper()
+	device := script(t, dir, "serial_feed.py", port, lines, "30000", "0")
+	if err := device.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the port is there", func() bool { _, err := os.Stat(filepath.Join(dir, port)); return err == nil })
+	return func() {
+		device.Process.Kill()
+		device.Wait()
+		os.Remove(filepath.Join(dir, port))
+	}
+}
+
 func TestFieldSerialLines(t *testing.T) {
 	t.Parallel()
 	dir := fieldCases(t)
@@ -221,7 +236,9 @@ func TestFieldSerialLines(t *testing.T) {
 		"stx":            {"weight=81.72"},
 		"kv-blank-keys":  {"tool_temperature=471.88", "cold_junction=31.42"},
 	} {
-		rows, _, said := recorded(t, dir, "serial-"+name+".yaml", 2, script(t, dir, "serial_feed.py", "./port", "serial-"+name+".txt"))
+		end := feed(t, dir, "port", "serial-"+name+".txt")
+		rows, _, said := recorded(t, dir, "serial-"+name+".yaml", 2)
+		end()
 		for _, row := range want {
 			if !slices.Contains(rows, row) {
 				t.Errorf("%s: %s is missing in %q\n%s", name, row, rows, said)
@@ -299,15 +316,9 @@ func TestFieldPortsAreListenedTo(t *testing.T) {
 		"csv-comma":     {"format: csv", `separator: ";"`, "value_1: 1    # now 474,3", "value_2: 2    # now 12,1"},
 		"kv-blank-keys": {"format: keyvalue", `"Thermocouple Temp"    # now 471.88`, `"Cold Junction Temp"    # now 31.42`},
 	} {
-		port := filepath.Join(dir, "listen-"+name)
-		device := script(t, dir, "serial_feed.py", port, "serial-"+name+".txt", "3000", "0")
-		if err := device.Start(); err != nil {
-			t.Fatal(err)
-		}
-		wait(t, "the port is there", func() bool { _, err := os.Stat(port); return err == nil })
-		out, err := exec.Command(program(t), "ports", "--listen", port, "--for", "3s").CombinedOutput()
-		device.Process.Kill()
-		device.Wait()
+		end := feed(t, dir, "listen-"+name, "serial-"+name+".txt")
+		out, err := exec.Command(program(t), "ports", "--listen", filepath.Join(dir, "listen-"+name), "--for", "3s").CombinedOutput()
+		end()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
