@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,17 +13,30 @@ import (
 
 // This file settles which columns of a header are read, and into which channels.
 
-// find is the field of a column by name, or by number from 1.
+// errNoColumn is about a column that the header does not have.
+var errNoColumn = fmt.Errorf("%w: there is no column", ErrFormat)
+
+// find is the field of a column: by its name as it stands there, by its name without the unit behind it ("T1" of "T1 [°C]"),
+// or by its number from 1.
 func find(header []string, key string) (int, error) {
-	i := slices.Index(header, key)
+	names := header
+	if !slices.Contains(header, key) {
+		names = make([]string, len(header))
+		for i, cell := range header {
+			names[i] = bareName(cell)
+		}
+	}
+	i := slices.Index(names, key)
 	if i < 0 {
 		if n, err := strconv.Atoi(key); err == nil && n >= 1 && n <= len(header) {
 			return n - 1, nil
 		}
-		return 0, fmt.Errorf("%w: there is no column %q; the header has %s", ErrFormat, key, strings.Join(header, ", "))
+		return 0, fmt.Errorf("%w %q; the header has %s", errNoColumn, key, strings.Join(header, ", "))
 	}
-	if slices.Contains(header[i+1:], key) {
+	if k := slices.Index(names[i+1:], key); k >= 0 && names[i] == header[i] {
 		return 0, fmt.Errorf("%w: column %q stands twice in the header; name it by its number (%d is the first)", ErrFormat, key, i+1)
+	} else if k >= 0 {
+		return 0, fmt.Errorf("%w: column %q may be %q or %q: name it with its unit", ErrFormat, key, header[i], header[i+1+k])
 	}
 	return i, nil
 }
@@ -47,7 +61,7 @@ func (d *decoder) meldHeader(header []string) error {
 	if len(d.opt.Fields) > 0 {
 		for _, f := range d.opt.Fields {
 			i, err := find(header, f.Key)
-			if err != nil && d.opt.lenient && !slices.Contains(header, f.Key) {
+			if d.opt.lenient && errors.Is(err, errNoColumn) {
 				continue
 			}
 			if err != nil {
@@ -116,6 +130,11 @@ func (d *decoder) csvHeader(header []string) error {
 		if d.clock, err = find(header, d.opt.Time.Key); err != nil {
 			return err
 		}
+		if _, in := splitName(header[d.clock]); d.stamps.scale != 0 {
+			if scale := countUnits[strings.ToLower(in)]; scale != 0 && scale != d.stamps.scale {
+				d.remarks = append(d.remarks, note{0, fmt.Sprintf("column %q says %s: it is read in %s, as configured (time: unit)", header[d.clock], in, d.opt.Time.Unit), true})
+			}
+		}
 		if d.opt.Time.DateKey != "" {
 			if d.date, err = find(header, d.opt.Time.DateKey); err != nil {
 				return err
@@ -127,7 +146,7 @@ func (d *decoder) csvHeader(header []string) error {
 	used := map[int]bool{d.clock: true, d.date: true}
 	for _, f := range fields {
 		i, err := find(header, f.Key)
-		if err != nil && d.opt.lenient && !slices.Contains(header, f.Key) {
+		if d.opt.lenient && errors.Is(err, errNoColumn) {
 			continue
 		}
 		if err != nil {
@@ -250,7 +269,7 @@ func (d *decoder) tellRemarks(line int) {
 // ownNames maps the columns that bear a channel's name.
 func (d *decoder) ownNames(header []string) (fields []Field) {
 	for _, c := range d.opt.Channels {
-		if slices.Contains(header, c.Name) && c.Name != d.opt.Time.Key {
+		if _, err := find(header, c.Name); !errors.Is(err, errNoColumn) && c.Name != d.opt.Time.Key {
 			fields = append(fields, Field{Key: c.Name, Channel: c.Name})
 		}
 	}

@@ -82,3 +82,18 @@ func TestDaysOfSpreadsheets(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// A column is named with its unit or without, as people do, and never guessed.
+func TestFind(t *testing.T) {
+	header := []string{"time [s]", "T1 [°C]", "T2 (°C)", "T2 [°F]", "n / rpm", "x", "x", "F", "F [N]"}
+	for key, want := range map[string]int{"time": 0, "time [s]": 0, "T1": 1, "T1 [°C]": 1, "T2 [°F]": 3, "n": 4, "8": 7, "F": 7, "F [N]": 8} {
+		if got, err := find(header, key); err != nil || got != want {
+			t.Errorf("%q is column %d, %v; want %d", key, got, err, want)
+		}
+	}
+	for key, says := range map[string]string{"T2": `"T2" may be "T2 (°C)" or "T2 [°F]": name it with its unit`, "x": "stands twice", "t1": "there is no column", "10": "there is no column", "": "there is no column"} {
+		if got, err := find(header, key); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is column %d, %v; want %q", key, got, err, says)
+		}
+	}
+}

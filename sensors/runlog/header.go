@@ -301,7 +301,7 @@ func (d *decoder) bears(header []string) bool {
 func (d *decoder) score(header []string) int {
 	n := len(header)
 	for _, key := range d.opt.keys() {
-		if slices.Contains(header, key) {
+		if _, err := find(header, key); err == nil {
 			n += 1000
 		}
 	}

@@ -33,6 +33,14 @@ func splitName(cell string) (name, unit string) {
 	return fold(parts[1]), strings.TrimSpace(strings.Join(parts[2:], ""))
 }
 
+// bareName is the name of a column as it stands there, without its unit in brackets or behind " / ".
+func bareName(cell string) string {
+	if parts := columnName.FindStringSubmatch(strings.TrimSpace(cell)); parts != nil {
+		return parts[1]
+	}
+	return cell
+}
+
 // naming is splitName of a column that may be asked for; its unit may stand behind other signs than brackets where both the
 // name and the unit are known: "heater power in W", "time, s", "fan speed/rpm", "plate_temperature_degC".
 func (d *decoder) naming(cell string) (name, in string) {
