@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -18,6 +19,7 @@ type Look struct {
 
 	mu   sync.Mutex
 	seen []seen // by channel
+	said []said // by source
 	errs []error
 }
 
@@ -28,13 +30,44 @@ type seen struct {
 	newest  Sample
 	source  int
 	count   int
-	several bool // sources give it
+	bad     int    // of them, that are no good values
+	first   Sample // of those
+	several bool   // sources give it
 	low, up float64
+}
+
+// said is what a source has found out about what it reads, and doubts; each text once.
+type said struct {
+	texts []string
+	more  int
+}
+
+// mostSaid bounds what is kept of it.
+const mostSaid = 12
+
+// event takes what happened to a source.
+func (s *said) event(e Event) {
+	if e.Kind != Detected && e.Kind != Doubted || slices.Contains(s.texts, e.Text) {
+		return
+	}
+	if len(s.texts) == mostSaid {
+		s.more++
+		return
+	}
+	s.texts = append(s.texts, e.Text)
+}
+
+// all are the texts, and how many more there were.
+func (s *said) all() []string {
+	if s.more > 0 {
+		return append(slices.Clone(s.texts), fmt.Sprintf("and %d more", s.more))
+	}
+	return s.texts
 }
 
 // LookAt runs the sources until ctx ends, or all of them have.
 func LookAt(ctx context.Context, reg *Registry, sources []Source) *Look {
-	l := &Look{reg: reg, sources: sources, board: NewBoard(reg, false), seen: make([]seen, reg.Len()), errs: make([]error, len(sources))}
+	l := &Look{reg: reg, sources: sources, board: NewBoard(reg, false), seen: make([]seen, reg.Len()), said: make([]said, len(sources)), errs: make([]error, len(sources))}
 	var all sync.WaitGroup
 	for i, s := range sources {
 		all.Go(func() {
@@ -75,13 +108,19 @@ func (l looker) Emit(samples []Sample, _ Acker) {
 		}
 		if x.Status.IsGood() {
 			s.low, s.up = min(s.low, x.Value), max(s.up, x.Value)
+		} else if s.bad++; s.bad == 1 {
+			s.first = *x
 		}
 		s.newest, s.source, s.count = *x, l.source, s.count+1
 	}
 }
 
 // Event implements [Sink].
-func (looker) Event(Event) {}
+func (l looker) Event(e Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said[l.source].event(e)
+}
 
 // Missing counts the channels that no source has fed, and the sources that have given nothing.
 func (l *Look) Missing() (channels, sources int) {
@@ -118,7 +157,11 @@ func (l *Look) Print(out io.Writer, looked time.Duration) error {
 		if s.several {
 			name += " and others: a channel has one source"
 		}
-		fmt.Fprintf(w, "%s\t%.6g %s\t%s\t%s\t%.3g\t%s\n", c.Name, s.newest.Value, c.Unit, span, s.newest.Status, float64(s.count)/looked.Seconds(), name)
+		status := s.newest.Status.String()
+		if s.bad > 0 && s.count > 1 {
+			status += fmt.Sprintf("; %d of %d are no good: %s", s.bad, s.count, unusable(&s.first))
+		}
+		fmt.Fprintf(w, "%s\t%.6g %s\t%s\t%s\t%.3g\t%s\n", c.Name, s.newest.Value, c.Unit, span, status, float64(s.count)/looked.Seconds(), name)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -137,6 +180,17 @@ func (l *Look) Print(out io.Writer, looked time.Duration) error {
 			fmt.Fprint(out, "; it is open, but nothing came: is the device sending, and are names and topics right?")
 		}
 		fmt.Fprintln(out)
+		for _, text := range l.said[i].all() {
+			fmt.Fprintf(out, "  %s\n", text)
+		}
 	}
 	return nil
+}
+
+// unusable says why a reading is no good value, and what was sent.
+func unusable(s *Sample) string {
+	if s.Sent == "" {
+		return s.Status.String()
+	}
+	return fmt.Sprintf("%s, %q", s.Status, s.Sent)
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -12,16 +13,17 @@ import (
 // what is told is of the newest.
 const settle = 300 * time.Millisecond
 
-// Probe runs src until it has given enough samples and what was waiting, or ctx ends, and tells how many came. It acknowledges
+// probe runs src until it has given enough samples and what was waiting, or ctx ends. It acknowledges
 // no message: they are for whoever keeps them. The error is the source's own, nil where it was ended.
-func Probe(ctx context.Context, src Source, enough int64) (samples int64, err error) {
+func probe(ctx context.Context, src Source, enough int) (*listener, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &listener{enough: enough, done: cancel}
-	if err = src.Run(ctx, l); ctx.Err() != nil {
+	err := src.Run(ctx, l)
+	if ctx.Err() != nil {
 		err = nil
 	}
-	return l.samples.Load(), err
+	return l, err
 }
 
 // Try runs src for as long as patience lets it and says in words what came, or as an error why nothing
@@ -29,11 +31,20 @@ func Probe(ctx context.Context, src Source, enough int64) (samples int64, err er
 func Try(ctx context.Context, src Source, place string, patience time.Duration) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	samples, err := Probe(ctx, src, 3)
+	l, err := probe(ctx, src, 3)
 	h := src.Health().Snapshot()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
-	case samples > 0:
-		return fmt.Sprintf("%d samples in %d messages, %d rejected, skew %v", samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond)), nil
+	case l.samples > 0:
+		text = fmt.Sprintf("%d samples in %d messages, %d rejected, skew %v", l.samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond))
+		if l.bad > 0 {
+			text += fmt.Sprintf("; %d samples are no good values, the first: %s", l.bad, unusable(&l.first))
+		}
+		if h.Rejected > 0 {
+			text += "; the last rejected: " + h.LastBad
+		}
+		return strings.Join(append([]string{text}, l.said.all()...), "; "), nil
 	case err != nil:
 		return "", err
 	case h.Rejected > 0:
@@ -47,20 +58,37 @@ func Try(ctx context.Context, src Source, place string, patience time.Duration) 
 	}
 }
 
-// listener counts what a source gives and keeps nothing.
+// listener counts what a source gives and keeps nothing of it.
 type listener struct {
-	samples atomic.Int64
-	enough  int64
-	done    context.CancelFunc
+	enough int
+	done   context.CancelFunc
+
+	mu           sync.Mutex
+	samples, bad int
+	first        Sample // of those that are no good values
+	said         said
 }
 
 // Emit implements [Sink].
 func (l *listener) Emit(samples []Sample, _ Acker) {
-	n := int64(len(samples))
-	if now := l.samples.Add(n); now >= l.enough && now-n < l.enough {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range samples {
+		if x := samples[i].Status; !x.IsGood() && x.Reason != Unwired {
+			if l.bad++; l.bad == 1 {
+				l.first = samples[i]
+			}
+		}
+	}
+	before := l.samples
+	if l.samples += len(samples); before < l.enough && l.samples >= l.enough {
 		time.AfterFunc(settle, l.done)
 	}
 }
 
 // Event implements [Sink].
-func (l *listener) Event(Event) {}
+func (l *listener) Event(e Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said.event(e)
+}

@@ -43,7 +43,7 @@ func TestProbe(t *testing.T) {
 	for _, c := range []struct {
 		ctx  context.Context
 		src  giving
-		n    int64
+		n    int
 		fail error
 	}{
 		{t.Context(), giving{n: 9}, 9, nil}, // enough, and what comes with it
@@ -51,8 +51,8 @@ func TestProbe(t *testing.T) {
 		{ended, giving{}, 0, nil}, // nothing came in time
 	} {
 		c.src.t = t
-		if n, err := Probe(c.ctx, c.src, 3); n != c.n || !errors.Is(err, c.fail) {
-			t.Errorf("%d samples, %v, want %d, %v", n, err, c.n, c.fail)
+		if l, err := probe(c.ctx, c.src, 3); l.samples != c.n || !errors.Is(err, c.fail) {
+			t.Errorf("%d samples, %v, want %d, %v", l.samples, err, c.n, c.fail)
 		}
 	}
 }
