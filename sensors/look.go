@@ -122,13 +122,15 @@ func (l looker) Event(e Event) {
 	l.said[l.source].event(e)
 }
 
-// Missing counts the channels that no source has fed, and the sources that have given nothing.
+// Missing counts the channels without a good value, but those that are not wired, and the sources that have given nothing.
 func (l *Look) Missing() (channels, sources int) {
 	gave := make([]bool, len(l.sources))
 	for i := range l.seen {
-		if s := &l.seen[i]; s.count == 0 {
+		s := &l.seen[i]
+		if s.count == s.bad && s.newest.Status.Reason != Unwired {
 			channels++
-		} else {
+		}
+		if s.count > 0 {
 			gave[s.source] = true
 		}
 	}

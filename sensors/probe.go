@@ -44,13 +44,18 @@ func Try(ctx context.Context, src Source, place string, patience time.Duration) 
 		if h.Rejected > 0 {
 			text += "; the last rejected: " + h.LastBad
 		}
-		return strings.Join(append([]string{text}, l.said.all()...), "; "), nil
+		if text = strings.Join(append([]string{text}, l.said.all()...), "; "); l.bad == l.samples {
+			return "", errors.New(text)
+		}
+		return text, nil
 	case err != nil:
 		return "", err
 	case h.Rejected > 0:
 		return "", fmt.Errorf("%d messages came and none could be read; the last: %s", h.Rejected, h.LastBad)
 	case h.LastError != "":
 		return "", errors.New(h.LastError)
+	case len(l.said.texts) > 0:
+		return "", fmt.Errorf("%s is open, but no value came within %v: %s", place, patience, strings.Join(l.said.all(), "; "))
 	case h.Connects > 0:
 		return "", fmt.Errorf("%s is open, but nothing came within %v; is the device sending, and are names and topics right?", place, patience)
 	default:

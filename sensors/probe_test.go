@@ -13,6 +13,8 @@ import (
 type giving struct {
 	Source
 	n      int
+	bad    bool
+	says   string
 	fail   error
 	health *Health
 	t      *testing.T
@@ -23,8 +25,15 @@ type noAck struct{ t *testing.T }
 func (n noAck) Ack() { n.t.Error("a probe acknowledges") }
 
 func (g giving) Run(ctx context.Context, to Sink) error {
+	if g.says != "" {
+		to.Event(Event{Kind: Doubted, Text: g.says})
+	}
 	for range g.n {
-		to.Emit(make([]Sample, 1), noAck{g.t})
+		x := Sample{Status: OK}
+		if g.bad {
+			x = Sample{Status: Status{Signal: Failure, Reason: NotANumber}, Sent: "---"}
+		}
+		to.Emit([]Sample{x}, noAck{g.t})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -73,6 +82,10 @@ func TestTry(t *testing.T) {
 		}},
 		"/dev/tool is open, but nothing came within 1ms": {giving{}, func(h *Health) { h.Connects.Add(1) }},
 		"/dev/tool is not there within 1ms":              {giving{}, func(*Health) {}},
+
+		"/dev/tool is open, but no value came within 1ms: day or month first?": {giving{says: "day or month first?"}, func(h *Health) { h.Connects.Add(1) }},
+
+		`4 samples in 0 messages, 0 rejected, skew 0s; 4 samples are no good values, the first: failure: not_a_number, "---"; a text`: {giving{n: 4, bad: true, says: "a text"}, func(*Health) {}},
 	} {
 		synctest.Test(t, func(t *testing.T) { // patience ends when nothing else is left to happen
 			c.src.t, c.src.health = t, new(Health)
@@ -81,7 +94,7 @@ func TestTry(t *testing.T) {
 			if err != nil {
 				text += err.Error()
 			}
-			if !strings.HasPrefix(text, want) || (c.src.n > 0) != (err == nil) {
+			if !strings.HasPrefix(text, want) || (c.src.n > 0 && !c.src.bad) != (err == nil) {
 				t.Errorf("%q, want %q", text, want)
 			}
 		})

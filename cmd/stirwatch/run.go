@@ -24,7 +24,7 @@ effective configuration is logged at start, secrets hidden; so are anomalies, wi
 
 With --test it only reads the sources for some seconds and prints what each channel is, in its unit, and
 what is missing: nothing is recorded, uploaded or commanded, and a broker keeps its messages for the
-agent. Exit code 4: a channel or a source has given nothing.`,
+agent. Exit code 4: a channel that is wired has no good value, or a source has given nothing.`,
 		Example: `  stirwatch run
   stirwatch run --test
   stirwatch run --test=20s
@@ -58,7 +58,7 @@ func look(cmd *cobra.Command, conf *config.Config, long time.Duration) error {
 		return err
 	}
 	if channels, sources := seen.Missing(); channels+sources > 0 {
-		return coded{fmt.Errorf("nothing came of %d channels and from %d sources within %v", channels, sources, long), exitFound}
+		return coded{fmt.Errorf("no good value of %d channels, and nothing from %d sources, within %v", channels, sources, long), exitFound}
 	}
 	return nil
 }
