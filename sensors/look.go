@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -36,7 +37,7 @@ type seen struct {
 	low, up float64
 }
 
-// said is what a source has found out about what it reads, and doubts; each text once.
+// said is what a source has found out about what it reads, and doubts. Of texts that differ in counts alone the newest is kept.
 type said struct {
 	texts []string
 	more  int
@@ -47,7 +48,12 @@ const mostSaid = 12
 
 // event takes what happened to a source.
 func (s *said) event(e Event) {
-	if e.Kind != Detected && e.Kind != Doubted || slices.Contains(s.texts, e.Text) {
+	if e.Kind != Detected && e.Kind != Doubted {
+		return
+	}
+	like := slices.IndexFunc(s.texts, func(text string) bool { return digitless(text) == digitless(e.Text) })
+	if like >= 0 { // of a count the newest
+		s.texts[like] = e.Text
 		return
 	}
 	if len(s.texts) == mostSaid {
@@ -55,6 +61,12 @@ func (s *said) event(e Event) {
 		return
 	}
 	s.texts = append(s.texts, e.Text)
+}
+
+// digitless is a text without the words that are whole numbers: counts and lines.
+func digitless(text string) string {
+	words := slices.DeleteFunc(strings.Fields(text), func(w string) bool { return strings.Trim(w, "0123456789:,;") == "" })
+	return strings.Join(words, " ")
 }
 
 // all are the texts, and how many more there were.

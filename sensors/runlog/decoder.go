@@ -446,14 +446,18 @@ func (d *decoder) splitRow(b []byte) {
 }
 
 // split cuts a line into fields, spaces around them dropped. A field may stand in double quotes,
-// in which "" is a quote.
+// in which "" is a quote, and these behind an equals sign.
 func (d *decoder) split(b []byte) bool {
 	if d.sep == ' ' {
 		return d.splitBlanks(b)
 	}
 	d.fields, d.unquoted, d.open = d.fields[:0], d.unquoted[:0], false
 	for {
-		if t := bytes.TrimLeft(b, " "); len(t) > 0 && t[0] == '"' {
+		t := bytes.TrimLeft(b, " ")
+		if len(t) > 1 && t[0] == '=' && t[1] == '"' { // ="1.5", by which spreadsheets keep a text as it is
+			t = t[1:]
+		}
+		if len(t) > 0 && t[0] == '"' {
 			from := len(d.unquoted)
 			t = t[1:]
 			for {
@@ -470,7 +474,11 @@ func (d *decoder) split(b []byte) bool {
 				t = t[1:]
 			}
 			// A grown buffer leaves earlier fields in the old one, which stays as it is.
-			d.fields = append(d.fields, d.unquoted[from:len(d.unquoted):len(d.unquoted)])
+			field := d.unquoted[from:len(d.unquoted):len(d.unquoted)]
+			if n := len(field); n > 2 && field[0] == '=' && field[1] == '"' && field[n-1] == '"' { // the same, in quotes once more
+				field = field[2 : n-1 : n-1]
+			}
+			d.fields = append(d.fields, field)
 			if t = bytes.TrimLeft(t, " \t\r"); len(t) == 0 {
 				return true
 			}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode"
 
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
@@ -233,6 +234,21 @@ func (c *column) text(cell []byte) string {
 	return c.sent
 }
 
+// wayOut says what may be done about a cell that a person would take for a number.
+func wayOut(cell []byte) string {
+	for _, r := range string(cell) {
+		if r > unicode.MaxASCII && unicode.IsDigit(r) {
+			return " (numbers are read with the digits 0 to 9: export the log in another language)"
+		}
+	}
+	if n := len(cell); n > 1 && startsNumber(cell) && bytes.IndexByte([]byte("kKMGmµun%"), cell[n-1]) >= 0 {
+		if _, ok := plain(bytes.TrimSpace(cell[:n-1]), 1e9, '.'); ok {
+			return fmt.Sprintf(" (%q may be a prefix or a unit: export numbers alone, with the unit in the header)", cell[n-1:])
+		}
+	}
+	return ""
+}
+
 // badCell counts a field that holds no number.
 func (d *decoder) badCell(c *column, line int, cell []byte) {
 	d.badCells++
@@ -241,6 +257,8 @@ func (d *decoder) badCell(c *column, line int, cell []byte) {
 		c.bad.Column, c.bad.Line, c.bad.Text = c.Key, line, fmt.Sprintf("%.40q", cell)
 		if d.sign(c.index, cell) == 0 {
 			c.bad.Text = wire.TwoWays(numeral(cell))
+		} else {
+			c.bad.Text += wayOut(cell)
 		}
 	}
 	if n := c.bad.Count; !d.whole && (n == 1 || n == 10 || n%100 == 0) {

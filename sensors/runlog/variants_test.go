@@ -178,6 +178,22 @@ func TestVariantsOfOneRun(t *testing.T) {
 		{"exp x10", H + wpow(func(w float64) string { return strings.ReplaceAll(fmt.Sprintf("%.8E", w), "E", "×10^") })},
 		{"leading zeros", H + wpow(func(w float64) string { return fmt.Sprintf("%012.1f", w) })},
 		{"excel ='x'", H + wpow(func(w float64) string { return fmt.Sprintf(`="%.1f"`, w) })},
+		{"excel texts, the time too", H + rows(";", func(r R) []string {
+			return []string{`="` + g(r.t) + `"`, fmt.Sprintf(`="%.1f"`, r.w), `="` + g(r.s) + `"`, fmt.Sprintf(`="%.2f"`, r.T)}
+		})},
+		{"excel texts in quotes, header too", `"=""time [s]""",="heater power [W]","fan speed [rpm]",="plate temperature [°C]"` + "\n" + rows(",", func(r R) []string {
+			return []string{`"=""` + g(r.t) + `"""`, `="` + num(",", ".", true)(r)[1] + `"`, `"=""` + g(r.s) + `"""`, fmt.Sprintf(`"=""%.2f"""`, r.T)}
+		})},
+		{"arabic digits", H + wpow(func(w float64) string {
+			return strings.Map(func(r rune) rune {
+				if r >= '0' && r <= '9' {
+					return r - '0' + '٠'
+				}
+				return r
+			}, fmt.Sprintf("%.1f", w))
+		})},
+		{"thousands as k", H + wpow(func(w float64) string { return fmt.Sprintf("%.4fk", w/1000) })},
+		{"ISO weeks", tim("time", func(t float64) string { return fmt.Sprintf("2025-W28-2T10:43:%02.0f", t) })},
 		{"apostrophe text prefix", H + wpow(func(w float64) string { return fmt.Sprintf(`'%.1f`, w) })},
 		{"single quotes", H + wpow(func(w float64) string { return fmt.Sprintf(`'%.1f'`, w) })},
 		// dates
@@ -437,6 +453,9 @@ func TestVariantsOfOneRun(t *testing.T) {
 	}
 	refusals := map[string]string{ // "!": the file is refused, with these words; else it is read, and they are told
 		"underscore":                         `are no number`,
+		"arabic digits":                      `no number, the first in line 2: "٠.٠" (numbers are read with the digits 0 to 9`,
+		"thousands as k":                     `no number, the first in line 2: "0.0000k" ("k" may be a prefix or a unit: export numbers alone, with the unit in the header)`,
+		"ISO weeks":                          `!none of the known forms`,
 		"exp x10":                            `are no number`,
 		"chinese ampm":                       `!none of the known forms`,
 		"CET":                                `!say the place (zone)`,
