@@ -20,9 +20,7 @@ type phases struct {
 }
 
 func newPhases(reg *sensors.Registry, m *model.Model) (p phases, err error) {
-	if m != nil && m.Spindle != nil {
-		p.contact.Rule = *m.Spindle
-	}
+	p.contact.Rule = contactRule(m)
 	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil { // in other modes it is no temperature
 		p.setPoint = s
 	}
@@ -34,6 +32,14 @@ func newPhases(reg *sensors.Registry, m *model.Model) (p phases, err error) {
 		wanted{&p.path, sensors.PathVelocity, "mm/min"},
 		wanted{&p.tool, sensors.ToolTemperature, "°C"})
 	return p, err
+}
+
+// contactRule is that of m, which may be nil; zero where it has none.
+func contactRule(m *model.Model) (r phase.ContactRule) {
+	if m != nil && m.Spindle != nil {
+		r = *m.Spindle
+	}
+	return r
 }
 
 // step takes the frame dt after the last one, and gives contact: NaN where no channel is the speed or

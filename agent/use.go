@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -11,16 +10,15 @@ import (
 	"stirwatch/agent/record"
 	"stirwatch/control"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
 )
 
 // Use goes on with another model, from one tick to the next; why and who did it are kept as an event of the record. It
-// knows nothing yet of the hidden states, so that its forecasts are wide until measurements have told. It fails, and
-// nothing is changed, where there is no model, where the new one does not fit the channels, and with a [CommandsError]
-// while a loop commands by the old one. All that takes time is made beside the tick.
+// knows nothing yet of the hidden states, so that its forecasts are wide until measurements have told. An agent that has
+// watched without a model estimates and forecasts from then on. It fails, and nothing is changed, where the new one does
+// not fit the channels, and with a [CommandsError] while a loop commands by the old one. All that takes time is made
+// beside the tick.
 func (a *Agent) Use(ctx context.Context, m *model.Model, name, who, why string) error {
-	if a.opt.Model == nil {
-		return errors.New("the agent runs without a model: agent.yaml names none")
-	}
 	n, err := a.successor(m)
 	if err != nil {
 		return err
@@ -47,6 +45,7 @@ type successor struct {
 	estimator *estimator
 	advisor   *advisor
 	usual     []usualRange
+	contact   phase.ContactRule
 	laws      []control.Law // by loop
 }
 
@@ -58,6 +57,7 @@ func (a *Agent) successor(m *model.Model) (n *successor, err error) {
 	if n.usual, err = usualRanges(m, a.opt.Registry); err != nil {
 		return nil, err
 	}
+	n.contact = contactRule(m)
 	if a.opt.Process != nil {
 		if n.advisor, err = newAdvisor(*a.opt.Process, a.opt.Registry, n.estimator); err != nil {
 			return nil, err
@@ -91,6 +91,7 @@ func (a *Agent) succeed(n *successor) error {
 	}
 	a.estimator = n.estimator
 	a.estimator.commanded = math.NaN()
+	a.phases.contact.Rule = n.contact
 	a.recordAt = max(a.recordAt, a.frame.Time+1) // there is nothing to record before it has taken a step
 	a.watch.take(n.estimator.model)
 	a.usual.take(n.usual, a.watch.set)

@@ -52,12 +52,12 @@ func (a *Agent) answer() {
 // Ask answers a question at the next tick, which owns the estimator. It fails where there is no model, an input is not
 // the model's, nothing has been measured yet, or the tick stands still.
 func (a *Agent) Ask(ctx context.Context, q WhatIf) ([]Outlook, error) {
-	if a.opt.Model == nil {
-		return nil, errors.New("there is no model to ask")
-	}
 	nothing := errors.New("nothing has been measured yet: 'stirwatch doctor' shows what the sources give")
 	answers := make(chan []Outlook, 1)
 	err := a.onTick(ctx, func() error {
+		if a.estimator == nil {
+			return errors.New("there is no model to ask")
+		}
 		if a.frame.Time == 0 { // no tick has begun
 			return nothing
 		}

@@ -172,6 +172,8 @@ type SpeedRange struct {
 type Model struct {
 	// Model document that `stirwatch learn` wrote; left out, the agent monitors without a model.
 	File Path `yaml:"file"`
+	// Hypotheses that the page learns models by, as `stirwatch learn --hypotheses` takes them; left out, those built in, for additive friction stir deposition.
+	Hypotheses Path `yaml:"hypotheses"`
 	// Folder of the models that the page learns and switches to; once one of them has been chosen there, it is used instead of `file`.
 	Folder Path `yaml:"folder" default:"stirwatch-data/models"`
 	// G-code file that the machine runs, or a folder whose newest program it is; the line of a channel that is

@@ -26,27 +26,17 @@ type Equation struct {
 
 // modelName is that of the model in use, "" where there is none.
 func (s *Server) modelName() string {
-	if s.Models == nil {
-		return ""
-	}
 	_, name := s.Models.Current()
 	return name
-}
-
-// withModel answers for itself where there is no model.
-func (s *Server) withModel(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if s.Models == nil {
-			api.Fail(w, http.StatusNotFound, errors.New("there is no model: agent.yaml names none"))
-			return
-		}
-		next(w, r)
-	}
 }
 
 // answerModel is GET /model.
 func (s *Server) answerModel(w http.ResponseWriter, _ *http.Request) {
 	m, name := s.Models.Current()
+	if m == nil {
+		api.Fail(w, http.StatusNotFound, errors.New("there is no model in use"))
+		return
+	}
 	api.Write(w, equationOf(m, name))
 }
 

@@ -28,7 +28,7 @@ import (
 	"stirwatch/sensors"
 )
 
-// Options is what a page is made of. Agent, Journal, Registry, Socket and Log are required.
+// Options is what a page is made of. Agent, Journal, Registry, Models, Socket and Log are required.
 type Options struct {
 	Listen   string       // address and port
 	Users    string       // file of those who may use the page; it need not be there
@@ -38,7 +38,7 @@ type Options struct {
 	Agent    *agent.Agent // whose view is shown
 	Journal  *journal.Journal
 	Registry *sensors.Registry
-	Models   *models.Shelf // nil: there is no model
+	Models   *models.Shelf
 	Config   func() []byte // the effective configuration, secrets hidden
 	Socket   http.Handler  // what answers at the agent's socket
 	// Report writes the report of a model on a run as HTML; nil: there is none. The error is a [history.Unusable] where the

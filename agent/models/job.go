@@ -66,6 +66,9 @@ func (s *Shelf) Learn(runs []string, who string) error {
 	}
 	name := time.Now().UTC().Format("20060102-150405") + ".json"
 	args := []string{"learn", "--from-journal", "--progress", "-o", filepath.Join(s.Folder, name)}
+	if s.Hypotheses != "" {
+		args = append(args, "--hypotheses", s.Hypotheses)
+	}
 	return s.begin(Job{Kind: "learn", Models: []string{name}, Runs: runs, Who: who}, append(args, flags...))
 }
 
@@ -157,7 +160,12 @@ func (s *Shelf) carry(ctx context.Context, j *job, c *exec.Cmd) (out string, err
 		}
 		io.Copy(io.Discard, said) // what follows a line that is far too long
 	}()
-	err = c.Run()
+	if err = c.Start(); err == nil {
+		if err := expendable(c.Process.Pid); err != nil {
+			s.Log.Debug("where memory is short the kernel chooses by itself what it ends", "error", err)
+		}
+		err = c.Wait()
+	}
 	w.Close()
 	<-read
 	var exit *exec.ExitError

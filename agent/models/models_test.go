@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stirwatch/dynamics/model"
@@ -106,6 +108,79 @@ func TestTheChosenModelStays(t *testing.T) {
 	s.Use = func(context.Context, *model.Model, string, string, string) error { return errors.New("no") }
 	if _, err := s.UseAs(t.Context(), "c.json", "eva", "x"); err == nil || Path(s.Folder, demo) != demo {
 		t.Errorf("what the agent refuses is kept: %v", err)
+	}
+}
+
+// Two who switch in the same instant: what the agent uses, what the shelf says and what the next start takes is one model.
+func TestTwoSwitchAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := used(t, "")
+		put(t, s, "b.json", nil)
+		put(t, s, "c.json", nil)
+		var told []string
+		second := make(chan error, 1)
+		s.Use = func(_ context.Context, _ *model.Model, name, _, _ string) error {
+			told = append(told, name)
+			if name == "b.json" {
+				go func() {
+					_, err := s.UseAs(t.Context(), "c.json", "eva", "x")
+					second <- err
+				}()
+				synctest.Wait() // until it waits, or has done all
+			}
+			return nil
+		}
+		if _, err := s.UseAs(t.Context(), "b.json", "anna", "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-second; err != nil {
+			t.Fatal(err)
+		}
+		if _, name := s.Current(); name != told[1] || filepath.Base(Path(s.Folder, demo)) != told[1] {
+			t.Errorf("the agent was told %q; the shelf says %s, and the next start takes %s", told, name, Path(s.Folder, demo))
+		}
+	})
+}
+
+// Where the configuration names no model one of the folder can be used all the same, also after the next start.
+func TestTheFirstModelIsOfTheFolder(t *testing.T) {
+	s, told := used(t, "")
+	s = New(Options{Folder: s.Folder, Log: s.Log, Fits: s.Fits, Use: s.Use}, nil)
+	if m, name := s.Current(); m != nil || name != "" || len(s.List()) != 0 {
+		t.Errorf("%v, %q, %v", m, name, s.List())
+	}
+	if m, err := Load(s.Folder, ""); m != nil || err != nil {
+		t.Errorf("%v, %v", m, err)
+	}
+	put(t, s, "b.json", nil)
+	if _, err := s.UseAs(t.Context(), "b.json", "eva", "it is the first"); err != nil || *told != "b.json eva it is the first" {
+		t.Fatalf("%v, %s", err, *told)
+	}
+	if all := s.List(); len(all) != 1 || !all[0].InUse || all[0].Configured {
+		t.Errorf("%+v", all)
+	}
+	if m, err := Load(s.Folder, ""); m == nil || err != nil {
+		t.Errorf("the next start: %v", err)
+	}
+	os.Remove(filepath.Join(s.Folder, "b.json"))
+	if _, err := Load(s.Folder, ""); err == nil || !strings.Contains(err.Error(), "to go back to none") {
+		t.Errorf("the chosen one is gone: %v", err)
+	}
+}
+
+// What is made beside the agent is what the kernel ends first where memory is short.
+func TestAJobIsExpendable(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the kernel cannot be told")
+	}
+	s, _ := used(t, `until [ "$(cat /proc/$$/oom_score_adj)" = 1000 ]; do sleep 0.01; done; echo "$@" >&2`)
+	s.Hypotheses = "heater.yaml"
+	if err := s.Learn([]string{"build-1"}, "eva"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it ends", func() bool { return s.Job().Ended != 0 })
+	if j := s.Job(); j.Error != "" || !strings.Contains(j.Notes[0], "--hypotheses heater.yaml") {
+		t.Errorf("%+v", j)
 	}
 }
 

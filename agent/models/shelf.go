@@ -3,6 +3,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,11 @@ import (
 	"stirwatch/dynamics/score"
 )
 
-// Options is what a shelf is made of. All but Folder and Work are required.
+// Options is what a shelf is made of. Fits, Use and Log are required.
 type Options struct {
-	Folder string // of documents; it need not be there
-	File   string // document that the configuration names
+	Folder     string // of documents; it need not be there
+	File       string // document that the configuration names; "": it names none
+	Hypotheses string // file of those that models are learned by; "": those built in
 	// Fits tells why a model cannot be used on this machine.
 	Fits func(*model.Model) error
 	// Use lets the agent go on with another model.
@@ -36,9 +38,11 @@ type Shelf struct {
 	ctx context.Context // of what is made
 	end context.CancelFunc
 
+	turn chan struct{} // held by who switches, so that agent, shelf and disk know of the same model
+
 	mu   sync.Mutex
-	path string // of the document in use
-	now  *model.Model
+	path string              // of the document in use; "": there is none
+	now  *model.Model        // nil: there is none
 	seen map[string]Document // by path, as it was read last
 	job  *job                // the last one; nil: there was none
 }
@@ -46,27 +50,31 @@ type Shelf struct {
 // current is the link in the folder to the document in use. Without it that is the one of the configuration.
 const current = "current"
 
-// Path is the document that is to be used: that of the folder that was chosen last, else file.
+// Path is the document that is to be used: that of the folder that was chosen last, else file; "" where there is none.
 func Path(folder, file string) string {
-	if name, err := os.Readlink(filepath.Join(folder, current)); err == nil && file != "" {
+	if name, err := os.Readlink(filepath.Join(folder, current)); err == nil {
 		return filepath.Join(folder, filepath.Base(name))
 	}
 	return file
 }
 
-// Load reads the document that is to be used. The error names the way back to that of the configuration.
+// Load reads the document that is to be used, nil where there is none. The error names the way back to what the
+// configuration says.
 func Load(folder, file string) (*model.Model, error) {
 	path := Path(folder, file)
+	if path == "" {
+		return nil, nil
+	}
 	m, err := model.Load(path)
 	if err != nil && path != file {
-		err = fmt.Errorf("%w; it was chosen on the page: remove %s to go back to %s", err, filepath.Join(folder, current), file)
+		err = fmt.Errorf("%w; it was chosen on the page: remove %s to go back to %s", err, filepath.Join(folder, current), cmp.Or(file, "none"))
 	}
 	return m, err
 }
 
 // New makes a shelf of which m is in use, as [Load] gave it.
 func New(o Options, m *model.Model) *Shelf {
-	s := &Shelf{Options: o, path: Path(o.Folder, o.File), now: m, seen: map[string]Document{}}
+	s := &Shelf{Options: o, path: Path(o.Folder, o.File), now: m, seen: map[string]Document{}, turn: make(chan struct{}, 1)}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -83,10 +91,13 @@ func (s *Shelf) Run(ctx context.Context) {
 	}
 }
 
-// Current is the model in use, and the name of its document.
+// Current is the model in use, and the name of its document; nil and "" where there is none.
 func (s *Shelf) Current() (m *model.Model, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.now == nil {
+		return nil, ""
+	}
 	return s.now, filepath.Base(s.path)
 }
 
@@ -121,11 +132,14 @@ func (s *Shelf) List() []Document {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.File != "" {
+		paths = slices.Insert(paths, 0, s.File)
+	}
 	all := []Document{}
-	for _, path := range append([]string{s.File}, paths...) {
+	for _, path := range paths {
 		d := s.read(path)
 		d.InUse, d.Configured = path == s.path, path == s.File
-		if !d.Configured && d.Name == filepath.Base(s.File) {
+		if !d.Configured && s.File != "" && d.Name == filepath.Base(s.File) {
 			d.Problem = "the model of agent.yaml has the same name: rename the file to use it"
 		}
 		all = append(all, d)
@@ -187,8 +201,14 @@ func (s *Shelf) Model(name string) (*model.Model, error) {
 }
 
 // UseAs goes on with the document of a name, for who and why, also after the next start. kept is why the next start will
-// not know of it.
+// not know of it. Of two at once the second waits for the first.
 func (s *Shelf) UseAs(ctx context.Context, name, who, why string) (kept, err error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	d, err := s.find(name)
 	if err != nil {
 		return nil, err

@@ -372,21 +372,13 @@ func InfluxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err er
 	}, nil
 }
 
-// Model is the one that is to be used: that chosen last on the page, else that of the configuration; nil where none is configured.
+// Model is the one that is to be used: that chosen last on the page, else that of the configuration; nil where there is neither.
 func Model(c *config.Config) (*model.Model, error) {
-	if c.Model.File == "" {
-		return nil, nil
-	}
 	return models.Load(c.Abs(c.Model.Folder), c.Abs(c.Model.File))
 }
 
 // programPath is the machine's program, "" where none is configured.
-func programPath(c *config.Config) string {
-	if c.Model.Program == "" {
-		return ""
-	}
-	return c.Abs(c.Model.Program)
-}
+func programPath(c *config.Config) string { return c.Abs(c.Model.Program) }
 
 // processOptions is nil where no process is configured: then no advice is given.
 func processOptions(c *config.Config) *control.Options {

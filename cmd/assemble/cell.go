@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -30,7 +31,7 @@ type Cell struct {
 	Page     string           // address of the page while the agent runs; "": there is none
 
 	conf     *config.Config
-	models   *models.Shelf // nil without a model
+	models   *models.Shelf // nil where nothing is live
 	clock    *agent.Clock
 	bridge   *bridge.Bridge   // nil without one, or where nothing is live
 	records  *agent.Records   // of the bridge
@@ -104,9 +105,7 @@ func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) 
 		return c, err
 	}
 	c.Agent.RestoreAlarms()
-	if m != nil {
-		c.models = c.shelf(m)
-	}
+	c.models = c.shelf(m)
 	return c, nil
 }
 
@@ -138,6 +137,11 @@ func Check(conf *config.Config) error {
 	m, err := Model(conf)
 	if err != nil {
 		return err
+	}
+	if conf.Model.Hypotheses != "" {
+		if _, err := model.LoadHypotheses(conf.Abs(conf.Model.Hypotheses)); err != nil {
+			return fmt.Errorf("model.hypotheses: %w", err)
+		}
 	}
 	b, err := newBridge(conf, nil)
 	if err != nil {

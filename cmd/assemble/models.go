@@ -10,10 +10,10 @@ import (
 	"stirwatch/dynamics/model"
 )
 
-// shelf has the models of the configuration, which names one; m is in use.
+// shelf has the models of the configuration; m, which may be nil, is in use.
 func (c *Cell) shelf(m *model.Model) *models.Shelf {
 	return models.New(models.Options{
-		Folder: c.conf.Abs(c.conf.Model.Folder), File: c.conf.Abs(c.conf.Model.File), Log: c.log, Use: c.Agent.Use, Work: c.work,
+		Folder: c.conf.Abs(c.conf.Model.Folder), File: c.conf.Abs(c.conf.Model.File), Hypotheses: c.conf.Abs(c.conf.Model.Hypotheses), Log: c.log, Use: c.Agent.Use, Work: c.work,
 		Fits: func(m *model.Model) error { return CheckModel(c.conf, c.Registry, m) },
 	}, m)
 }

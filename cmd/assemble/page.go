@@ -3,6 +3,7 @@ package assemble
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -58,15 +59,16 @@ func (c *Cell) page(version string) (*dashboard.Server, error) {
 		Listen: p.Listen, Users: c.conf.Abs(p.Users), TLS: encrypted, Machine: c.conf.Machine, Version: version, Agent: c.Agent, Journal: c.Journal, Registry: c.Registry,
 		Models: c.models, Config: c.conf.Show, Socket: c.handler(version), Log: c.log,
 	}
-	if c.models != nil {
-		o.Report = func(ctx context.Context, w io.Writer, run journal.Run) error { return c.report(ctx, w, run, version) }
-	}
+	o.Report = func(ctx context.Context, w io.Writer, run journal.Run) error { return c.report(ctx, w, run, version) }
 	return dashboard.New(o), nil
 }
 
 // report writes what the model says of a run.
 func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version string) error {
 	m, _ := c.models.Current()
+	if m == nil {
+		return history.TellsNothing(errors.New("there is no model: learn one, or name one in agent.yaml"))
+	}
 	h := &history.History{Reader: c.Journal.Reader, Registry: c.Registry}
 	read, err := h.Rows(ctx, run, m.Channels())
 	if err != nil {

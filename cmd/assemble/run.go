@@ -30,8 +30,9 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 	if err != nil {
 		return err
 	}
+	_, model := cell.models.Current()
 	log.Info("stirwatch starts", "version", version, "machine", conf.Machine, "channels", cell.Registry.Len(),
-		"sources", len(cell.Sources), "model", conf.Model.File != "", "influxdb", cell.Uploader != nil, "journal", conf.Abs(conf.Journal.Path))
+		"sources", len(cell.Sources), "model", model, "influxdb", cell.Uploader != nil, "journal", conf.Abs(conf.Journal.Path))
 	log.Info("effective configuration", "yaml", string(conf.Show()))
 	for _, text := range conf.Exposed() {
 		log.Warn(text)
@@ -55,9 +56,7 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 		g.Go(func() error { cell.notifier.Run(ctx, cell.Agent.Alarms().List); return nil })
 	}
 	g.Go(func() error { cell.answer(ctx, version); return nil })
-	if cell.models != nil {
-		g.Go(func() error { cell.models.Run(ctx); return nil })
-	}
+	g.Go(func() error { cell.models.Run(ctx); return nil })
 	servePage := cell.listen(ctx, version)
 	g.Go(func() error { servePage(ctx); return nil })
 	defer time.AfterFunc(started, service.ForgetStart).Stop()
@@ -174,8 +173,6 @@ func (c *Cell) handler(version string) http.Handler {
 	c.desk().Routes(mux)
 	c.Agent.Handle(mux, c.records)
 	notify.Routes(mux, c.notifier)
-	if c.models != nil {
-		c.models.Routes(mux)
-	}
+	c.models.Routes(mux)
 	return mux
 }
