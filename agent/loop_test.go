@@ -351,8 +351,12 @@ func TestPolledValuesAreSamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-l.Reached()
+		p.Health().Tap.Look()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
+		if seen := p.Health().Tap.Look(); len(seen) == 0 || string(seen[0].Raw) != "set-point = 470 °C" {
+			t.Errorf("who looks sees %+v", seen)
+		}
 		f := sensors.NewFrame(reg.Len())
 		now := a.opt.Clock.Now()
 		a.board.Gather(f, now, now)

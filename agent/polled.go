@@ -128,6 +128,11 @@ func (p *Polled) ask(ctx context.Context, to sensors.Sink) (err error) {
 		}
 		p.samples = append(p.samples, sensors.Sample{Time: now, Arrival: now, Value: m.Apply(v), Channel: c.Channel, Status: status})
 	}
+	if p.health.Tap.Open() {
+		for i, name := range p.names {
+			p.health.Tap.Hear(now, nil, fmt.Appendf(nil, "%s = %g %s", name, p.values[i], p.o.Read[i].Unit))
+		}
+	}
 	for i := range p.o.Read {
 		take(&p.o.Read[i], p.maps[i], p.values[i])
 	}

@@ -201,7 +201,7 @@ type (
 // Handle answers for the loops and the bridge at the agent's socket. records is the bridge's recorder.
 func (a *Agent) Handle(mux *http.ServeMux, records *Records) {
 	a.HandleLoops(mux)
-	mux.HandleFunc("GET /sources", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.sources()) })
+	mux.HandleFunc("GET /sources", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.SourceStates()) })
 	mux.HandleFunc("GET /view", func(w http.ResponseWriter, _ *http.Request) { api.Write(w, a.View()) })
 	mux.HandleFunc("POST /journal/confirm-clock", a.answerConfirmClock)
 	b := a.opt.Bridge
@@ -276,8 +276,19 @@ func answerProposal(w http.ResponseWriter, r *http.Request, value float64, unitN
 	api.Write(w, Answer{Name: r.PathValue("loop"), Text: fmt.Sprintf("%g %s", value, unitName)})
 }
 
-// sources tells how every source does.
-func (a *Agent) sources() []SourceState {
+// Messages are the last of a source as they came, the oldest first; while somebody asks for them they are kept. It is false
+// where there is no such source.
+func (a *Agent) Messages(source string) ([]sensors.Message, bool) {
+	for _, src := range a.opt.Sources {
+		if src.Name() == source {
+			return src.Health().Tap.Look(), true
+		}
+	}
+	return nil, false
+}
+
+// SourceStates tells how every source does. Safe for concurrent use.
+func (a *Agent) SourceStates() []SourceState {
 	all := []SourceState{}
 	for _, src := range a.opt.Sources {
 		s := SourceState{src.Name(), src.Health().Snapshot(), -1}

@@ -29,6 +29,7 @@ type View struct {
 	Change   Change        `json:"change"`            // the same in numbers
 	Program  string        `json:"program,omitempty"` // of the machine: what it does next
 	Layer    int           `json:"layer"`             // that the program lays; −1 where none is known
+	Lap      *Lap          `json:"lap,omitempty"`     // by which the leading output repeats itself; nil where none is known
 	Next     []Next        `json:"next,omitempty"`    // what the program does, the nearest first
 	Advice   string        `json:"advice,omitempty"`
 	Kind     string        `json:"advice_kind,omitempty"` // none, hold, change or unreachable
@@ -76,6 +77,13 @@ type Cause struct {
 type Term struct {
 	Name string `json:"name"`
 	Part Number `json:"part"` // in the unit of the leading output
+}
+
+// Lap is how the temperature comes and goes with the passes of the tool, as the readings show it: see [filter.Lap].
+type Lap struct {
+	Length  Number `json:"length_s"`
+	Number  int    `json:"number"`  // since the tool began to deposit, from 1
+	Through Number `json:"through"` // share of it that has passed, 0 to 1
 }
 
 // Next is something that the machine's program will do.
@@ -167,7 +175,7 @@ func (a *Agent) View() View {
 	a.Snapshot(&s)
 	v := NoView()
 	v.Time, v.Tick, v.Running, v.Layer, v.Outside = s.Time, s.Tick, s.Running, s.Program.Layer, s.Estimate.Outside
-	v.Loops, v.Alarms, v.Sources = a.Loops(), a.Alarms().List(), a.sources()
+	v.Loops, v.Alarms, v.Sources = a.Loops(), a.Alarms().List(), a.SourceStates()
 	if s.Tick > 0 {
 		v.Phase = s.Phase.String()
 	} else {
@@ -192,6 +200,9 @@ func (a *Agent) View() View {
 	}
 	if len(s.Forecast.Outputs) > 0 {
 		v.Expected = expectationOf(&s.Forecast, s.Leading, s.Unit)
+		if l := s.Forecast.Lap; l.Length > 0 {
+			v.Lap = &Lap{Number(l.Length), l.Number, Number(l.Through)}
+		}
 		if len(s.Why) > 0 {
 			why := &s.Why[s.Leading]
 			v.Why = WhyText(why.Total, why.Cause, fmt.Sprintf("%.0f s", s.WhyAhead), v.Expected.Unit)

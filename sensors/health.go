@@ -21,6 +21,7 @@ type Health struct {
 	Duplicates atomic.Uint64 // redeliveries that were recognised
 	LastData   atomic.Int64  // arrival of the last message, ns since the Unix epoch
 	SkewNS     atomic.Int64  // arrival less device stamp of the last message that had one
+	Tap        Tap           // the last messages, while somebody looks
 
 	mu        sync.Mutex
 	lastError string

@@ -113,10 +113,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		return err
 	}
 	for _, path := range []string{"/now", "/series" + span, "/series" + span + "&channel=tool_temperature,set-point&points=7", "/series?from=1h", "/forecasts" + span, "/forecasts?horizon=60s",
-		"/export.csv" + span, "/export.parquet" + span, "/export.csv" + span + "&channel=tool_temperature&every=1", "/runs", "/runs/build-1", "/runs/build-1/report", "/runs/build-1/notes", "/runs/last", "/model", "/models", "/models/model.json", "/models/job", "/config", "/control", "/sources", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
+		"/export.csv" + span, "/export.parquet" + span, "/export.csv" + span + "&channel=tool_temperature&every=1", "/runs", "/runs/build-1", "/runs/build-1/report", "/runs/build-1/notes", "/runs/last", "/model", "/models", "/models/model.json", "/models/job", "/config", "/control", "/sources", "/sources/bench/messages", "/ports", "/alarms", "/alarms?all=1", "/alarms/history", "/alarms/stats", "/audit", "/session", "/openapi.yaml"} {
 		s.wants(http.StatusOK, asDocumented(s, router, http.MethodGet, root+path, ""))
 	}
-	for path, status := range map[string]int{"/runs/none": 404, "/models/none": 404, "/models/..%2fmodel.json": 404, "/runs/none/report": 404, "/export.csv?every=-1": 400, "/export.parquet?every=-1": 400, "/export.csv?channel=none": 400, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
+	for path, status := range map[string]int{"/runs/none": 404, "/models/none": 404, "/sources/none/messages": 404, "/models/..%2fmodel.json": 404, "/runs/none/report": 404, "/export.csv?every=-1": 400, "/export.parquet?every=-1": 400, "/export.csv?channel=none": 400, "/series?channel=none": 400, "/series?points=0": 400, "/series?points=1e9": 400, "/series?from=5&to=4": 400,
 		"/series?from=yesterday": 400, "/series?from=400d": 400, "/series?channel=tool_temperature,tool_temperature": 400, "/forecasts?from=400d": 400, "/stream?every=-1": 400, "/stream?every=NaN": 400} {
 		s.wants(status, asDocumented(s, router, http.MethodGet, root+path, ""))
 	}
@@ -133,7 +133,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		{"/runs/build-1/notes", `{"text": " the plate was cold "}`, 200}, {"/runs/none/notes", `{"text": "x"}`, 404}, {"/runs/build-1/notes", `{"text": " "}`, 400},
 		{"/models/use", `{"name": "model.json"}`, 400}, {"/models/use", `{"name": "none", "why": "x"}`, 404}, {"/models/use", `{"name": "../model.json", "why": "x"}`, 404},
 		{"/models/use", `{"name": "model.json", "why": "x"}`, 200}, {"/models/learn", `{"runs": []}`, 400}, {"/models/compare", `{"models": ["model.json"], "runs": ["build-1"]}`, 400},
-		{"/models/cancel", `{}`, 400}, {"/models/compare", `{"models": ["model.json", "none"], "runs": ["build-1"]}`, 404},
+		{"/doctor", `{}`, 200}, {"/models/cancel", `{}`, 400}, {"/models/compare", `{"models": ["model.json", "none"], "runs": ["build-1"]}`, 404},
 		{"/login", `{"name": "x", "password": "y"}`, 401}, {"/logout", ``, 204},
 	} {
 		s.wants(x.status, asDocumented(s, router, http.MethodPost, root+x.path, x.body))

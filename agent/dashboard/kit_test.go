@@ -16,6 +16,7 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/agent/alarm"
+	"stirwatch/agent/doctor"
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/journal/journaltest"
@@ -41,8 +42,20 @@ var cell = []sensors.Channel{
 type stand struct {
 	t testing.TB
 	*Server
+	bench        *source
 	began, ended int64 // of the run, ns since the Unix epoch
 	cookies      []*http.Cookie
+}
+
+// source is connected and sends what a test says.
+type source struct{ health sensors.Health }
+
+func (s *source) Name() string            { return "bench" }
+func (s *source) Health() *sensors.Health { return &s.health }
+func (s *source) Run(ctx context.Context, _ sensors.Sink) error {
+	s.health.Connected.Store(true)
+	<-ctx.Done()
+	return nil
 }
 
 var demoModel = sync.OnceValues(func() (*model.Model, error) { return model.Load("../../cmd/demo/model.json") })
@@ -58,15 +71,16 @@ func newStand(t testing.TB, change ...func(*Options)) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(filepath.Join(t.TempDir(), "journal.db"), journal.Options{Machine: "cell-1", Registry: reg, Archive: true, Log: log})
+	dir := t.TempDir()
+	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Machine: "cell-1", Registry: reg, Archive: true, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := agent.New(agent.Options{Registry: reg, Journal: j, Model: m, Log: log})
+	s := &stand{t: t, bench: &source{}}
+	a, err := agent.New(agent.Options{Registry: reg, Journal: j, Model: m, Sources: []sensors.Source{s.bench}, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{t: t}
 	s.began = time.Now().Add(-10 * time.Second).UnixNano()
 	s.ended = s.began + int64(10*time.Second)
 	for at := s.began; at < s.ended; at += int64(100 * time.Millisecond) {
@@ -89,6 +103,12 @@ func newStand(t testing.TB, change ...func(*Options)) *stand {
 	shelf.Routes(socket)
 	o := Options{Listen: "127.0.0.1:0", Users: filepath.Join(t.TempDir(), "users.json"), Machine: "cell-1", Version: "test", Agent: a, Journal: j, Registry: reg,
 		Models: shelf, Config: func() []byte { return []byte("machine: cell-1\n") }, Socket: socket, Log: log}
+	o.Ports = func() ([]Port, error) { return []Port{{Path: "/dev/ttyACM0", USB: "2341:0043", Used: "bench"}}, nil }
+	o.Doctor = func(ctx context.Context, found func(doctor.Finding)) {
+		d := doctor.Doctor{Model: func() (string, error) { return "the demo's", nil }, Journal: doctor.Journal{Path: filepath.Join(dir, "journal.db"), Size: 1 << 30},
+			Running: func(context.Context) ([]agent.SourceState, error) { return a.SourceStates(), nil }, Patience: patience, Found: found}
+		d.Examine(ctx)
+	}
 	for _, c := range change {
 		c(&o)
 	}

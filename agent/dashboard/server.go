@@ -22,13 +22,14 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/agent/api"
+	"stirwatch/agent/doctor"
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/agent/models"
 	"stirwatch/sensors"
 )
 
-// Options is what a page is made of. Agent, Journal, Registry, Models, Socket and Log are required.
+// Options is what a page is made of. Agent, Journal, Registry, Models, Ports, Doctor, Socket and Log are required.
 type Options struct {
 	Listen   string       // address and port
 	Users    string       // file of those who may use the page; it need not be there
@@ -44,6 +45,8 @@ type Options struct {
 	// Report writes the report of a model on a run as HTML; nil: there is none. The error is a [history.Unusable] where the
 	// run tells nothing.
 	Report func(context.Context, io.Writer, journal.Run) error
+	Ports  func() ([]Port, error)                                // serial ports of this computer
+	Doctor func(ctx context.Context, found func(doctor.Finding)) // tries what the agent stands on
 	Log    *slog.Logger
 }
 
@@ -58,6 +61,7 @@ type Server struct {
 	handler   http.Handler
 	reads     chan struct{} // one long read of the journal at a time
 	reports   chan struct{} // one report at a time
+	doctors   chan struct{} // one examination at a time
 	logins    chan struct{} // one login at a time
 	byAddress limiter       // of logins
 	byName    limiter
@@ -73,6 +77,7 @@ const (
 	maxConns     = 512
 	headerWait   = 5 * time.Second
 	answerWait   = 2 * time.Minute // also of an export
+	doctorWait   = time.Minute
 	idleWait     = time.Minute
 	lastAnswers  = time.Second // for requests under way when the server ends
 	readPatience = 20 * time.Second
@@ -80,7 +85,7 @@ const (
 
 // New makes a page.
 func New(o Options) *Server {
-	s := &Server{Options: o, users: OpenUsers(o.Users), sessions: newSessions(o.Users+".sessions", o.Log), reads: make(chan struct{}, 1), reports: make(chan struct{}, 1), logins: make(chan struct{}, 1),
+	s := &Server{Options: o, users: OpenUsers(o.Users), sessions: newSessions(o.Users+".sessions", o.Log), reads: make(chan struct{}, 1), reports: make(chan struct{}, 1), doctors: make(chan struct{}, 1), logins: make(chan struct{}, 1),
 		byAddress: limiter{burst: triesOfAddress, every: tryEvery}, byName: limiter{burst: triesOfName, every: tryEvery}, bodyWait: 15 * time.Second}
 	s.history = &history.History{Reader: o.Journal.Reader, Registry: o.Registry}
 	s.hub = newHub(s.now)

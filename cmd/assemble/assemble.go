@@ -377,6 +377,11 @@ func Model(c *config.Config) (*model.Model, error) {
 	return models.Load(c.Abs(c.Model.Folder), c.Abs(c.Model.File))
 }
 
+// ModelPath is the document of that model, "" where there is none.
+func ModelPath(c *config.Config) string {
+	return models.Path(c.Abs(c.Model.Folder), c.Abs(c.Model.File))
+}
+
 // programPath is the machine's program, "" where none is configured.
 func programPath(c *config.Config) string { return c.Abs(c.Model.Program) }
 

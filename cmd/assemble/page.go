@@ -7,13 +7,18 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"time"
 
+	"stirwatch/agent"
 	"stirwatch/agent/dashboard"
+	"stirwatch/agent/doctor"
 	"stirwatch/agent/history"
 	"stirwatch/agent/journal"
 	"stirwatch/config"
 	"stirwatch/dynamics/report"
 	"stirwatch/dynamics/runs"
+	"stirwatch/sensors/serialport"
 )
 
 // Users are those who may use the page of a configuration, which has one.
@@ -59,8 +64,57 @@ func (c *Cell) page(version string) (*dashboard.Server, error) {
 		Listen: p.Listen, Users: c.conf.Abs(p.Users), TLS: encrypted, Machine: c.conf.Machine, Version: version, Agent: c.Agent, Journal: c.Journal, Registry: c.Registry,
 		Models: c.models, Config: c.conf.Show, Socket: c.handler(version), Log: c.log,
 	}
+	o.Ports = func() ([]dashboard.Port, error) { return ports(c.conf) }
+	o.Doctor = c.examine
 	o.Report = func(ctx context.Context, w io.Writer, run journal.Run) error { return c.report(ctx, w, run, version) }
 	return dashboard.New(o), nil
+}
+
+// examine tries what the agent stands on, from inside.
+func (c *Cell) examine(ctx context.Context, found func(doctor.Finding)) {
+	d, err := Doctor(c.conf, examinePatience, io.Discard)
+	if err != nil {
+		found(doctor.Finding{What: "channels", Text: err.Error()})
+		return
+	}
+	d.Found = found
+	d.Running = func(context.Context) ([]agent.SourceState, error) { return c.Agent.SourceStates(), nil }
+	d.Bridge = nil // it is the agent's own; what is left under lease was reverted when it started
+	d.Examine(ctx)
+}
+
+// examinePatience is how long what is examined from the page may take to answer.
+const examinePatience = 5 * time.Second
+
+// ports are the serial ports of this computer, and who of the configuration has them.
+func ports(conf *config.Config) ([]dashboard.Port, error) {
+	found, err := serialport.Ports()
+	if err != nil {
+		return nil, err
+	}
+	used := map[string]string{}
+	use := func(path config.Path, name string) {
+		if real, err := filepath.EvalSymlinks(conf.Abs(path)); err == nil {
+			used[real] = name
+		}
+	}
+	for i := range conf.Sources {
+		if s := &conf.Sources[i]; s.Serial != nil {
+			use(s.Serial.Port, s.Name)
+		}
+	}
+	if b := conf.Bridge; b != nil && b.Serial != nil {
+		use(b.Serial.Port, "bridge")
+	}
+	var all []dashboard.Port
+	for _, p := range found {
+		port := dashboard.Port{Path: p.Path, ByID: p.ByID, Driver: p.Driver, Serial: p.Serial, Manufacturer: p.Manufacturer, Product: p.Product, Used: used[p.Path]}
+		if p.VID != "" {
+			port.USB = p.VID + ":" + p.PID
+		}
+		all = append(all, port)
+	}
+	return all, nil
 }
 
 // report writes what the model says of a run.
@@ -78,7 +132,15 @@ func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version
 	if err != nil {
 		return history.TellsNothing(err)
 	}
-	made, err := report.Make(m, []report.Run{{Run: *read, From: from, To: to}}, report.Options{Version: version})
+	written, err := c.Journal.Notes(run)
+	if err != nil {
+		return err
+	}
+	o := report.Options{Version: version}
+	for _, n := range written {
+		o.Notes = append(o.Notes, report.Note{When: time.Unix(0, n.At).UTC().Format("2006-01-02 15:04 UTC"), Who: n.Who, Text: n.Text})
+	}
+	made, err := report.Make(m, []report.Run{{Run: *read, From: from, To: to}}, o)
 	if err != nil { // it has been read well, and there is nothing in it that could be shown
 		return history.TellsNothing(err)
 	}

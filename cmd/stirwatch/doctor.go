@@ -6,7 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stirwatch/cmd/doctor"
+	"stirwatch/agent/doctor"
+	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 )
 
@@ -40,8 +41,12 @@ Exit code 4: something is to be mended; each line says what.`,
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}
 			tell(doctor.Finding{OK: true, What: "configuration", Text: path + ": " + conf.InShort()})
-			d := doctor.Doctor{Conf: conf, Patience: patience, Found: tell, Notes: cmd.OutOrStdout()}
-			d.Examine(cmd.Context())
+			if d, err := assemble.Doctor(conf, patience, cmd.OutOrStdout()); err != nil {
+				tell(doctor.Finding{What: "channels", Text: err.Error()})
+			} else {
+				d.Found = tell
+				d.Examine(cmd.Context())
+			}
 			if bad > 0 {
 				return coded{fmt.Errorf("to be mended: %d", bad), exitFound}
 			}

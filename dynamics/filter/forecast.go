@@ -79,6 +79,7 @@ type Forecast struct {
 	Outputs []Expected // as Model.Outputs
 	Way     Way        // on what it rests
 	Told    bool       // of a [Forecaster]: a program, or whoever asked, says what the inputs will be, stops too
+	Lap     Lap        // of a [Forecaster]: by which the leading output repeats itself
 
 	// What the plan of the model makes of spindle speed (rpm) and power (W), by horizon; empty where the forecast is by no plan.
 	Speed, Power []float64
@@ -135,7 +136,7 @@ func (x *Expected) make(n int) {
 
 // CopyTo makes dst say the same, in slices of its own.
 func (f *Forecast) CopyTo(dst *Forecast) {
-	dst.Way, dst.Told, dst.Horizon = f.Way, f.Told, append(dst.Horizon[:0], f.Horizon...)
+	dst.Way, dst.Told, dst.Lap, dst.Horizon = f.Way, f.Told, f.Lap, append(dst.Horizon[:0], f.Horizon...)
 	dst.Speed, dst.Power = append(dst.Speed[:0], f.Speed...), append(dst.Power[:0], f.Power...)
 	dst.Outputs = resize(dst.Outputs, len(f.Outputs))
 	for o := range f.Outputs {

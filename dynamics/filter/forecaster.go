@@ -265,7 +265,7 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 	whole := s != nil || !f.mixes || !e.started || stops != f.branched || n != len(f.plan.Horizon) || f.aims != f.asked
 	planned := f.ask(dst.Horizon, sc, whole, stops)
 	f.branched, f.asked = stops, f.aims
-	dst.Told = f.told
+	dst.Told, dst.Lap = f.told, f.laps.known()
 	if dst.Way = f.plan.Way; f.mixes {
 		dst.Way = Live
 	}

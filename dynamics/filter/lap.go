@@ -74,6 +74,42 @@ func (l *laps) add(above, span float64) {
 	l.like = max(0, (math.Sqrt(best)-lapChance)/(1-lapChance))
 }
 
+// Lap is what is known of the laps by which the process repeats itself.
+type Lap struct {
+	Length  float64 // s; 0: no lap is known
+	Number  int     // since the tool began to deposit, from 1
+	Through float64 // share of it that has passed, 0 to 1
+}
+
+// lapSure is the likeness from which a lap is told to people.
+const lapSure = 0.3
+
+// lapAsGood is the share of the best squared correlation from which a shorter lag is the lap itself.
+const lapAsGood = 0.7
+
+// known is the lap that goes on.
+func (l *laps) known() Lap {
+	if l.lag == 0 || l.like < lapSure {
+		return Lap{}
+	}
+	lag := l.shortest()
+	return Lap{Length: float64(lag) * l.step, Number: 1 + (l.n-1)/lag, Through: float64((l.n-1)%lag) / float64(lag)}
+}
+
+// shortest is the lag of one lap: after two or three the swing comes again as well, and the best lag may be theirs.
+func (l *laps) shortest() int {
+	alike := func(lag int) float64 { // the square of the correlation
+		same := max(0, l.same[lag])
+		return same * same / max(l.was[lag]*l.now, 1e-12)
+	}
+	for lag := shortestLap + 1; lag < l.lag; lag++ {
+		if r := alike(lag); r > lapAsGood*alike(l.lag) && r > alike(lag-1) && r >= alike(lag+1) {
+			return lag
+		}
+	}
+	return l.lag
+}
+
 // ahead is how far above the set-point what repeats will be in some seconds, K: what it was a lap before, or as many
 // laps as are needed, the less the more of them.
 func (l *laps) ahead(seconds float64) float64 {

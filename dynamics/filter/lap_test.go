@@ -33,7 +33,14 @@ func TestWhatRepeatsComesAgain(t *testing.T) {
 		if share := math.Sqrt(with / without); share > c.most {
 			t.Errorf("a lap of %g s, swing %g K, a reading every %g s: RMSE at 60 s is %.2f of that of the set-point, at most %g", c.lap, c.swing, c.step, share, c.most)
 		}
+		known := l.known()
+		if off := math.Abs(known.Length - c.lap); c.swing > 0 && (off > 2*c.step || known.Number != 1+int(float64(l.n-1)*c.step/known.Length+1e-9) || !(known.Through >= 0 && known.Through < 1)) || c.swing == 0 && known != (Lap{}) {
+			t.Errorf("a lap of %g s, swing %g K: %+v is told after %d readings", c.lap, c.swing, known, l.n)
+		}
 		l.add(1, 10)
+		if l.known() != (Lap{}) {
+			t.Error("after a gap a lap is still told")
+		}
 		if l.ahead(60) != 0 {
 			t.Error("after a gap the swing is still believed")
 		}

@@ -51,6 +51,7 @@ type page struct {
 	M              *model.Model
 	Output         model.Output
 	Version, Hash  string
+	Notes          []Note
 	Style          template.CSS
 	Shown          []runPage // by run and output
 	Runs           []runPage // every run once
@@ -141,7 +142,7 @@ type workRow struct {
 func (r *Report) page() *page {
 	m := r.m
 	p := &page{
-		M: m, Output: m.Outputs[m.LeadingIndex()], Version: r.o.Version, Hash: r.checksum, HasPlan: m.Planned(), HasPhases: r.hasPhases(), Evidence: m.Evidence,
+		M: m, Output: m.Outputs[m.LeadingIndex()], Version: r.o.Version, Notes: r.o.Notes, Hash: r.checksum, HasPlan: m.Planned(), HasPhases: r.hasPhases(), Evidence: m.Evidence,
 		Style:    template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}@media print{" + styles(false) + "}"),
 		Equation: template.HTML(model.MathML(m)),
 		Residual: number(residualHorizon),

@@ -25,9 +25,13 @@ type Run struct {
 	From, To int
 }
 
+// Note is what a person has written about a run.
+type Note struct{ When, Who, Text string }
+
 // Options of Make.
 type Options struct {
 	Version  string            // of the program, for the foot of the page
+	Notes    []Note            // on the runs shown, in the order in which they are to stand
 	Progress func(text string) // told what is being worked on; nil: nobody is
 }
 

@@ -255,6 +255,27 @@ func TestPageHasEveryPart(t *testing.T) {
 	}
 }
 
+// What people wrote about the run stands on the page as they wrote it, and where nobody wrote there is no such part.
+func TestNotesStandOnThePage(t *testing.T) {
+	m, runs := learned()
+	_, text := whole()
+	if strings.Contains(text, `id="notes"`) {
+		t.Error("nobody wrote, and there is a part for it")
+	}
+	r, err := Make(m, runs[:1], Options{Notes: []Note{{"2026-01-02 03:04 UTC", "anna", "the plate was cold"}, {"2026-01-02 03:05 UTC", "<b>eva</b>", "1 < 2\n& so on"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := r.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	got := cells(byID(t, parsed(t, b.String()), "notes-table"))
+	if want := [][]string{{"2026-01-02 03:04 UTC", "anna", "the plate was cold"}, {"2026-01-02 03:05 UTC", "<b>eva</b>", "1 < 2 & so on"}}; !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTablesSayWhatTheModelSays(t *testing.T) {
 	_, runs := learned()
 	m, text := whole()

@@ -55,6 +55,7 @@ func TestPayloadsAndTopics(t *testing.T) {
 	}
 	rec.samples = nil
 	rec.mu.Unlock()
+	s.Health().Tap.Look()
 
 	publishTo(t, pub, "plain/tool_temperature", 1, false, "20.5")
 	publishTo(t, pub, "frames/a/b", 1, false, `{"ts":%d,"t":21.5,"n":400}`, now)
@@ -81,6 +82,11 @@ func TestPayloadsAndTopics(t *testing.T) {
 	}
 	if e := rec.of(sensors.Rejected); len(e) == 0 || !strings.Contains(e[0].Text, `topic "afsd/cell1/spindle/power"`) {
 		t.Errorf("rejected: %v", e)
+	}
+	if seen := s.Health().Tap.Look(); !slices.ContainsFunc(seen, func(m sensors.Message) bool {
+		return m.About == "afsd/cell1/spindle/power" && string(m.Raw) == `{"ts":` && m.Size == 6
+	}) {
+		t.Errorf("who looks sees %+v", seen)
 	}
 	end()
 

@@ -56,6 +56,7 @@ func (s *Source) refuse(l *link, p *publish, size int) {
 func (s *Source) admit(l *link, p *publish, size int) (at int64, rt *route) {
 	at, rt = l.arrived, s.router.find(p.topic)
 	s.last = at
+	s.health.Tap.Hear(at, p.topic, p.payload)
 	s.count.messages++
 	s.count.bytes += uint64(size)
 	if p.dup {

@@ -78,7 +78,10 @@ func (f *follower) rewritten() (bool, error) {
 
 func (f *follower) whole(b []byte) error { return f.line(b, true) }
 
-func (f *follower) line(b []byte, whole bool) error { return f.dec.line(b, f.text.n, whole) }
+func (f *follower) line(b []byte, whole bool) error {
+	f.tail.health.Tap.Hear(f.arrival, nil, b)
+	return f.dec.line(b, f.text.n, whole)
+}
 
 // begin finds each column's channel once the header is known.
 func (f *follower) begin() error {

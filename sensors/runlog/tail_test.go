@@ -284,11 +284,15 @@ func TestTailOnce(t *testing.T) {
 		if err := tail.Run(t.Context(), rec); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("without a file: %v", err)
 		}
+		tail.Health().Tap.Look()
 		write(t, path, header+lineRange(0, 9)+strings.TrimSuffix(line(9), "\n"))
 		if err := tail.Run(t.Context(), rec); err != nil {
 			t.Error(err)
 		}
 		expect(t, rec.values(0), 0, 10)
+		if told := tail.Health().Tap.Look(); len(told) != 11 || string(told[0].Raw) != strings.TrimSpace(header) || string(told[10].Raw) != strings.TrimSpace(line(9)) {
+			t.Errorf("who looks sees %d lines: %+v", len(told), told)
+		}
 		seen := map[int64]bool{}
 		for _, s := range rec.samples {
 			if s.Arrival != now || device != (s.Time > 1e18) {

@@ -238,6 +238,7 @@ func (s *Source) decode(now int64, message []byte, to sensors.Sink) {
 	// Messages of one read arrived one after the other: an equal stamp would make them the same
 	// point of a series.
 	s.arrival = max(now, s.arrival+1)
+	s.health.Tap.Hear(s.arrival, nil, message)
 	n := len(s.batch)
 	batch, err := s.o.Decoder.Decode(s.batch, s.arrival, message)
 	settling := now-s.opened < int64(s.o.Settle)

@@ -159,6 +159,7 @@ func TestLinesOfEveryEnding(t *testing.T) {
 	d := plugIn(t)
 	s, r := run(t, Options{Port: d.path(), Decoder: number()})
 	connected(t, r, 1)
+	s.health.Tap.Look()
 	d.send(t, []byte("74.3\n474.5\r\n\n475\r47")) // the first line began before the port was opened
 	d.send(t, []byte("6\nwarm\n477\r\n"))
 	until(t, "four samples", func() bool { return s.health.Samples.Load() == 4 })
@@ -168,6 +169,13 @@ func TestLinesOfEveryEnding(t *testing.T) {
 	h := s.Health().Snapshot()
 	if h.Messages != 4 || h.Rejected != 1 || h.Connects != 1 || !h.Connected || h.LastData.IsZero() || !strings.Contains(h.LastBad, "warm") {
 		t.Errorf("%+v", h)
+	}
+	var seen []string
+	for _, m := range s.health.Tap.Look() {
+		seen = append(seen, string(m.Raw))
+	}
+	if got := strings.Join(seen, " "); got != "474.5 475 476 warm 477" {
+		t.Errorf("who looks sees %q", got)
 	}
 }
 

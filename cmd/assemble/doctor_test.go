@@ -1,4 +1,4 @@
-package doctor
+package assemble
 
 import (
 	"os"
@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"stirwatch/agent/doctor"
 	"stirwatch/agent/journal"
-	"stirwatch/cmd/assemble"
 	"stirwatch/config"
 	"stirwatch/sensors"
 )
 
-const section = `machine: bench
+const doubtful = `machine: bench
 channels: {t: {unit: °C}, f: {unit: N}}
 sources:
   build: {log: {path: build.csv, fields: {t: t}, time: {key: time, unit: s}}}
@@ -22,9 +22,9 @@ model: {file: model.json}
 `
 
 // Each thing that is named is a finding of its own; a fault of one hides none of the others.
-func TestFindings(t *testing.T) {
+func TestDoctorFinds(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"agent.yaml": section, "build.csv": "time,t\n0,20.5\n1,21\n2,21\n", "model.json": "{}"} {
+	for name, text := range map[string]string{"agent.yaml": doubtful, "build.csv": "time,t\n0,20.5\n1,21\n2,21\n", "model.json": "{}"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestFindings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			j, err := assemble.Journal(conf, reg, nil, assemble.Logger(conf.Log, t.Output()), false)
+			j, err := Journal(conf, reg, nil, Logger(conf.Log, t.Output()), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +62,11 @@ func TestFindings(t *testing.T) {
 			}
 		}
 		var got []string
-		d := Doctor{Conf: conf, Patience: 30 * time.Second, Found: func(f Finding) { got = append(got, f.String()) }, Notes: t.Output()}
+		d, err := Doctor(conf, 30*time.Second, t.Output())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Found = func(f doctor.Finding) { got = append(got, f.String()) }
 		d.Examine(t.Context())
 		if len(got) != len(step.want) {
 			t.Fatalf("%s: %d findings, want %d:\n%s", step.name, len(got), len(step.want), strings.Join(got, "\n"))

@@ -10,8 +10,6 @@ import (
 
 	"stirwatch/agent"
 	"stirwatch/agent/influx"
-	"stirwatch/cmd/assemble"
-	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 )
@@ -42,23 +40,17 @@ func (d *Doctor) running(all []agent.SourceState) {
 }
 
 // source opens a source and waits for what it says.
-func (d *Doctor) source(ctx context.Context, s *config.Source, reg *sensors.Registry) {
+func (d *Doctor) source(ctx context.Context, s *Source) {
 	what := "source " + s.Name
-	clock := agent.NewClock(time.Now)
-	b, err := d.through(ctx, s)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	src, end, err := s.Open(ctx)
 	if err != nil {
 		d.okIf(errors.Is(err, bridge.ErrInUse), what, "%v", err)
 		return
 	}
-	if b != nil {
-		defer b.Close()
-	}
-	src, err := assemble.Probe(d.Conf, s, reg, clock.Now, b)
-	if err != nil {
-		d.bad(what, "%v", err)
-		return
-	}
-	text, err := sensors.Try(ctx, src, s.Place(), d.Patience)
+	defer end()
+	text, err := sensors.Try(ctx, src, s.Place, d.Patience)
 	if err != nil {
 		d.bad(what, "%v", err)
 		return
@@ -66,27 +58,10 @@ func (d *Doctor) source(ctx context.Context, s *config.Source, reg *sensors.Regi
 	d.ok(what, "%s", text)
 }
 
-// through connects the bridge that a source reads through, nil where it reads by itself.
-func (d *Doctor) through(ctx context.Context, s *config.Source) (*bridge.Bridge, error) {
-	if s.Bridge == nil {
-		return nil, nil
-	}
-	o, err := assemble.BridgeOptions(d.Conf)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := o.Left(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.Patience)
-	defer cancel()
-	return bridge.Connect(ctx, o)
-}
-
 // bridge reverts what a program that died has left under lease. The controller's port is not opened for
 // less: that restarts many boards. agentRuns tells who has it where it is in use.
 func (d *Doctor) bridge(ctx context.Context, agentRuns bool) {
-	o, err := assemble.BridgeOptions(d.Conf)
+	o, err := d.Bridge.Options()
 	if err != nil {
 		d.bad("bridge", "%v", err)
 		return
@@ -104,7 +79,7 @@ func (d *Doctor) bridge(ctx context.Context, agentRuns bool) {
 	case len(left) == 0:
 		d.ok("bridge", "no lease was left behind; 'stirwatch bridge probe' asks the controller")
 	default:
-		if err := assemble.RevertLeft(ctx, d.Conf, o, d.Notes); err != nil {
+		if err := d.Bridge.Revert(ctx, o); err != nil {
 			d.bad("bridge", "%v", err)
 			return
 		}
@@ -114,7 +89,7 @@ func (d *Doctor) bridge(ctx context.Context, agentRuns bool) {
 
 // influx writes a row of each measurement and reads it back.
 func (d *Doctor) influx(ctx context.Context) {
-	o, err := assemble.InfluxOptions(d.Conf, nil)
+	o, err := d.Influx()
 	if err != nil {
 		d.bad("influxdb", "%v", err)
 		return
