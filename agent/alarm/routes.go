@@ -74,6 +74,7 @@ func (d Desk) Routes(mux *http.ServeMux) {
 				api.Fail(w, http.StatusBadRequest, err)
 				return
 			}
+			d.settle(r.Context())
 			rows, err := d.Rows(r.Context(), from-before, to)
 			if err != nil && rows == nil {
 				api.Fail(w, http.StatusInternalServerError, err)
@@ -90,6 +91,16 @@ func (d Desk) Routes(mux *http.ServeMux) {
 		return all
 	}, 0))
 	mux.HandleFunc("GET /alarms/stats", span(func(rows []record.Alarm, from, to int64) any { return Count(rows, from, to) }, int64(Before)))
+}
+
+// settleFor is how long the record may take to hold what has just happened, before it is read without that.
+const settleFor = 2 * time.Second
+
+// settle waits until the steps that the board has told of are in the record: whoever sees one asks for its row.
+func (d Desk) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleFor)
+	defer cancel()
+	d.Flush(ctx) // where the disk takes nothing, what is there is answered
 }
 
 // Do does what a person asks, Ack, Reset, Shelve or Unshelve, and answers when it is on disk; where it does not get there

@@ -12,17 +12,24 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"stirwatch/agent/journal"
+	"stirwatch/agent/journal/journaltest"
+	"stirwatch/cmd/assemble"
 	"stirwatch/cmd/loopback"
+	"stirwatch/config"
+	"stirwatch/sensors"
 )
 
 // frontEnd is the folder of the page's front end.
@@ -196,11 +203,12 @@ func newCell(t testing.TB) *cell {
 	}
 	dir := t.TempDir()
 	c := &cell{t: t, conf: filepath.Join(dir, "agent.yaml")}
-	write(t, c.conf, strings.NewReplacer("@DIR", dir, "@BROKER", address, "model.json", model, "page: {listen: 127.0.0.1:8765}", "").Replace(contents(t, filepath.Join("..", "demo", "agent.yaml"))+pageSections))
+	write(t, c.conf, strings.NewReplacer("@DIR", dir, "@BROKER", address, "file: model.json", "file: "+model+", hypotheses: small.yaml", "page: {listen: 127.0.0.1:8765}", "").Replace(contents(t, filepath.Join("..", "demo", "agent.yaml"))+pageSections))
 	if err := os.MkdirAll(filepath.Join(dir, "stirwatch-data", "models"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "stirwatch-data", "models", "other.json"), contents(t, model))
+	c.remembers("build-1", "build-2")
 	c.twin = start(t, "twin", program(t), "twin", "--serial", filepath.Join(dir, "thermocouple"), "--controller", filepath.Join(dir, "controller"), "--mqtt", "tcp://"+address, "--speed", "10", "--loop", "--seed", "7")
 	c.faults = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID("faults"))
 	if token := c.faults.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
@@ -219,6 +227,86 @@ func newCell(t testing.TB) *cell {
 	})
 	c.up()
 	return c
+}
+
+// remembers records short builds of the last hours, the last name the newest.
+func (c *cell) remembers(names ...string) {
+	c.t.Helper()
+	conf, err := config.Load(c.conf)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	reg, err := assemble.Registry(conf)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	j, err := journal.Open(conf.Abs(conf.Journal.Path), journal.Options{Machine: conf.Machine, Registry: reg, Hold: -1})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i, name := range names {
+		begin, dir := time.Now().Add(time.Duration(i-len(names))*time.Hour).Truncate(time.Second).UTC(), c.t.TempDir()
+		stirwatch(c.t, "twin", "--speed", "0", "--seed", strconv.Itoa(i+1), "--log-dir", dir, "--begin", begin.Format(time.RFC3339))
+		files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+		if err != nil || len(files) != 1 {
+			c.t.Fatalf("the twin has left %v, %v", files, err)
+		}
+		build, err := assemble.ReadRun(conf, reg, files[0])
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if _, err := j.BeginRun(name, "", build.Time[0]); err != nil {
+			c.t.Fatal(err)
+		}
+		var all []sensors.Sample
+		for next := build.Rows(reg); ; {
+			_, row, ok := next()
+			if !ok {
+				break
+			}
+			all = append(all, row...)
+		}
+		journaltest.Keep(j, all)
+		if err := j.EndRun(build.Time[len(build.Time)-1]); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// hypotheses makes a pipe where whoever learns reads hypotheses, and waits until give has written some.
+func (c *cell) hypotheses() (give func()) {
+	c.t.Helper()
+	pipe := filepath.Join(filepath.Dir(c.conf), "small.yaml")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return func() {
+		c.t.Helper()
+		var w *os.File
+		wait(c.t, "somebody reads hypotheses", func() (is bool) {
+			var err error
+			w, err = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+			return err == nil
+		})
+		if _, err := w.WriteString(smallHypotheses); err != nil { // shorter than a pipe holds
+			c.t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// unmodelled takes the model out of the configuration, and forgets which was chosen.
+func (c *cell) unmodelled() {
+	c.t.Helper()
+	write(c.t, c.conf, regexp.MustCompile(`(?m)^model: .*$`).ReplaceAllString(contents(c.t, c.conf), "model: {hypotheses: small.yaml}"))
+	if err := os.Remove(filepath.Join(filepath.Dir(c.conf), "stirwatch-data", "models", "current")); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 var served = regexp.MustCompile(`the page is served.*address=(http://[0-9.:]+)`)
@@ -381,13 +469,48 @@ func TestPage(t *testing.T) {
 		b.is("both are drawn", `document.querySelector("main select").value && location.hash.includes("+") && document.querySelectorAll("main .uplot canvas").length > 5`)
 	})
 
-	step("model switched", func(t *testing.T) {
+	step("report", func(t *testing.T) {
+		b.open("runs")
+		b.press("main table td", "build-2")
+		b.fill("textarea[name=note]", "the bar was <new>")
+		b.press("section[aria-label=Notes]", "Add the note")
+		b.shows("section[aria-label=Notes] .note", "the bar was <new>")
+		b.is("a report can be opened", `document.querySelector("a[href$='/report']")`)
+		if err := chromedp.Do(b.ctx, chromedp.Navigate(b.text(`document.querySelector("a[href$='/report']").href`))); err != nil {
+			t.Fatal(err)
+		}
+		b.shows("h1", "what was learned")
+		b.shows("header", "build-2")
+		b.shows("#notes", "the bar was <new>")
+		b.is("its figures are drawn", `document.querySelectorAll("figure svg").length > 5`)
+		if err := chromedp.Do(b.ctx, chromedp.Navigate(c.page.URL)); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	step("model learned", func(t *testing.T) {
+		give := c.hypotheses()
 		b.open("models")
 		b.is("there are two models", `document.querySelectorAll("[data-model]").length === 2`)
-		b.press("[data-model='other.json']", "Use")
+		for _, run := range []string{"build-1", "build-2"} {
+			b.is(run+" can be chosen", fmt.Sprintf(`(e => e && (e.checked || e.click(), e.checked))(document.querySelector("input[type=checkbox][value=%s]"))`, run))
+		}
+		b.press("section[aria-label='Learn a model']", "Learn from 2 runs")
+		b.is("it goes on", `document.querySelector("[data-job=busy] progress")`)
+		b.is("no other is begun", `document.querySelector("section[aria-label='Learn a model'] button").disabled`)
+		b.is("how far it is will be kept", `(() => { window.told = []; new MutationObserver(() => { const p = document.querySelector("[data-job] [role=status]"); if (p) told.push(p.innerText) }).observe(document.querySelector("main"), {subtree: true, childList: true, characterData: true}); return true })()`)
+		give()
+		b.is("it is done", `document.querySelector("[data-job=done]")`)
+		b.is("what it is was told", `told.some(x => x.includes("has been learned"))`)
+		b.is("there are three models", `document.querySelectorAll("[data-model]").length === 3`)
+	})
+
+	step("model switched", func(t *testing.T) {
+		name := b.text(`[...document.querySelectorAll("[data-model]")].map(e => e.dataset.model).find(n => /^[0-9-]+.json$/.test(n))`)
+		b.press("[data-model='"+name+"']", "Use")
 		b.fill(`dialog[open] input[name=why]`, "it knows this machine")
 		b.press(`dialog[open]`, "Use it")
-		used := `document.querySelector("[data-model='other.json']")?.dataset.use === "true"`
+		used := `document.querySelector("[data-model='` + name + `']")?.dataset.use === "true"`
 		b.is("it is in use", used)
 		b.open("now")
 		b.is("a forecast is told", `/\d+\s°C/.test(document.querySelector("[data-test=forecast]").innerText)`)
@@ -396,6 +519,16 @@ func TestPage(t *testing.T) {
 		b.complaints() // that nobody answered
 		b.open("models")
 		b.is("it is used after the next start", used)
+	})
+
+	step("setup", func(t *testing.T) {
+		b.open("setup")
+		b.press("main section[aria-label=Sources] tbody tr:nth-of-type(2)", "Look")
+		b.shows("[data-messages=telemetry] pre", "spindle_speed")
+		b.press("section[aria-label=Doctor]", "Examine")
+		b.shows("section[aria-label=Doctor]", "source thermocouple")
+		b.is("what is to be mended is counted", `/mended/.test(document.querySelector("section[aria-label=Doctor] [role=status]").innerText)`)
+		b.is("ports are told", `document.querySelector("section[aria-label^='Serial ports']") && !document.querySelector("section[aria-label^='Serial ports']").innerText.includes("Loading")`)
 	})
 
 	axe, err := os.ReadFile(filepath.Join(frontEnd, "node_modules", "axe-core", "axe.min.js"))
@@ -409,14 +542,20 @@ func TestPage(t *testing.T) {
 		if want := []string{"now", "why", "advice", "alarms", "runs", "models", "setup"}; !slices.Equal(names, want) {
 			t.Errorf("the views are %v, not %v", names, want)
 		}
-		names = append(names, "runs/last")
+		names = append(names, "runs/last", "runs/build-1+build-2", "models/other.json")
 		for _, scheme := range []string{"light", "dark"} {
 			b.colours(scheme)
 			for _, name := range names {
-				if name == "runs/last" {
+				switch name {
+				case "runs/last":
 					b.open("runs")
 					b.press("main table td", "20")
-				} else {
+				case "setup":
+					b.open(name)
+					b.press("main section[aria-label=Sources] tbody tr", "Look")
+					b.press("section[aria-label=Doctor]", "Examine")
+					b.shows("section[aria-label=Doctor]", "mended")
+				default:
 					b.open(name)
 				}
 				b.is("nothing is being loaded", `!document.querySelector("main").innerText.includes("Loading …")`)
@@ -425,6 +564,24 @@ func TestPage(t *testing.T) {
 			}
 		}
 		c.fault("clear")
+	})
+
+	step("first model", func(t *testing.T) {
+		c.agent.end(syscall.SIGKILL)
+		c.unmodelled()
+		c.up()
+		b.complaints() // that nobody answered
+		b.open("models")
+		b.shows("[data-test=no-model]", "No model is in use")
+		b.is("nothing explains a forecast", `![...document.querySelectorAll("nav a")].some(a => a.hash === "#why")`)
+		b.accessible(string(axe), "models without one")
+		b.press("[data-model='other.json']", "Use")
+		b.fill(`dialog[open] input[name=why]`, "it is the first")
+		b.press(`dialog[open]`, "Use it")
+		b.is("it is in use", `document.querySelector("[data-model='other.json']")?.dataset.use === "true"`)
+		b.is("there is a view for it", `[...document.querySelectorAll("nav a")].some(a => a.hash === "#why")`)
+		b.open("now")
+		b.is("a forecast is told", `/\d+\s°C/.test(document.querySelector("[data-test=forecast]").innerText)`)
 	})
 
 	step("users", func(t *testing.T) {

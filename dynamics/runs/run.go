@@ -80,7 +80,8 @@ func (r *Run) Source() model.RunSource {
 	return s
 }
 
-// For gives run with its inputs and outputs as those of m.
+// For gives run with its inputs and outputs as those of m. An input that nobody has measured is its default, where it has
+// one, as on the tick.
 func (r *Run) For(m *model.Model) (*Run, error) {
 	inputs, outputs := len(m.Inputs), len(m.Outputs)
 	if r.Inputs != nil {
@@ -101,6 +102,9 @@ func (r *Run) For(m *model.Model) (*Run, error) {
 			break
 		}
 		i := slices.Index(r.Inputs, in.Name)
+		if i >= 0 && in.Default != nil && !slices.ContainsFunc(r.U[i], func(v float64) bool { return num.Finite(v) }) {
+			i = -1 // nobody has measured it
+		}
 		if i < 0 && in.Name == model.Contact {
 			c.U = append(c.U, r.contact(m.Spindle))
 			continue

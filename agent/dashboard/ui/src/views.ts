@@ -23,6 +23,6 @@ export const views: ViewOf[] = [
   { name: 'advice', show: Advice },
   { name: 'alarms', show: Alarms },
   { name: 'runs', show: Runs },
-  { name: 'models', show: Models, when: hasModel },
+  { name: 'models', show: Models },
   { name: 'setup', show: Setup },
 ]

@@ -1,5 +1,11 @@
 import { expect, it } from 'vitest'
-import { story } from './story'
+import { alarmStep, story } from './story'
+
+it('tells an alarm that nobody has touched without a name', () => {
+  const a = { time: 1, code: 'x', event: 'new job', state: 'normal', was: 'returned', active: false, priority: 2, text: 'x' }
+  expect(alarmStep({ ...a, why: 'a run begins' }).who).toBe('a run begins')
+  expect(alarmStep(a)).toMatchObject({ who: '', raised: false })
+})
 
 it('tells a run in order of time, and advice when it changes', () => {
   const advice = (time: number, kind: string, set_point?: number) => ({ time, kind, set_point, expires: 0, reason: kind })

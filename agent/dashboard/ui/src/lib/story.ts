@@ -1,5 +1,5 @@
 // A run told in order of time: alarms, advice, commands, events.
-import type { Reopened } from './types'
+import type { AlarmRow, Reopened } from './types'
 
 export interface Step {
   time: number // ns since the Unix epoch
@@ -13,12 +13,13 @@ export interface Step {
   unit?: string
 }
 
+export function alarmStep(a: AlarmRow): Step {
+  return { time: a.time, kind: 'alarm', what: a.event, text: a.text, who: [a.who, a.why].filter(Boolean).join(': '), priority: a.priority, raised: a.event === 'raise' }
+}
+
 /** Advice is recorded again before it expires: of the same one after another only the first is told. */
 export function story(r: Reopened): Step[] {
-  const steps: Step[] = []
-  for (const a of r.alarms) {
-    steps.push({ time: a.time, kind: 'alarm', what: a.event, text: a.text, who: [a.who, a.why].filter(Boolean).join(': '), priority: a.priority, raised: a.event === 'raise' })
-  }
+  const steps: Step[] = r.alarms.map(alarmStep)
   let said = ''
   for (const a of [...r.advice].sort((x, y) => x.time - y.time)) {
     const same = a.kind === 'change' ? `${a.kind} ${Math.round(a.set_point ?? NaN)}` : a.kind

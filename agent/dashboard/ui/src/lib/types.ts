@@ -102,6 +102,36 @@ export interface Source {
   quiet_ns: number
 }
 
+export interface Lap {
+  length_s: N
+  number: number // since the tool began to deposit
+  through: N
+}
+
+export interface Message {
+  at: number
+  topic?: string
+  text: string
+  size: number
+}
+
+export interface Port {
+  path: string
+  by_id?: string
+  driver?: string
+  usb?: string
+  serial?: string
+  manufacturer?: string
+  product?: string
+  used?: string
+}
+
+export interface Finding {
+  ok: boolean
+  what: string
+  text: string
+}
+
 export interface View {
   time: number
   tick: number
@@ -115,6 +145,7 @@ export interface View {
   change: { total: N; ahead_s: N; causes?: Cause[]; terms?: Term[] }
   program?: string
   layer: number
+  lap?: Lap
   next?: { event: string; in_s: N; text: string }[]
   advice?: string
   advice_kind?: string
