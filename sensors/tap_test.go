@@ -43,9 +43,11 @@ func TestTap(t *testing.T) {
 			}
 		}
 		time.Sleep(tapFor + time.Second)
+		tap.mu.Lock()
 		if tap.Open() || tap.ring != nil {
 			t.Error("it is kept when nobody looks any more")
 		}
+		tap.mu.Unlock()
 		if all = tap.Look(); len(all) != 0 {
 			t.Errorf("who looks again finds %d old messages", len(all))
 		}

@@ -28,7 +28,7 @@ func (d *device) Run(ctx context.Context, to sensors.Sink) error {
 		return d.err
 	}
 	d.health.Messages.Add(3)
-	to.Emit(make([]sensors.Sample, 3), nil)
+	to.Emit([]sensors.Sample{{Status: sensors.OK}, {Status: sensors.OK}, {Status: sensors.OK}}, nil)
 	<-ctx.Done()
 	return nil
 }
