@@ -175,21 +175,28 @@ func (w *watch) missing(st sensors.Status) bool {
 	return st.Signal == sensors.Missing && (st.Reason != sensors.NeverSeen || w.lived > firstWait)
 }
 
-// silent tells if source i says nothing: all of its channels are missing, of which there are several; or it
-// has never said anything, and there are channels that nobody feeds.
+// together is by how much the last values of channels may lie apart that a source sent together.
+const together = time.Second
+
+// silent tells if source i, of several channels, says nothing: one of them is missing, and nothing has come since its last
+// value, though others may be patient for longer; or it has never said anything, and there are channels that nobody feeds.
 func (w *watch) silent(i int, f *sensors.Frame) bool {
 	feeds, orphans := 0, 0
+	newest, overdue := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	for ch, source := range w.fedBy {
+		missing := w.missing(f.Status[ch])
 		switch {
-		case source == i && !w.missing(f.Status[ch]):
-			return false
+		case source == anomaly.None && missing:
+			orphans++
 		case source == i:
 			feeds++
-		case source == anomaly.None && w.missing(f.Status[ch]):
-			orphans++
+			newest = min(newest, f.Age[ch])
+			if missing {
+				overdue = min(overdue, f.Age[ch])
+			}
 		}
 	}
-	return feeds > 1 || feeds == 0 && orphans > 0
+	return feeds > 1 && overdue-together <= newest || feeds == 0 && orphans > 0
 }
 
 // channelsOf are those that source i feeds, or that nobody feeds where it has fed none yet.

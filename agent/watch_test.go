@@ -82,6 +82,33 @@ func TestOneDeadPortIsOneAnomaly(t *testing.T) {
 	}
 }
 
+// It is one also where one of its channels may be silent for longer than the others; a sensor that stops alone is the sensor.
+func TestADeadPortWithAPatientChannel(t *testing.T) {
+	for name, c := range map[string]struct {
+		stops sensors.ChannelID // up to this channel
+		want  string
+	}{"all": {6, "source.missing"}, "one": {0, "sensor.missing"}} {
+		t.Run(name, func(t *testing.T) {
+			patient := sensors.Channel{Name: "bearing", Role: sensors.Other, Unit: cell(t).Channel(0).Unit, MaxAge: 20 * time.Second}
+			a := agentOf(t, Options{Registry: cell(t, patient), Sources: []sensors.Source{&port{name: "daq"}}})
+			for i := range int64(60) {
+				at := 1000*second + i*second
+				for ch := range sensors.ChannelID(7) {
+					if i < 30 || ch > c.stops {
+						feed{a.Agent, 0}.Emit([]sensors.Sample{{Time: at, Arrival: at, Value: 20, Channel: ch, Status: sensors.OK}}, nil)
+					}
+				}
+				for k := range int64(10) {
+					a.tick(at + k*1e8)
+				}
+			}
+			if all := lines(t, a, record.Anomalies); len(all) != 1 || !strings.Contains(all[0], c.want) {
+				t.Errorf("want one %s:\n%s", c.want, strings.Join(all, "\n"))
+			}
+		})
+	}
+}
+
 func TestPhaseIsSeen(t *testing.T) {
 	a := agentOf(t, Options{Registry: cell(t)})
 	var s Snapshot
