@@ -29,6 +29,7 @@ type through struct {
 	f         filter.Forecast
 	course    func(ahead float64) float64
 	input     int
+	up        int // place of the vertical velocity among the inputs, −1 where there is none
 	needsPlan bool
 }
 
@@ -55,7 +56,7 @@ func (u Use) Learned(m *model.Model, of Limits) (Limits, error) {
 // Through foretells with an estimator, which now is the newest estimate of. It fails where the model has no
 // such output or input, or their units cannot be converted.
 func Through(m *model.Model, e *filter.Estimator, now *filter.Estimate, u Use) (Foretell, error) {
-	t := &through{e: e, now: now, input: -1}
+	t := &through{e: e, now: now, input: -1, up: m.InputIndex(model.ZVelocity)}
 	t.output = slices.IndexFunc(m.Outputs, func(o model.Output) bool { return o.Name == u.Output })
 	if t.output < 0 {
 		return nil, fmt.Errorf("the model does not foretell the %s", u.Output)
@@ -66,6 +67,7 @@ func Through(m *model.Model, e *filter.Estimator, now *filter.Estimate, u Use) (
 		return nil, err
 	}
 	to := own
+	t.sc.Inputs = t.stay
 	switch {
 	case u.Moves == "":
 		if m.Plan == nil {
@@ -89,6 +91,14 @@ func Through(m *model.Model, e *filter.Estimator, now *filter.Estimate, u Use) (
 		return nil, err
 	}
 	return t.foretell, nil
+}
+
+// stay is what the other inputs will be: a law goes by what is measured, not by the program. On simulated builds to know path and
+// feed beforehand made prediction on the set-point worse, and brought the spindle nothing.
+func (t *through) stay(u []float64, ahead float64) {
+	if t.up >= 0 && ahead > filter.Momentary {
+		u[t.up] = 0
+	}
 }
 
 // at is the target's course in the model's unit.

@@ -10,8 +10,18 @@ import (
 	"stirwatch/firmware-bridge/twin"
 )
 
+// Room is how one build went while the spindle had room: it has not been at a limit for roomAfter. At a limit no way of control
+// is better than another.
+type Room struct {
+	MeanAbs float64 // K, in steady deposition
+	Event   float64 // K: worst error in the minute after a change of feed or traverse
+	Else    float64 // K: worst error in steady deposition outside of such minutes, and of those after reloads
+}
+
 // gauge measures one build.
 type gauge struct {
+	limited float64 // s since the spindle was at a limit
+	free    int     // s of steady deposition with room
 	b       Build
 	limits  control.Limits
 	errors  []float64 // K, once a second of steady deposition
@@ -42,6 +52,7 @@ const (
 	pathChange = 60.0  // mm/min off the smoothed traverse
 	lastsLeast = 30.0  // s of deposition, before which a change is part of the start
 	atLimit    = 2.0   // rpm from a limit
+	roomAfter  = 15.0  // s away from it
 )
 
 func newGauge(seed uint64, limits control.Limits) *gauge {
@@ -65,6 +76,10 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 		g.b.Overshoot = max(g.b.Overshoot, off)
 	}
 	deposit := r.True.Phase == twin.Deposit
+	if g.limited++; g.atLimit(r) {
+		g.limited = 0
+	}
+	room := g.limited > roomAfter
 	g.event++
 	changed := g.lasting > lastsLeast && deposit && (math.Abs(r.FeedVel-g.feed) > feedChange || math.Abs(r.PathVel-g.path) > pathChange)
 	if changed || deposit && g.reload {
@@ -83,6 +98,9 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 			worst = &g.b.Reload
 		}
 		*worst = max(*worst, math.Abs(off))
+		if room && !g.again {
+			g.b.Room.Event = max(g.b.Room.Event, math.Abs(off))
+		}
 	}
 	g.recover(math.Abs(off))
 	if g.lasting++; g.lasting <= steady {
@@ -92,9 +110,20 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 	if math.Abs(off) > tolerated {
 		g.outside++
 	}
-	if r.RPM >= g.limits.Max-atLimit || r.RPM <= g.limits.Min+atLimit {
+	if g.atLimit(r) {
 		g.limit++
 	}
+	if room {
+		g.free++
+		g.b.Room.MeanAbs += math.Abs(off)
+		if g.event >= eventLasts {
+			g.b.Room.Else = max(g.b.Room.Else, math.Abs(off))
+		}
+	}
+}
+
+func (g *gauge) atLimit(r *twin.Row) bool {
+	return r.RPM >= g.limits.Max-atLimit || r.RPM <= g.limits.Min+atLimit
 }
 
 // recover follows how long a change disturbs: until the temperature has come within 5 K of the goal and stays there.
@@ -123,6 +152,7 @@ func (g *gauge) build() Build {
 			b.Recover += v / n
 		}
 	}
+	b.Room.MeanAbs /= float64(g.free) // NaN where there was none
 	n := float64(len(g.errors))
 	if b.Rows = len(g.errors); b.Rows == 0 {
 		b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit = math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()
@@ -176,6 +206,9 @@ func Figures(builds []Build) []Figure {
 		{"after changes: worst error", "K", func(b *Build) float64 { return b.Event }},
 		{"after reloads: worst error", "K", func(b *Build) float64 { return b.Reload }},
 		{"after both: back within 5 K", "s", func(b *Build) float64 { return b.Recover }},
+		{"with room: mean absolute error", "K", func(b *Build) float64 { return b.Room.MeanAbs }},
+		{"with room, after changes: worst error", "K", func(b *Build) float64 { return b.Room.Event }},
+		{"with room, elsewhere: worst error", "K", func(b *Build) float64 { return b.Room.Else }},
 		{"limit violations", "1", func(b *Build) float64 { return float64(b.Violations) }},
 		{"a step: median", "µs", func(b *Build) float64 { return float64(b.P50.Nanoseconds()) / 1e3 }},
 		{"a step: 99 %", "µs", func(b *Build) float64 { return float64(b.P99T.Nanoseconds()) / 1e3 }},
@@ -202,14 +235,14 @@ func Figures(builds []Build) []Figure {
 
 // Columns are the heads of [Build.Row].
 func Columns() []string {
-	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "calls", "wrong_calls", "stretches", "called_before", "called_late_s", "step_median_s", "step_p99_s", "step_max_s"}
+	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "room_mean_absolute_K", "room_after_changes_K", "room_else_K", "calls", "wrong_calls", "stretches", "called_before", "called_late_s", "step_median_s", "step_p99_s", "step_max_s"}
 }
 
 // Row is a build as a row of a table: NaN for what it did not have.
 func (b *Build) Row(way Way) []string {
 	row := []string{string(way), strconv.FormatUint(b.Seed, 10)}
 	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, b.Reload, b.Recover, float64(b.Violations), float64(b.Rows),
-		float64(b.Calls.Made), float64(b.Calls.Wrong), float64(b.Calls.Stretches), float64(b.Calls.Before), b.Calls.Late,
+		b.Room.MeanAbs, b.Room.Event, b.Room.Else, float64(b.Calls.Made), float64(b.Calls.Wrong), float64(b.Calls.Stretches), float64(b.Calls.Before), b.Calls.Late,
 		b.P50.Seconds(), b.P99T.Seconds(), b.MaxT.Seconds()} {
 		row = append(row, strconv.FormatFloat(v, 'g', 5, 64))
 	}

@@ -51,11 +51,11 @@ type Options struct {
 	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
 	Period  float64        // s of the lap; 0: prediction finds it
-	Every   float64        // s between two commands; 0 is 0.2
+	Every   float64        // s between two commands; 0 is 0.1
 	Faults  []twin.Fault   // that every build has
 	Horizon float64        // s that prediction looks ahead; 0 is 20, of a set-point 30
 	Planned bool           // changes of the override stand in the program of a build, instead of being an operator's
-	Program bool           // prediction is told the program of the build: path, feed and height to come
+	Program bool           // advice is told the program of the build: path, feed and height to come
 
 	// Watch, where it is not nil, sees a row a second of every build, and the goal (°C; NaN before there is one). Builds run side by side.
 	Watch func(seed uint64, r *twin.Row, goal float64)
@@ -74,6 +74,7 @@ type Build struct {
 	Event           float64       // K: worst error in the minute after a change of feed or traverse
 	Reload          float64       // K: the same after deposition goes on after a reload
 	Recover         float64       // s from a change or a reload until the temperature has come within 5 K and stays for 10 s, mean
+	Room            Room          // the same where the spindle had room
 	Violations      int           // commands beyond limits or slew
 	Rows            int           // s of steady deposition
 	Calls           Calls         // of a set-point as unreachable; where nothing is advised all is zero
@@ -101,6 +102,9 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 	if o.Model == nil && (o.Way == Advice || o.Way == SetPoint || o.Way == Actuator) {
 		return nil, fmt.Errorf("the way %s foretells with a model, and none is given", o.Way)
 	}
+	if o.Program && o.Way != Advice && o.Way != Machine {
+		return nil, fmt.Errorf("the way %s looks at no program: only advice does", o.Way)
+	}
 	if !slices.Contains(Ways(), o.Way) {
 		return nil, fmt.Errorf("no way %q; there are %v", o.Way, Ways())
 	}
@@ -108,7 +112,7 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 		o.Limits = control.Limits{Min: 250, Max: 450, Slew: 50}
 	}
 	if o.Every == 0 {
-		o.Every = 0.2
+		o.Every = 0.1
 	}
 	if o.Horizon == 0 {
 		if o.Horizon = 20; o.Way == SetPoint {
@@ -281,7 +285,7 @@ func newDriver(o *Options) (*driver, error) {
 	return d, nil
 }
 
-// read takes the program that prediction is to look ahead with, as the agent does.
+// read takes the program that advice is to look ahead with, as the agent does.
 func (d *driver) read(codes []twin.Code) error {
 	if d.e == nil {
 		return fmt.Errorf("the way %s foretells nothing, and has no use for a program", d.o.Way)
@@ -422,10 +426,9 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 		}
 		return
 	}
-	v := math.Round(move.Value)
-	limits, code := d.o.Limits, "M06"
-	if !byHand {
-		limits, code = setPoints, "M41"
+	v, limits, code := math.Round(move.Value), d.o.Limits, "M06"
+	if !byHand { // in tenths: what the slew lets it move in one step is less than a degree
+		v, limits, code = math.Round(10*move.Value)/10, setPoints, "M41"
 	}
 	if v < limits.Min || v > limits.Max || math.Abs(v-held) > limits.Slew*d.sense.Dt+0.5 && held >= limits.Min && held <= limits.Max {
 		d.violations++

@@ -51,7 +51,7 @@ func TestPredictionIsBetterThanTheMachinesController(t *testing.T) {
 	led := meanOf(t, o)
 	t.Logf("machine %v", own)
 	t.Logf("actuator %v", led)
-	for name, share := range map[string]float64{"mean absolute error": 0.85, "99 % of errors below": 1, "after changes: worst error": 1} {
+	for name, share := range map[string]float64{"mean absolute error": 0.85, "99 % of errors below": 1, "with room, after changes: worst error": 0.85} {
 		if led[name] > share*own[name] {
 			t.Errorf("%s: %.2f, the machine's own controller %.2f", name, led[name], own[name])
 		}
@@ -81,9 +81,9 @@ func TestBuildsAreTheSameForAll(t *testing.T) {
 	}
 }
 
-// Prediction that is told the program of a build follows it through operator's changes, changes of the program's own and
+// Who is told the program of a build follows it through operator's changes, changes of the program's own and
 // prediction's commands, and knows of the reload before it comes.
-func TestPredictionIsToldTheProgram(t *testing.T) {
+func TestTheProgramIsFollowed(t *testing.T) {
 	p, err := twin.Load("6061")
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestPredictionIsToldTheProgram(t *testing.T) {
 }
 
 func TestTrialsThatCannotBe(t *testing.T) {
-	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}, {Way: PID, Builds: 1, Program: true}} {
+	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}, {Way: PID, Builds: 1, Program: true}, {Way: Actuator, Builds: 1, Program: true, Model: demoModel(t)}} {
 		if _, err := Run(context.Background(), o); err == nil {
 			t.Errorf("%+v ran", o)
 		}

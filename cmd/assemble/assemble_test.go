@@ -70,6 +70,30 @@ func TestAlarmSettingsOfAConfiguration(t *testing.T) {
 }
 
 // What the file's own rules cannot see is found by Check.
+// A loop whose smallest change is more than the slew allows between two commands would never command: that is refused.
+func TestALoopThatCouldNeverCommand(t *testing.T) {
+	for change, says := range map[string]string{"2": "nothing would ever be commanded", "1": ""} {
+		conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+`bridge:
+  serial: {port: /dev/ttyUSB0, baud: 115200}
+  targets:
+    spindle: {unit: rpm, min: 250 rpm, max: 450 rpm, slew: 10 rpm/s, safe: {name: off, value: 250 rpm}}
+  meld: {words: {spindle: {code: M06, key: rpm}}}
+control:
+  tool: {mode: advise, output: t, goal: 455 °C, target: spindle, moves: spindle speed, law: pid, pid: {gain: 3, integral: 5 s}, every: 100 ms, change: `+change+`}
+`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reg, err := Registry(conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = loops(conf, reg); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("change %s: %v", change, err)
+		}
+	}
+}
+
 func TestCheckFindsWhatDoesNotFitTogether(t *testing.T) {
 	for section, says := range map[string]string{
 		"alarms: {codes: {sensor.rat: {priority: high}}}\n": "alarms.codes.sensor.rat",

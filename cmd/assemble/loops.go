@@ -74,6 +74,9 @@ func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Lo
 	if o.Limits.Min > o.Limits.Max {
 		return o, fmt.Errorf("its limits and those of the target %s leave nothing to command", l.Target)
 	}
+	if step := o.Limits.Slew * l.Every.Seconds(); l.Change > step && law(c, l) != "follow" {
+		return o, fmt.Errorf("change: %g %s is more than the target's slew lets it move in every %v, %.3g: nothing would ever be commanded; take a smaller change or a longer every", l.Change, target.Unit.Symbol, l.Every, step)
+	}
 	if o.Output, err = lookup(reg, l.Output); err != nil {
 		return o, err
 	}

@@ -20,7 +20,7 @@ import (
 func twinControlCommand() *cobra.Command {
 	o := trial.Options{Gains: control.Gains{Weight: 1}}
 	var ways []string
-	var file, vary, out string
+	var file, vary, out, material string
 	var faults []string
 	c := &cobra.Command{
 		Use:   "control",
@@ -39,6 +39,9 @@ Beside the machine's own controller and where advice is followed it is counted, 
 often the set-point was called unreachable, when, and how often for nothing. Advice, set-point and
 actuator need a model (-m), and with --program they know what each build's program will do with
 path, feed and height. A seed is a build: rows of equal seeds compare.`,
+Beside the machine's own controller and where advice is followed it is counted, with a model, how often the set-point was called
+unreachable, when, and how often for nothing. Advice, set-point and actuator need a model (-m). With --program advice knows what each build's program will
+do with path, feed and height. A seed is a build: rows of equal seeds compare.`,
 		Example: `  stirwatch twin control --way machine,set-point,actuator --builds 20 --seed 1 -m model.json --vary 20% -o table.csv
   stirwatch twin control --way actuator --gain 1.3 --dead 1.3 -m model.json`,
 		Args: cobra.NoArgs,
@@ -49,6 +52,10 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 					return err
 				}
 				o.Model = m
+			}
+			var err error
+			if o.Params, err = twin.Load(material); err != nil {
+				return coded{fmt.Errorf("--material: %w", err), exitUsage}
 			}
 			v, err := strconv.ParseFloat(strings.TrimSuffix(vary, "%"), 64)
 			if err != nil || v < 0 || v > 50 {
@@ -70,16 +77,17 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 	f.IntVar(&o.Builds, "builds", 10, "builds of each way")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first build")
 	f.StringVarP(&file, "model", "m", "", "`file` of the model")
+	f.StringVar(&material, "material", "6061", "shipped material (6061, 7075) or a parameter `file` of the machine, see docs/twin.md")
 	f.StringVar(&vary, "vary", "20%", "by how much machines differ from the one of the model, up to 50%")
 	f.Float64Var(&o.Gain, "gain", 1, "factor of the heat of every machine")
 	f.Float64Var(&o.Dead, "dead", 1, "factor of the sensor's dead time of every machine")
 	f.StringArrayVar(&faults, "fault", nil, "fault that every build has, such as jam@300s+60s:0.8; repeatable")
 	f.Float64Var(&o.Calm, "calm", 1, "weight of changes of the command in prediction: more is calmer")
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction cancels, 0: it finds it")
-	f.Float64Var(&o.Every, "every", 0.2, "s between two commands")
+	f.Float64Var(&o.Every, "every", 0.1, "s between two commands")
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
 	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
-	f.BoolVar(&o.Program, "program", false, "tell prediction the program of each build, to look ahead with")
+	f.BoolVar(&o.Program, "program", false, "tell advice the program of each build, to look ahead with")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 1, "gain of the pid, rpm/K")
 	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
 	f.StringVarP(&out, "output", "o", "", "CSV `file` for a row of each build, - for standard output")
