@@ -20,7 +20,8 @@ type Bridge struct {
 	Readings []Reading `yaml:"readings"`
 	// Longest time that one request may take.
 	Timeout time.Duration `yaml:"timeout" default:"1 s" min:"200 ms" max:"1 min"`
-	// Time between two values on the way to the one commanded.
+	// Time between two values on the way to the one commanded; of a target that a loop commands more often, the time between two of
+	// its commands.
 	Step time.Duration `yaml:"step" default:"1 s" min:"10 ms" max:"1 min"`
 	// Time between two read-backs of a value that is held.
 	Check time.Duration `yaml:"check" default:"2 s" min:"100 ms" max:"10 min"`

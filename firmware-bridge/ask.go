@@ -319,7 +319,7 @@ func (o Options) ShowHold(c Command) (s ShownHold, err error) {
 		}
 	}
 	s.Wire = append(s.Wire,
-		Shown{OpSet, set, fmt.Sprintf("at the end of the way there, in steps of at most %g %s every %v", t.Slew*b.o.Step.Seconds(), t.Unit, b.o.Step)},
+		Shown{OpSet, set, fmt.Sprintf("at the end of the way there, in steps of at most %g %s every %v", t.Slew*t.Step.Seconds(), t.Unit, t.Step)},
 		Shown{OpSafe, safe, fmt.Sprintf("after %v: safe state %q", c.For, t.Safe.Name)})
 	return s, nil
 }

@@ -109,7 +109,10 @@ func New(o Options) (*Bridge, error) {
 		if t.Lease <= 0 {
 			t.Lease = defaultLease
 		}
-		g, err := newGate(t, b.session.dialect.Resolution(t.Name), o.Step)
+		if t.Step <= 0 {
+			t.Step = o.Step
+		}
+		g, err := newGate(t, b.session.dialect.Resolution(t.Name), t.Step)
 		if err == nil && slices.ContainsFunc(o.Targets[:i], func(u Target) bool { return u.Name == t.Name }) {
 			err = fmt.Errorf("target %s stands twice", t.Name)
 		}

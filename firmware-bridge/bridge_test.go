@@ -216,6 +216,26 @@ func TestALeaseWalksHoldsAndReverts(t *testing.T) {
 	})
 }
 
+// A target with steps of its own is walked in these.
+func TestATargetHasStepsOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, target := &machine{held: 400}, toolTemperature()
+		target.Step = 100 * time.Millisecond
+		b, stop := start(t, Options{Dialect: m.dialect, Targets: []Target{target}})
+		l, err := ask(b, 410, 20*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-l.Reached()
+		if w := m.log(); len(w) < 10 || len(w) > 11 || w[0].value != 401 {
+			t.Errorf("10 K at 10 K/s in steps of 100 ms: %+v", w)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func (m *machine) plug(in bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

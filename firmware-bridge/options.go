@@ -32,6 +32,7 @@ type Target struct {
 	Slew      float64       // most change per second, above 0
 	Tolerance float64       // by which a read-back may differ
 	Lease     time.Duration // longest lease; default 30 s
+	Step      time.Duration // between two values of a ramp; default that of the options
 	Safe      SafeState
 }
 

@@ -67,8 +67,8 @@ func (b *Bridge) fly(ctx context.Context, g *gate) {
 		b.failLocked(g, err)
 	case now.Sub(g.confirmed) >= b.o.Patience:
 		b.failLocked(g, b.unconfirmed(g))
-	default:
-		g.next = now.Add(b.o.Retry)
+	default: // a value that comes slowly is looked at again as soon as the next one is due
+		g.next = now.Add(min(b.o.Retry, g.step))
 	}
 }
 

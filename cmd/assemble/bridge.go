@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"crypto/tls"
+	"time"
 
 	"stirwatch/config"
 	bridge "stirwatch/firmware-bridge"
@@ -30,6 +31,18 @@ func BridgeOptions(conf *config.Config) (bridge.Options, error) {
 	return o, err
 }
 
+// stepOf is the time between two values of a target. A loop that commands it more often than the bridge takes steps would be given a
+// part of the target's slew only.
+func stepOf(c *config.Config, target string) time.Duration {
+	step := c.Bridge.Step
+	for i := range c.Control {
+		if l := &c.Control[i]; l.Target == target {
+			step = min(step, l.Every)
+		}
+	}
+	return step
+}
+
 // bridgeOptions turns the section into Options, without a Recorder. Secrets are fetched here.
 func bridgeOptions(c *config.Config) (o bridge.Options, err error) {
 	b := c.Bridge
@@ -38,7 +51,7 @@ func bridgeOptions(c *config.Config) (o bridge.Options, err error) {
 		t := &b.Targets[i]
 		o.Targets = append(o.Targets, bridge.Target{
 			Name: t.Name, Unit: t.Unit, Min: t.Min.In(t.Unit), Max: t.Max.In(t.Unit), Slew: t.Slew.PerSecond(t.Unit),
-			Tolerance: t.Tolerance, Lease: t.Lease,
+			Tolerance: t.Tolerance, Lease: t.Lease, Step: stepOf(c, t.Name),
 			Safe: bridge.SafeState{Name: t.Safe.Name, Ramp: t.Safe.Ramp, AsFound: t.Safe.AsFound, HandsBack: t.Safe.HandsBack},
 		})
 		switch {
