@@ -37,11 +37,8 @@ goal in steady deposition (K), at the start and after changes:
 
 Beside the machine's own controller and where advice is followed it is counted, with a model, how
 often the set-point was called unreachable, when, and how often for nothing. Advice, set-point and
-actuator need a model (-m), and with --program they know what each build's program will do with
+actuator need a model (-m). With --program advice knows what each build's program will do with
 path, feed and height. A seed is a build: rows of equal seeds compare.`,
-Beside the machine's own controller and where advice is followed it is counted, with a model, how often the set-point was called
-unreachable, when, and how often for nothing. Advice, set-point and actuator need a model (-m). With --program advice knows what each build's program will
-do with path, feed and height. A seed is a build: rows of equal seeds compare.`,
 		Example: `  stirwatch twin control --way machine,set-point,actuator --builds 20 --seed 1 -m model.json --vary 20% -o table.csv
   stirwatch twin control --way actuator --gain 1.3 --dead 1.3 -m model.json`,
 		Args: cobra.NoArgs,
