@@ -291,8 +291,12 @@ func (l *loop) wake() {
 	}
 }
 
-// decide asks the law and passes on what it wants.
+// decide asks the law and passes on what it wants. While a value is missing that is not missing for long what was ordered stays.
 func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
+	if math.IsNaN(y) {
+		l.wake() // the lease goes on
+		return
+	}
 	held := found
 	if s, _ := l.bridge.State(l.Target); s.Who == l.who && !math.IsNaN(s.Sent) {
 		held = s.Sent

@@ -169,6 +169,33 @@ func TestAHangingTickLosesItsLease(t *testing.T) {
 	})
 }
 
+// A bad reading, such as what a loose plug gives, does not end a law that needs readings: what is commanded stays for as long as a reading may be missing.
+func TestALoopOutlivesABadReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newLooped(t, func(l *Loop) {
+			limits := l.Limits
+			l.NewLaw = func(*model.Model, *filter.Estimator, *filter.Estimate) (control.Law, error) {
+				return &control.PID{Limits: limits, Gains: control.Gains{Gain: 1, Integral: 10, Weight: 1}}, nil
+			}
+		})
+		defer d.end()
+		d.tool = 460
+		d.ticks(10)
+		before, _ := d.controller.now()
+		for range 5 {
+			d.tool = -40 // below what the channel can be
+			d.ticks(1.5)
+			d.want("a bad reading", before, 0)
+			d.tool = 460
+			d.ticks(3)
+			d.want("a good one again", before, 0)
+		}
+		d.tool = -40
+		d.ticks(5)
+		d.want("bad for long", safeSetPoint, 1)
+	})
+}
+
 // Each interlock lets go by itself, and lets the loop command again when it has been closed for a while.
 func TestInterlocks(t *testing.T) {
 	for name, c := range map[string]struct {

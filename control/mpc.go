@@ -134,7 +134,10 @@ func (m *MPC) Begin(s *Sense) {
 // Step implements [Law].
 func (m *MPC) Step(s *Sense) Move {
 	out := Move{Value: math.NaN(), Predicted: math.NaN(), Without: math.NaN(), Horizon: m.o.Horizon}
-	if out.Doubt = s.Doubt; out.Doubt != "" {
+	if out.Doubt = s.Doubt; out.Doubt == "" && math.IsNaN(s.Output) {
+		out.Doubt = "the output is not known" // and nothing is learned of it
+	}
+	if out.Doubt != "" {
 		return out
 	}
 	was := m.held

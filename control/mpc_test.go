@@ -158,3 +158,32 @@ func TestMPCDoesNotAllocate(t *testing.T) {
 		t.Errorf("%g allocations", n)
 	}
 }
+
+// A reading that is missing is a doubt, and nothing is learned of it: afterwards the goal is held as before.
+func TestMPCOutlivesAMissingReading(t *testing.T) {
+	l := &lag{y: 20, gain: 0.7, tau: 120, offset: 20}
+	o := kitMPC
+	o.Foretell = foretells(func() float64 { return l.y }, 0.8*l.gain, l.tau, l.offset)
+	m := NewMPC(o)
+	held := 0.0
+	s := Sense{Dt: 1, Output: l.y, Goal: Constant(50), Held: held}
+	m.Begin(&s)
+	for k := range 600 {
+		s.Output, s.Held = l.y, held
+		missing := k >= 300 && k < 303
+		if missing {
+			s.Output = math.NaN()
+		}
+		move := m.Step(&s)
+		if missing != (move.Doubt == "the output is not known") || missing != math.IsNaN(move.Value) {
+			t.Fatalf("step %d: %+v", k, move)
+		}
+		if !missing {
+			held = move.Value
+		}
+		l.step(held, 1)
+	}
+	if math.Abs(l.y-50) > 0.2 {
+		t.Errorf("at %g °C", l.y)
+	}
+}

@@ -378,6 +378,9 @@ func (d *driver) release() {
 	d.commanded, d.displaced = math.NaN(), 0
 }
 
+// blindFor is for how long a reading may be missing before a law lets go, s: as in the agent.
+const blindFor = 3.0
+
 // handover is how near to the goal the machine's own controller brings a start before it is taken
 // over, K: on the way there it runs at its limit anyhow.
 const handover = 60.0
@@ -410,6 +413,9 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	}
 	if d.since += interval; d.since < d.o.Every-1e-9 {
 		return
+	}
+	if r.ToolTemp == twin.NoSignal && d.since < blindFor {
+		return // what is commanded stays
 	}
 	d.sense.Dt, d.sense.Output, d.sense.Fixed, d.sense.Held = d.since, r.ToolTemp, d.goal, held
 	d.since = 0
