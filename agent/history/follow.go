@@ -36,9 +36,10 @@ type Happening struct {
 }
 
 const (
-	followPast  = 3 * time.Minute // of readings that are kept
-	followEvent = time.Hour       // how far back events are looked for
-	mostEvents  = 200
+	followPast    = 3 * time.Minute // of readings that are kept
+	followEvent   = time.Hour       // how far back events are looked for
+	followBatches = 64              // read of a record of which nothing is of that time
+	mostEvents    = 200
 )
 
 // Follower reads out of a journal what a live view shows, also while an agent records into it: the last minutes of
@@ -88,7 +89,11 @@ func (f *Follower) Next(ctx context.Context) error {
 		return err
 	}
 	f.Last = last
+	first := f.after == 0
 	f.after, err = f.reader.Follow(ctx, f.after, last-int64(followEvent), f.lines)
+	if err == nil && first && len(f.view.Channels) == 0 { // what was replayed was measured long before it was written
+		f.after, err = f.reader.Follow(ctx, max(0, f.after-followBatches), math.MinInt64, f.lines)
+	}
 	if err != nil {
 		return err
 	}
