@@ -7,7 +7,6 @@ import (
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
-	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/system"
 )
@@ -36,7 +35,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 			out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
 		}
 	}
-	m.Spindle = learnSpindle(p.runs)
+	m.Spindle = p.spindle
 	if p.h.Plan != nil {
 		m.Plan = learnPlan(m, p.h.Plan, all)
 	}
@@ -51,36 +50,6 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 		m.Provenance.Runs = append(m.Provenance.Runs, source)
 	}
 	return m, nil
-}
-
-// learnSpindle is the rule by which the machine of runs tells contact: nil for that of [phase.DefaultContactRule] and its like.
-func learnSpindle(all []*runs.Run) *phase.ContactRule {
-	var free, work []float64
-	for _, r := range all {
-		s := r.Spindle()
-		if s.Free > 0 {
-			free = append(free, s.Free)
-		}
-		if s.Work > 0 {
-			work = append(work, s.Work)
-		}
-	}
-	middle := func(v []float64) float64 {
-		if len(v) == 0 {
-			return 0
-		}
-		slices.Sort(v)
-		return v[len(v)/2]
-	}
-	s := phase.Spindle{Free: middle(free), Work: middle(work)}
-	if s.Like() {
-		return nil
-	}
-	rule := s.Rule()
-	for _, x := range []*float64{&rule.FreeTorque, &rule.Inertia, &rule.From, &rule.Full} {
-		*x = rounded(*x)
-	}
-	return &rule
 }
 
 // held is what the states of m that have no rate were in run r, by symbol in their units; start is [model.RunSource.Start].

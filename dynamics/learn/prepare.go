@@ -9,6 +9,7 @@ import (
 	"stirwatch/dynamics/expr"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/num"
+	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/runs"
 	"stirwatch/dynamics/system"
 )
@@ -22,11 +23,12 @@ const (
 type problem struct {
 	h       *model.Hypotheses
 	o       Options
-	runs    []*runs.Run       // active rows, columns of the draft
-	draft   *model.Model      // with all candidates that have data
-	without map[string]string // by [model.CandidateName] of the others: what input it lacks
-	planned []string          // symbols of the inputs that a plan needs, of those that have data
-	from    *unseen           // what was learned from these runs before, where something was: a fit begins there
+	runs    []*runs.Run        // active rows, columns of the draft
+	spindle *phase.ContactRule // of a machine that is not the like of the default's
+	draft   *model.Model       // with all candidates that have data
+	without map[string]string  // by [model.CandidateName] of the others: what input it lacks
+	planned []string           // symbols of the inputs that a plan needs, of those that have data
+	from    *unseen            // what was learned from these runs before, where something was: a fit begins there
 }
 
 // ofPlans are the inputs that say how a build goes on.
@@ -98,11 +100,20 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 	if err := p.distinct(given); err != nil {
 		return nil, err
 	}
-	var active []*runs.Run
-	for _, r := range given {
+	all := slices.Clone(given)
+	for i := range all {
+		r := &all[i]
+		r.Inputs = o.Inputs
 		if r.Outputs == nil {
 			r.Outputs = outputs
 		}
+		if err := r.Check(len(r.Inputs), len(r.Outputs)); err != nil {
+			return nil, err
+		}
+	}
+	p.spindle = learnSpindle(all)
+	var active []*runs.Run
+	for _, r := range all {
 		a, err := p.active(r)
 		if err != nil {
 			return nil, err
@@ -151,9 +162,8 @@ func (p *problem) distinct(given []runs.Run) error {
 // active is r with its outputs in the order of the hypotheses, of its active part, without the
 // readings that cannot be.
 func (p *problem) active(r runs.Run) (*runs.Run, error) {
-	r.Inputs = p.o.Inputs
-	if err := r.Check(len(r.Inputs), len(r.Outputs)); err != nil {
-		return nil, err
+	if slices.ContainsFunc(p.h.Inputs, func(in model.HypothesisInput) bool { return in.Is == model.Contact }) {
+		r = *r.WithContact(p.spindle) // before its outputs lose their names
 	}
 	if err := inOrder(&r, p.h); err != nil {
 		return nil, err
@@ -171,9 +181,6 @@ func (p *problem) active(r runs.Run) (*runs.Run, error) {
 	}
 	if to-from < 2 {
 		return nil, fmt.Errorf("too little data: run %s has %d active row, at least 2 are needed", r.Name, to-from)
-	}
-	if slices.ContainsFunc(p.h.Inputs, func(in model.HypothesisInput) bool { return in.Is == model.Contact }) {
-		r = *r.WithContact()
 	}
 	return p.possible(r.Rows(from, to)), nil
 }

@@ -17,6 +17,8 @@ const (
 	worksHot     = 250.0 // °C from which one that travels is at work
 
 	freeLike   = 2.0   // times, either way, of the free torque
+	lessFree   = 0.7   // of it: less is of a smaller machine where the work
+	lessWork   = 105.0 // N·m takes less, too
 	workLeast  = 30.0  // N·m above the free torque, averaged: the least
 	workMost   = 260.0 // and the most that such machines take as they deposit
 	workMiddle = 117.0 // and between them
@@ -96,7 +98,7 @@ func (s *Spindle) Rule() ContactRule {
 	like := func(free float64) bool { return free < freeLike*r.FreeTorque && free > r.FreeTorque/freeLike }
 	free, size := 1.0, 1.0
 	switch {
-	case s.Free > 0 && !like(s.Free):
+	case s.Free > 0 && (!like(s.Free) || s.Free < lessFree*r.FreeTorque && s.Work > 0 && s.Work < lessWork):
 		free = s.Free / r.FreeTorque
 		size = free
 	case s.Free == 0 && s.Work == 0 && s.much > 0:
@@ -106,9 +108,15 @@ func (s *Spindle) Rule() ContactRule {
 		free = workShare * s.Work / r.FreeTorque
 	}
 	if s.Work > 0 {
-		size = 1
-		if above := s.Work - free*r.FreeTorque; above > workMost || above < workLeast {
-			size = max(above, 0.1*s.Work) / workMiddle
+		above := s.Work - free*r.FreeTorque
+		work := max(above, 0.1*s.Work) / workMiddle
+		switch {
+		case s.Free > 0 && free != 1: // both tell of it
+			size = math.Sqrt(free * work)
+		case above > workMost || above < workLeast:
+			size = work
+		default:
+			size = 1
 		}
 	}
 	return ContactRule{FreeTorque: free * r.FreeTorque, Inertia: free * r.Inertia, From: size * r.From, Full: size * r.Full}

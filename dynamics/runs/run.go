@@ -186,13 +186,13 @@ func (r *Run) Spindle() (s phase.Spindle) {
 	return s
 }
 
-// WithContact is r with the column of contact, where it has none and what tells it.
-func (r *Run) WithContact() *Run {
+// WithContact is r with the column of contact, where it has none, by a rule, or where that is nil by what the spindle shows in r.
+func (r *Run) WithContact(rule *phase.ContactRule) *Run {
 	if slices.Contains(r.Inputs, model.Contact) {
 		return r
 	}
 	c := *r
-	c.U, c.Inputs = append(slices.Clone(r.U), r.contact(nil)), append(slices.Clone(r.Inputs), model.Contact)
+	c.U, c.Inputs = append(slices.Clone(r.U), r.contact(rule)), append(slices.Clone(r.Inputs), model.Contact)
 	return &c
 }
 

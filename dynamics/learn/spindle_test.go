@@ -1,0 +1,66 @@
+package learn
+
+import (
+	"math"
+	"testing"
+
+	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/runs"
+)
+
+// build is a run of a machine whose torques are by a size those of the default: a spindle that turns freely, a start, a deposition.
+func build(size float64) runs.Run {
+	r := runs.Run{Name: "build", Inputs: ofPlans, U: make([][]float64, len(ofPlans)), Z: make([][]float64, 1)}
+	row := func(speed, torque, path, tool float64) {
+		values := map[string]float64{model.SpindleSpeed: speed, model.SpindlePower: speed * math.Pi / 30 * size * torque, model.PathVelocity: path, model.FeedVelocity: path / 2}
+		for k, name := range ofPlans {
+			r.U[k] = append(r.U[k], values[name])
+		}
+		r.Z[0] = append(r.Z[0], tool)
+		r.Time = append(r.Time, float64(len(r.Time)))
+	}
+	for range 40 {
+		row(400, 33.5, 0, 21)
+	}
+	for i := range 30 {
+		row(380, 170, 0, 21+14*float64(i))
+	}
+	for i := range 300 {
+		row(400+5*math.Cos(float64(i)/10), 150, 700, 450+5*math.Sin(float64(i)/10))
+	}
+	return r
+}
+
+// The rule of a machine of another size is learned through all that `learn` does to a run before it fits, and contact in the runs is
+// told by it; the like of the default's has none.
+func TestRuleOfTheSpindleIsLearned(t *testing.T) {
+	for _, size := range []float64{0.2, 0.4, 1, 1.3, 2.5, 5} {
+		a, b := build(size), build(size)
+		b.Z[0][0]++ // another recording
+		p, err := prepare([]runs.Run{a, b}, Options{Inputs: ofPlans})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if like := size > 0.5 && size < 2; like != (p.spindle == nil) {
+			t.Errorf("size %g: rule %+v", size, p.spindle)
+		} else if !like && (math.Abs(p.spindle.FreeTorque/phase.DefaultContactRule.FreeTorque/size-1) > 0.05 || math.Abs(p.spindle.Size()/size-1) > 0.05) {
+			t.Errorf("size %g: rule %+v, of size %.2f", size, p.spindle, p.spindle.Size())
+		}
+		for i := range p.runs {
+			r := p.runs[i]
+			k := -1
+			for j, name := range r.Inputs {
+				if name == model.Contact {
+					k = j
+				}
+			}
+			if k < 0 {
+				t.Fatalf("size %g: no contact among %v", size, r.Inputs)
+			}
+			if on := r.U[k][len(r.U[k])-10]; on != 1 {
+				t.Errorf("size %g: contact of %g in deposition", size, on)
+			}
+		}
+	}
+}
