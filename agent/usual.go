@@ -25,10 +25,12 @@ type usualRange struct {
 	mean      phase.Mean
 }
 
-// A mean is unusual beyond the range by this share of its width, or by this share of its size where the range is narrower.
+// A mean is unusual beyond the range by this share of its width, or by this share of its size where the range is narrower. The range of a few
+// runs is narrower than that of all to come: with n of them, by unusualRuns/n² of its width.
 const (
 	unusualWidth = 0.25
 	unusualSize  = 0.03
+	unusualRuns  = 12.0
 )
 
 // whatIsSet are roles of what program and people set: a build may be run in another way.
@@ -57,6 +59,10 @@ func usualRanges(m *model.Model, reg *sensors.Registry) (all []usualRange, err e
 	if m == nil {
 		return nil, nil
 	}
+	width := unusualWidth
+	if n := len(m.Provenance.Runs); n > 0 {
+		width += unusualRuns / float64(n*n)
+	}
 	for _, x := range m.Usual {
 		role := sensors.Role(x.Name)
 		s, err := signalFor(reg, role, x.Unit)
@@ -73,7 +79,7 @@ func usualRanges(m *model.Model, reg *sensors.Registry) (all []usualRange, err e
 			continue
 		}
 		size := max(x.High, -x.Low)
-		all = append(all, usualRange{signal: s, in: in, low: x.Low, high: x.High, margin: max(unusualWidth*(x.High-x.Low), unusualSize*size, 1e-9)})
+		all = append(all, usualRange{signal: s, in: in, low: x.Low, high: x.High, margin: max(width*(x.High-x.Low), unusualSize*size, 1e-9)})
 	}
 	return all, nil
 }
