@@ -45,7 +45,25 @@ func wander(series []float64, memory int) (ref float64, variance []float64, walk
 	if noise := allan[last] * float64(size[last]); noise > 0 {
 		gain = min(math.Sqrt(patience*walks/noise), 1/float64(memory))
 	}
+	// A level that is heading somewhere, such as a fluid that warms, goes on to: the reference keeps up with it.
+	if level := math.Sqrt(variance[memory]); level > 0 {
+		gain = max(gain, min(math.Abs(heading(series))/(keepsUp*level), 1/float64(memory)))
+	}
 	return ref, variance, walks, gain
+}
+
+// keepsUp is how many standard deviations of a level its reference may be behind one that goes on as in the good stretch.
+const keepsUp = 0.7
+
+// heading is the slope from the first quarter of a series to its last, per row, by medians.
+func heading(series []float64) float64 {
+	n := len(series)
+	q := n / 4
+	if q == 0 {
+		return 0
+	}
+	first, last := append([]float64{}, series[:q]...), append([]float64{}, series[n-q:]...)
+	return (median(last) - median(first)) / float64(n-q)
 }
 
 // allanVariance is half the mean square difference of adjacent means over b rows, by its median, so that
