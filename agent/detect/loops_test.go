@@ -100,18 +100,18 @@ func pumpLoop(t testing.TB, dir string, seed uint64) *loop {
 		case wrong && l.kind == "variance":
 			restless = 1 + 2*math.Abs(size)
 		case wrong && l.kind == "correlation":
-			felt = 1.2 * q
+			felt = q
 		}
 		wander, fluid = wander+0.02*r.NormFloat64(), fluid+0.006*r.NormFloat64()
 		x := [8]float64{
 			0.027 * (1 + 0.03*felt) * math.Exp(0.06*restless*heavy(r)),
 			0.040 * (1 + 0.04*p) * math.Exp(0.05*restless*heavy(r)),
-			1 + 0.25*(0.4*p+0.8*restless*r.NormFloat64()),
+			1 + 0.25*(0.7*felt+0.6*restless*r.NormFloat64()),
 			0.05 + 0.27*r.NormFloat64(),
 			75 + heat*-math.Expm1(-float64(i)/tau) + wander + 0.15*r.NormFloat64(),
 			26 + warms*float64(i)/loopRows + fluid + 0.03*r.NormFloat64(),
 			230 + 5*supply.next() + 6*r.NormFloat64(),
-			32 + 0.4*(0.6*p+0.6*r.NormFloat64()),
+			32 + 0.4*(0.8*p+0.4*r.NormFloat64()),
 		}
 		switch l.kind {
 		case "valve":

@@ -23,9 +23,10 @@ type Watch struct {
 	z     []float64 // by watched channel, in robust standard deviations
 	along track
 	alone track
-	rows  int // since the start, or since the last long gap
-	gone  []int
-	shift int // rows that the change has been beyond its limit
+	rows  int       // since the start, or since the last long gap
+	gone  []int     // by watched channel: rows missing in one piece up to now
+	lack  []lacking // and how many lately
+	shift int       // rows that the change has been beyond its limit
 	value [statistics]float64
 	worst int  // the channel that Single is about
 	odd   int  // the series that Spread is about: channels, then directions
@@ -65,7 +66,7 @@ func newTrack(s *space, rows int) track {
 // Watch makes a watch at its beginning.
 func (f *Fit) Watch() *Watch {
 	p := len(f.watched)
-	w := &Watch{fit: f, part: make([]bool, p), before: make([]float64, p), drifted: make([]float64, p), z: make([]float64, p), gone: make([]int, p), weighted: make([]float64, p), inverse: make([]float64, p), single: make([]float64, p),
+	w := &Watch{fit: f, part: make([]bool, p), before: make([]float64, p), drifted: make([]float64, p), z: make([]float64, p), gone: make([]int, p), lack: make([]lacking, p), weighted: make([]float64, p), inverse: make([]float64, p), single: make([]float64, p),
 		along: newTrack(&f.along, f.rows), alone: newTrack(&f.alone, f.rows)}
 	w.follow(0, false)
 	return w
@@ -202,11 +203,13 @@ func (w *Watch) measure(dt float64, x []float64) {
 	for j, c := range f.watched {
 		if num.Finite(x[c]) {
 			w.z[j], w.gone[j] = f.scale1(j, x[c]), 0
-			continue
+			w.lack[j].take(false, memory)
+		} else {
+			w.z[j] = w.alone.slow[j]
+			w.gone[j]++
+			w.lack[j].take(true, memory)
 		}
-		w.z[j] = w.alone.slow[j]
-		w.gone[j]++
-		if w.gone[j] > 2*f.longest[j]+2 {
+		if w.misses(j) {
 			w.value[Missing] += 2
 		}
 	}
@@ -268,6 +271,34 @@ func (w *Watch) measure(dt float64, x []float64) {
 	} else {
 		w.shift = 0
 	}
+}
+
+// lacking follows which share of the rows is missing lately.
+type lacking struct {
+	share float64
+	since int // rows since the last one that was missing
+}
+
+func (l *lacking) take(missing bool, memory int) {
+	l.since++
+	v := 0.0
+	if missing {
+		l.since, v = 0, 1
+	}
+	l.share += (v - l.share) / float64(memory)
+}
+
+// More is missing of a channel than in the good stretch where this many rows are within the memory beyond half as many again as there; for as
+// long as the last one is not further back than a few rows.
+const (
+	moreMissing = 4.0
+	lastMissing = 8
+)
+
+// misses tells whether watched channel j is missing for longer in one piece, or in more rows, than in the good stretch.
+func (w *Watch) misses(j int) bool {
+	f, l := w.fit, &w.lack[j]
+	return w.gone[j] > 2*f.longest[j]+2 || l.since < lastMissing && l.share > 1.5*f.lacks[j]+moreMissing/float64(f.opt.Memory)
 }
 
 // confirmed is by how much of what the slow level says the fast one agrees: in full where it says at least
@@ -350,7 +381,7 @@ func (w *Watch) explain(v *Verdict) {
 		return
 	case Missing:
 		for j, c := range f.watched {
-			if w.gone[j] > 2*f.longest[j]+2 {
+			if w.misses(j) {
 				v.Part[c] = 2
 			}
 		}

@@ -59,8 +59,12 @@ func (f *Fit) choose(channels [][]float64) {
 	for c, x := range channels {
 		var values []float64
 		longest, run := 0, 0
+		var lack, most lacking
 		for _, v := range x {
-			if num.Finite(v) {
+			there := num.Finite(v)
+			lack.take(!there, f.opt.Memory)
+			most.share = max(most.share, lack.share)
+			if there {
 				values = append(values, v)
 				run = 0
 				continue
@@ -83,7 +87,7 @@ func (f *Fit) choose(channels [][]float64) {
 		}
 		f.watched = append(f.watched, c)
 		f.center, f.scale = append(f.center, center), append(f.scale, scale)
-		f.longest = append(f.longest, longest)
+		f.longest, f.lacks = append(f.longest, longest), append(f.lacks, most.share)
 	}
 }
 

@@ -46,11 +46,15 @@ func wander(series []float64, memory int) (ref float64, variance []float64, walk
 		gain = min(math.Sqrt(patience*walks/noise), 1/float64(memory))
 	}
 	// A level that is heading somewhere, such as a fluid that warms, goes on to: the reference keeps up with it.
-	if level := math.Sqrt(variance[memory]); level > 0 {
+	_, sd := location(series)
+	if level := math.Sqrt(variance[memory]); level > 0 && math.Abs(heading(series))*float64(n) > heads*sd {
 		gain = max(gain, min(math.Abs(heading(series))/(keepsUp*level), 1/float64(memory)))
 	}
 	return ref, variance, walks, gain
 }
+
+// heads is how many standard deviations a series goes from its beginning to its end that is heading somewhere; a ramp goes 2.7.
+const heads = 1.5
 
 // keepsUp is how many standard deviations of a level its reference may be behind one that goes on as in the good stretch.
 const keepsUp = 0.7

@@ -108,7 +108,8 @@ type Fit struct {
 	aside     int // rows of the good stretch that were taken for outliers
 
 	center, scale []float64   // by watched channel
-	longest       []int       // by watched channel: rows missing in one piece
+	longest       []int       // by watched channel: rows missing in one piece,
+	lacks         []float64   // and the most of its rows that were missing lately
 	v             [][]float64 // v[k][j]: direction k, watched channel j
 	lambda        []float64   // variance of a row, by direction, falling
 	leading       int         // directions that T² is about
