@@ -11,10 +11,11 @@ import (
 type Tap struct {
 	open atomic.Bool
 
-	mu    sync.Mutex
-	close *time.Timer
-	ring  []tapped // made by the first look
-	heard int      // messages since it was opened
+	mu     sync.Mutex
+	close  *time.Timer
+	looked time.Time
+	ring   []tapped // made by the first look
+	heard  int      // messages since it was opened
 }
 
 // Message is one that was tapped.
@@ -69,10 +70,8 @@ func (t *Tap) Look() (all []Message) {
 	if t.ring == nil {
 		t.ring = make([]tapped, tapMessages)
 	}
-	if t.close == nil {
+	if t.looked = time.Now(); t.close == nil {
 		t.close = time.AfterFunc(tapFor, t.end)
-	} else {
-		t.close.Reset(tapFor)
 	}
 	t.open.Store(true)
 	for i := max(0, t.heard-len(t.ring)); i < t.heard; i++ {
@@ -86,6 +85,10 @@ func (t *Tap) Look() (all []Message) {
 func (t *Tap) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if left := tapFor - time.Since(t.looked); left > 0 {
+		t.close.Reset(left)
+		return
+	}
 	t.open.Store(false)
 	t.ring, t.heard, t.close = nil, 0, nil
 }

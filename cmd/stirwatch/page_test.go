@@ -259,15 +259,15 @@ func (c *cell) remembers(names ...string) {
 			c.t.Fatal(err)
 		}
 		var all []sensors.Sample
-		for next := build.Rows(reg); ; {
-			_, row, ok := next()
-			if !ok {
+		for next, end := build.Rows(reg), build.Time[0]+int64(6*time.Minute); ; {
+			at, row, ok := next()
+			if !ok || at > end {
 				break
 			}
 			all = append(all, row...)
 		}
 		journaltest.Keep(j, all)
-		if err := j.EndRun(build.Time[len(build.Time)-1]); err != nil {
+		if err := j.EndRun(all[len(all)-1].Time); err != nil {
 			c.t.Fatal(err)
 		}
 	}

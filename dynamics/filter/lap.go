@@ -81,15 +81,19 @@ type Lap struct {
 	Through float64 // share of it that has passed, 0 to 1
 }
 
-// lapSure is the likeness from which a lap is told to people.
-const lapSure = 0.3
+// A lap is told to people from this likeness on, and from a mean absolute deviation of so many K: what stands still is like
+// itself at every lag.
+const (
+	lapSure  = 0.3
+	lapSwing = 0.5
+)
 
 // lapAsGood is the share of the best squared correlation from which a shorter lag is the lap itself.
 const lapAsGood = 0.7
 
 // known is the lap that goes on.
 func (l *laps) known() Lap {
-	if l.lag == 0 || l.like < lapSure {
+	if l.lag == 0 || l.like < lapSure || l.size < lapSwing {
 		return Lap{}
 	}
 	lag := l.shortest()
