@@ -54,9 +54,12 @@ func (a *adviser) step(d *driver, r *twin.Row) {
 const reachAgain = 60.0
 
 // follow sets every advised set-point, as an operator who follows advice at once, those included that can be reached where
-// the present one cannot.
+// the present one cannot, once the build deposits.
 func (d *driver) follow(m *twin.Machine, r *twin.Row) {
 	a := &d.adviser.advice
+	if a.Kind == control.Unreachable && r.True.Phase != twin.Deposit {
+		return // a program that waits for the temperature of its start would wait for ever
+	}
 	if d.since += interval; a.Kind == control.Unreachable && d.since < reachAgain {
 		return
 	}
