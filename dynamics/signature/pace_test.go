@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"math"
 	"testing"
 
 	"stirwatch/dynamics/phase"
@@ -54,5 +55,23 @@ func TestSeenStandingOnceIsNotStopped(t *testing.T) {
 	}
 	if f.Step(6, &x); !(f.Score[Stopped].Value > 1) {
 		t.Errorf("after two: %g", f.Score[Stopped].Value)
+	}
+}
+
+// Where nobody measures the tool's height, the end of a build is no lift-off.
+func TestLiftOffNeedsTheHeight(t *testing.T) {
+	for _, rise := range []float64{0, math.NaN()} {
+		var f Follower
+		f.Reset()
+		x := Frame{Fresh: all, Contact: 1, Phase: phase.Deposit}
+		x.Value = [Signals]float64{Speed: 400, Torque: 150, FeedVelocity: 300, FeedTorque: 40, Path: 700, Rise: rise, Temperature: 450}
+		for range 60 {
+			f.Step(1, &x)
+		}
+		x.Value[Torque], x.Contact, x.Phase = 34, 0, phase.Free
+		f.Step(1, &x)
+		if known := !math.IsNaN(rise); f.Score[LiftOff].Value > 1 != known {
+			t.Errorf("height known %t: score %g", known, f.Score[LiftOff].Value)
+		}
 	}
 }

@@ -225,8 +225,9 @@ func (f *Follower) Step(dt float64, x *Frame) {
 		f.set(Unreachable, -short/shortBy, weight{Temperature, 1}, weight{SetPoint, 1}, weight{Speed, 1})
 	}
 	within := max(liftWithin, 1.5*f.pace[Torque].every)
-	// Lift-off: contact and torque go within moments, and no program lifts the tool.
-	if turning && torque < free+size*lostTorque && f.wasHot && v[FeedVelocity] > f.feedsFrom() && f.risen > within && (f.pressedAgo <= within || f.Score[LiftOff].Value > 1) {
+	// Lift-off: contact and torque go within moments, and no program lifts the tool; where nobody measures
+	// that, each end of a build would look so.
+	if turning && !math.IsNaN(v[Rise]) && torque < free+size*lostTorque && f.wasHot && v[FeedVelocity] > f.feedsFrom() && f.risen > within && (f.pressedAgo <= within || f.Score[LiftOff].Value > 1) {
 		f.set(LiftOff, (free+size*lostTorque)/max(torque, 1), weight{Torque, 2}, weight{FeedTorque, 1}, weight{Rise, 1})
 	}
 	if x.Phase == phase.Stopped && x.Contact >= 0.5 && v[Temperature] > 250 {
