@@ -139,16 +139,28 @@ func familyBuild(t *testing.T, material string, seed uint64) *runs.Run {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return simulated(t, twin.RandomBuild(p, seed, false))
+}
+
+// simulated is a build out of the log that the twin writes of it; builds of different seeds are of different times.
+func simulated(t *testing.T, c twin.Config) *runs.Run {
+	t.Helper()
 	dir := t.TempDir()
-	begin := time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC).Add(time.Duration(seed) * time.Hour)
-	if _, err := twin.Run(t.Context(), twin.Options{Config: twin.RandomBuild(p, seed, false), LogDir: dir, Begin: begin}); err != nil {
+	begin := time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC).Add(time.Duration(c.Seed) * time.Hour)
+	if _, err := twin.Run(t.Context(), twin.Options{Config: c, LogDir: dir, Begin: begin}); err != nil {
 		t.Fatal(err)
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*.csv"))
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
-	log, err := runlog.Read(found[0], runlog.Options{})
+	return logged(t, found[0])
+}
+
+// logged is a run in a log of the machine.
+func logged(t *testing.T, path string) *runs.Run {
+	t.Helper()
+	log, err := runlog.Read(path, runlog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

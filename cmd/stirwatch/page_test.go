@@ -369,7 +369,6 @@ func TestPage(t *testing.T) {
 		b.is("it changes", fmt.Sprintf("%s !== %q", lead, was))
 		b.is("a forecast is told", `/\d+\s°C/.test(document.querySelector("[data-test=forecast]").innerText)`)
 		b.is("what is right of now is drawn", `(c => { const w = c.width, h = c.height, p = c.getContext("2d").getImageData(w * 0.9, 0, w * 0.07, h * 0.8).data; let n = 0; for (let i = 3; i < p.length; i += 4) n += p[i] > 0; return n > 500 })(document.querySelector(".uplot canvas"))`)
-		b.shot("well", "light")
 		b.is("every channel is shown and good", `document.querySelectorAll("[data-channel]").length === 7 && document.querySelectorAll("[data-trust=good]").length === 7`)
 	})
 

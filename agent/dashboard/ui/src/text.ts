@@ -25,7 +25,7 @@ export const text = {
 
   // The bar
   theme: 'Colours',
-  themes: { auto: 'Auto', light: 'Light', dark: 'Dark' } as Record<string, string>,
+  themes: { auto: 'As the system', light: 'Light', dark: 'Dark' } as Record<string, string>,
   soundOn: 'Sound is on',
   soundOff: 'Sound is off',
   soundHint: 'Sound of alarms that nobody has acknowledged',
