@@ -284,14 +284,18 @@ func TestBrokerAndPortComeBack(t *testing.T) {
 
 	thermocouple.played()
 	run.says("msg=disconnected source=thermocouple", 1)
-	// The old number is taken, so that the device comes back under another.
-	for range 2 {
+	// The old number is taken, so that the device comes back under another. The lowest free number is given, which
+	// may be one that another test has let go.
+	for taken := ""; taken != before; {
 		master, tty, err := pty.Open()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer master.Close()
 		defer tty.Close()
+		if taken = tty.Name(); len(taken) > len(before) || len(taken) == len(before) && taken > before {
+			break // somebody else has it
+		}
 	}
 	thermocouple = startPlay(t, path, "--serial", s.link, "--speed", "200", "--rows", fmt.Sprintf("%d:%d", half+1, rows))
 	wait(t, "the thermocouple's new link", func() bool { _, err := os.Readlink(s.link); return err == nil })

@@ -29,7 +29,7 @@ const (
 	LookAgain = 20 * time.Millisecond
 	// settling is what a program gets to set up the port it has just opened; what came in
 	// before may be flushed.
-	settling = 250 * time.Millisecond
+	settling = time.Second
 	// stall is how long a line waits for a reader that has the port open but does not read.
 	stall = time.Second
 	// lastRead is how long the reader gets for the last lines, as long as it reads on.
