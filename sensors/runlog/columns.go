@@ -73,7 +73,7 @@ func (d *decoder) meldHeader(header []string) error {
 			}
 			c := *m
 			if f.Unit != (unit.Unit{}) {
-				c.inch, c.mm = f.Unit, f.Unit
+				c.inch, c.mm, c.anyUnit = f.Unit, f.Unit, false
 			}
 			if f.Sentinels != nil {
 				c.sentinels = f.Sentinels
@@ -327,6 +327,9 @@ func (d *decoder) add(m *meldColumn, i int) error {
 		}
 	}
 	inch, mm := m.inch, m.mm
+	if m.anyUnit {
+		inch, mm = c.Unit, c.Unit
+	}
 	if m.channel.Role == sensors.SetPoint && d.meld && c.Unit.Dim != unit.Temperature {
 		// The set-point is in whatever the spindle's PID holds; the channel says what that is.
 		inch, mm = c.Unit, c.Unit

@@ -30,6 +30,7 @@ func (m Mode) String() string {
 type meldColumn struct {
 	key        string
 	inch, mm   unit.Unit
+	anyUnit    bool // its unit is not known: the number is in that of its channel
 	sentinels  []float64
 	unwired    float64 // what the column shows for ever where nothing is connected
 	hasUnwired bool
@@ -68,6 +69,11 @@ var meldColumns = func() []meldColumn {
 		c.unwired, c.hasUnwired = v, true
 		return c
 	}
+	ownNumber := func(key, name string, role sensors.Role) meldColumn {
+		c := fixed(key, name, role, one, 0, 0)
+		c.anyUnit = true
+		return c
+	}
 	slow := func(c meldColumn) meldColumn {
 		c.channel.MaxAge = 10 * time.Second
 		return c
@@ -81,18 +87,18 @@ var meldColumns = func() []meldColumn {
 		fixed("SpinSP", "set_point", sensors.SetPoint, degC, 0, 1000),
 		byMode("FeedVel", "feed_velocity", sensors.FeedVelocity, "in/min", "mm/min", -5000, 5000),
 		byMode("FeedPos", "feed_position", sensors.FeedPosition, "in", "mm", 0, 0),
-		fixed("FeedTrq", "feed_torque", sensors.FeedTorque, one, 0, 0),
+		ownNumber("FeedTrq", "feed_torque", sensors.FeedTorque),
 		fixed("FRO", "feed_override", sensors.FeedOverride, pct, 0, 300),
 		byMode("PathVel", "path_velocity", sensors.PathVelocity, "in/min", "mm/min", -20000, 20000),
 		byMode("XPos", "x_position", sensors.XPosition, "in", "mm", 0, 0),
 		byMode("XVel", "x_velocity", sensors.XVelocity, "in/min", "mm/min", -20000, 20000),
-		fixed("XTrq", "x_torque", sensors.XTorque, one, 0, 0),
+		ownNumber("XTrq", "x_torque", sensors.XTorque),
 		byMode("YPos", "y_position", sensors.YPosition, "in", "mm", 0, 0),
 		byMode("YVel", "y_velocity", sensors.YVelocity, "in/min", "mm/min", -20000, 20000),
-		fixed("YTrq", "y_torque", sensors.YTorque, one, 0, 0),
+		ownNumber("YTrq", "y_torque", sensors.YTorque),
 		byMode("ZPos", "z_position", sensors.ZPosition, "in", "mm", 0, 0),
 		byMode("ZVel", "z_velocity", sensors.ZVelocity, "in/min", "mm/min", -20000, 20000),
-		fixed("ZTrq", "z_torque", sensors.ZTorque, one, 0, 0),
+		ownNumber("ZTrq", "z_torque", sensors.ZTorque),
 		fixed("Gcode", "program_line", sensors.ProgramLine, one, 0, 0),
 		slow(fixed("Low", "bearing_low", sensors.BearingTemperature, degC, -20, 120)),
 		slow(fixed("High", "bearing_high", sensors.Other, degC, -20, 120)),

@@ -419,6 +419,27 @@ func TestChannelsDecideTheUnit(t *testing.T) {
 	}
 }
 
+// Nobody knows the unit of the drives' own torques: a log's number is in that of the channel, not converted into it.
+func TestANumberOfUnknownUnitIsInThatOfItsChannel(t *testing.T) {
+	const text = "Date,Time,SpinVel,SpinTrq,SpinPwr,ToolTemp,FeedTrq\n2025-07-08,10:43:15.30,450,20,1300,20.5,82.5\n"
+	percent, newton := unit.MustParse("%"), unit.MustParse("N·m")
+	for _, c := range []struct {
+		opt  Options
+		want float64
+	}{
+		{Options{Channels: []sensors.Channel{{Name: "feed_torque", Unit: percent}}}, 82.5},
+		{Options{Channels: []sensors.Channel{{Name: "drive", Role: sensors.FeedTorque, Unit: newton}}}, 82.5},
+		{Options{Channels: []sensors.Channel{{Name: "drive", Unit: percent}}, Fields: []Field{{Key: "FeedTrq", Channel: "drive"}}}, 82.5},
+		{Options{Channels: []sensors.Channel{{Name: "drive", Unit: percent}}, Fields: []Field{{Key: "FeedTrq", Channel: "drive", Unit: unit.MustParse("1")}}}, 8250},
+	} {
+		c.opt.Units = Millimetre
+		log := parse(t, text, c.opt)
+		if i := slices.IndexFunc(log.Columns, func(x Column) bool { return x.Key == "FeedTrq" }); i < 0 || math.Abs(log.Value[i][0]-c.want) > 1e-9 {
+			t.Errorf("%+v: %v %v, want %g", c.opt.Channels, log.Columns, log.Value, c.want)
+		}
+	}
+}
+
 func TestStamps(t *testing.T) {
 	for _, c := range []struct {
 		column            TimeColumn
