@@ -23,6 +23,7 @@ type forge struct {
 	set         float64 // °C, 0: its controller is off
 	cold        float64 // °C, what it would be without a spindle that turns
 	late        []float64
+	steps       int
 	noProbe     bool
 	said        []string // commands, in order
 	port, tells string
@@ -72,7 +73,8 @@ func (f *forge) step(dt float64) string {
 		f.late = f.late[1:]
 	}
 	f.temp += dt / 6 * (f.cold + 0.35*f.late[0] - f.temp)
-	shown := f.temp
+	f.steps++
+	shown := f.temp + 0.3*math.Sin(float64(7*f.steps)) // a thermocouple that never moves is taken for one that is stuck
 	if f.noProbe {
 		shown = -2
 	}
@@ -149,22 +151,27 @@ func TestASpindleIsGivenBackToItsController(t *testing.T) {
 
 	// An operator at the panel switches the machine's own controller on, while the spindle is left alone: a command that
 	// crosses the operator's would switch that controller off again before anybody has seen it.
-	commands, since := 0, time.Now()
-	wait(t, "the spindle is led without a change", func() bool {
-		f.with(func() {
-			if len(f.said) != commands {
-				commands, since = len(f.said), time.Now()
-			}
+	// Where the loop has just given the spindle back for a reason of its own there is nobody to yield: once more.
+	yielded := false
+	for attempt := 0; attempt < 5 && !yielded; attempt++ {
+		commands, since := 0, time.Now()
+		wait(t, "the spindle is led without a change", func() bool {
+			f.with(func() {
+				if len(f.said) != commands {
+					commands, since = len(f.said), time.Now()
+				}
+			})
+			return time.Since(since) > 2*time.Second && f.off() < 2
 		})
-		return time.Since(since) > 2*time.Second && f.off() < 2
-	})
-	f.with(func() { f.set = 430 })
-	wait(t, "the operator is not fought", func() bool {
-		_, out, _ := command(t, dir, "control", "status", "-c", conf)
-		return strings.Contains(out, "tool: advise")
-	})
-	if got := f.at(); got != 430 {
-		t.Errorf("the operator's 430 °C became %g", got)
+		f.with(func() { f.set = 430 })
+		wait(t, "the loop yields to the operator, or takes another command of its own", func() bool {
+			_, out, _ := command(t, dir, "control", "status", "-c", conf)
+			yielded = strings.Contains(out, "tool: advise")
+			return yielded || f.at() != 430
+		})
+	}
+	if got := f.at(); !yielded || got != 430 {
+		t.Fatalf("the operator's 430 °C became %g", got)
 	}
 	command(t, dir, "control", "mode", "tool", "auto", "--why", "on we go", "-c", conf)
 	held("switched on again")
