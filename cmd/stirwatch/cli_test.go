@@ -418,15 +418,7 @@ func number(t *testing.T, s string) float64 {
 // otherTemperatures is a recording whose tool is at 300 °C from a 0-based data row on.
 func otherTemperatures(t *testing.T, path string, from int) string {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := csvRows(t, path)
 	column := slices.Index(rows[0], "ToolTemp")
 	for _, r := range rows[1+from:] {
 		r[column] = "300.0"

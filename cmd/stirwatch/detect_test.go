@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -40,14 +38,7 @@ func TestDetect(t *testing.T) {
 	if !strings.Contains(told, "label by its name: anomaly") || !strings.Contains(told, "2 channels are watched, trained on 400 rows (0:400)") {
 		t.Error(told)
 	}
-	flags, err := os.ReadFile(filepath.Join(dir, "flags.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := csv.NewReader(bytes.NewReader(flags)).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := csvRows(t, filepath.Join(dir, "flags.csv"))
 	if len(rows) != 1+2000 || strings.Join(rows[0], ",") != "log,t_index,anomaly,score,code" {
 		t.Fatalf("%d lines, the first %q", len(rows), rows[0])
 	}

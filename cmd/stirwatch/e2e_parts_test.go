@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"math"
 	"os"
@@ -122,6 +123,21 @@ func plain(t testing.TB, args ...string) *exec.Cmd {
 // learnedOnce is the model document of the recording to learn from.
 func learnedOnce(t testing.TB) string {
 	return learnedModel.made(t, plain(t, "learn", recording(t, learned)).Args...)
+}
+
+// csvRows are the rows of a CSV file, its header first.
+func csvRows(t testing.TB, path string) [][]string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
 }
 
 // recording is the path of a recorded run.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,15 +58,7 @@ func TestPlantsBuiltOtherwiseAreLed(t *testing.T) {
 			}
 			plainly(t, learning...)
 			plainly(t, "twin", "control", "--material", plant, "--vary", "5%", "--builds", "6", "--seed", "8501", "-m", m, "--way", "machine,set-point,actuator", "-o", table)
-			f, err := os.Open(table)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			rows, err := csv.NewReader(f).ReadAll()
-			if err != nil {
-				t.Fatal(err)
-			}
+			rows := csvRows(t, table)
 			off, violations := map[string]float64{}, 0.0
 			for _, row := range rows[1:] {
 				for i, column := range rows[0] {
