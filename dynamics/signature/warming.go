@@ -4,17 +4,19 @@ import "math"
 
 // What tells that a bearing warms by itself.
 const (
-	warmEvery  = 10.0  // s between the instants at which the balance of heat is judged
-	warmOver   = 6     // of them, over which what it cannot explain adds up
-	warmAfter  = 12    // of them before anything is known
-	warmRise   = 0.2   // °C that are unexplained
-	warmSteps  = 2.1   // steps of the reading that are
-	warmSame   = 0.25  // share of the speed by which it may move between two of them
-	warmStays  = 45.0  // of them, in which a rise that stays becomes usual
-	warmWidth  = 3.5   // times what was unexplained before, in the root mean square
-	warmKnown  = 1e-2  // of the weights, beforehand: variance over that of a reading
-	shankLag   = 60.0  // s by which the shank follows the tool
-	shankLater = 240.0 // s
+	warmEvery   = 10.0  // s between the instants at which the balance of heat is judged
+	warmOver    = 6     // of them, over which what it cannot explain adds up
+	warmAfter   = 12    // of them before anything is known
+	warmRise    = 0.2   // °C that are unexplained
+	warmSteps   = 2.1   // steps of the reading that are
+	warmSame    = 0.25  // share of the speed by which it may move between two of them
+	warmStays   = 45.0  // of them, in which a rise that stays becomes usual
+	warmWidth   = 3.5   // times what was unexplained before, in the root mean square
+	warmKnown   = 1e-2  // of the weights, beforehand: variance over that of a reading
+	sameReading = 1e-9  // °C
+	warmStands  = 5.0   // s, and readings, after which one that stands is at one of its steps
+	shankLag    = 60.0  // s by which the shank follows the tool
+	shankLater  = 240.0 // s
 )
 
 const drivers = 5 // of the bearing's temperature
@@ -26,7 +28,7 @@ const drivers = 5 // of the bearing's temperature
 type warming struct {
 	begun               bool
 	since, first, last  float64          // s since the last instant; °C
-	step                float64          // °C: the smallest change of the reading
+	grid                grid             // of the reading
 	slowest, fastest    float64          // rpm, since the last instant
 	early, late         float64          // °C: the tool's temperature as the shank has it
 	driven, sum         [drivers]float64 // what drives it at the last frame, and since the last instant (·s)
@@ -41,14 +43,14 @@ type warming struct {
 	blind               float64 // s for which nothing is judged yet
 }
 
-// follow takes a frame; the score is what is not explained over its limit.
-func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
+// follow takes a frame, fresh where the bearing's reading is new; the score is what is not explained over its limit.
+func (w *warming) follow(dt, bearing float64, fresh bool, speed, tool float64) (score float64) {
 	if math.IsNaN(bearing) || math.IsNaN(speed) || math.IsNaN(tool) {
 		w.blind = 2 * shankLag
 		return 0
 	}
 	if !w.begun {
-		*w = warming{begun: true, first: bearing, last: bearing, step: math.Inf(1), early: tool, late: tool, slowest: speed, fastest: speed}
+		*w = warming{begun: true, first: bearing, last: bearing, grid: newGrid(), early: tool, late: tool, slowest: speed, fastest: speed}
 		for k := range w.p {
 			w.p[k][k] = 1 / warmKnown
 		}
@@ -71,8 +73,8 @@ func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
 	w.driven = x
 	w.slowest, w.fastest = min(w.slowest, speed), max(w.fastest, speed)
 	w.of += dt
-	if d := math.Abs(bearing - w.last); d > 1e-9 && w.since == 0 {
-		w.step = min(w.step, d)
+	if w.grid.age += dt; fresh {
+		w.grid.follow(bearing)
 	}
 	if w.since += dt; w.since < warmEvery {
 		return w.score()
@@ -81,9 +83,6 @@ func (w *warming) follow(dt, bearing, speed, tool float64) (score float64) {
 		x[k] = w.sum[k] / w.of * w.since / warmEvery
 	}
 	d := bearing - w.last
-	if a := math.Abs(d); a > 1e-9 {
-		w.step = min(w.step, a)
-	}
 	if w.fastest-w.slowest <= warmSame*w.fastest { // else neither speed nor lags are as even as the balance takes them
 		w.take(x, d)
 	}
@@ -112,10 +111,7 @@ func (w *warming) take(x [drivers]float64, rise float64) {
 	}
 	w.limit = math.Inf(1)
 	if w.n > warmAfter {
-		w.limit = max(warmRise, warmWidth*math.Sqrt(w.meanSquare))
-		if w.step < 10 {
-			w.limit = max(w.limit, warmSteps*w.step)
-		}
+		w.limit = max(warmRise, warmWidth*math.Sqrt(w.meanSquare), warmSteps*w.grid.size())
 	}
 	w.usual += (min(w.rise, w.limit) - w.usual) / warmStays
 	if w.rise > 0.6*w.limit {
@@ -133,6 +129,46 @@ func (w *warming) take(x [drivers]float64, rise float64) {
 	}
 }
 
+// grid finds how coarse a reading is by the values at which it stands. Between two of them a logger that averages may show any.
+type grid struct {
+	age          float64 // s since the last reading
+	value, stood float64 // °C, and s that it has stood,
+	times        float64 // in as many readings
+	level        float64 // °C: where it last stood
+	leap         float64 // °C: the largest change from reading to reading since it left there
+	step         float64 // °C between two levels, the smallest
+}
+
+func newGrid() grid { return grid{value: math.NaN(), level: math.NaN(), step: math.Inf(1)} }
+
+// follow takes the reading that has come age seconds after the last one.
+func (g *grid) follow(v float64) {
+	if math.Abs(v-g.value) <= sameReading {
+		g.stood, g.times = g.stood+g.age, g.times+1
+	} else {
+		g.stood, g.times = 0, 1
+		if change := math.Abs(v - g.value); change > g.leap {
+			g.leap = change
+		}
+	}
+	g.value, g.age = v, 0
+	if min(g.stood, g.times) < warmStands {
+		return
+	}
+	if d := math.Abs(v - g.level); d > sameReading {
+		g.step = min(g.step, d)
+	}
+	g.level, g.leap = v, 0
+}
+
+// size is the step of the reading, °C. Before it has stood at two values it is taken for what may be one.
+func (g *grid) size() float64 {
+	if !math.IsInf(g.step, 1) {
+		return g.step
+	}
+	return g.leap
+}
+
 func (w *warming) score() float64 {
 	if w.limit == 0 {
 		return 0
@@ -143,7 +179,7 @@ func (w *warming) score() float64 {
 // coolant scores what of the bearing's warming nothing explains but missing coolant, while the metal is fed.
 func (f *Follower) coolant(dt float64, x *Frame) {
 	v := &x.Value
-	score := f.bearing.follow(dt, v[Bearing], math.Abs(v[Speed]), v[Temperature])
+	score := f.bearing.follow(dt, v[Bearing], x.Fresh[Bearing], math.Abs(v[Speed]), v[Temperature])
 	if f.fed >= settled {
 		f.set(Coolant, score, weight{Bearing, 1})
 	}
