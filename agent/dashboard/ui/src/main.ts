@@ -1,7 +1,13 @@
-import './style.css'
-import { mount } from 'svelte'
-import App from './App.svelte'
+// The first script is small: the browser paints the document before it works on the rest, and the agent is asked meanwhile.
+import './shell.css'
+import { askEarly } from './lib/early'
 
-const page = document.getElementById('page')!
-page.replaceChildren() // what is shown until the script is here
-mount(App, { target: page })
+askEarly('/session', '/now')
+
+const tooLong = 300 // ms; a page in the background is not painted at all
+const painted = new Promise<void>((done) => {
+  requestAnimationFrame(() => setTimeout(done))
+  setTimeout(done, tooLong)
+})
+
+void painted.then(() => import('./app')).then(({ start }) => start(document.getElementById('page')!))

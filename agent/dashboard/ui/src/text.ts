@@ -9,6 +9,7 @@ export const text = {
   cancel: 'Cancel',
   failed: 'That did not work:',
   loading: 'Loading …',
+  notLoaded: 'This view could not be loaded: the agent does not answer, or has been updated since the page was opened.',
   retry: 'Try again',
 
   // The connection

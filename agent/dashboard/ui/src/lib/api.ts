@@ -1,9 +1,8 @@
 // The agent's API, as openapi.yaml describes it.
+import { early, root } from './early'
 import { session } from './session.svelte'
 import type { Points } from './trace'
 import type { Series, Span } from './types'
-
-const root = './api/v1'
 
 export const streamUrl = root + '/stream'
 
@@ -35,7 +34,7 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
 async function askOnce(path: string, init: RequestInit): Promise<Response> {
   let r: Response
   try {
-    r = await fetch(root + path, { credentials: 'same-origin', ...init })
+    r = (init.method ? undefined : await early(path)) ?? (await fetch(root + path, { credentials: 'same-origin', ...init }))
   } catch {
     throw new Refusal(0, 'the agent does not answer')
   }

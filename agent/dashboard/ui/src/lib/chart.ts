@@ -1,6 +1,7 @@
 // Charts: what uPlot needs to draw a few lines over time in the colours of the page.
+import 'uplot/dist/uPlot.min.css'
 import uPlot from 'uplot'
-import { clock, known, number } from './format'
+import { clock, known, number, offset } from './format'
 
 export interface Line {
   label: string
@@ -57,13 +58,6 @@ export function scale(low: number | null, high: number | null, least: number): [
   const step = 10 ** Math.floor(Math.log10(size)) / 2
   const middle = (low + high) / 2
   return [Math.floor((Math.min(low, middle - least / 2) - 0.08 * size) / step) * step, Math.ceil((Math.max(high, middle + least / 2) + 0.08 * size) / step) * step]
-}
-
-/** "-3:20" or "1:02:05" of seconds within a run. */
-export function offset(s: number): string {
-  const a = Math.abs(Math.round(s))
-  const rest = `${String(Math.floor(a / 60) % 60).padStart(a >= 3600 ? 2 : 1, '0')}:${String(a % 60).padStart(2, '0')}`
-  return (s < 0 && a ? '\u2212' : '') + (a >= 3600 ? `${Math.floor(a / 3600)}:` : '') + rest
 }
 
 export function make(into: HTMLElement, d: Drawing, marks: () => Marks, data: uPlot.AlignedData, width: number, height: number, pointed: (index: number | null) => void): uPlot {

@@ -59,6 +59,13 @@ function two(a: number, unitA: string, b: number, unitB: string): string {
   return b ? `${a} ${unitA} ${b} ${unitB}` : `${a} ${unitA}`
 }
 
+/** "-3:20" or "1:02:05" of seconds within a run. */
+export function offset(s: number): string {
+  const a = Math.abs(Math.round(s))
+  const rest = `${String(Math.floor(a / 60) % 60).padStart(a >= 3600 ? 2 : 1, '0')}:${String(a % 60).padStart(2, '0')}`
+  return (s < 0 && a ? '\u2212' : '') + (a >= 3600 ? `${Math.floor(a / 3600)}:` : '') + rest
+}
+
 const pad = (n: number) => String(n).padStart(2, '0')
 
 /** An instant, ms since the Unix epoch, as the clock on the reader's wall: "14:03:07". */

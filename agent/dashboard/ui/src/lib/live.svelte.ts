@@ -12,6 +12,7 @@ const leadSpan = 1800
 const otherSpan = 600
 
 const redraw = 250 // ms between two drawings
+const soon = 100 // ms after which the past is asked for: what is now comes first
 
 class Live {
   view = $state.raw<Now | null>(null)
@@ -47,12 +48,25 @@ class Live {
       lost: () => void session.check(), // the agent ends the stream of who may not read any more
     })
     this.link.start()
+    void this.first()
     this.timer = setInterval(() => this.draw(), redraw)
   }
 
   stop(): void {
     this.link?.stop()
     clearInterval(this.timer)
+  }
+
+  /** What the agent has said already, or says sooner than the stream comes up. */
+  private async first(): Promise<void> {
+    try {
+      const v = await api.get<Now>('/now')
+      if (this.heard) return
+      this.take(v)
+      this.draw()
+    } catch {
+      /* the stream tells what is wrong */
+    }
   }
 
   /** The past of a channel. */
@@ -87,7 +101,7 @@ class Live {
     v.channels?.forEach((r) => this.trace(r.name).add(t, r.trusted ? r.value : null))
     if (!this.asked) {
       this.asked = true
-      void this.history(v)
+      setTimeout(() => void this.history(v), soon)
     }
   }
 
