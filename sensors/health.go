@@ -43,7 +43,7 @@ type Snapshot struct {
 	LastData   time.Time     `json:"last_data,omitzero"`   // zero: nothing yet
 	Skew       time.Duration `json:"skew_ns"`              // arrival less device stamp
 	LastError  string        `json:"last_error,omitempty"` // last failure
-	LastBad    string        `json:"last_bad,omitempty"`   // last rejected message, shortened
+	LastBad    string        `json:"last_bad,omitempty"`   // last rejected message, shortened, secrets hidden
 }
 
 // Snapshot copies the counters.
@@ -94,7 +94,7 @@ func (h *Health) RejectKnown(raw []byte, why error) { h.reject(raw, why) }
 func (h *Health) reject(raw []byte, why error) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.lastBad = fmt.Sprintf("%v: %.80q", why, raw)
+	h.lastBad = excerpt(why.Error(), raw)
 	return h.Rejected.Add(1)
 }
 
@@ -115,8 +115,13 @@ func (d *Doubts) Tell(to Sink, source string, at int64, raw []byte, why error) {
 		n /= 10
 	}
 	if n == 1 {
-		to.Event(Event{Time: at, Source: source, Kind: Doubted, Count: d.seen[about], Text: fmt.Sprintf("%s: %.80q", text, raw)})
+		to.Event(Event{Time: at, Source: source, Kind: Doubted, Count: d.seen[about], Text: excerpt(text, raw)})
 	}
+}
+
+// excerpt is what is told of a message: what is wrong in it, and its start, secrets hidden.
+func excerpt(why string, raw []byte) string {
+	return fmt.Sprintf("%s: %.80q", HideSecrets(why), HideSecrets(string(raw[:min(len(raw), 400)])))
 }
 
 // EventKind names what happened to a source.

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"regexp"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,7 +40,7 @@ func (s *Server) answerMessages(w http.ResponseWriter, r *http.Request) {
 }
 
 func messageOf(m *sensors.Message) Message {
-	return Message{At: m.At, Topic: printable([]byte(m.About)), Text: hideSecrets(printable(m.Raw)), Size: m.Size}
+	return Message{At: m.At, Topic: printable([]byte(m.About)), Text: sensors.HideSecrets(printable(m.Raw)), Size: m.Size}
 }
 
 // printable is b as text; in hexadecimal where it is none. The end of a text that was cut may be half a letter.
@@ -58,11 +57,6 @@ func printable(b []byte) string {
 	}
 	return hex.EncodeToString(b)
 }
-
-// secretive is a value under a name by which devices and gateways send secrets.
-var secretive = regexp.MustCompile(`(?i)("?\b[\w-]*(?:passw|secret|token|api[_-]?key|authorization|credential)[\w-]*"?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|(?:bearer |basic )?[^\s,;&}]+)`)
-
-func hideSecrets(text string) string { return secretive.ReplaceAllString(text, "${1}(hidden)") }
 
 // Port is a serial port of the agent's computer. What is not known is "".
 type Port struct {
