@@ -153,6 +153,9 @@ func def(d *time.Duration, v time.Duration) {
 // Run reads all sources and ticks until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	a.returned()
+	if a.machine.lacks != "" {
+		a.opt.Log.Info("faults of the machine that no channel tells", "codes", a.machine.lacks)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for i, s := range a.opt.Sources {
 		g.Go(func() error { a.supervise(ctx, s, feed{a, int32(i)}); return nil })

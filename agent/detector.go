@@ -67,6 +67,9 @@ func (d *Detector) tick(now int64) {
 // Unjudged says what could not be judged in the run so far, "" where all could.
 func (d *Detector) Unjudged() string { return d.a.machine.unjudged() }
 
+// Lacks says which faults are never judged and for want of what, "" where all are.
+func (d *Detector) Lacks() string { return d.a.machine.lacks }
+
 // Subject is the channel that an anomaly is about, "" where it is about none.
 func (d *Detector) Subject(a anomaly.Anomaly) string { return d.a.watch.subject(a) }
 

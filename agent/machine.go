@@ -24,6 +24,7 @@ type machine struct {
 	passed   time.Duration             // since the last judgement
 	slow     [signature.Faults]bool    // what has not been judged in this run, since its readings came too slowly
 	unsaid   bool                      // there is more of it
+	lacks    string                    // what is never judged, since nobody measures what it needs
 }
 
 // machineCodes are those of the faults.
@@ -50,9 +51,9 @@ func newMachine(reg *sensors.Registry, set *anomaly.Set) (*machine, error) {
 	); err != nil {
 		return nil, err
 	}
-	// Feed torque has no unit that is known: it is compared with itself. A set-point is a temperature in
-	// one mode of the spindle alone.
-	m.feedTorque(reg)
+	// What pushes the bar is compared with itself, whatever its unit. A set-point is a temperature in one mode of
+	// the spindle alone.
+	m.push(reg)
 	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil {
 		in[signature.SetPoint] = s
 	}
@@ -67,7 +68,43 @@ func newMachine(reg *sensors.Registry, set *anomaly.Set) (*machine, error) {
 		m.place[k] = set.Add(code, about)
 		m.lasts[k] = max(longestFrame.Seconds(), anomaly.Of(code).On/fewReadings)
 	}
+	_, power := reg.Find(sensors.SpindlePower)
+	m.lacks = m.lacking(power)
 	return m, nil
+}
+
+// signalWords name the signals where they are not measured.
+var signalWords = [signature.Signals]string{
+	signature.Speed: "spindle speed", signature.Torque: "spindle torque or power", signature.FeedVelocity: "feed velocity", signature.FeedTorque: "feed torque or force",
+	signature.Path: "path velocity", signature.Rise: "z velocity", signature.Temperature: "tool temperature", signature.SetPoint: "set-point",
+	signature.Bearing: "bearing temperature", signature.Other: "another thermocouple",
+}
+
+// lacking says which faults of a machine are never judged and for want of what; "" where the channels are of no deposition machine. Of two
+// thermocouples that are exchanged only a machine that has two can tell.
+func (m *machine) lacking(power bool) string {
+	measured := func(s signature.Signal) bool {
+		return m.in[s].known || s == signature.Torque && power || s == signature.Other
+	}
+	if !measured(signature.Speed) || !measured(signature.Temperature) || !measured(signature.Torque) && !measured(signature.FeedVelocity) {
+		return ""
+	}
+	codes := [signature.Signals][]string{}
+	for k, code := range machineCodes {
+		if s, lacks := signature.Lacks(signature.Fault(k), measured); lacks {
+			codes[s] = append(codes[s], string(code))
+		}
+	}
+	var all []string
+	for s, codes := range codes {
+		if len(codes) > 0 {
+			all = append(all, fmt.Sprintf("without %s: %s", signalWords[s], strings.Join(codes, ", ")))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "not judged " + strings.Join(all, "; ")
 }
 
 // thermocouples finds the channels that measure a temperature where one of metal may be.
@@ -98,14 +135,15 @@ func (m *machine) hottest(f *sensors.Frame) {
 	}
 }
 
-// feedTorque takes the feed's torque as its channel has it.
-func (m *machine) feedTorque(reg *sensors.Registry) {
-	id, ok := reg.Find(sensors.FeedTorque)
-	if !ok {
-		return
-	}
-	if s, err := signalFor(reg, sensors.FeedTorque, reg.Channel(id).Unit.Symbol); err == nil {
-		m.in[signature.FeedTorque] = s
+// push takes the feed's torque as its channel has it, or where there is none its force.
+func (m *machine) push(reg *sensors.Registry) {
+	for _, role := range []sensors.Role{sensors.FeedTorque, sensors.FeedForce} {
+		if id, ok := reg.Find(role); ok {
+			if s, err := signalFor(reg, role, reg.Channel(id).Unit.Symbol); err == nil {
+				m.in[signature.FeedTorque] = s
+				return
+			}
+		}
 	}
 }
 

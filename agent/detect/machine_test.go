@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"stirwatch/agent/anomaly"
@@ -12,6 +14,7 @@ import (
 	"stirwatch/firmware-bridge/twin"
 	"stirwatch/sensors"
 	"stirwatch/sensors/runlog"
+	"stirwatch/sensors/unit"
 )
 
 // A severe fault of each kind is named, soon, and nothing is said before it. Wear and a reading that drifts are found in some builds
@@ -93,6 +96,57 @@ func TestSwappedThermocouples(t *testing.T) {
 	if slices.Sort(by); e.From > 40 || !slices.Equal(by, []string{"ktype_1", "tool_temperature"}) {
 		t.Errorf("%+v", e)
 	}
+}
+
+// What pushes the bar may be logged as a force; and where columns are missing, it is said what is never judged for want of them.
+func TestOtherColumns(t *testing.T) {
+	p, err := twin.Load("6061")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []twin.Kind{twin.Feedstock, twin.Jam, twin.Flash} {
+		cfg := twin.RandomBuild(p, 5, false)
+		cfg.Faults = []twin.Fault{{Kind: kind, At: 330, For: 60, Severity: 0.9}}
+		b := logOf(t, cfg)
+		i := slices.IndexFunc(b.log.Columns, func(c runlog.Column) bool { return c.Role == sensors.FeedTorque })
+		b.log.Columns[i] = runlog.Column{Name: "push", Key: "push", Role: sensors.FeedForce, Unit: unit.MustParse("kN")}
+		for k := range b.log.Value[i] {
+			b.log.Value[i][k] *= 0.2
+		}
+		told := judgedAs(t, b)
+		if !slices.ContainsFunc(told.events, func(e Event) bool { return slices.Contains(named[kind], e.Code) }) || told.text != "" {
+			t.Errorf("%s by a force: %+v, %q", kind, told.events, told.text)
+		}
+		drop := func(r sensors.Role) {
+			i := slices.IndexFunc(b.log.Columns, func(c runlog.Column) bool { return c.Role == r })
+			b.log.Columns[i].Role, b.log.Columns[i].Name = sensors.Other, "something"+strconv.Itoa(i)
+		}
+		drop(sensors.FeedForce)
+		drop(sensors.ZVelocity)
+		told = judgedAs(t, b)
+		if want := "not judged without feed torque or force: process.feedstock, process.jam, process.flash; without z velocity: process.lift_off"; !strings.HasSuffix(told.text, want) {
+			t.Errorf("said: %q", told.text)
+		}
+	}
+}
+
+// judgement is what a session finds and says.
+type judgement struct {
+	events []Event
+	text   string
+}
+
+func judgedAs(t *testing.T, b *build) (j judgement) {
+	t.Helper()
+	reg, err := OfLog(b.log).Registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Session{Told: func(text string) { j.text = text }}
+	if j.events, err = s.Judge(OfLog(b.log), reg, func(int, Flag) {}); err != nil {
+		t.Fatal(err)
+	}
+	return j
 }
 
 // With a model, the agent's own judgement of it is among the events.

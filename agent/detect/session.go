@@ -102,8 +102,10 @@ func (s *Session) Judge(r *Run, reg *sensors.Registry, flag func(row int, f Flag
 	var events []Event
 	if m != nil {
 		events = m.end()
-		if text := m.unjudged; text != "" && s.Told != nil {
-			s.Told(r.Name + ": " + text)
+		for _, text := range []string{m.unjudged, m.detector.Lacks()} {
+			if text != "" && s.Told != nil {
+				s.Told(r.Name + ": " + text)
+			}
 		}
 	}
 	if w != nil {

@@ -48,6 +48,25 @@ func (f *Follower) Judged(k Fault) bool {
 	return f.pace[r.of].every <= uneven*r.every
 }
 
+// needs are the signals without which a fault is never found. Those that only sharpen one are not among them.
+var needs = [Faults][]Signal{
+	Feedstock: {FeedVelocity, FeedTorque, Torque}, Jam: {FeedVelocity, FeedTorque}, LiftOff: {Torque, FeedVelocity, Rise, Temperature},
+	Flash: {FeedVelocity, FeedTorque, Path}, ColdStart: {Torque, Temperature}, Coolant: {Bearing, Speed, Temperature, FeedVelocity},
+	Unreachable: {Temperature, SetPoint, Speed, FeedVelocity}, Stopped: {Speed, Torque, Temperature},
+	Frozen: {Temperature}, Step: {Temperature}, Creep: {Temperature, SetPoint, Speed, Torque, FeedVelocity},
+	Wear: {Temperature, SetPoint, Speed, Torque, FeedVelocity}, Reversed: {Temperature, Torque}, Swapped: {Temperature, Other, Torque},
+}
+
+// Lacks gives the first signal that a fault needs and nobody measures; false where there is none.
+func Lacks(k Fault, measured func(Signal) bool) (Signal, bool) {
+	for _, s := range needs[k] {
+		if !measured(s) {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
 // uneven is how much slower than they should readings may come.
 const uneven = 1.1
 
