@@ -81,6 +81,7 @@ const (
 	mostTaught  = 8.0  // windows that other runs count for at most
 	alike       = 1.5  // factor between two horizons within which what was shown at one holds at the other
 	enoughToSay = 5.0  // s of evidence before a failure is called sudden
+	surely      = 2.24 // standard deviations in 97.5 %: a plan's intervals, for want of windows, hold between 95 % and all
 )
 
 // skill is the record of the experts at one horizon in one phase: squared errors, discounted.
@@ -158,7 +159,7 @@ func prior(p phase.Phase, horizon float64, told bool) (w [Experts]float64) {
 // errors, and that mean, over the evidence so far, exceeds the best expert's by no more than the share
 // (1/b − 1)/(e·(p − 1)) where p > 1, b being what was believed of the best beforehand: each other expert, r times as bad,
 // adds at most its belief over b times (r − 1)·r^−p, which is largest at r = p/(p − 1).
-func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]float64, skills []skill, mean, sd, floor float64) {
+func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]float64, skills []skill, mean float64, sides [2]float64, floor float64) {
 	s := &skills[len(skills)-1]
 	t.Says, t.Phase = *says, p
 	believed := prior(p, horizon, told)
@@ -184,7 +185,11 @@ func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]f
 			log += s.taught[x]
 		}
 		if x == Persist || x == AtSetPoint {
-			far := (says[x] - mean) / sd
+			side := sides[0]
+			if says[x] > mean {
+				side = sides[1]
+			}
+			far := (says[x] - mean) / side * surely
 			log -= far * far / 2
 		}
 		if s.seconds > 0 {

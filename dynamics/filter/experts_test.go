@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/phase"
 )
 
@@ -18,10 +19,13 @@ func taught(horizon float64, n int, errors [Experts]float64) (s skill) {
 	return s
 }
 
+// sd is an interval of which v is the standard deviation, on both sides.
+func sd(v float64) [2]float64 { return [2]float64{v * num.Sigma95, v * num.Sigma95} }
+
 func TestWeights(t *testing.T) {
 	says := [Experts]float64{470, 471, 472, 475}
 	var w Trust
-	weigh(&w, phase.Deposit, 60, false, &says, []skill{{}}, 472, 1e6, 0)
+	weigh(&w, phase.Deposit, 60, false, &says, []skill{{}}, 472, sd(1e6), 0)
 	for x, want := range prior(phase.Deposit, 60, false) {
 		if math.Abs(w.Weight[x]-want) > 1e-6 || !math.IsNaN(w.RMSE[x]) {
 			t.Errorf("with nothing shown %s weighs %g (RMSE %g), want what is believed of it, %g", Expert(x), w.Weight[x], w.RMSE[x], want)
@@ -31,7 +35,7 @@ func TestWeights(t *testing.T) {
 	errors := [Experts]float64{12, 12, 4, 12}
 	for _, c := range []struct{ horizon, seconds, least float64 }{{1, 180, 0.999}, {60, 180, 0.05}, {60, 900, 0.1}} {
 		believed := prior(phase.Deposit, c.horizon, false)[Planning]
-		weigh(&w, phase.Deposit, c.horizon, false, &says, []skill{taught(c.horizon, int(c.seconds), errors)}, 472, 1e6, 0)
+		weigh(&w, phase.Deposit, c.horizon, false, &says, []skill{taught(c.horizon, int(c.seconds), errors)}, 472, sd(1e6), 0)
 		if w.Weight[Planning] < c.least || w.Weight[Planning] < 2*believed || w.RMSE[Planning] != 4 {
 			t.Errorf("at %g s the plan, believed at %.2f, weighs %.3f after %g s (RMSE %g)", c.horizon, believed, w.Weight[Planning], c.seconds, w.RMSE[Planning])
 		}
@@ -39,7 +43,7 @@ func TestWeights(t *testing.T) {
 	// One that says nothing is left out; what it was off before is kept.
 	asleep := says
 	asleep[AtSetPoint] = nan
-	weigh(&w, phase.Deposit, 60, false, &asleep, []skill{taught(60, 60, errors)}, 472, 1e6, 0)
+	weigh(&w, phase.Deposit, 60, false, &asleep, []skill{taught(60, 60, errors)}, 472, sd(1e6), 0)
 	if sum := w.Weight[Persist] + w.Weight[Holding] + w.Weight[Planning]; w.Weight[AtSetPoint] != 0 || math.Abs(sum-1) > 1e-12 {
 		t.Errorf("weights %v with the set-point asleep", w.Weight)
 	}
@@ -49,7 +53,7 @@ func TestWeights(t *testing.T) {
 		t.Errorf("the set-point, 12 off whenever it spoke, counts as %g off", rmse)
 	}
 	// A set-point that the equation holds impossible is not believed before it has shown anything.
-	weigh(&w, phase.Deposit, 60, false, &[Experts]float64{380, 380, 380, 475}, []skill{{}}, 380, 10, 0)
+	weigh(&w, phase.Deposit, 60, false, &[Experts]float64{380, 380, 380, 475}, []skill{{}}, 380, sd(10), 0)
 	if w.Weight[AtSetPoint] > 1e-6 {
 		t.Errorf("a set-point 9.5 standard deviations away weighs %g", w.Weight[AtSetPoint])
 	}
@@ -70,7 +74,7 @@ func TestWeightsAreBounded(t *testing.T) {
 		says := [Experts]float64{1, 1, 1, 1}
 		p := phase.Phase(rng.IntN(phases))
 		var w Trust
-		weigh(&w, p, horizon, false, &says, []skill{s}, 1, 1, 0)
+		weigh(&w, p, horizon, false, &says, []skill{s}, 1, sd(1), 0)
 		power := evidence * s.windows
 		if power <= 1.05 {
 			continue
@@ -100,13 +104,13 @@ func TestWhatFailsSoonIsNotBelievedLong(t *testing.T) {
 	ten, sixty := taught(10, 300, good), taught(60, 300, good)
 	says := [Experts]float64{470, 470, 470, 475}
 	var before, after Trust
-	weigh(&before, phase.Deposit, 60, false, &says, []skill{ten, sixty}, 470, 1e6, 0)
+	weigh(&before, phase.Deposit, 60, false, &says, []skill{ten, sixty}, 470, sd(1e6), 0)
 	failing := good
 	failing[Planning] = 30
 	for range 10 {
 		ten.add(&failing, 10, 1)
 	}
-	weigh(&after, phase.Deposit, 60, false, &says, []skill{ten, sixty}, 470, 1e6, 0)
+	weigh(&after, phase.Deposit, 60, false, &says, []skill{ten, sixty}, 470, sd(1e6), 0)
 	if before.Weight[Planning] < 0.1 || after.Weight[Planning] > 0.5*before.Weight[Planning] {
 		t.Errorf("the plan weighs %.2f, and %.2f after 10 s in which its forecasts of 10 s were ten times as far off", before.Weight[Planning], after.Weight[Planning])
 	}

@@ -47,8 +47,9 @@ type Forecaster struct {
 	noting  func(step, steps int, h float64)
 
 	plan, held        Forecast
-	planned, halves   [][]float64 // by output and horizon: what the plan said when all were asked, and its half-widths
-	stop, lift        Forecast    // the machine stops now: pressed on the build, or off it
+	planned           [][]float64    // by output and horizon: what the plan said when all were asked,
+	halves            [][][2]float64 // and its interval below and above
+	stop, lift        Forecast       // the machine stops now: pressed on the build, or off it
 	stopping, lifting Scenario
 	resume            func(u []float64, ahead float64)
 	branched          bool    // they are of the present phase
@@ -84,7 +85,7 @@ func NewForecaster(e *Estimator, horizons []float64, mixes bool) *Forecaster {
 	f.resume = f.pause.inputs
 	f.lifting = Scenario{Way: Held, Inputs: func(u []float64, _ float64) { clear(u) }}
 	f.judging, f.noting = f.judge, f.note
-	f.planned, f.halves = make([][]float64, outputs), make([][]float64, outputs)
+	f.planned, f.halves = make([][]float64, outputs), make([][][2]float64, outputs)
 	f.balance.init(len(e.m.Inputs), len(e.m.Terms))
 	f.course.order, f.course.mixed, f.course.change = letGo(e.m), make([]float64, len(e.m.Inputs)), make([]float64, outputs)
 	f.laps.init()
@@ -283,7 +284,7 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 			clear(x.By)
 		}
 		for h, ahead := range dst.Horizon {
-			said := saying{ahead: ahead, mean: own.Mean[h], half: f.halves[o][h], stop: math.NaN()}
+			said := saying{ahead: ahead, mean: own.Mean[h], half: (f.halves[o][h][0] + f.halves[o][h][1]) / 2, stop: math.NaN()}
 			moved := own.Mean[h] - f.planned[o][h]
 			if stops {
 				f.branch(x, &said, o, h, moved)
@@ -325,7 +326,7 @@ func (f *Forecaster) ask(horizons []float64, sc Scenario, whole, stops bool) (pl
 		own := &f.plan.Outputs[o]
 		f.planned[o], f.halves[o] = append(f.planned[o][:0], own.Mean...), f.halves[o][:0]
 		for h := range horizons {
-			f.halves[o] = append(f.halves[o], (own.Upper[h]-own.Lower[h])/2)
+			f.halves[o] = append(f.halves[o], [2]float64{own.Mean[h] - own.Lower[h], own.Upper[h] - own.Mean[h]})
 		}
 	}
 	if planned = f.mixes && f.plan.Way != Held; planned {
@@ -384,7 +385,7 @@ func (f *Forecaster) says(said *saying, o, h int, planned bool, moved float64, s
 // mix makes the forecast of what the experts say.
 func (f *Forecaster) mix(t *Trust, said *saying, o, h int) {
 	floor := f.e.m.Outputs[o].SD
-	weigh(t, f.phase, f.ledger.horizons[h], f.knows, &said.by, f.skills[o][f.phase][:h+1], said.mean, said.half/num.Sigma95, floor*floor)
+	weigh(t, f.phase, f.ledger.horizons[h], f.knows, &said.by, f.skills[o][f.phase][:h+1], said.mean, f.halves[o][h], floor*floor)
 	mean := 0.0
 	for x, w := range t.Weight {
 		if w > 0 {

@@ -101,7 +101,7 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold, 
 				return model.SideScale{Lower: 1, Upper: 1}
 			}
 			inside := 0.95
-			if w == filter.Known {
+			if w != filter.Held {
 				spans := 0.0
 				for _, m := range all {
 					spans += m.span / at
@@ -125,8 +125,8 @@ const leastMisses = 20
 // conformal is the share of the misses that an interval must hold so that the next one is inside with
 // probability inside: forecasts that overlap err alike, and of few independent ones the next may well be worse
 // than all but the worst (split conformal prediction: Vovk, Gammerman and Shafer, Algorithmic Learning in a
-// Random World, 2005). spans is the length of the misses in horizons, of which each is new. It is for forecasts that are told the inputs: what others miss by most are single
-// events, and the worst of them says little of the next.
+// Random World, 2005). spans is the length of the misses in horizons, of which each is new. It is not for inputs that are
+// held: what those miss by most are single events, and the worst of them says little of the next.
 func conformal(inside, spans float64) float64 {
 	return min(1, inside*(spans+1)/spans)
 }
