@@ -397,6 +397,8 @@ func (j *Journal) tidy(now time.Duration) {
 		do(j.limitSize())
 	}
 	j.mu.Lock()
+	j.fill.trim()
+	j.out.trim()
 	j.release(j.st.takeRemoved())
 	j.missed = j.st.missed
 	j.mu.Unlock()

@@ -32,8 +32,8 @@ func believed(stop, keep time.Duration) bool {
 
 const doubtOf = "SELECT ifnull((SELECT value FROM state WHERE key='doubt_wall'), 0), ifnull((SELECT value FROM state WHERE key='doubt_age'), 0)"
 
-func readDoubt(db *sql.DB) (d doubt, err error) {
-	err = db.QueryRow(doubtOf).Scan(&d.wall, &d.age)
+func readDoubt(db *database) (d doubt, err error) {
+	err = db.scan(context.Background(), doubtOf, nil, &d.wall, &d.age)
 	return d, err
 }
 

@@ -11,7 +11,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,7 +54,8 @@ const (
 	defaultHold       = 5 * time.Second
 	defaultMaxPending = 4 << 20
 
-	bigBatch = 256 << 10 // bytes of lines that are committed without waiting for more
+	smallBuffer = 64 << 10  // bytes of an empty buffer that are kept anyway
+	bigBatch    = 256 << 10 // bytes of lines that are committed without waiting for more
 )
 
 // Journal is an open record. Its methods may be called from several goroutines.
@@ -83,7 +83,7 @@ type Journal struct {
 	before    tally // what it held and missed at the end of the process before, until it is known to be there or gone
 	suspended bool  // recording has stopped: lines are counted, not kept
 	closed    bool
-	writer    *sql.DB // of st, for the few rows that people cause; nil: not open
+	writer    *database // of st, for the few rows that people cause; nil: not open
 	marks     []runMark
 	memory    map[memoryKey][]byte // all that this process has made it remember
 	broken    string               // why the file can be used no longer
@@ -138,6 +138,7 @@ type pending struct {
 	memory      map[memoryKey][]byte // to be remembered; nil: to be forgotten
 	began       time.Duration        // when its first line or ack came
 	latest      time.Duration        // when the newest came
+	most        int                  // bytes of its fullest batch since trim
 }
 
 func (p *pending) empty() bool { return p.lines == 0 && len(p.acks) == 0 && len(p.memory) == 0 }
@@ -151,11 +152,20 @@ func (p *pending) note(stamp int64) {
 }
 
 func (p *pending) reset() {
+	p.most = max(p.most, len(p.buf))
 	if cap(p.buf) > 4*bigBatch {
 		p.buf = nil // grown while the disk was slow
 	}
 	clear(p.acks)
-	*p = pending{buf: p.buf[:0], acks: p.acks[:0]}
+	*p = pending{buf: p.buf[:0], acks: p.acks[:0], most: p.most}
+}
+
+// trim gives up a buffer that a backlog has made large and that has had little in it since the last time.
+func (p *pending) trim() {
+	if len(p.buf) == 0 && cap(p.buf) > smallBuffer && p.most < cap(p.buf)/8 {
+		p.buf = nil
+	}
+	p.most = 0
 }
 
 // gap counts lines that could not be kept.
@@ -408,7 +418,7 @@ func signal(c chan struct{}) {
 }
 
 // db is the writing connection.
-func (j *Journal) db() *sql.DB {
+func (j *Journal) db() *database {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.writer == nil {

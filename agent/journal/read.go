@@ -19,7 +19,7 @@ import (
 // Reader reads a journal, also while another process records into it.
 type Reader struct {
 	path string
-	db   atomic.Pointer[sql.DB] // a recording journal may change its file; nil: not open
+	db   atomic.Pointer[database] // a recording journal may change its file; nil: not open
 }
 
 // OpenReader opens an existing journal for reading.
@@ -68,7 +68,7 @@ func (r *Reader) Close() error {
 }
 
 // conn is the connection to the file of this moment.
-func (r *Reader) conn() *sql.DB {
+func (r *Reader) conn() *database {
 	if db := r.db.Load(); db != nil {
 		return db
 	}
@@ -84,10 +84,10 @@ func (r *Reader) fixed() *Reader {
 }
 
 // noFile stands for a file that is not open: its queries fail with errNotOpen's text.
-var noFile = func() *sql.DB {
+var noFile = func() *database {
 	db, _ := sql.Open("sqlite", ":memory:")
 	db.Close()
-	return db
+	return &database{DB: db}
 }()
 
 func (r *Reader) count(after, upTo int64) (backlogCount, error) { return count(r.conn(), after, upTo) }

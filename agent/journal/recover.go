@@ -23,7 +23,7 @@ const newFile = ".new"
 
 // predecessor is a file that a new one takes over from.
 type predecessor struct {
-	db    *sql.DB
+	db    *database
 	aside string // where it will be moved; empty if it was deleted
 	why   string
 	next  int64 // id after its newest batch; 0: not known
@@ -55,7 +55,7 @@ func (j *Journal) attach() error {
 	}
 	if isDamaged(err) && j.opts.Recover && j.old == nil {
 		j.log.Error("the journal is damaged", "path", j.path, "err", err)
-		var db *sql.DB
+		var db *database
 		if db, err = open(j.path, 1, "query_only(true)"); err == nil {
 			j.old = &predecessor{db: db, aside: asideName(j.path), why: damaged}
 			st, err = j.openOrReplace()
@@ -376,7 +376,7 @@ func (j *Journal) tellReplaced() {
 }
 
 // extent is what a file holds, as far as it can be told in a moment.
-func extent(db *sql.DB) (g gap) {
+func extent(db *database) (g gap) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	err := db.QueryRowContext(ctx, "SELECT ifnull(sum(lines),0), ifnull(min(first_ns),0), ifnull(max(last_ns),0) FROM batches").Scan(&g.lines, &g.from, &g.to)
@@ -389,7 +389,7 @@ func extent(db *sql.DB) (g gap) {
 }
 
 // copyTable copies the rows of a small table, as many as can be read.
-func copyTable(to, from *sql.DB, table string) {
+func copyTable(to, from *database, table string) {
 	rows, err := from.Query("SELECT * FROM " + table)
 	if err != nil {
 		return

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 
 // oldest lists up to dropStep of the oldest batches, none after upTo.
 func (s *store) oldest(upTo int64, each func(b *Batch, size int64) bool) error {
-	rows, err := s.db.Query("SELECT id, first_ns, last_ns, lines, length(deflate) FROM batches WHERE id <= ? ORDER BY id LIMIT ?", upTo, dropStep)
+	rows, err := s.db.rows(context.Background(), "SELECT id, first_ns, last_ns, lines, length(deflate) FROM batches WHERE id <= ? ORDER BY id LIMIT ?", upTo, dropStep)
 	if err != nil {
 		return err
 	}
@@ -102,8 +103,8 @@ func (s *store) addMark(m mark) error {
 	return err
 }
 
-func lastMark(db *sql.DB) (m mark, err error) {
-	err = db.QueryRow("SELECT batch, age_ns, wall_ns, bytes FROM marks ORDER BY rowid DESC LIMIT 1").Scan(&m.batch, &m.age, &m.wall, &m.bytes)
+func lastMark(db *database) (m mark, err error) {
+	err = db.scan(context.Background(), "SELECT batch, age_ns, wall_ns, bytes FROM marks ORDER BY rowid DESC LIMIT 1", nil, &m.batch, &m.age, &m.wall, &m.bytes)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -112,16 +113,16 @@ func lastMark(db *sql.DB) (m mark, err error) {
 
 // markedBefore is the newest batch that was there at the given age, 0 if none.
 func (s *store) markedBefore(age int64) (batch int64, err error) {
-	err = s.db.QueryRow("SELECT ifnull(max(batch),0) FROM marks WHERE age_ns <= ?", age).Scan(&batch)
+	err = s.db.scan(context.Background(), "SELECT ifnull(max(batch),0) FROM marks WHERE age_ns <= ?", []any{age}, &batch)
 	return batch, err
 }
 
 // lastDay gives the newest mark and the oldest of the day before it.
-func lastDay(db *sql.DB) (first, last mark, err error) {
+func lastDay(db *database) (first, last mark, err error) {
 	const newest = "(SELECT max(age_ns) FROM marks)"
-	err = db.QueryRow("SELECT age_ns, bytes FROM marks WHERE age_ns = "+newest).Scan(&last.age, &last.bytes)
+	err = db.scan(context.Background(), "SELECT age_ns, bytes FROM marks WHERE age_ns = "+newest, nil, &last.age, &last.bytes)
 	if err == nil {
-		err = db.QueryRow("SELECT age_ns, bytes FROM marks WHERE age_ns >= "+newest+" - ? ORDER BY age_ns LIMIT 1", int64(24*time.Hour)).Scan(&first.age, &first.bytes)
+		err = db.scan(context.Background(), "SELECT age_ns, bytes FROM marks WHERE age_ns >= "+newest+" - ? ORDER BY age_ns LIMIT 1", []any{int64(24 * time.Hour)}, &first.age, &first.bytes)
 	}
 	if errors.Is(err, sql.ErrNoRows) || err != nil && strings.Contains(err.Error(), "no such table") { // of an earlier version
 		err = nil
@@ -224,8 +225,11 @@ func (s *store) dropTo(size, disposable, now int64) (lost gap, unsent backlogCou
 
 func (s *store) pages() (used, free, size int64, err error) { return pages(s.db) }
 
-func pages(db *sql.DB) (used, free, size int64, err error) {
-	err = db.QueryRow("SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&used, &free, &size)
+func pages(db *database) (used, free, size int64, err error) {
+	err = errors.Join(
+		db.scan(context.Background(), "PRAGMA page_count", nil, &used),
+		db.scan(context.Background(), "PRAGMA freelist_count", nil, &free),
+		db.scan(context.Background(), "PRAGMA page_size", nil, &size))
 	return used, free, size, err
 }
 

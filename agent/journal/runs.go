@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func (j *Journal) markRuns() {
 	j.mu.Unlock()
 }
 
-func (m runMark) write(db *sql.DB) (id int64, err error) {
+func (m runMark) write(db *database) (id int64, err error) {
 	tx, err := db.Begin()
 	if err != nil {
 		return 0, err
@@ -258,7 +259,7 @@ const resendAtOnce = 5000
 // resend puts lines that somebody asked to be sent again behind all others, as a batch of their own.
 func (j *Journal) resend() error {
 	var upTo int64
-	err := j.st.db.QueryRow("SELECT value FROM state WHERE key='resend'").Scan(&upTo)
+	err := j.st.db.scan(context.Background(), "SELECT value FROM state WHERE key='resend'", nil, &upTo)
 	if err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			err = nil
@@ -332,8 +333,8 @@ func (r *Reader) Removed() ([]Gap, error) {
 	return gapsOf(r.conn(), "SELECT from_ns, to_ns, lines, reason FROM removed ORDER BY id")
 }
 
-func gapsOf(db *sql.DB, query string) (all []Gap, err error) {
-	rows, err := db.Query(query)
+func gapsOf(db *database, query string) (all []Gap, err error) {
+	rows, err := db.rows(context.Background(), query)
 	if err != nil {
 		return nil, err
 	}

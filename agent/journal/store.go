@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS memory (room TEXT NOT NULL, key TEXT NOT NULL, value 
 // for the few rows that people cause.
 type store struct {
 	path           string
-	db             *sql.DB
+	db             *database
 	insert, cursor *sql.Stmt
 	next           int64 // id of the next batch
 	sent           int64 // as found on disk
@@ -78,7 +78,7 @@ type store struct {
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
 // in order, so that a large one would only take memory.
-func open(path string, conns int, pragmas ...string) (*sql.DB, error) {
+func open(path string, conns int, pragmas ...string) (*database, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func open(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(1)
-	return db, nil
+	return &database{DB: db}, nil
 }
 
 func openStore(path string, archive bool) (*store, error) {
@@ -185,7 +185,7 @@ func (s *store) spanUnsent() error {
 	return s.db.QueryRow("SELECT min(first_ns), max(last_ns) FROM batches WHERE id > ?", s.sent).Scan(&s.unsentSpan.from, &s.unsentSpan.to)
 }
 
-func count(db *sql.DB, after, upTo int64) (c backlogCount, err error) {
+func count(db *database, after, upTo int64) (c backlogCount, err error) {
 	err = db.QueryRow("SELECT count(*), ifnull(sum(lines),0), ifnull(sum(length(deflate)),0) FROM batches WHERE id > ? AND id <= ?", after, upTo).
 		Scan(&c.batches, &c.lines, &c.bytes)
 	return c, err

@@ -42,8 +42,8 @@ func (j *Journal) Summarise(ctx context.Context) error {
 
 // summaries is how far a file has been summed up.
 type summaries struct {
-	db   *sql.DB // the file
-	upTo int64   // chapters up to this one have been looked at
+	db   *database // the file
+	upTo int64     // chapters up to this one have been looked at
 }
 
 // summarise looks at so many chapters at most. One that cannot be read whole or written is left out: its batches are
@@ -54,7 +54,7 @@ func (j *Journal) summarise(ctx context.Context, s *summaries, turn int) error {
 		return nil
 	}
 	var newest, oldest sql.NullInt64
-	if err := r.conn().QueryRowContext(ctx, "SELECT (SELECT min(id) FROM batches), (SELECT max(id) FROM batches)").Scan(&oldest, &newest); err != nil || !newest.Valid {
+	if err := r.conn().scan(ctx, "SELECT (SELECT min(id) FROM batches), (SELECT max(id) FROM batches)", nil, &oldest, &newest); err != nil || !newest.Valid {
 		return err
 	}
 	if s.db != r.conn() {

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"database/sql"
 	"time"
 )
 
@@ -16,7 +15,7 @@ func (j *Journal) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Ba
 }
 
 // noteDamage remembers that the open file cannot be read, if db is a connection to it; nil is the committing goroutine's.
-func (j *Journal) noteDamage(err error, db *sql.DB) {
+func (j *Journal) noteDamage(err error, db *database) {
 	if !isDamaged(err) {
 		return
 	}

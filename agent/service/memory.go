@@ -3,28 +3,59 @@ package service
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// ForgetStart gives back the memory that only the start of the program needed. The kernel maps 64 KiB of the
-// program's file around every page that is touched, and initialisation touches all packages; nothing takes
-// that back while there is room, so that it counts as resident for good. What is in use comes back with its
-// next use, out of the kernel's cache. It does nothing where the system has no /proc.
-func ForgetStart() {
-	debug.FreeOSMemory()
+const (
+	started     = 5 * time.Second // what is only needed to start has been done
+	forgetEvery = time.Minute     // what is done more rarely need not stay in memory
+)
+
+// Forget gives back memory that is not in use, until ctx ends: first what only the start of the program needed, then each
+// minute what of its file has been read since and is not read any more. The kernel maps 64 KiB of a file around
+// every page that is touched, initialisation touches all packages, and what is done once an hour, or for one person, much of
+// SQLite; nothing takes that back while there is room, so that it counts as resident for good. What is in use comes
+// back with its next use, out of the kernel's cache. It does nothing where the system has no /proc.
+func Forget(ctx context.Context) {
+	wait := time.NewTimer(started)
+	defer wait.Stop()
+	var parts [][2]uintptr
+	for first := true; ; first = false {
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return
+		}
+		if first {
+			debug.FreeOSMemory()
+			parts = programParts()
+		}
+		forget(parts)
+		wait.Reset(forgetEvery)
+	}
+}
+
+// programParts gives start and end of the parts of the program's file that can be given back.
+func programParts() [][2]uintptr {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return
+		return nil
 	}
 	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
-		return
+		return nil
 	}
-	for _, part := range unchanged(maps, program) {
+	return unchanged(maps, program)
+}
+
+func forget(parts [][2]uintptr) {
+	for _, part := range parts {
 		syscall.Syscall(syscall.SYS_MADVISE, part[0], part[1]-part[0], syscall.MADV_DONTNEED) // advice: there is nothing to do where it is not taken
 	}
 }

@@ -28,7 +28,7 @@ func residentFile(t *testing.T) int {
 
 func TestTheStartIsForgotten(t *testing.T) {
 	before := residentFile(t)
-	ForgetStart()
+	forget(programParts())
 	if after := residentFile(t); after > before*3/4 {
 		t.Errorf("%d kB of the program's file were resident, and %d are", before, after)
 	}

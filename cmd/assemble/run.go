@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -25,7 +26,7 @@ import (
 // ends too. version is the program's. What fails later than at the start is retried and logged; the error is of the
 // start, of the journal's end, or of beside.
 func Run(ctx context.Context, conf *config.Config, version string, log *slog.Logger, beside func(context.Context, *Cell) error) error {
-	spareMemory()
+	spareMemory(conf.Debug != nil)
 	cell, err := New(conf, log, true)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 	g.Go(func() error { cell.models.Run(ctx); return nil })
 	servePage := cell.listen(ctx, version)
 	g.Go(func() error { servePage(ctx); return nil })
-	defer time.AfterFunc(started, service.ForgetStart).Stop()
+	g.Go(func() error { service.Forget(ctx); return nil })
 	g.Go(func() error { cell.tellService(ctx); return nil })
 	if conf.Debug != nil {
 		g.Go(func() error {
@@ -124,9 +125,6 @@ func (c *Cell) tellReverted(ctx context.Context) {
 	}()
 }
 
-// started is when what is only needed to start has been done.
-const started = 5 * time.Second
-
 // bridgeAgain is the time between two attempts to have a bridge that another process has.
 const bridgeAgain = time.Second
 
@@ -139,7 +137,10 @@ func (c *Cell) tellService(ctx context.Context) {
 
 // spareMemory makes the collector frugal: the computer beside the machine has 512 MB for all.
 // GOGC and GOMEMLIMIT in the environment still rule.
-func spareMemory() {
+func spareMemory(watched bool) {
+	if watched { // what the heap holds is asked of the debug listener
+		runtime.MemProfileRate = 512 << 10
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}

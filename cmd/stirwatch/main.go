@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -38,6 +39,7 @@ type coded struct {
 func (c coded) Unwrap() error { return c.error }
 
 func main() {
+	runtime.MemProfileRate = 0 // its tables take 1 MB; the debug listener asks for them
 	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
 	// A second Ctrl-C ends the program even if a device hangs; `bridge set` says first what it leaves.

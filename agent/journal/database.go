@@ -1,0 +1,58 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+// database is a file with the statements on it that are run time and again, which it keeps prepared: to prepare one
+// takes a hundred times as much of SQLite's code as to run it, which in an agent that idles would be most of what
+// it has in memory.
+type database struct {
+	*sql.DB
+	mu   sync.Mutex
+	kept map[string]*sql.Stmt
+}
+
+// again is the statement of a text, prepared once. The texts must be few: none is forgotten before the file is closed.
+func (d *database) again(ctx context.Context, text string) (*sql.Stmt, error) {
+	d.mu.Lock()
+	s := d.kept[text]
+	d.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	s, err := d.PrepareContext(ctx, text) // may wait for a connection, and so not under the lock
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if first := d.kept[text]; first != nil {
+		return first, s.Close()
+	}
+	if d.kept == nil {
+		d.kept = make(map[string]*sql.Stmt)
+	}
+	d.kept[text] = s
+	return s, nil
+}
+
+// scan puts the first row that the statement of a text gives into places. Without one it is sql.ErrNoRows.
+func (d *database) scan(ctx context.Context, text string, args []any, places ...any) error {
+	s, err := d.again(ctx, text)
+	if err != nil {
+		return err
+	}
+	return s.QueryRowContext(ctx, args...).Scan(places...)
+}
+
+// rows runs the statement of a text.
+func (d *database) rows(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	s, err := d.again(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
