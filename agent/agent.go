@@ -250,6 +250,25 @@ func (a *Agent) Emit(samples []sensors.Sample, ack sensors.Acker) {
 	a.opt.Journal.AppendSamples(samples, ack)
 }
 
+// EmitUpTo implements [sensors.Keeper].
+func (a *Agent) EmitUpTo(samples []sensors.Sample, source string, place []byte) {
+	a.board.Put(samples)
+	a.earlier.take(samples)
+	a.opt.Journal.AppendAndRemember(samples, placeRoom, source, place)
+}
+
+// Place implements [sensors.Keeper].
+func (a *Agent) Place(source string) []byte {
+	place, err := a.opt.Journal.Recall(placeRoom, source)
+	if err != nil {
+		a.opt.Log.Error("how far a source was read before cannot be told: it is read from its beginning", "source", source, "error", err)
+	}
+	return place
+}
+
+// placeRoom is the journal's memory of how far sources were read.
+const placeRoom = "sources"
+
 // Event records what happened to a source, and tells the log.
 func (a *Agent) Event(e sensors.Event) {
 	level := slog.LevelInfo

@@ -106,12 +106,22 @@ type feed struct {
 }
 
 func (f feed) Emit(samples []sensors.Sample, ack sensors.Acker) {
+	f.note(samples)
+	f.Agent.Emit(samples, ack)
+}
+
+func (f feed) EmitUpTo(samples []sensors.Sample, source string, place []byte) {
+	f.note(samples)
+	f.Agent.EmitUpTo(samples, source, place)
+}
+
+// note remembers which channels the source feeds.
+func (f feed) note(samples []sensors.Sample) {
 	for i := range samples {
 		if at := &f.watch.origin[samples[i].Channel]; at.Load() != f.source {
 			at.Store(f.source)
 		}
 	}
-	f.Agent.Emit(samples, ack)
 }
 
 // learnOrigins takes over which source feeds which channel.

@@ -176,6 +176,16 @@ type Sink interface {
 	Event(e Event)
 }
 
+// Keeper is a Sink that remembers how far a source has read, for sources whose input can be read again.
+type Keeper interface {
+	Sink
+	// EmitUpTo is Emit of samples and of the place in its input that the source has reached with them: both are on
+	// disk, or neither. The place is kept.
+	EmitUpTo(samples []Sample, source string, place []byte)
+	// Place is the newest place of a source, also of before a restart; nil if there is none.
+	Place(source string) []byte
+}
+
 // Source reads one device until ctx ends or it fails. It returns nil only if ctx has ended or
 // a finite input is exhausted; any other return is retried by its supervisor.
 type Source interface {

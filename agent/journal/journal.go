@@ -291,6 +291,16 @@ func (j *Journal) now() time.Duration { return time.Since(j.start) }
 // It waits only while MaxPending bytes wait for the disk, at most Options.Hold. When recording
 // has stopped, samples are counted in the gap and acknowledged, so that senders go on.
 func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
+	j.appendSamples(samples, ack, memoryKey{}, nil)
+}
+
+// AppendAndRemember is [Journal.AppendSamples] of samples with a value that is remembered ([Journal.Remember]) with
+// them: both are on disk, or neither.
+func (j *Journal) AppendAndRemember(samples []sensors.Sample, room, key string, value []byte) {
+	j.appendSamples(samples, nil, memoryKey{room, key}, value)
+}
+
+func (j *Journal) appendSamples(samples []sensors.Sample, ack sensors.Acker, key memoryKey, value []byte) {
 	now := j.now()
 	j.mu.Lock()
 	if len(j.fill.buf) >= j.opts.MaxPending && !j.suspended {
@@ -306,6 +316,7 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 			j.gap.add(samples[i].Time, samples[i].Time, 1)
 		}
 		j.lost.Add(uint64(len(samples)))
+		j.keepInMind(key, value)
 		j.mu.Unlock()
 		if ack != nil {
 			j.acks.add(ack)
@@ -330,6 +341,7 @@ func (j *Journal) AppendSamples(samples []sensors.Sample, ack sensors.Acker) {
 			taken++
 		}
 	}
+	j.keepInMind(key, value)
 	if ack != nil {
 		wake = len(p.acks) == 0 // what began without a sender that waits was to be looked at later
 		p.acks = append(p.acks, ack)

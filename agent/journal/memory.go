@@ -27,10 +27,23 @@ func (j *Journal) Remember(room, key string, value []byte) {
 	}
 	p := &j.fill
 	wake := p.empty()
-	if p.memory == nil {
-		p.memory = make(map[memoryKey][]byte)
+	j.keepInMind(k, value)
+	wake = j.touch(now, wake, len(p.buf))
+	j.mu.Unlock()
+	if wake {
+		signal(j.kick)
 	}
-	p.memory[k] = value
+}
+
+// keepInMind puts a value among what is to be committed; mu is held. Of the zero key there is none.
+func (j *Journal) keepInMind(k memoryKey, value []byte) {
+	if k == (memoryKey{}) {
+		return
+	}
+	if j.fill.memory == nil {
+		j.fill.memory = make(map[memoryKey][]byte)
+	}
+	j.fill.memory[k] = value
 	if j.memory == nil {
 		j.memory = make(map[memoryKey][]byte)
 	}
@@ -39,11 +52,18 @@ func (j *Journal) Remember(room, key string, value []byte) {
 	} else {
 		j.memory[k] = value
 	}
-	wake = j.touch(now, wake, len(p.buf))
+}
+
+// Recall gives the newest value that is remembered of a key, whether it is on disk yet or not; nil if there is none.
+func (j *Journal) Recall(room, key string) ([]byte, error) {
+	j.mu.Lock()
+	value, ok := j.memory[memoryKey{room, key}]
 	j.mu.Unlock()
-	if wake {
-		signal(j.kick)
+	if ok {
+		return value, nil
 	}
+	all, err := j.Remembered(room)
+	return all[key], err
 }
 
 // remind puts back what could not be committed, as it stands now; mu is held.
@@ -57,13 +77,13 @@ func (j *Journal) remind(lost map[memoryKey][]byte) {
 }
 
 // writeMemory stores what is to be remembered.
-func writeMemory(tx *sql.Tx, memory map[memoryKey][]byte) error {
+func (s *store) writeMemory(tx *sql.Tx, memory map[memoryKey][]byte) error {
 	for k, value := range memory {
 		var err error
 		if value == nil {
 			_, err = tx.Exec("DELETE FROM memory WHERE room=? AND key=?", k.room, k.key)
 		} else {
-			_, err = tx.Exec("INSERT OR REPLACE INTO memory VALUES (?,?,?)", k.room, k.key, value)
+			_, err = tx.Stmt(s.memorise).Exec(k.room, k.key, value)
 		}
 		if err != nil {
 			return err

@@ -63,17 +63,17 @@ CREATE TABLE IF NOT EXISTS memory (room TEXT NOT NULL, key TEXT NOT NULL, value 
 // store is the writing side of the file: one connection, used by the committing goroutine and
 // for the few rows that people cause.
 type store struct {
-	path           string
-	db             *database
-	insert, cursor *sql.Stmt
-	next           int64 // id of the next batch
-	sent           int64 // as found on disk
-	unsent         backlogCount
-	unsentSpan     gap // stamps of it; its lines are those of unsent
-	missed         gap // what its gaps count
-	removed        int // lines removed since takeRemoved
-	file           os.FileInfo
-	fresh          bool // there was nothing in it
+	path                     string
+	db                       *database
+	insert, cursor, memorise *sql.Stmt
+	next                     int64 // id of the next batch
+	sent                     int64 // as found on disk
+	unsent                   backlogCount
+	unsentSpan               gap // stamps of it; its lines are those of unsent
+	missed                   gap // what its gaps count
+	removed                  int // lines removed since takeRemoved
+	file                     os.FileInfo
+	fresh                    bool // there was nothing in it
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
@@ -156,6 +156,9 @@ func (s *store) prepare(archive bool) error {
 		return err
 	}
 	if s.insert, err = s.db.Prepare("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?)"); err != nil {
+		return err
+	}
+	if s.memorise, err = s.db.Prepare("INSERT OR REPLACE INTO memory VALUES (?,?,?)"); err != nil {
 		return err
 	}
 	if s.cursor, err = s.db.Prepare("UPDATE state SET value=? WHERE key='sent'"); err != nil {
@@ -315,7 +318,7 @@ func (s *store) append(b *Batch, memory map[memoryKey][]byte, now, sent int64, m
 					return err
 				}
 			}
-			return writeMemory(tx, memory)
+			return s.writeMemory(tx, memory)
 		}
 	}
 	return s.appendWith(b, now, with)
@@ -389,6 +392,8 @@ const insertGap = "INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUE
 
 const dropStep = 256 // batches removed in one transaction, so that a commit waits little
 
-func (s *store) closeStatements() error { return errors.Join(s.insert.Close(), s.cursor.Close()) }
+func (s *store) closeStatements() error {
+	return errors.Join(s.insert.Close(), s.cursor.Close(), s.memorise.Close())
+}
 
 func (s *store) close() error { return errors.Join(s.closeStatements(), s.db.Close()) }

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	started     = 5 * time.Second // what is only needed to start has been done
-	forgetEvery = time.Minute     // what is done more rarely need not stay in memory
+	started     = 5 * time.Second  // what is only needed to start has been done
+	forgetEvery = 15 * time.Second // what is done more rarely need not stay in memory; to read it in again takes half a millisecond
 )
 
-// Forget gives back memory that is not in use, until ctx ends: first what only the start of the program needed, then each
-// minute what of its file has been read since and is not read any more. The kernel maps 64 KiB of a file around
+// Forget gives back memory that is not in use, until ctx ends: first what only the start of the program needed, then time
+// and again what of its file has been read since and is not read any more. The kernel maps 64 KiB of a file around
 // every page that is touched, initialisation touches all packages, and what is done once an hour, or for one person, much of
 // SQLite; nothing takes that back while there is room, so that it counts as resident for good. What is in use comes
 // back with its next use, out of the kernel's cache. It does nothing where the system has no /proc.

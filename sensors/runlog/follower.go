@@ -35,10 +35,16 @@ type follower struct {
 	held    []heldRow           // rows whose mode is not settled, the newest last
 	told    int                 // stretches of units announced
 	ahead   bool                // told that a stamp is in the future
+
+	past     place  // what was handed out before; of the zero place nothing
+	before   []byte // the last bytes that were read, sumSize at most
+	newest   int    // line of the newest row
+	released int    // held rows of which all was handed out
 }
 
 type heldRow struct {
 	row     int // counted from 0
+	line    int
 	samples []sensors.Sample
 	column  []int // of each sample
 }
@@ -110,25 +116,26 @@ func (f *follower) note(n note) {
 }
 
 func (f *follower) skip(s Skip, raw []byte) {
+	if s.Line <= f.past.Row {
+		return // told before
+	}
 	f.tail.health.Reject(f.to, f.tail.opt.Name, f.tail.opt.Clock(), raw, fmt.Errorf("%s line %d: %s", filepath.Base(f.path), s.Line, s.Why))
 }
 
 func (f *follower) step(line int, from, to int64) {
+	if line <= f.past.Row {
+		return
+	}
 	f.tail.event(f.to, sensors.ClockStep, 0, fmt.Sprintf("%s line %d: the log's clock was set back by %s", filepath.Base(f.path), line, time.Duration(from-to)))
 }
 
 // row emits the samples of a row, those that wait for the mode excepted.
 func (f *follower) row(r *row) {
 	t := f.tail
-	t.health.Messages.Add(1)
-	t.health.LastData.Store(f.arrival)
-	if r.stamped {
-		t.health.SkewNS.Store(f.arrival - r.time)
-	}
-	t.since = f.arrival
-	if t.silent {
-		t.silent = false
-		t.event(f.to, sensors.Resumed, 0, "rows again in "+f.path)
+	fresh := r.line > f.past.Row                                // none of it was handed out before
+	byMode := fresh || f.past.Held > 0 && r.line >= f.past.Held // its columns with a unit by mode were not
+	if fresh {
+		f.heard(r)
 	}
 	var mode Mode
 	settled := true
@@ -142,7 +149,7 @@ func (f *follower) row(r *row) {
 		}
 	}
 	stamp := r.time
-	if !t.opt.DeviceClock {
+	if !t.opt.DeviceClock && byMode {
 		// Rows read together still need stamps of their own.
 		t.stamp = max(t.stamp+1, f.arrival)
 		stamp = t.stamp
@@ -152,13 +159,13 @@ func (f *follower) row(r *row) {
 			time.Unix(0, stamp).UTC().Format(time.RFC3339Nano), ahead.Hours()/24), true})
 	}
 	var h *heldRow
-	if !settled {
-		f.held = append(f.held, heldRow{row: n})
+	if !settled && byMode {
+		f.held = append(f.held, heldRow{row: n, line: r.line})
 		h = &f.held[len(f.held)-1]
 	}
 	for i := range f.dec.cols {
 		c := &f.dec.cols[i]
-		if r.status[i].Signal == sensors.Missing {
+		if r.status[i].Signal == sensors.Missing || !fresh && !(c.byMode && byMode) {
 			continue
 		}
 		s := sensors.Sample{Time: stamp, Arrival: f.arrival, Channel: f.channel[i], Status: r.status[i], Value: r.value[i], Sent: r.sent[i]}
@@ -169,6 +176,7 @@ func (f *follower) row(r *row) {
 		s.Value = c.by(mode).Apply(s.Value)
 		t.batch = append(t.batch, s)
 	}
+	f.newest = r.line
 	if len(t.batch) >= batchSize {
 		t.flush(f.to)
 	}
@@ -184,22 +192,37 @@ func (f *follower) row(r *row) {
 	}
 }
 
+// heard notes that the log goes on.
+func (f *follower) heard(r *row) {
+	t := f.tail
+	t.health.Messages.Add(1)
+	t.health.LastData.Store(f.arrival)
+	if r.stamped {
+		t.health.SkewNS.Store(f.arrival - r.time)
+	}
+	t.since = f.arrival
+	if t.silent {
+		t.silent = false
+		t.event(f.to, sensors.Resumed, 0, "rows again in "+f.path)
+	}
+}
+
 // release emits the held samples of the rows before the given one.
 func (f *follower) release(before int) {
-	k := 0
-	for ; k < len(f.held) && f.held[k].row < before; k++ {
-		h := &f.held[k]
+	for f.released = 0; f.released < len(f.held) && f.held[f.released].row < before; {
+		h := &f.held[f.released]
 		mode := f.units.modeAt(h.row)
 		for i, s := range h.samples {
 			s.Value = f.dec.cols[h.column[i]].by(mode).Apply(s.Value)
 			f.tail.batch = append(f.tail.batch, s)
 		}
+		f.released++
 		if len(f.tail.batch) >= batchSize {
 			f.tail.flush(f.to)
 		}
 	}
-	if k > 0 {
-		f.held = slices.Delete(f.held, 0, k)
+	if f.released > 0 {
+		f.held, f.released = slices.Delete(f.held, 0, f.released), 0
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,9 +37,10 @@ type TailOptions struct {
 // file and goes on across rotation: rename and create, copy and truncate, a new file of the
 // pattern.
 //
-// After a restart of the agent the file is read from its beginning again. With the log's
-// own stamps that is harmless: a sample of the same channel and stamp overwrites itself in the
-// record.
+// Where its sink is a [sensors.Keeper], it goes on after a restart with the row after the last that was recorded, also in a
+// file that was moved meanwhile, and of a pattern with all files that were written since, in the order of their last
+// writing. The file is read from its beginning for that, as what is found out about it is needed. What is not there
+// any more is told as a gap.
 //
 // Columns whose unit depends on the controller's mode are held back until the mode is settled
 // (a few rows of steady spindle power) or while a change of mode is suspected; all others go
@@ -54,12 +56,16 @@ type Tail struct {
 	silent bool
 	stamp  int64 // of the newest row where the time of reading rules
 	looked int64 // when the pattern was last expanded
+	keeper sensors.Keeper
+	past   *place // how far it was read before, until that file is found again; nil: not known
+	left   mark   // of the file that was read to its end last; of a pattern only what comes after it is read
 }
 
 // finished is a file that was read to its end and left for a newer one.
 type finished struct {
-	info os.FileInfo
-	size int64
+	info  os.FileInfo
+	size  int64
+	place place
 }
 
 const (
@@ -112,6 +118,10 @@ func (t *Tail) Health() *sensors.Health { return &t.health }
 // header cannot be used.
 func (t *Tail) Run(ctx context.Context, to sensors.Sink) error {
 	t.since, t.silent, t.looked = t.opt.Clock(), false, 0
+	t.past, t.left = nil, mark{}
+	if t.keeper, _ = to.(sensors.Keeper); t.keeper != nil {
+		t.past = readPlace(t.keeper.Place(t.opt.Name), t.opt.Path)
+	}
 	defer t.leave()
 	tick := time.NewTicker(t.opt.Interval)
 	defer tick.Stop()
@@ -149,7 +159,7 @@ func (t *Tail) leave() {
 func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 	for ctx.Err() == nil {
 		if t.cur == nil {
-			path, err := t.newest()
+			path, past, err := t.first(to)
 			if err != nil {
 				return err
 			}
@@ -157,12 +167,13 @@ func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 				t.quiet(to, "there is no such file yet: "+t.opt.Path, 0)
 				return nil
 			}
-			if err := t.open(path, to); err != nil {
+			if err := t.open(path, past, to); err != nil {
 				if errors.Is(err, fs.ErrNotExist) {
 					return nil // renamed between the two looks
 				}
 				return err
 			}
+			t.past = nil
 		}
 		rewritten, err := t.cur.rewritten()
 		if err != nil {
@@ -176,7 +187,7 @@ func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 				t.event(to, sensors.Doubted, 0, err.Error())
 			}
 			t.leave()
-			if err := t.open(path, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := t.open(path, place{}, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 			if t.cur != nil { // a writer that goes on where it was writes no other header
@@ -200,7 +211,8 @@ func (t *Tail) look(ctx context.Context, to sensors.Sink) error {
 			t.event(to, sensors.Doubted, 0, err.Error())
 		}
 		if info, err := t.cur.file.Stat(); err == nil {
-			t.done = append(t.done, finished{info, info.Size()})
+			t.left = file{t.cur.path, info}.mark()
+			t.done = append(t.done, finished{info, info.Size(), t.cur.place()})
 			if len(t.done) > 256 {
 				t.done = slices.Delete(t.done, 0, 1)
 			}
@@ -225,22 +237,25 @@ func (t *Tail) quiet(to sensors.Sink, text string, after time.Duration) {
 
 func (t *Tail) pattern() bool { return strings.ContainsAny(filepath.Base(t.opt.Path), "*?[") }
 
-// newest is the file to follow: of a pattern the one written last, names deciding between equal
-// times; "" if there is none.
-func (t *Tail) newest() (string, error) {
+// file is one that may be followed.
+type file struct {
+	path string
+	info os.FileInfo
+}
+
+// files are those that may be followed and are not read to their end, of a pattern by name.
+func (t *Tail) files() (all []file, err error) {
 	paths := []string{t.opt.Path}
 	if t.pattern() {
-		var err error
 		if paths, err = filepath.Glob(t.opt.Path); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	best, written := "", time.Time{}
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			if !t.pattern() && !errors.Is(err, fs.ErrNotExist) {
-				return "", err
+				return nil, err
 			}
 			continue
 		}
@@ -249,19 +264,90 @@ func (t *Tail) newest() (string, error) {
 		case t.pattern():
 			continue
 		case info.IsDir():
-			return "", fmt.Errorf("%s is a folder: name a file in it, or a pattern such as %s", path, filepath.Join(path, "*.csv"))
+			return nil, fmt.Errorf("%s is a folder: name a file in it, or a pattern such as %s", path, filepath.Join(path, "*.csv"))
 		default:
-			return "", fmt.Errorf("%s is not a file", path)
+			return nil, fmt.Errorf("%s is not a file", path)
 		}
-		read := slices.ContainsFunc(t.done, func(f finished) bool { return os.SameFile(f.info, info) && f.size == info.Size() })
-		if !read && !info.ModTime().Before(written) { // Glob sorts by name
-			best, written = path, info.ModTime()
+		if !slices.ContainsFunc(t.done, func(f finished) bool { return os.SameFile(f.info, info) && f.size == info.Size() }) {
+			all = append(all, file{path, info})
 		}
 	}
-	return best, nil
+	return all, nil
 }
 
-// successor is another file that is to be followed instead of this one, "" if none.
+func (f file) mark() mark { return mark{f.info.ModTime(), f.path} }
+
+// mark puts files in the order in which they were last written, names deciding between equal times.
+type mark struct {
+	written time.Time
+	path    string
+}
+
+func (m mark) compare(other mark) int {
+	return cmp.Or(m.written.Compare(other.written), strings.Compare(m.path, other.path))
+}
+
+func byWriting(a, b file) int { return a.mark().compare(b.mark()) }
+
+// first is the file to begin with, "" if there is none: of a pattern the one written last, names deciding between equal
+// times, unless it is known how far was read before. past is what was handed out of it.
+func (t *Tail) first(to sensors.Sink) (path string, past place, err error) {
+	all, err := t.files()
+	if err != nil {
+		return "", place{}, err
+	}
+	if t.past != nil {
+		if path := t.find(all); path != "" {
+			return path, *t.past, nil
+		}
+		t.event(to, sensors.Gap, 0, fmt.Sprintf("%s, which was read up to line %d, is not there any more: what was written to it since is missing", t.past.File, t.past.Row))
+		t.health.Gaps.Add(1)
+		t.left, t.past = mark{written: time.Unix(0, t.past.Written)}, nil
+	}
+	if t.left != (mark{}) {
+		all = slices.DeleteFunc(all, func(f file) bool { return t.pattern() && f.mark().compare(t.left) < 0 })
+		if len(all) == 0 {
+			return "", place{}, nil
+		}
+		path = slices.MinFunc(all, byWriting).path
+		return path, t.before(path), nil
+	}
+	if len(all) == 0 {
+		return "", place{}, nil
+	}
+	return slices.MaxFunc(all, byWriting).path, place{}, nil
+}
+
+// find gives the file that has what was read before, which may have been moved, "" if none has.
+func (t *Tail) find(all []file) string {
+	paths := []string{t.past.File}
+	for _, f := range all {
+		paths = append(paths, f.path)
+	}
+	if !t.pattern() { // moved by what rotates it, such as to log.1
+		if moved, err := filepath.Glob(t.opt.Path + "*"); err == nil {
+			paths = append(paths, moved...)
+		}
+	}
+	for _, path := range paths {
+		if t.past.in(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+// before is what was handed out of a file that was left for another one and has been written to since.
+func (t *Tail) before(path string) place {
+	for i := len(t.done) - 1; i >= 0; i-- {
+		if p := &t.done[i].place; p.File == path && p.Row > 0 && p.in(path) {
+			return *p
+		}
+	}
+	return place{}
+}
+
+// successor is the file that is to be followed after this one, "" if none: of a pattern the next that was written to.
 func (t *Tail) successor() (string, error) {
 	if t.pattern() {
 		now := t.opt.Clock()
@@ -270,18 +356,18 @@ func (t *Tail) successor() (string, error) {
 		}
 		t.looked = now
 	}
-	path, err := t.newest()
-	if err != nil || path == "" {
+	all, err := t.files()
+	all = slices.DeleteFunc(all, func(f file) bool { // an older file is no successor of one that was moved away
+		return os.SameFile(f.info, t.cur.info) || t.pattern() && f.mark().compare(file{t.cur.path, t.cur.info}.mark()) < 0
+	})
+	if err != nil || len(all) == 0 {
 		return "", err
 	}
-	info, err := os.Stat(path)
-	if err != nil || os.SameFile(info, t.cur.info) || t.pattern() && info.ModTime().Before(t.cur.info.ModTime()) {
-		return "", nil // an older file is no successor of one that was moved away
-	}
-	return path, nil
+	return slices.MinFunc(all, byWriting).path, nil
 }
 
-func (t *Tail) open(path string, to sensors.Sink) error {
+// open begins to read a file, of which past was handed out before.
+func (t *Tail) open(path string, past place, to sensors.Sink) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -291,13 +377,17 @@ func (t *Tail) open(path string, to sensors.Sink) error {
 		file.Close()
 		return err
 	}
-	f := &follower{path: path, file: file, info: info, tail: t, to: to}
+	f := &follower{path: path, file: file, info: info, tail: t, to: to, past: past}
 	f.dec = &decoder{opt: t.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step, onNote: f.note, onHeader: f.begin}
 	f.units = newDetector(t.opt.Units)
 	t.cur = f
 	t.health.Connects.Add(1)
 	t.health.Connected.Store(true)
-	t.event(to, sensors.Connected, 0, "reading "+path)
+	text := "reading " + path
+	if past.Row > 0 {
+		text += fmt.Sprintf(", going on after line %d", past.Row)
+	}
+	t.event(to, sensors.Connected, 0, text)
 	return nil
 }
 
@@ -308,6 +398,7 @@ func (t *Tail) drain(ctx context.Context, to sensors.Sink) error {
 		n, err := f.file.ReadAt(t.buf, f.offset)
 		if n > 0 {
 			f.offset += int64(n)
+			f.seen(t.buf[:n])
 			if n == len(t.buf) && t.buf[0] == 0 && t.buf[n-1] == 0 && len(bytes.TrimLeft(t.buf, "\x00")) == 0 {
 				f.leap()
 			}
@@ -362,7 +453,20 @@ func (t *Tail) finish(to sensors.Sink) error {
 func (t *Tail) flush(to sensors.Sink) {
 	if len(t.batch) > 0 {
 		t.health.Samples.Add(uint64(len(t.batch)))
-		to.Emit(t.batch, nil)
+		t.emit(to)
 		t.batch = t.batch[:0]
 	}
+}
+
+// emit hands the batch over, with the place that is reached with it.
+func (t *Tail) emit(to sensors.Sink) {
+	if t.keeper == nil {
+		to.Emit(t.batch, nil)
+		return
+	}
+	text, err := json.Marshal(t.cur.place())
+	if err != nil {
+		panic(err) // it holds numbers and words
+	}
+	t.keeper.EmitUpTo(t.batch, t.opt.Name, text)
 }

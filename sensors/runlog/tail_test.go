@@ -404,7 +404,7 @@ func TestTailRowDoesNotAllocate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.csv")
 	write(t, path, "")
 	sink := discard{}
-	if err := tail.open(path, sink); err != nil {
+	if err := tail.open(path, place{}, sink); err != nil {
 		t.Fatal(err)
 	}
 	defer tail.leave()
