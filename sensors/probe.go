@@ -15,10 +15,10 @@ const settle = 300 * time.Millisecond
 
 // probe runs src until it has given enough samples and what was waiting, or ctx ends. It acknowledges
 // no message: they are for whoever keeps them. The error is the source's own, nil where it was ended.
-func probe(ctx context.Context, src Source, enough int) (*listener, error) {
+func probe(ctx context.Context, src Source, device bool, enough int) (*listener, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := &listener{enough: enough, done: cancel}
+	l := &listener{device: device, enough: enough, done: cancel}
 	err := src.Run(ctx, l)
 	if ctx.Err() != nil {
 		err = nil
@@ -27,17 +27,21 @@ func probe(ctx context.Context, src Source, enough int) (*listener, error) {
 }
 
 // Try runs src for as long as patience lets it and says in words what came, or as an error why nothing
-// did. place is what it reads, as people call it: a port, a broker, a file.
-func Try(ctx context.Context, src Source, place string, patience time.Duration) (text string, err error) {
+// did. place is what it reads, as people call it: a port, a broker, a file. Stamps that are ahead of the arrival are an
+// error too, unless the devices' clock rules (device).
+func Try(ctx context.Context, src Source, place string, device bool, patience time.Duration) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	l, err := probe(ctx, src, 3)
+	l, err := probe(ctx, src, device, 3)
 	h := src.Health().Snapshot()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.samples > 0:
 		text = fmt.Sprintf("%d samples in %d messages, %d rejected, skew %v", l.samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond))
+		if l.ahead > MaxAhead {
+			return "", fmt.Errorf("%s; the newest is stamped %v ahead of this computer's clock, and is of no use: is the zone, the unit or the epoch of the time another, or a clock wrong?", text, l.ahead.Round(time.Second))
+		}
 		if l.bad > 0 {
 			text += fmt.Sprintf("; %d samples are no good values, the first: %s", l.bad, unusable(&l.first))
 		}
@@ -65,12 +69,14 @@ func Try(ctx context.Context, src Source, place string, patience time.Duration) 
 
 // listener counts what a source gives and keeps nothing of it.
 type listener struct {
+	device bool // the devices' clock rules, by which no stamp is of the future
 	enough int
 	done   context.CancelFunc
 
 	mu           sync.Mutex
 	samples, bad int
-	first        Sample // of those that are no good values
+	first        Sample        // of those that are no good values
+	ahead        time.Duration // of the newest sample's stamp before its arrival
 	said         said
 }
 
@@ -79,6 +85,9 @@ func (l *listener) Emit(samples []Sample, _ Acker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range samples {
+		if !l.device {
+			l.ahead = time.Duration(samples[i].Time - samples[i].Arrival)
+		}
 		if x := samples[i].Status; !x.IsGood() && x.Reason != Unwired {
 			if l.bad++; l.bad == 1 {
 				l.first = samples[i]

@@ -18,6 +18,8 @@ type giving struct {
 	fail   error
 	health *Health
 	t      *testing.T
+	ahead  time.Duration // of the stamps
+	device bool          // its clock rules
 }
 
 type noAck struct{ t *testing.T }
@@ -29,7 +31,7 @@ func (g giving) Run(ctx context.Context, to Sink) error {
 		to.Event(Event{Kind: Doubted, Text: g.says})
 	}
 	for range g.n {
-		x := Sample{Status: OK}
+		x := Sample{Time: int64(g.ahead), Status: OK}
 		if g.bad {
 			x = Sample{Status: Status{Signal: Failure, Reason: NotANumber}, Sent: "---"}
 		}
@@ -60,7 +62,7 @@ func TestProbe(t *testing.T) {
 		{ended, giving{}, 0, nil}, // nothing came in time
 	} {
 		c.src.t = t
-		if l, err := probe(c.ctx, c.src, 3); l.samples != c.n || !errors.Is(err, c.fail) {
+		if l, err := probe(c.ctx, c.src, false, 3); l.samples != c.n || !errors.Is(err, c.fail) {
 			t.Errorf("%d samples, %v, want %d, %v", l.samples, err, c.n, c.fail)
 		}
 	}
@@ -75,8 +77,11 @@ func TestTry(t *testing.T) {
 		src    giving
 		health func(h *Health)
 	}{
-		"9 samples in 0 messages": {giving{n: 9}, func(*Health) {}},
-		"no such device":          {giving{fail: gone}, func(*Health) {}},
+		"9 samples in 0 messages":                      {giving{n: 9}, func(*Health) {}},
+		"9 samples in 0 messages, 0 rejected, skew 0s": {giving{n: 9, ahead: MaxAhead}, func(*Health) {}}, // a clock may be that fast
+		"9 samples in 0 messages, 0 rejected,":         {giving{n: 9, ahead: 2 * MaxAhead, device: true}, func(*Health) {}},
+		"8 samples in 0 messages, 0 rejected, skew 0s; the newest is stamped 3h0m0s ahead of this computer's clock": {giving{n: 8, ahead: 2 * MaxAhead}, func(*Health) {}},
+		"no such device": {giving{fail: gone}, func(*Health) {}},
 		`1 messages came and none could be read; the last: no number: "%%"`: {giving{}, func(h *Health) {
 			h.Reject(&listener{}, "tool", 0, []byte("%%"), errors.New("no number"))
 		}},
@@ -90,11 +95,11 @@ func TestTry(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { // patience ends when nothing else is left to happen
 			c.src.t, c.src.health = t, new(Health)
 			c.health(c.src.health)
-			text, err := Try(t.Context(), c.src, "/dev/tool", time.Millisecond)
+			text, err := Try(t.Context(), c.src, "/dev/tool", c.src.device, time.Millisecond)
 			if err != nil {
 				text += err.Error()
 			}
-			if !strings.HasPrefix(text, want) || (c.src.n > 0 && !c.src.bad) != (err == nil) {
+			if !strings.HasPrefix(text, want) || (c.src.n > 0 && !c.src.bad && (c.src.device || c.src.ahead <= MaxAhead)) != (err == nil) {
 				t.Errorf("%q, want %q", text, want)
 			}
 		})

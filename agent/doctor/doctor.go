@@ -44,8 +44,9 @@ type Doctor struct {
 	Bridge  *Bridge                                            // nil: there is none
 	Influx  func() (influx.Options, error)                     // nil: nothing is uploaded
 
-	Patience time.Duration // that each source may take to say something
-	Found    func(Finding) // gets each finding as it is made
+	DeviceClock bool          // the devices' clock rules (tick.clock)
+	Patience    time.Duration // that each source may take to say something
+	Found       func(Finding) // gets each finding as it is made
 }
 
 // Journal is where the record is kept.

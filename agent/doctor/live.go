@@ -30,6 +30,8 @@ func (d *Doctor) running(all []agent.SourceState) {
 				text += ": " + s.LastError
 			}
 			d.bad(what, "%s", text)
+		case !d.DeviceClock && s.Skew < -sensors.MaxAhead:
+			d.bad(what, "%s; the newest is stamped %v ahead of this computer's clock, and is of no use: is the zone, the unit or the epoch of the time another, or a clock wrong?", text, -s.Skew.Round(time.Second))
 		default:
 			if text += fmt.Sprintf(", the last %v ago", s.Quiet.Round(10*time.Millisecond)); s.Rejected > 0 && s.LastBad != "" {
 				text += "; rejected: " + s.LastBad
@@ -50,7 +52,7 @@ func (d *Doctor) source(ctx context.Context, s *Source) {
 		return
 	}
 	defer end()
-	text, err := sensors.Try(ctx, src, s.Place, d.Patience)
+	text, err := sensors.Try(ctx, src, s.Place, d.DeviceClock, d.Patience)
 	if err != nil {
 		d.bad(what, "%v", err)
 		return

@@ -22,7 +22,7 @@ func Doctor(c *config.Config, patience time.Duration, notes io.Writer) (*doctor.
 		return nil, err
 	}
 	d := &doctor.Doctor{
-		Exposed: c.Exposed(), Patience: patience, Running: Client(c).Sources,
+		Exposed: c.Exposed(), Patience: patience, DeviceClock: c.Tick.Clock == config.Device, Running: Client(c).Sources,
 		Model:   func() (string, error) { return modelInShort(c, reg) },
 		Journal: doctor.Journal{Path: c.Abs(c.Journal.Path), Size: JournalSize(c), Fixed: c.Journal.Size > 0, Keep: c.Journal.Keep},
 	}
