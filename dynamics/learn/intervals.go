@@ -108,6 +108,9 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold, 
 				}
 				inside = conformal(inside, spans)
 			}
+			if w == filter.Planned {
+				inside = min(inside, mostInside)
+			}
 			return widen(all, inside, maxShare*(1-math.Log(at)/math.Log(last)))
 		}
 		out = append(out, model.Interval95{Output: m.Outputs[k/len(score.Horizons)].Name, Horizon: at,
@@ -118,6 +121,9 @@ func (p *problem) calibrate(ctx context.Context, m *model.Model, folds []*fold, 
 
 // calibrated is from how many rows of a run forecasts are made to calibrate on: those of neighbouring rows err alike.
 const calibrated = 400
+
+// mostInside is the share of its misses that the interval of a plan holds at most: those beyond are single events.
+const mostInside = 0.975
 
 // leastMisses is how many are needed to calibrate an interval on.
 const leastMisses = 20
