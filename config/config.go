@@ -146,7 +146,7 @@ type Process struct {
 	Torque *unit.Quantity `yaml:"torque"`
 	// Share of the spindle's range that advice keeps free at either limit, so that the machine's own controller keeps its authority.
 	Margin float64 `yaml:"margin" default:"0.05" min:"0.001" max:"0.4"`
-	// Step of advised set-points, K: the least change, and a third of the most at once (the ceiling knows no such bound).
+	// Step of advised set-points, K; what is wrong must be mended within three of them (the ceiling knows no such bound).
 	Change float64 `yaml:"change" default:"5" min:"1" max:"100"`
 	// Shortest time between two advised changes, but for the ceiling's.
 	Interval time.Duration `yaml:"interval" default:"1 min" min:"1 s" max:"1 h"`

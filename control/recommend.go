@@ -20,7 +20,7 @@ type Options struct {
 	TorqueMax            float64 // N·m of the spindle
 	Margin               float64 // share of the spindle's range that is kept free at either limit; 0 is 0.05
 	Change               float64 // K, step and least change of an advised set-point; 0 is 5
-	MostChange           float64 // K at once; 0 is 3 × Change. The ceiling knows no such bound
+	MostChange           float64 // K within which what is wrong must be mended; 0 is 3 × Change. The ceiling knows no such bound
 	Interval             float64 // s between two changes, but for the ceiling; 0 is 60
 }
 
@@ -81,10 +81,6 @@ const (
 	costsFor      = 0.5  // s that it must say so
 	limitFor      = 10.0 // s at a limit and far off before the set-point counts as unreachable
 	freeFor       = 5.0  // s away from it before that ends
-	crossFor      = 2.0  // s that the forecast must cross the ceiling
-	clearFor      = 10.0 // s that it must stay clear of it, by clearBy, before the advice ends
-	clearBy       = 3.0  // K
-	tooWide       = 60.0 // K from the mean of a forecast to its upper end, above which it tells more of the model than of the machine
 	stayWithin    = 8.0  // K that the reachable temperature must move before another set-point is advised
 	steadyFor     = 2.0  // s that "no advice" must have lost its cause before advice returns
 	rebuildAfter  = 1.0  // K; a number in a reason is renewed when it has moved by this
@@ -104,10 +100,8 @@ type Recommender struct {
 	before, slope     float64 // °C at the last tick; K/s of late
 	limit             string  // "upper" or "lower" while unreachable
 
-	crossing, clear float64 // s
-	lowering        bool
-	target          float64 // °C, while lowering
-	top, when       float64 // °C and s ahead, of the last forecast that crossed the ceiling
+	approach approach
+	heat     heat
 
 	good    float64 // s without a cause for no advice
 	beyond  float64 // s, of late, outside the training range
@@ -161,7 +155,7 @@ func New(o Options) (*Recommender, error) {
 	if known(o.WindowMin) && known(o.WindowMax) && o.WindowMin >= o.WindowMax {
 		return nil, fmt.Errorf("window: %g °C is not below %g °C", o.WindowMin, o.WindowMax)
 	}
-	r := &Recommender{o: o}
+	r := &Recommender{o: o, approach: approach{last: math.NaN()}, steer: steering{was: math.NaN(), last: math.NaN()}}
 	r.reset()
 	return r, nil
 }
@@ -177,7 +171,7 @@ func known(v float64) bool { return v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0
 //     the limit explains, or sits there or will with the whole interval of the forecast on that side (a warm-up, and a stop of
 //     the feed, are no such case);
 //  3. a lower set-point, where it is above the highest that may be advised, or where the upper end of the
-//     95 % forecast crosses the ceiling; unreachable, where no set-point within the limits is lower;
+//     95 % forecast (in a start what is expected) crosses the ceiling and a lower one averts that; unreachable, where none does;
 //  4. another set-point, where the scenario of things as they are leaves the spindle no room to its limits, or leads out
 //     of the material's window or beyond the torque, and that with the other set-point does not; and back again
 //     when what it was advised for is over;
@@ -190,6 +184,7 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 	if !(dt > 0) {
 		dt = 0
 	}
+	r.approach.step(&s, dt)
 	why, name := r.refusal(&s)
 	if why != "" {
 		r.good = 0
@@ -268,7 +263,7 @@ func (r *Recommender) foretell(dst *Recommendation, s *Situation) {
 func (r *Recommender) reset() {
 	r.atLimit, r.offLimit, r.foreseen, r.costing, r.unreachable = 0, 0, 0, 0, false
 	r.before, r.slope = math.NaN(), 0
-	r.crossing, r.clear, r.lowering = 0, 0, false
+	r.heat.reset()
 	r.steer.reset()
 	r.is.Horizon = nil
 	r.speeds.forget()

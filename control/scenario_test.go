@@ -56,9 +56,9 @@ func (c *cell) situation(setPoint float64) Situation {
 // comes once, stays until it is followed, and nothing else comes for a while; when the load is over the set-point of before is advised.
 func TestRoomForTheSpindleIsAdvisedAndGivenBack(t *testing.T) {
 	r, c := recommender(t), &cell{perKelvin: 2, at475: 448, torque: 200}
-	a := advise(r, c.situation(475), 9)
+	a := advise(r, c.situation(475), 19)
 	if a.Kind != Hold {
-		t.Fatalf("after 9 s: %+v", a)
+		t.Fatalf("after 19 s: %+v", a)
 	}
 	a = advise(r, c.situation(475), 5)
 	if a.Kind != Change || a.SetPoint != 470 {

@@ -20,7 +20,8 @@ const (
 
 // How long things must last for a change of the set-point, s.
 const (
-	troubledFor = 10.0 // before one is looked for
+	troubledFor = 10.0 // before one is looked for,
+	swingsFor   = 20.0 // and where the spindle comes near to a limit: a swing of the machine's controller is over by then
 	calmFor     = 15.0 // without the trouble, before what was advised is dropped
 	overFor     = 30.0 // that the set-point from before would do again
 	lookEvery   = 5.0  // between two searches
@@ -42,9 +43,10 @@ type steering struct {
 	speed    float64 // rpm of late
 }
 
+// reset forgets all but the set-point from before: it is advised again after data were bad for a while, too.
 func (k *steering) reset() {
 	nan := math.NaN()
-	*k = steering{target: nan, last: nan, was: nan, speed: nan, quiet: math.Inf(1), looked: math.Inf(1)}
+	*k = steering{target: nan, last: k.last, was: k.was, speed: nan, quiet: math.Inf(1), looked: math.Inf(1)}
 }
 
 // room is how much of the spindle's range is kept free, rpm.
@@ -52,12 +54,13 @@ func (r *Recommender) room() float64 { return r.o.Margin * (r.o.SpindleMax - r.o
 
 func (r *Recommender) bounded() bool { return known(r.o.SpindleMin) && known(r.o.SpindleMax) }
 
-// trouble is what is wrong with an outcome, share being how much of the room must be left.
+// trouble is what is wrong with an outcome, share being how much of the room must be left: of the spindle by where it has been of late
+// and by how the outcome differs from what is expected as things are, since plans are off by more than what they say a setting does.
 func (r *Recommender) trouble(s *Situation, o *Outcome, share float64) concern {
 	n := len(minute) - 1
 	_, lower, upper := s.live(minute[n])
 	moves := o.Temperature[n] - r.is.Temperature[n]
-	later, room := o.later(), share*r.room()
+	later, room := r.usual()+o.later()-r.is.later(), share*r.room()
 	switch {
 	case known(r.o.WindowMax) && lower+moves > r.o.WindowMax:
 		return tooHotFor
@@ -73,6 +76,14 @@ func (r *Recommender) trouble(s *Situation, o *Outcome, share float64) concern {
 	return untroubled
 }
 
+// usual is the speed of late, rpm: over a lap, where so much is known since the set-point is held.
+func (r *Recommender) usual() float64 {
+	if r.approach.since < aLap {
+		return r.steer.speed
+	}
+	return r.approach.speed
+}
+
 // steers follows whether another set-point is to be advised; its target is then in r.steer.
 func (r *Recommender) steers(s *Situation, dt float64) bool {
 	k := &r.steer
@@ -83,7 +94,7 @@ func (r *Recommender) steers(s *Situation, dt float64) bool {
 		k.speed -= math.Expm1(-dt/speedSlow) * (s.SpindleSpeed - k.speed)
 	}
 	r.noteChange(s)
-	if !r.knows() || known(s.Led) || r.unreachable || r.lowering || s.idles() || math.Abs(s.SetPoint-s.Temperature) > farOff && r.slope != 0 && math.Abs(r.slope) > warming {
+	if !r.knows() || known(s.Led) || r.unreachable || r.heat.lowering || s.idles() || math.Abs(s.SetPoint-s.Temperature) > farOff && r.slope != 0 && math.Abs(r.slope) > warming {
 		k.concern, k.target, k.stood, k.over = untroubled, math.NaN(), 0, 0
 		return false
 	}
@@ -101,12 +112,12 @@ func (r *Recommender) noteChange(s *Situation) {
 		return
 	}
 	advised := k.target
-	if r.last.Kind == Unreachable {
+	if r.last.Kind == Unreachable || r.last.Kind == Change {
 		advised = r.last.SetPoint
 	}
 	switch {
-	case k.concern == itIsOver, !(math.Abs(s.SetPoint-advised) < 0.5):
-		k.was = math.NaN() // it is back, or as somebody else wants it
+	case !(math.Abs(s.SetPoint-advised) < 0.5), k.concern == itIsOver && math.Abs(s.SetPoint-k.was) < 0.5:
+		k.was = math.NaN() // as somebody else wants it, or it is back
 	case math.IsNaN(k.was):
 		k.was = was
 	}
@@ -118,8 +129,17 @@ func (r *Recommender) noteChange(s *Situation) {
 func (r *Recommender) consider(s *Situation) {
 	k := &r.steer
 	now := r.trouble(s, &r.is, 1)
-	if now == noRoomUp && k.speed < r.o.SpindleMax-r.room()-r.speeds.sd(minute[0]) || now == noRoomDown && k.speed > r.o.SpindleMin+r.room()+r.speeds.sd(minute[0]) {
-		now = untroubled // the spindle is where no such forecast is borne out yet
+	if (now == noRoomUp || now == noRoomDown) && r.approach.since < aLap {
+		now = untroubled
+	}
+	off := s.Temperature - s.SetPoint
+	if later, unsure := r.is.later(), r.speeds.sd(minute[0]); now == untroubled && r.bounded() {
+		switch { // a forecast of it counts where the spindle bears it out, and its controller is not about to leave the limit
+		case off < clearBy && later > r.o.SpindleMax-r.room() && k.speed >= r.o.SpindleMax-r.room()-unsure:
+			now = noRoomUp
+		case off > -clearBy && later < r.o.SpindleMin+r.room() && k.speed <= r.o.SpindleMin+r.room()+unsure:
+			now = noRoomDown
+		}
 	}
 	switch {
 	case now != untroubled && now != k.concern:
@@ -135,13 +155,21 @@ func (r *Recommender) consider(s *Situation) {
 	switch {
 	case k.concern == untroubled:
 		r.goBack(s)
-	case k.stood < troubledFor || k.quiet < r.o.Interval || k.looked < lookEvery || now == untroubled:
+	case k.stood < k.lasts() || k.quiet < r.o.Interval || k.looked < lookEvery || now == untroubled:
 	default:
 		k.looked, k.searched = 0, true
-		if math.IsNaN(k.target) || !r.mends(s, k.target) {
+		if math.IsNaN(k.target) || k.target > s.SetPoint && !r.mends(s, k.target) {
 			k.target = r.search(s, k.concern)
 		}
 	}
+}
+
+// lasts is how long a concern must stand, s.
+func (k *steering) lasts() float64 {
+	if k.concern == noRoomUp || k.concern == noRoomDown {
+		return swingsFor
+	}
+	return troubledFor
 }
 
 // mends tells whether a set-point does away with what troubles, and troubles with nothing else.
@@ -176,7 +204,7 @@ func (r *Recommender) search(s *Situation, c concern) float64 {
 			break
 		}
 		if r.mends(s, to) {
-			return to
+			return r.clamp(s.SetPoint + sign*r.o.Change) // by steps: what a set-point does is less than certain
 		}
 	}
 	return math.NaN()
@@ -191,13 +219,14 @@ func (r *Recommender) goBack(s *Situation) {
 	if k.looked < lookEvery {
 		return
 	}
-	if !s.Ask(&r.would, Setting{SetPoint: k.was}) || r.trouble(s, &r.would, 2) != untroubled || r.hotter(s) {
+	to := min(max(k.was, s.SetPoint-2*r.o.Change), s.SetPoint+2*r.o.Change)
+	if !s.Ask(&r.would, Setting{SetPoint: to}) || r.trouble(s, &r.would, 2) != untroubled || r.hotter(s) {
 		k.over = 0
 		if k.concern == itIsOver {
 			k.concern, k.target = untroubled, math.NaN()
 		}
 	} else if k.over += min(k.looked, 2*lookEvery); k.over >= overFor {
-		k.concern, k.target = itIsOver, k.was
+		k.concern, k.target = itIsOver, to
 	}
 	k.looked = 0
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"stirwatch/dynamics/model"
-	"stirwatch/dynamics/phase"
 )
 
 // stuck follows whether the spindle sits at a limit that keeps the set-point out of reach.
@@ -84,7 +83,11 @@ func (r *Recommender) warms(s *Situation, dt float64) bool {
 		r.slope -= math.Expm1(-dt/slopeSlow) * ((s.Temperature-was)/dt - r.slope)
 	}
 	r.before = s.Temperature
-	return s.Temperature < phase.FlowsFrom || s.SetPoint-s.Temperature > farOff && r.slope > warming
+	return r.onItsWay(s)
+}
+
+func (r *Recommender) onItsWay(s *Situation) bool {
+	return s.cold() || s.SetPoint-s.Temperature > farOff && r.slope > warming
 }
 
 // A warm-up may be seen to end short of the set-point once the tool is nearer to it than this, K: before, whether and when the
@@ -166,13 +169,20 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	if v := r.ways.setPoint; !math.IsNaN(v) {
 		reach = r.clamp(v)
 	}
+	if r.sat(s) { // where it has been is known better than where it will be
+		reach = r.clamp(r.approach.temperature)
+	} else if r.limit == "lower" { // no farther than where the temperature goes by itself
+		reach = min(reach, r.clamp(mean+r.o.Change))
+	} else {
+		reach = max(reach, r.clamp(mean-r.o.Change))
+	}
 	if r.last.Kind == Unreachable && math.Abs(reach-r.last.SetPoint) < stayWithin {
 		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
 	}
 	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean, Ways: r.ways.all}
-	top, _ := s.peak()
-	if math.IsNaN(r.ways.setPoint) && math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint {
-		dst.SetPoint = math.NaN() // none within the limits can be reached either, or it would make matters worse
+	top, _ := r.peak(s, tooWide, 0, nil)
+	if math.IsNaN(r.ways.setPoint) && math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint || r.approach.on || !r.lasts(s, mean) {
+		dst.SetPoint = math.NaN() // none within the limits can be reached either, it would make matters worse, or it is not known yet whether it lasts
 	}
 	cause := r.limit
 	if math.IsNaN(dst.SetPoint) {
@@ -206,4 +216,28 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 			verb, r.limit, limit, off, mean, far, r.under()) + waysText(&r.ways.all)
 	}
 	dst.Reason = r.last.Reason
+}
+
+// sat tells whether over a lap the spindle was at the limit, and the temperature far off for that: then this counts for more than
+// a forecast.
+func (r *Recommender) sat(s *Situation) bool {
+	p := &r.approach
+	if p.since < aLap {
+		return false
+	}
+	if r.limit == "lower" {
+		return r.atLower(p.speed) && p.temperature-s.SetPoint > farOff
+	}
+	return r.atUpper(p.speed) && s.SetPoint-p.temperature > farOff
+}
+
+// lasts tells whether the set-point stays out of reach beyond the minute that is foretold, at the limit where the spindle is.
+func (r *Recommender) lasts(s *Situation, mean float64) bool {
+	if r.sat(s) {
+		return true
+	}
+	if r.limit == "lower" {
+		return mean > s.SetPoint+soonBy
+	}
+	return mean < s.SetPoint-soonBy
 }

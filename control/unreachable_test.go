@@ -1,6 +1,7 @@
 package control
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -49,6 +50,32 @@ func TestAWarmUpThatStalls(t *testing.T) {
 	for name, s := range map[string]Situation{"cold": warming(150, 380, 420), "it may arrive": warming(380, 410, 470), "it cools": warming(380, 200, 240)} {
 		if a := advise(recommender(t), s, 30); a.Kind != Hold {
 			t.Errorf("%s: %v, %s", name, a.Kind, a.Reason)
+		}
+	}
+}
+
+// What passes within the minute names no set-point, nor does a start that is on its way; where the spindle has sat at its limit for a lap,
+// and the temperature off, that is named which it was then.
+func TestOnlyWhatLastsNamesASetPoint(t *testing.T) {
+	r, c := recommender(t), &cell{perKelvin: 2, at475: 400, torque: 200}
+	dips := func(temperature, then float64) Situation {
+		s := c.situation(475)
+		s.Temperature, s.SpindleSpeed = temperature, 450
+		s.Forecast = &filter.Forecast{Horizon: []float64{5, 20, 60}, Outputs: []filter.Expected{{Mean: []float64{temperature - 8, temperature - 8, then}, Lower: []float64{temperature - 12, temperature - 12, then - 9}, Upper: []float64{temperature - 4, temperature - 4, then + 9}}}}
+		return s
+	}
+	advise(r, c.situation(475), 60)
+	if a := advise(r, dips(464, 474), 5); a.Kind != Unreachable || !math.IsNaN(a.SetPoint) {
+		t.Errorf("a dip: %v to %g °C: %s", a.Kind, a.SetPoint, a.Reason)
+	}
+	a := advise(r, dips(455, 474), 120)
+	if a.Kind != Unreachable || math.Abs(a.SetPoint-455) > 3 {
+		t.Errorf("after two minutes: %v to %g °C: %s", a.Kind, a.SetPoint, a.Reason)
+	}
+	r = recommender(t)
+	for at := 380.0; at < 455; at += 0.4 {
+		if a := advise(r, dips(at, 460), 1); a.Kind == Unreachable && !math.IsNaN(a.SetPoint) {
+			t.Fatalf("on its way, at %g °C: %g °C: %s", at, a.SetPoint, a.Reason)
 		}
 	}
 }

@@ -72,5 +72,6 @@ func (d *driver) follow(m *twin.Machine, r *twin.Row) {
 
 // judge holds the advice against a row, one a second.
 func (a *adviser) judge(r *twin.Row, limits control.Limits) {
-	a.caller.row(r, a.advice.Kind == control.Unreachable, r.RPM >= limits.Max-atLimit, r.RPM <= limits.Min+atLimit)
+	upper, lower := atLimit(r, limits)
+	a.caller.row(r, a.advice.Kind == control.Unreachable, upper, lower)
 }

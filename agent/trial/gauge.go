@@ -18,6 +18,12 @@ type Room struct {
 	Else    float64 // K: worst error in steady deposition outside of such minutes, and of those after reloads
 }
 
+// Off is how far a build was from the set-point of its program, whatever was advised or commanded.
+type Off struct {
+	MeanAbs float64 // K, in steady deposition
+	Outside float64 // share of time more than 10 K off
+}
+
 // gauge measures one build.
 type gauge struct {
 	limited float64 // s since the spindle was at a limit
@@ -28,6 +34,9 @@ type gauge struct {
 	lasting float64   // s of deposition without a break
 	outside int       // s more than tolerated off
 	limit   int       // s with the spindle at a limit
+	spared  int       // s of that with the goal kept to tolerated
+	strays  float64   // sum of errors from the program's set-point, K
+	astray  int       // s more than tolerated off that
 	began   float64   // s when the tool first got warm, NaN: not yet
 	reached float64   // s when it first came within 5 K of its goal
 	feed    float64   // smoothed velocity, mm/min
@@ -42,25 +51,25 @@ type gauge struct {
 
 // When something counts.
 const (
-	warm       = 60.0  // °C: a start has begun
-	near       = 5.0   // K off the goal: it is reached
-	tolerated  = 10.0  // K off the goal, in steady deposition
-	after      = 120.0 // s after the goal is reached, for the overshoot
-	eventLasts = 60.0  // s after a change of feed or traverse, or after deposition goes on after a reload
-	stays      = 10.0  // s within 5 K of the goal: a change is recovered from
-	feedChange = 20.0  // mm/min off the smoothed feed
-	pathChange = 60.0  // mm/min off the smoothed traverse
-	lastsLeast = 30.0  // s of deposition, before which a change is part of the start
-	atLimit    = 2.0   // rpm from a limit
-	roomAfter  = 15.0  // s away from it
+	warm        = 60.0  // °C: a start has begun
+	near        = 5.0   // K off the goal: it is reached
+	tolerated   = 10.0  // K off the goal, in steady deposition
+	after       = 120.0 // s after the goal is reached, for the overshoot
+	eventLasts  = 60.0  // s after a change of feed or traverse, or after deposition goes on after a reload
+	stays       = 10.0  // s within 5 K of the goal: a change is recovered from
+	feedChange  = 20.0  // mm/min off the smoothed feed
+	pathChange  = 60.0  // mm/min off the smoothed traverse
+	lastsLeast  = 30.0  // s of deposition, before which a change is part of the start
+	limitWithin = 2.0   // rpm from a limit: the spindle is at it
+	roomAfter   = 15.0  // s away from it
 )
 
 func newGauge(seed uint64, limits control.Limits) *gauge {
 	return &gauge{b: Build{Seed: seed}, limits: limits, began: math.NaN(), reached: math.NaN(), event: math.Inf(1)}
 }
 
-// row takes a row, one a second.
-func (g *gauge) row(r *twin.Row, goal float64) {
+// row takes a row, one a second, with what errors are measured from, and the set-point of the program, °C.
+func (g *gauge) row(r *twin.Row, goal, program float64) {
 	if math.IsNaN(goal) || r.ToolTemp == twin.NoSignal {
 		return
 	}
@@ -68,15 +77,17 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 	if math.IsNaN(g.began) && r.ToolTemp > warm {
 		g.began = r.At
 	}
-	if math.IsNaN(g.reached) && !math.IsNaN(g.began) && math.Abs(off) < near {
+	above := r.ToolTemp - program // in a start: who puts the set-point lower has not come to it sooner
+	if math.IsNaN(g.reached) && !math.IsNaN(g.began) && math.Abs(above) < near {
 		g.reached = r.At
 		g.b.Reach = r.At - g.began
 	}
 	if !math.IsNaN(g.reached) && r.At-g.reached < after {
-		g.b.Overshoot = max(g.b.Overshoot, off)
+		g.b.Overshoot = max(g.b.Overshoot, above)
 	}
 	deposit := r.True.Phase == twin.Deposit
-	if g.limited++; g.atLimit(r) {
+	upper, lower := atLimit(r, g.limits)
+	if g.limited++; upper || lower {
 		g.limited = 0
 	}
 	room := g.limited > roomAfter
@@ -107,11 +118,17 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 		return
 	}
 	g.errors = append(g.errors, off)
+	g.strays += math.Abs(r.ToolTemp - program)
+	if math.Abs(r.ToolTemp-program) > tolerated {
+		g.astray++
+	}
 	if math.Abs(off) > tolerated {
 		g.outside++
 	}
-	if g.atLimit(r) {
-		g.limit++
+	if upper || lower {
+		if g.limit++; math.Abs(off) <= tolerated {
+			g.spared++
+		}
 	}
 	if room {
 		g.free++
@@ -122,8 +139,9 @@ func (g *gauge) row(r *twin.Row, goal float64) {
 	}
 }
 
-func (g *gauge) atLimit(r *twin.Row) bool {
-	return r.RPM >= g.limits.Max-atLimit || r.RPM <= g.limits.Min+atLimit
+// atLimit tells whether the spindle is at the upper or the lower one of its limits.
+func atLimit(r *twin.Row, limits control.Limits) (upper, lower bool) {
+	return r.RPM >= limits.Max-limitWithin, r.RPM <= limits.Min+limitWithin
 }
 
 // recover follows how long a change disturbs: until the temperature has come within 5 K of the goal and stays there.
@@ -155,7 +173,8 @@ func (g *gauge) build() Build {
 	b.Room.MeanAbs /= float64(g.free) // NaN where there was none
 	n := float64(len(g.errors))
 	if b.Rows = len(g.errors); b.Rows == 0 {
-		b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit = math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()
+		nan := math.NaN()
+		b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Avoidable, b.Program = nan, nan, nan, nan, nan, nan, Off{nan, nan}
 		return b
 	}
 	mean, abs := 0.0, make([]float64, 0, len(g.errors))
@@ -170,7 +189,8 @@ func (g *gauge) build() Build {
 	b.SD = math.Sqrt(b.SD)
 	slices.Sort(abs)
 	b.P99 = abs[int(0.99*(n-1))]
-	b.Outside, b.AtLimit = float64(g.outside)/n, float64(g.limit)/n
+	b.Outside, b.AtLimit, b.Avoidable = float64(g.outside)/n, float64(g.limit)/n, float64(g.spared)/n
+	b.Program = Off{MeanAbs: g.strays / n, Outside: float64(g.astray) / n}
 	return b
 }
 
@@ -201,6 +221,7 @@ func Figures(builds []Build) []Figure {
 		{"99 % of errors below", "K", func(b *Build) float64 { return b.P99 }},
 		{"time more than 10 K off", "%", func(b *Build) float64 { return 100 * b.Outside }},
 		{"time at a spindle limit", "%", func(b *Build) float64 { return 100 * b.AtLimit }},
+		{"of it, within 10 K of the goal", "%", func(b *Build) float64 { return 100 * b.Avoidable }},
 		{"start: overshoot", "K", func(b *Build) float64 { return b.Overshoot }},
 		{"start: time to within 5 K", "s", func(b *Build) float64 { return b.Reach }},
 		{"after changes: worst error", "K", func(b *Build) float64 { return b.Event }},
@@ -209,6 +230,8 @@ func Figures(builds []Build) []Figure {
 		{"with room: mean absolute error", "K", func(b *Build) float64 { return b.Room.MeanAbs }},
 		{"with room, after changes: worst error", "K", func(b *Build) float64 { return b.Room.Event }},
 		{"with room, elsewhere: worst error", "K", func(b *Build) float64 { return b.Room.Else }},
+		{"off the program's set-point", "K", func(b *Build) float64 { return b.Program.MeanAbs }},
+		{"time more than 10 K off that", "%", func(b *Build) float64 { return 100 * b.Program.Outside }},
 		{"limit violations", "1", func(b *Build) float64 { return float64(b.Violations) }},
 		{"a step: median", "µs", func(b *Build) float64 { return float64(b.P50.Nanoseconds()) / 1e3 }},
 		{"a step: 99 %", "µs", func(b *Build) float64 { return float64(b.P99T.Nanoseconds()) / 1e3 }},
@@ -235,14 +258,14 @@ func Figures(builds []Build) []Figure {
 
 // Columns are the heads of [Build.Row].
 func Columns() []string {
-	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "room_mean_absolute_K", "room_after_changes_K", "room_else_K", "calls", "wrong_calls", "stretches", "called_before", "called_late_s", "step_median_s", "step_p99_s", "step_max_s"}
+	return []string{"way", "seed", "mean_absolute_K", "sd_K", "p99_K", "outside_10_K", "at_limit", "at_limit_avoidable", "overshoot_K", "reach_s", "after_changes_K", "after_reloads_K", "recovery_s", "violations", "rows", "room_mean_absolute_K", "room_after_changes_K", "room_else_K", "program_absolute_K", "program_outside_10_K", "calls", "wrong_calls", "stretches", "called_before", "called_late_s", "step_median_s", "step_p99_s", "step_max_s"}
 }
 
 // Row is a build as a row of a table: NaN for what it did not have.
 func (b *Build) Row(way Way) []string {
 	row := []string{string(way), strconv.FormatUint(b.Seed, 10)}
-	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Overshoot, b.Reach, b.Event, b.Reload, b.Recover, float64(b.Violations), float64(b.Rows),
-		b.Room.MeanAbs, b.Room.Event, b.Room.Else, float64(b.Calls.Made), float64(b.Calls.Wrong), float64(b.Calls.Stretches), float64(b.Calls.Before), b.Calls.Late,
+	for _, v := range []float64{b.MeanAbs, b.SD, b.P99, b.Outside, b.AtLimit, b.Avoidable, b.Overshoot, b.Reach, b.Event, b.Reload, b.Recover, float64(b.Violations), float64(b.Rows),
+		b.Room.MeanAbs, b.Room.Event, b.Room.Else, b.Program.MeanAbs, b.Program.Outside, float64(b.Calls.Made), float64(b.Calls.Wrong), float64(b.Calls.Stretches), float64(b.Calls.Before), b.Calls.Late,
 		b.P50.Seconds(), b.P99T.Seconds(), b.MaxT.Seconds()} {
 		row = append(row, strconv.FormatFloat(v, 'g', 5, 64))
 	}

@@ -69,12 +69,14 @@ type Build struct {
 	P99             float64       // 99 % of absolute errors are below
 	Outside         float64       // share of time more than 10 K off
 	AtLimit         float64       // share of time with the spindle at a limit
+	Avoidable       float64       // of that share, what was while the temperature was within 10 K of the goal: a set-point somewhat beside would have left the spindle room
 	Overshoot       float64       // K over the goal in the two minutes after it was first reached
 	Reach           float64       // s from the first contact heat to within 5 K of the goal
 	Event           float64       // K: worst error in the minute after a change of feed or traverse
 	Reload          float64       // K: the same after deposition goes on after a reload
 	Recover         float64       // s from a change or a reload until the temperature has come within 5 K and stays for 10 s, mean
 	Room            Room          // the same where the spindle had room
+	Program         Off           // where a set-point is advised or commanded, the program's is another one
 	Violations      int           // commands beyond limits or slew
 	Rows            int           // s of steady deposition
 	Calls           Calls         // of a set-point as unreachable; where nothing is advised all is zero
@@ -178,7 +180,7 @@ func one(ctx context.Context, o *Options, seed uint64) (Build, error) {
 	rows := 0
 	err = twin.Simulate(ctx, build, func(m *twin.Machine, r *twin.Row) error {
 		if d.row(m, r); rows%10 == 0 {
-			g.row(r, d.aims(r))
+			g.row(r, d.aims(r), d.goal)
 			if d.adviser != nil {
 				d.adviser.judge(r, o.Limits)
 			}

@@ -54,12 +54,17 @@ func Of(s Signals) Phase {
 		return Stopped
 	case s.Contact < inContact:
 		return Free
-	case !(s.Temperature >= FlowsFrom || s.SetPoint > heldFrom && s.Temperature >= s.SetPoint-flowsBelow):
+	case !Flows(s.Temperature, s.SetPoint):
 		return WarmUp
 	case math.Abs(s.Path) < TravelsFrom:
 		return Prime
 	}
 	return Deposit
+}
+
+// Flows tells whether metal at a temperature flows, °C, where the tool is held at a set-point; unknown does not.
+func Flows(temperature, setPoint float64) bool {
+	return temperature >= FlowsFrom || setPoint > heldFrom && temperature >= setPoint-flowsBelow
 }
 
 // When a run begins and ends, s: the spindle turns for a moment, and later stands still long enough that
