@@ -17,6 +17,7 @@ type place struct {
 	Row     int    `json:"row"`     // line of the last row
 	Held    int    `json:"held"`    // line of the first row whose columns with a unit by mode were not handed out; 0: none
 	Written int64  `json:"written"` // when the file was last written to, ns since the Unix epoch
+	Header  string `json:"header"`  // the newest: a file that its writer truncates and goes on with has none
 }
 
 // sumSize is how many bytes before an offset tell a content. Rows have a time in them, so that two logs that are
@@ -30,6 +31,15 @@ func readPlace(text []byte, path string) *place {
 		return nil
 	}
 	return p
+}
+
+// known is a decoder with the header of the place, nil if it has none.
+func (p *place) known(opt Options) *decoder {
+	d := &decoder{opt: opt, onNote: func(note) {}}
+	if p.Header == "" || d.line([]byte(p.Header), 1, true) != nil || d.blank() {
+		return nil
+	}
+	return d
 }
 
 // in tells whether a file has the content that was read.
@@ -47,6 +57,9 @@ func (p *place) in(path string) bool {
 // place is how far the file has been handed out with what is in the batch.
 func (f *follower) place() place {
 	p := place{Path: f.tail.opt.Path, File: f.path, Offset: f.offset, Sum: crc32.ChecksumIEEE(f.before), Row: max(f.newest, f.past.Row), Written: f.info.ModTime().UnixNano()}
+	if d := f.dec.latest(); d != nil {
+		p.Header = string(d.raw)
+	}
 	switch {
 	case f.released < len(f.held):
 		p.Held = f.held[f.released].line

@@ -122,6 +122,12 @@ func TestALogGoesOnAfterARestart(t *testing.T) {
 			write(t, filepath.Join(dir, "new.csv"), header+lineRange(30, 45))
 			later(t, filepath.Join(dir, "new.csv"), 100)
 		}, 45, "run.csv, which was read up to line 31, is not there any more"},
+		"truncated in place, and no header since": {"run.csv", func(t *testing.T, dir string) {
+			path := filepath.Join(dir, "run.csv")
+			if err := os.WriteFile(path, []byte(lineRange(30, 90)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, 90, "is not there any more"},
 		"written anew in place": {"run.csv", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "run.csv")
 			if err := os.WriteFile(path, []byte(header+lineRange(30, 90)), 0o644); err != nil {
@@ -197,4 +203,43 @@ func TestReadPlace(t *testing.T) {
 	if p := readPlace([]byte(`{"path":"a","file":"f","offset":5,"row":2}`), "a"); p == nil || p.Row != 2 {
 		t.Error(fmt.Sprint(p))
 	}
+}
+
+// Whatever is in a log and wherever the agent was ended: what two lives hand out is what one does.
+func FuzzGoesOn(f *testing.F) {
+	text := header + lineRange(0, 14)
+	f.Add([]byte(text), uint16(len(text)/2), true)
+	f.Add([]byte("sep=;\ntime;ToolTemp\n1,5;2\n2,5;3\n2,5;3\n1,5;4\n"), uint16(20), false)
+	f.Add([]byte("Date,Time,ToolTemp,SpinVel\n08/07/2025,10:00:00,20,1\n09/07/2025,10:00:01,20,1\n13/07/2025,10:00:02,20,1\n"), uint16(70), true)
+	f.Add([]byte("\xff\xfea\x00,\x00"), uint16(3), false)
+	reg := meldRegistry(f)
+	f.Fuzz(func(t *testing.T, b []byte, at uint16, device bool) {
+		path := filepath.Join(t.TempDir(), "x.csv")
+		clock := int64(0)
+		life := func(content []byte, k *keeper) bool {
+			if err := os.WriteFile(path, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			opt := TailOptions{Registry: reg, Path: path, DeviceClock: device, Clock: func() int64 { clock++; return clock }}
+			opt.Location = time.UTC
+			tail, err := NewTail(opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tail.begin(k)
+			defer tail.leave()
+			return tail.look(t.Context(), k) == nil
+		}
+		var one, two keeper
+		cut := min(int(at), len(b))
+		if !life(b, &one) || !life(b[:cut], &two) || !life(b, &two) {
+			return // it cannot be read
+		}
+		for id := range reg.Len() {
+			id := sensors.ChannelID(id)
+			if got, want := two.values(id), one.values(id); !slices.EqualFunc(got, want, func(a, b float64) bool { return a == b || a != a && b != b }) {
+				t.Fatalf("%s is %v, want %v", reg.Channel(id).Name, got, want)
+			}
+		}
+	})
 }

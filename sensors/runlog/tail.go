@@ -117,11 +117,7 @@ func (t *Tail) Health() *sensors.Health { return &t.health }
 // Run follows the log until ctx ends or, with Once, to its end. It fails on a file that cannot be opened or read, or whose
 // header cannot be used.
 func (t *Tail) Run(ctx context.Context, to sensors.Sink) error {
-	t.since, t.silent, t.looked = t.opt.Clock(), false, 0
-	t.past, t.left = nil, mark{}
-	if t.keeper, _ = to.(sensors.Keeper); t.keeper != nil {
-		t.past = readPlace(t.keeper.Place(t.opt.Name), t.opt.Path)
-	}
+	t.begin(to)
 	defer t.leave()
 	tick := time.NewTicker(t.opt.Interval)
 	defer tick.Stop()
@@ -144,6 +140,15 @@ func (t *Tail) Run(ctx context.Context, to sensors.Sink) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// begin looks up how far the log was read before.
+func (t *Tail) begin(to sensors.Sink) {
+	t.since, t.silent, t.looked = t.opt.Clock(), false, 0
+	t.past, t.left = nil, mark{}
+	if t.keeper, _ = to.(sensors.Keeper); t.keeper != nil {
+		t.past = readPlace(t.keeper.Place(t.opt.Name), t.opt.Path)
 	}
 }
 
@@ -302,6 +307,9 @@ func (t *Tail) first(to sensors.Sink) (path string, past place, err error) {
 		}
 		t.event(to, sensors.Gap, 0, fmt.Sprintf("%s, which was read up to line %d, is not there any more: what was written to it since is missing", t.past.File, t.past.Row))
 		t.health.Gaps.Add(1)
+		if !t.pattern() { // its writer may have truncated it
+			past.Header = t.past.Header
+		}
 		t.left, t.past = mark{written: time.Unix(0, t.past.Written)}, nil
 	}
 	if t.left != (mark{}) {
@@ -310,7 +318,10 @@ func (t *Tail) first(to sensors.Sink) (path string, past place, err error) {
 			return "", place{}, nil
 		}
 		path = slices.MinFunc(all, byWriting).path
-		return path, t.before(path), nil
+		if p := t.before(path); p.Row > 0 {
+			past = p
+		}
+		return path, past, nil
 	}
 	if len(all) == 0 {
 		return "", place{}, nil
@@ -379,6 +390,7 @@ func (t *Tail) open(path string, past place, to sensors.Sink) error {
 	}
 	f := &follower{path: path, file: file, info: info, tail: t, to: to, past: past}
 	f.dec = &decoder{opt: t.opt.Options, onRow: f.row, onSkip: f.skip, onStep: f.step, onNote: f.note, onHeader: f.begin}
+	f.dec.before.known = past.known(t.opt.Options)
 	f.units = newDetector(t.opt.Units)
 	t.cur = f
 	t.health.Connects.Add(1)
