@@ -93,7 +93,7 @@ var noFile = func() *database {
 func (r *Reader) count(after, upTo int64) (backlogCount, error) { return count(r.conn(), after, upTo) }
 
 func (r *Reader) committedAfter(id int64) (ns int64, err error) {
-	err = r.conn().QueryRow("SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1", id).Scan(&ns)
+	err = r.conn().scan(context.Background(), "SELECT committed_ns FROM batches WHERE id > ? ORDER BY id LIMIT 1", []any{id}, &ns)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -135,7 +135,7 @@ func (r *Reader) LastCommit() (ns int64, err error) {
 // maxBytes compressed bytes are reached; it gives at least one if there is one. It appends to dst
 // and reuses the buffers of the batches in dst's spare capacity.
 func (r *Reader) Unsent(dst []Batch, after int64, maxLines, maxBytes int) ([]Batch, error) {
-	rows, err := r.conn().Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? ORDER BY id", after)
+	rows, err := r.conn().rows(context.Background(), "SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? ORDER BY id", after)
 	if err != nil {
 		return dst, explain(r.path, err)
 	}
@@ -413,7 +413,7 @@ func (e *DamageError) note(err error) {
 
 // page appends up to most batches with after < id ≤ upTo.
 func (r *Reader) page(dst []Batch, after, upTo int64, most int) ([]Batch, error) {
-	rows, err := r.conn().Query("SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", after, upTo, most)
+	rows, err := r.conn().rows(context.Background(), "SELECT id, first_ns, last_ns, lines, raw_len, crc, deflate FROM batches WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", after, upTo, most)
 	if err != nil {
 		return dst, explain(r.path, err)
 	}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -189,8 +190,8 @@ func (s *store) spanUnsent() error {
 }
 
 func count(db *database, after, upTo int64) (c backlogCount, err error) {
-	err = db.QueryRow("SELECT count(*), ifnull(sum(lines),0), ifnull(sum(length(deflate)),0) FROM batches WHERE id > ? AND id <= ?", after, upTo).
-		Scan(&c.batches, &c.lines, &c.bytes)
+	err = db.scan(context.Background(), "SELECT count(*), ifnull(sum(lines),0), ifnull(sum(length(deflate)),0) FROM batches WHERE id > ? AND id <= ?", []any{after, upTo},
+		&c.batches, &c.lines, &c.bytes)
 	return c, err
 }
 
