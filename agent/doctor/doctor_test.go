@@ -64,10 +64,12 @@ func TestTheAgentThatRunsIsAsked(t *testing.T) {
 	}
 	d := Doctor{Exposed: []string{"users.json: everybody can read it"}, Model: func() (string, error) { return "", errors.New("model.json: no such file") },
 		Running: func(context.Context) ([]agent.SourceState, error) {
-			return []agent.SourceState{state("a", true, time.Second, ""), state("b", false, -1, "port busy"), state("c", true, -1, ""), state("d", true, time.Hour, "")}, nil
+			fast := state("e", true, time.Second, "")
+			fast.Skew = -24 * time.Hour
+			return []agent.SourceState{state("a", true, time.Second, ""), state("b", false, -1, "port busy"), state("c", true, -1, ""), state("d", true, time.Hour, ""), fast}, nil
 		}}
 	want(t, found(t, d), "ok   clock", "BAD  permissions      users.json", "BAD  model            model.json", "ok   journal", "ok   source a", "BAD  source b         the running agent has it: 0 readings in 0 messages, 0 rejected; it is not connected: port busy",
-		"BAD  source c", "BAD  source d")
+		"BAD  source c", "BAD  source d", "BAD  source e         the running agent has it: 0 readings in 0 messages, 0 rejected; the newest is stamped 24h0m0s ahead")
 	d = Doctor{Running: func(context.Context) ([]agent.SourceState, error) { return nil, errors.New("it hangs") }}
 	want(t, found(t, d), "ok   clock", "ok   model", "ok   journal", "BAD  agent            it runs, and does not tell how its sources do: it hangs")
 }
