@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -122,33 +123,27 @@ func Check(conf *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if _, err := Sources(conf, reg, agent.NewClock(time.Now).Now, nil); err != nil {
-		return err
-	}
-	if _, err := AlarmSettings(conf); err != nil {
-		return err
-	}
-	if err := checkPage(conf); err != nil {
-		return err
-	}
-	if _, err := notifyTargets(conf, nil, nil, nil); err != nil {
-		return err
-	}
+	var errs []error // each with its place: all are told at once
+	note := func(err error) { errs = append(errs, err) }
+	_, err = Sources(conf, reg, agent.NewClock(time.Now).Now, nil)
+	note(err)
+	_, err = AlarmSettings(conf)
+	note(err)
+	note(checkPage(conf))
+	_, err = notifyTargets(conf, nil, nil, nil)
+	note(err)
 	m, err := Model(conf)
-	if err != nil {
-		return err
-	}
+	note(err)
 	if conf.Model.Hypotheses != "" {
 		if _, err := model.LoadHypotheses(conf.Abs(conf.Model.Hypotheses)); err != nil {
-			return fmt.Errorf("model.hypotheses: %w", err)
+			note(fmt.Errorf("model.hypotheses: %w", err))
 		}
 	}
 	b, err := newBridge(conf, nil)
-	if err != nil {
-		return err
-	}
+	note(err)
 	kept, err := loops(conf, reg)
-	if err != nil {
+	note(err)
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	_, err = agent.New(agent.Options{Registry: reg, Model: m, Process: processOptions(conf), Bridge: b, Loops: kept, Log: slog.New(slog.DiscardHandler)})

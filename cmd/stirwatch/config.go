@@ -83,11 +83,11 @@ two feed, or a token that is not there.`,
 			if err != nil {
 				return err
 			}
-			if err := assemble.Check(conf); err != nil {
-				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
-			}
 			for _, text := range append(conf.Warnings(), conf.Exposed()...) {
 				fmt.Fprintf(cmd.OutOrStdout(), "warning: %s\n", text)
+			}
+			if err := assemble.Check(conf); err != nil {
+				return coded{fmt.Errorf("%s: %w", path, err), exitConfig}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is right: %s\n", path, conf.InShort())
 			return nil
