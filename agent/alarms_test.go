@@ -148,3 +148,27 @@ func TestADeadPortIsOneAlarm(t *testing.T) {
 		t.Errorf("%+v", l.Alarms)
 	}
 }
+
+// The alarm of a fault of the process names the signals in which it shows, so that people know where to look.
+func TestAFaultOfTheProcessNamesItsSignals(t *testing.T) {
+	a := agentOf(t, Options{Registry: cell(t)})
+	now := 1000 * second
+	for i := range 1500 {
+		now += 1e8
+		speed, power := 400.0, 7.0
+		if i >= 1200 {
+			speed, power = 0, 0
+		}
+		put(a, now, 470, power, speed, 20, 300, 470)
+		a.tick(now)
+	}
+	for _, x := range a.Alarms().List().Alarms {
+		if x.Code == anomaly.StoppedInContact {
+			if want := "spindle speed 67 %, tool temperature 33 %"; x.Signals != want {
+				t.Errorf("it shows in %q, want %q", x.Signals, want)
+			}
+			return
+		}
+	}
+	t.Errorf("no such alarm among %+v", a.Alarms().List().Alarms)
+}

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,6 +190,28 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 		}
 		set.Step(place, min(dt.Seconds(), max(longestFrame.Seconds(), min(every, m.lasts[k]))), m.follower.Score[k].Value)
 	}
+}
+
+// carriers are the signals in which a fault of the process shows now, with their shares of it in %, the largest first; "" where it
+// shows in none.
+func (m *machine) carriers(code anomaly.Code) string {
+	fault := slices.Index(machineCodes[:], code)
+	if fault < 0 {
+		return ""
+	}
+	score := &m.follower.Score[fault]
+	var in []signature.Signal
+	for k := range signature.Signals {
+		if score.Part[k] > 0 && m.in[k].known { // a torque made of power and speed is no channel
+			in = append(in, k)
+		}
+	}
+	slices.SortStableFunc(in, func(a, b signature.Signal) int { return cmp.Compare(score.Part[b], score.Part[a]) })
+	var all []string
+	for _, k := range in {
+		all = append(all, fmt.Sprintf("%s %.0f %%", m.in[k].name, 100*score.Part[k]/score.Value))
+	}
+	return strings.Join(all, ", ")
 }
 
 // unjudged says what has not been judged in this run, "" where all was.

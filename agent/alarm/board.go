@@ -37,6 +37,7 @@ type Alarm struct {
 	Active   bool             `json:"active"` // the condition holds, after its delays
 	Priority anomaly.Priority `json:"priority"`
 	Text     string           `json:"text"`
+	Signals  string           `json:"signals,omitempty"` // in which it shows, with their shares, where these were told as it was raised
 	Response string           `json:"response"`
 	Since    int64            `json:"since"`                   // of the state
 	Raised   int64            `json:"raised,omitempty"`        // last put before people; with the key it names one occurrence
@@ -92,10 +93,10 @@ type Board struct {
 type point struct {
 	Alarm
 	set       Setting
-	describe  func() string // "": as it was
-	seen      bool          // the anomaly stands
-	explained bool          // a cause of it stands
-	score     float64       // over limit
+	describe  Describe
+	seen      bool    // the anomaly stands
+	explained bool    // a cause of it stands
+	score     float64 // over limit
 	limit     float64
 	on, off   time.Duration // that the condition has been there, or gone, without interruption; below 0: not
 	settling  bool          // of before the start
@@ -119,10 +120,13 @@ func NewBoard(opt Options) *Board {
 	return &Board{opt: opt, recent: make([]int64, 0, 64)}
 }
 
+// Describe says for people what an alarm is, and in which signals it shows with their shares, "" where nothing tells that.
+type Describe func() (text, signals string)
+
 // Add makes the alarm of a key, and gives its place for [Board.Observe]; -1 where the code has no response
 // text and is no alarm. describe says for people what it is, when it is raised. After [Board.Restore] the alarm may be
 // there, remembered from when it was configured before: it is taken over.
-func (b *Board) Add(k Key, describe func() string) int {
+func (b *Board) Add(k Key, describe Describe) int {
 	set := b.opt.Setting(k.Code)
 	if set.Response == "" {
 		return -1
@@ -322,7 +326,7 @@ func (b *Board) do(p *point, e Event, who, why string) bool {
 		p.State, p.Since = next, p.stamp
 	}
 	if (e == Raise || e == Suppress) && p.describe != nil {
-		p.Text = p.describe()
+		p.Text, p.Signals = p.describe()
 	}
 	switch {
 	case next == Unacknowledged && was != Unacknowledged:

@@ -25,7 +25,7 @@ func newBench(t *testing.T, opt Options, keys ...Key) *bench {
 	opt.Keep = b.paper
 	b.Board = NewBoard(opt)
 	for _, k := range keys {
-		b.place[k] = b.Add(k, func() string { return "no value: " + k.Subject })
+		b.place[k] = b.Add(k, func() (text, signals string) { return "no value: " + k.Subject, "" })
 	}
 	return b
 }

@@ -72,7 +72,7 @@ func (s *story) start() {
 	s.board = NewBoard(Options{Setting: s.setting, Keep: s.paper, Flood: 4, Tell: s.told})
 	s.places = s.places[:0]
 	for _, k := range s.keys {
-		s.places = append(s.places, s.board.Add(k, func() string { return "text" }))
+		s.places = append(s.places, s.board.Add(k, func() (text, signals string) { return "text", "" }))
 	}
 	if err := s.board.Restore(maps.Clone(s.paper.memory)); err != nil {
 		s.fail("%v", err)

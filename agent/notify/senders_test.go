@@ -237,7 +237,7 @@ func TestCommand(t *testing.T) {
 func TestMQTT(t *testing.T) {
 	broker := parts.StartMosquitto(t)
 	b := alarm.NewBoard(alarm.Options{})
-	place := b.Add(alarm.Key{Code: anomaly.SensorMissing, Subject: "tool"}, func() string { return "tool: no value" })
+	place := b.Add(alarm.Key{Code: anomaly.SensorMissing, Subject: "tool"}, func() (text, signals string) { return "tool: no value", "" })
 	m := &MQTT{Name: "broker", Broker: broker.URL, ClientID: "stirwatch-test", Topic: "cell1/alarms", KeepAlive: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
 		Ack: func(_ context.Context, q alarm.Request) (alarm.Answer, error) {
 			changed, err := b.Ack(2e9, q.Name, q.Who, q.Why)
