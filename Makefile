@@ -17,7 +17,7 @@ export INFLUXD
 .DEFAULT_GOAL := help
 DIST        ?= dist
 
-.PHONY: dist dist-test help build page demo test lint bench fuzz generate tools clean
+.PHONY: dist dist-test help build page demo test lint bench fuzz pictures generate tools clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 	    echo "== $$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	  done; \
 	done
+
+pictures: page ## those of docs/page.md, of the simulated machine, in a real browser
+	STIRWATCH_PICTURES=$(CURDIR)/docs go test -count 1 -run TestPictures ./cmd/stirwatch
 
 generate: ## schema, configuration reference and example, from the configuration's types
 	go generate ./...

@@ -1,348 +1,24 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	paho "github.com/eclipse/paho.mqtt.golang"
-
-	"stirwatch/agent/journal"
-	"stirwatch/agent/journal/journaltest"
-	"stirwatch/cmd/assemble"
-	"stirwatch/cmd/loopback"
-	"stirwatch/config"
-	"stirwatch/sensors"
 )
-
-// frontEnd is the folder of the page's front end.
-var frontEnd = filepath.Join("..", "..", "agent", "dashboard", "ui")
-
-// browser is a tab of a real browser.
-type browser struct {
-	t   testing.TB
-	ctx context.Context
-
-	mu     sync.Mutex
-	errors []string // of its console, but those of the network
-}
-
-// newBrowser starts Chromium with a profile of its own.
-func newBrowser(t testing.TB) *browser {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no browser here: the Debian package chromium has one")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(patience))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(end)
-	ctx, end = chromedp.NewContext(ctx)
-	t.Cleanup(func() { chromedp.Cancel(ctx); end() })
-	b := &browser{t: t, ctx: ctx}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the page showed:\n%s\nits console said %q", b.text("document.body.innerText"), b.complaints())
-		}
-	})
-	b.size(1920, 1080)
-	messages := chromedp.Console(ctx)
-	go func() { // until the tab is closed
-		for m, err := range messages {
-			if err != nil {
-				return
-			}
-			if (m.Type == "error" || m.IsException()) && m.Source != "network" {
-				b.mu.Lock()
-				b.errors = append(b.errors, m.Text)
-				b.mu.Unlock()
-			}
-		}
-	}()
-	return b
-}
-
-func (b *browser) size(width, height int64) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(width, height)); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// colours lets the system of the browser be light or dark.
-func (b *browser) colours(scheme string) {
-	b.t.Helper()
-	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.is("the page is "+scheme, `document.documentElement.dataset.theme === "`+scheme+`"`)
-}
-
-// text gives what a script says, "" where it fails.
-func (b *browser) text(script string) string {
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("(async () => String("+script+"))()", chromedp.EvalAwaitPromise))
-	if err != nil {
-		return ""
-	}
-	return v
-}
-
-// is waits until an expression holds in the page.
-func (b *browser) is(what, expression string) {
-	b.t.Helper()
-	wait(b.t, what+" ("+expression+")", func() bool { return b.text("!!("+expression+")") == "true" })
-}
-
-// shows waits until an element shows a text.
-func (b *browser) shows(selector, text string) {
-	b.t.Helper()
-	b.is(selector+" shows "+text, fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, text))
-}
-
-// press presses the button or link within an element that bears a text.
-func (b *browser) press(within, label string) {
-	b.t.Helper()
-	b.is("there is "+label+" to press in "+within, fmt.Sprintf(`(e => e && (e.click(), true))([...document.querySelectorAll(%q)].flatMap(p => [...p.querySelectorAll("button, a")]).find(e => e.innerText.trim().startsWith(%q) && !e.disabled))`, within, label))
-}
-
-// fill writes into the field that a selector finds, as a person would.
-func (b *browser) fill(selector, text string) {
-	b.t.Helper()
-	b.is("there is "+selector+" to fill", fmt.Sprintf(`(e => e && (e.value = %q, e.dispatchEvent(new Event("input", {bubbles: true})), true))(document.querySelector(%q))`, text, selector))
-}
-
-func (b *browser) open(view string) {
-	b.t.Helper()
-	b.is("opens "+view, fmt.Sprintf(`(location.hash = %q, true)`, view))
-	b.is(view+" is open", fmt.Sprintf(`document.querySelector("nav a[aria-current]")?.hash === %q`, "#"+strings.Split(view, "/")[0]))
-}
-
-// complaints are what its console has said since they were asked for last.
-func (b *browser) complaints() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	said := b.errors
-	b.errors = nil
-	return said
-}
-
-// accessible holds what is shown against WCAG 2.2 AA, as far as axe-core can judge it.
-func (b *browser) accessible(axe, what string) {
-	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[any](axe+"; 1")); err != nil {
-		b.t.Fatal(err)
-	}
-	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.filter(v => v.impact === "serious" || v.impact === "critical").
-		map(v => v.id + ": " + v.nodes.map(n => n.target.join(" ") + " " + (n.failureSummary ?? "")).join("; ")).join("\n"))`, chromedp.EvalAwaitPromise))
-	if err != nil {
-		b.t.Fatalf("%s: axe: %v", what, err)
-	}
-	if found != "" {
-		b.t.Errorf("%s is not accessible: %s", what, found)
-	}
-}
-
-// cell is a simulated machine with an agent that watches and may command it, and an address of its page that stays the
-// same while agents come and go.
-type cell struct {
-	t       testing.TB
-	conf    string
-	twin    *process
-	agent   *process
-	faults  paho.Client
-	address atomic.Pointer[url.URL] // of the agent's page
-	page    *httptest.Server
-}
-
-const pageSections = `
-page: {listen: "127.0.0.1:0", users: users.json}
-api: {socket: agent.sock}
-bridge:
-  serial: {port: @DIR/controller, baud: 115200}
-  targets:
-    set_point: {unit: °C, min: 300 °C, max: 480 °C, slew: 5 °C/s, tolerance: 0.5, lease: 30 s, safe: {name: as found, as_found: true}}
-  meld:
-    words:
-      set_point: {code: M41, key: sp}
-control:
-  tool: {mode: advise, output: tool_temperature, goal: 455 °C, target: set_point, lease: 10 s}
-`
-
-func newCell(t testing.TB) *cell {
-	t.Helper()
-	broker, address, err := loopback.Broker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { broker.Close() })
-	model, err := filepath.Abs(filepath.Join("..", "demo", "model.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	c := &cell{t: t, conf: filepath.Join(dir, "agent.yaml")}
-	write(t, c.conf, strings.NewReplacer("@DIR", dir, "@BROKER", address, "file: model.json", "file: "+model+", hypotheses: small.yaml", "page: {listen: 127.0.0.1:8765}", "").Replace(contents(t, filepath.Join("..", "demo", "agent.yaml"))+pageSections))
-	if err := os.MkdirAll(filepath.Join(dir, "stirwatch-data", "models"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "stirwatch-data", "models", "other.json"), contents(t, model))
-	c.remembers("build-1", "build-2")
-	c.twin = start(t, "twin", program(t), "twin", "--serial", filepath.Join(dir, "thermocouple"), "--controller", filepath.Join(dir, "controller"), "--mqtt", "tcp://"+address, "--speed", "10", "--loop", "--seed", "7")
-	c.faults = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID("faults"))
-	if token := c.faults.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
-		t.Fatal(token.Error())
-	}
-	t.Cleanup(func() { c.faults.Disconnect(0) })
-	c.page = httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(c.address.Load()); r.Out.Host = r.In.Host },
-		FlushInterval: -1,
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	})
-	t.Cleanup(c.page.Close)
-	wait(t, "the twin has its ports", func() bool {
-		_, err := os.Stat(filepath.Join(dir, "controller"))
-		return err == nil
-	})
-	c.up()
-	return c
-}
-
-// remembers records short builds of the last hours, the last name the newest.
-func (c *cell) remembers(names ...string) {
-	c.t.Helper()
-	conf, err := config.Load(c.conf)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	reg, err := assemble.Registry(conf)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	j, err := journal.Open(conf.Abs(conf.Journal.Path), journal.Options{Machine: conf.Machine, Registry: reg, Hold: -1})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for i, name := range names {
-		begin, dir := time.Now().Add(time.Duration(i-len(names))*time.Hour).Truncate(time.Second).UTC(), c.t.TempDir()
-		stirwatch(c.t, "twin", "--speed", "0", "--seed", strconv.Itoa(i+1), "--log-dir", dir, "--begin", begin.Format(time.RFC3339))
-		files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
-		if err != nil || len(files) != 1 {
-			c.t.Fatalf("the twin has left %v, %v", files, err)
-		}
-		build, err := assemble.ReadRun(conf, reg, files[0])
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if _, err := j.BeginRun(name, "", build.Time[0]); err != nil {
-			c.t.Fatal(err)
-		}
-		var all []sensors.Sample
-		for next, end := build.Rows(reg), build.Time[0]+int64(6*time.Minute); ; {
-			at, row, ok := next()
-			if !ok || at > end {
-				break
-			}
-			all = append(all, row...)
-		}
-		journaltest.Keep(j, all)
-		if err := j.EndRun(all[len(all)-1].Time); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-	if err := j.Close(); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// hypotheses makes a pipe where whoever learns reads hypotheses, and waits until give has written some.
-func (c *cell) hypotheses() (give func()) {
-	c.t.Helper()
-	pipe := filepath.Join(filepath.Dir(c.conf), "small.yaml")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	return func() {
-		c.t.Helper()
-		var w *os.File
-		wait(c.t, "somebody reads hypotheses", func() (is bool) {
-			var err error
-			w, err = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-			return err == nil
-		})
-		if _, err := w.WriteString(smallHypotheses); err != nil { // shorter than a pipe holds
-			c.t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-}
-
-// unmodelled takes the model out of the configuration, and forgets which was chosen.
-func (c *cell) unmodelled() {
-	c.t.Helper()
-	write(c.t, c.conf, regexp.MustCompile(`(?m)^model: .*$`).ReplaceAllString(contents(c.t, c.conf), "model: {hypotheses: small.yaml}"))
-	if err := os.Remove(filepath.Join(filepath.Dir(c.conf), "stirwatch-data", "models", "current")); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-var served = regexp.MustCompile(`the page is served.*address=(http://[0-9.:]+)`)
-
-// up starts an agent.
-func (c *cell) up() {
-	c.t.Helper()
-	c.agent = start(c.t, "run", program(c.t), "run", "-c", c.conf)
-	c.agent.says("the page is served", 1)
-	wait(c.t, "the agent tells the address of its page", func() bool {
-		m := served.FindStringSubmatch(c.agent.said())
-		if m == nil {
-			return false
-		}
-		u, err := url.Parse(m[1])
-		c.address.Store(u)
-		return err == nil
-	})
-}
-
-// fault gives the machine a fault, or clears all.
-func (c *cell) fault(text string) {
-	c.t.Helper()
-	if token := c.faults.Publish("afsd/cell1/fault", 1, false, text); !token.WaitTimeout(patience) || token.Error() != nil {
-		c.t.Fatal(token.Error())
-	}
-}
 
 // An operator's page, in a real browser, on a real agent that watches and may command the simulated machine.
 func TestPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute of real time")
 	}
-	if _, err := os.Stat(filepath.Join(frontEnd, "dist", "index.html")); err != nil {
-		t.Skip("the page is not built: `make build` does it")
-	}
+	built(t)
 	t.Parallel()
 	b := newBrowser(t)
 	c := newCell(t)
@@ -372,6 +48,11 @@ func TestPage(t *testing.T) {
 		b.is("every channel is shown and good", `document.querySelectorAll("[data-channel]").length === 7 && document.querySelectorAll("[data-trust=good]").length === 7`)
 	})
 
+	step("lap", func(t *testing.T) {
+		b.shows("[data-test=lap]", "about ") // the temperature comes and goes with the passes of the tool
+		b.is("how long it lasts is told", `/one every \d+(\.\d)? s, \d+ % done/.test(document.querySelector("[data-test=lap] .note").innerText)`)
+	})
+
 	step("alarm", func(t *testing.T) {
 		c.fault("open+3000s:1")
 		b.is("a temperature that nobody measures is none", `document.querySelector("[data-test=lead].stale") && !/\d/.test(`+lead+`)`)
@@ -386,7 +67,7 @@ func TestPage(t *testing.T) {
 		b.press(`dialog[open]`, "Shelve")
 		b.is("it is shelved", fmt.Sprintf(`document.querySelector(%q)?.dataset.state === "shelved"`, alarm))
 		b.shows(`section[aria-label=History] table`, "the thermocouple is being changed")
-		b.press(alarm, "Bring back")
+		b.press(alarm, "Unshelve")
 		b.is("it is back", fmt.Sprintf(`document.querySelector(%q)?.dataset.state !== "shelved"`, alarm))
 		c.fault("clear")
 		b.open("now")
@@ -407,7 +88,7 @@ func TestPage(t *testing.T) {
 		b.press(`dialog[open]`, "Switch to")
 		b.is("the mode is advise", `document.querySelector("[data-loop=tool]").dataset.mode === "advise"`)
 		b.open("setup")
-		b.shows(`section[aria-label="Who did what"]`, "the plate is warm already")
+		b.shows(`section[aria-label="Audit trail"]`, "the plate is warm already")
 	})
 
 	step("mode", func(t *testing.T) {
@@ -421,9 +102,9 @@ func TestPage(t *testing.T) {
 		to("confirm")
 		b.shows("[data-loop=tool]", "Proposal: Set point to")
 		b.press("[data-loop=tool]", "Accept")
-		b.shows("[data-loop=tool]", "It commands set_point")
+		b.shows("[data-loop=tool]", "Commanding set_point")
 		to("advise")
-		b.shows("[data-loop=tool]", "It commands nothing")
+		b.shows("[data-loop=tool]", "Not commanding")
 		if _, out, _ := command(t, filepath.Dir(c.conf), "control", "status", "-c", c.conf); !strings.Contains(out, "tool: advise") {
 			t.Errorf("the agent says %s", out)
 		}
@@ -431,10 +112,15 @@ func TestPage(t *testing.T) {
 		b.is("the model answers", `/instead of \d+/.test(document.querySelector(".answer").innerText)`)
 	})
 
+	step("what advice brings", func(t *testing.T) {
+		b.is("it is told with it and without", `/if followed\s+\d+ °C[^]*if nothing changes\s+\d+ °C/.test(document.querySelector("[data-test=prospects]").innerText.replaceAll("\u00a0", " "))`)
+		b.is("it is drawn", `document.querySelector("[data-test=prospects] .uplot canvas")`)
+	})
+
 	step("agent killed and back", func(t *testing.T) {
 		b.open("now")
 		c.agent.end(syscall.SIGKILL)
-		b.shows("body", "The agent is away since")
+		b.shows("body", "The agent has been offline since")
 		b.is("nothing is shown as if it were now", `document.querySelectorAll("[data-trust=good]").length === 0 && !/\d/.test(`+lead+`)`)
 		b.complaints() // that nobody answered
 		c.up()
@@ -463,7 +149,7 @@ func TestPage(t *testing.T) {
 		b.shows("main section[aria-label='What happened'] table", "advice")
 		b.is("its table is had", `(await fetch(document.querySelector("a[download]").href)).ok`)
 		b.fill("textarea[name=note]", "the plate was cold")
-		b.press("section[aria-label=Notes]", "Add the note")
+		b.press("section[aria-label=Notes]", "Add note")
 		b.shows("section[aria-label=Notes] .note", "the plate was cold")
 		b.is("another run is laid over it", `(e => e && e.options.length > 1 && (e.selectedIndex = 1, e.dispatchEvent(new Event("change", {bubbles: true})), true))(document.querySelector("main select"))`)
 		b.is("both are drawn", `document.querySelector("main select").value && location.hash.includes("+") && document.querySelectorAll("main .uplot canvas").length > 5`)
@@ -473,7 +159,7 @@ func TestPage(t *testing.T) {
 		b.open("runs")
 		b.press("main table td", "build-2")
 		b.fill("textarea[name=note]", "the bar was <new>")
-		b.press("section[aria-label=Notes]", "Add the note")
+		b.press("section[aria-label=Notes]", "Add note")
 		b.shows("section[aria-label=Notes] .note", "the bar was <new>")
 		b.is("a report can be opened", `document.querySelector("a[href$='/report']")`)
 		if err := chromedp.Do(b.ctx, chromedp.Navigate(b.text(`document.querySelector("a[href$='/report']").href`))); err != nil {
@@ -523,11 +209,11 @@ func TestPage(t *testing.T) {
 
 	step("setup", func(t *testing.T) {
 		b.open("setup")
-		b.press("main section[aria-label=Sources] tbody tr:nth-of-type(2)", "Look")
+		b.press("main section[aria-label=Sources] tbody tr:nth-of-type(2)", "Show")
 		b.shows("[data-messages=telemetry] pre", "spindle_speed")
-		b.press("section[aria-label=Doctor]", "Examine")
+		b.press("section[aria-label=Doctor]", "Check now")
 		b.shows("section[aria-label=Doctor]", "source thermocouple")
-		b.is("what is to be mended is counted", `/mended/.test(document.querySelector("section[aria-label=Doctor] [role=status]").innerText)`)
+		b.shows("section[aria-label=Doctor] [role=status]", "to fix")
 		b.is("ports are told", `document.querySelector("section[aria-label^='Serial ports']") && !document.querySelector("section[aria-label^='Serial ports']").innerText.includes("Loading")`)
 	})
 
@@ -535,26 +221,25 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Skip("axe-core is not installed: `make build` does it")
 	}
+	names := strings.Fields(b.text(`[...document.querySelectorAll("nav a")].map(a => a.hash.slice(1)).join(" ")`))
 	step("accessible", func(t *testing.T) {
 		c.fault("open+3000s:1") // alarms are shown, too
 		b.is("there is an alarm", `document.querySelector("section.alarm")`)
-		names := strings.Fields(b.text(`[...document.querySelectorAll("nav a")].map(a => a.hash.slice(1)).join(" ")`))
 		if want := []string{"now", "why", "advice", "alarms", "runs", "models", "setup"}; !slices.Equal(names, want) {
 			t.Errorf("the views are %v, not %v", names, want)
 		}
-		names = append(names, "runs/last", "runs/build-1+build-2", "models/other.json")
 		for _, scheme := range []string{"light", "dark"} {
 			b.colours(scheme)
-			for _, name := range names {
+			for _, name := range append(names, "runs/last", "runs/build-1+build-2", "models/other.json") {
 				switch name {
 				case "runs/last":
 					b.open("runs")
 					b.press("main table td", "20")
 				case "setup":
 					b.open(name)
-					b.press("main section[aria-label=Sources] tbody tr", "Look")
-					b.press("section[aria-label=Doctor]", "Examine")
-					b.shows("section[aria-label=Doctor]", "mended")
+					b.press("main section[aria-label=Sources] tbody tr", "Show")
+					b.press("section[aria-label=Doctor]", "Check now")
+					b.shows("section[aria-label=Doctor] [role=status]", "to fix")
 				default:
 					b.open(name)
 				}
@@ -564,6 +249,27 @@ func TestPage(t *testing.T) {
 			}
 		}
 		c.fault("clear")
+	})
+
+	step("phone", func(t *testing.T) {
+		b.open("now")
+		for _, width := range []int64{360, 390, 412} {
+			b.size(width, 844)
+			b.is("it is a phone", fmt.Sprintf("innerWidth === %d", width))
+			for _, name := range names {
+				b.open(name)
+				b.is("nothing is being loaded", `!document.querySelector("main").innerText.includes("Loading …")`)
+				b.is(name+" is no wider than the screen", `document.documentElement.scrollWidth <= innerWidth && ![...document.querySelectorAll("main *")].some(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll, pre"))`)
+			}
+			// The texts of another language are longer, and so may be the name of a machine.
+			b.is("what can be pressed is in sight with long texts, too", `(() => {
+				document.querySelector("header .machine").textContent = "Reibrührauftragschweißanlage 3, Halle Nord"
+				document.querySelector("header .state").lastChild.textContent = "Steuerung nicht erreichbar"
+				document.querySelectorAll("header button span").forEach(e => e.textContent = "Farben des Betriebssystems")
+				return [...document.querySelectorAll("header button, header .who")].every(e => { const r = e.getBoundingClientRect(); return r.left >= 0 && r.right <= innerWidth && (e.classList.contains("who") || e.scrollWidth <= e.clientWidth && r.width >= 48 && r.height >= 48) })
+			})()`)
+		}
+		b.size(1920, 1080)
 	})
 
 	step("first model", func(t *testing.T) {
@@ -616,27 +322,4 @@ func TestPage(t *testing.T) {
 		b.shows("header", "operator, operator")
 		b.is("an operator may switch", `document.querySelector("[data-loop=tool] button")`)
 	})
-}
-
-// shot keeps pictures of what is shown, at three sizes, where STIRWATCH_SCREENSHOTS names a folder.
-func (b *browser) shot(view, scheme string) {
-	b.t.Helper()
-	dir := os.Getenv("STIRWATCH_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	for _, s := range []struct {
-		name          string
-		width, height int64
-	}{{"phone", 390, 844}, {"tablet", 1024, 768}, {"wall", 1920, 1080}} { // the last is as it was
-		b.size(s.width, s.height)
-		b.is("charts have taken their size", fmt.Sprintf(`innerWidth === %d && [...document.querySelectorAll(".uplot")].every(u => Math.abs(u.clientWidth - u.parentElement.clientWidth) < 2)`, s.width))
-		picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(view, "/", "-")+"-"+s.name+"-"+scheme+".png"), picture, 0o644); err != nil {
-			b.t.Fatal(err)
-		}
-	}
 }

@@ -68,6 +68,7 @@ export interface Alarm {
   active: boolean
   priority: number // 1 is the highest
   text: string
+  signals?: string
   response: string
   since: number
   raised?: number
@@ -149,7 +150,7 @@ export interface View {
   next?: { event: string; in_s: N; text: string }[]
   advice?: string
   advice_kind?: string
-  advised: { set_point: N; predicted: N; expires_s: N }
+  advised: Advised
   loops?: Loop[]
   alarms: Listing
   sources: Source[] | null
@@ -157,6 +158,22 @@ export interface View {
   waiting: number
   journal_error?: string
   lost: number
+}
+
+/** Advice in numbers, °C and rpm; what is expected if it is followed and if nothing changes, where the model has a plan. */
+export interface Advised {
+  set_point: N
+  predicted: N
+  expires_s: N
+  horizon_s?: number[]
+  with?: Prospect
+  without?: Prospect
+  ways_out?: { what: string; from: N; to: N; unit: string }[]
+}
+
+export interface Prospect {
+  temperature: Course
+  speed: Course
 }
 
 export interface Outlook {
