@@ -17,7 +17,9 @@ func TestPictures(t *testing.T) {
 	}
 	built(t)
 	b := newBrowser(t)
-	b.size(1400, 900)
+	if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(1920, 1080, chromedp.EmulateScale(0.75))); err != nil {
+		t.Fatal(err)
+	}
 	c := newCell(t)
 	if err := chromedp.Do(b.ctx, chromedp.Navigate(c.page.URL)); err != nil {
 		t.Fatal(err)
@@ -31,10 +33,13 @@ func TestPictures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.is("it deposits, with everything in order", `document.querySelector("[data-test=lap]") && document.querySelector("[data-kind=hold], [data-kind=change]") && !document.querySelector(".verdict.alarm") && /deposit/.test(document.querySelector(".phase").innerText)`)
+	b.is("it deposits, and nothing waits for anybody", `(document.querySelector(".verdict.alarm") && await fetch("./api/v1/alarms/ack", {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"name": "all"}'}),
+		document.querySelector("[data-test=lap]") && document.querySelector("[data-kind=hold], [data-kind=change]") && document.querySelector(".verdict.well") && /deposit/.test(document.querySelector(".phase").innerText))`)
 	picture("page-now.png")
 	c.fault("open+3000s:1")
 	b.open("alarms")
 	b.shows("[data-alarm='sensor.failure tool_temperature']", "What to do")
+	b.is("its history is told", `document.querySelector("section[aria-label=History]").innerText.includes("raised")`)
+	b.colours("dark")
 	picture("page-alarms.png")
 }
