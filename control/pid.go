@@ -10,6 +10,9 @@ type Gains struct {
 	Weight     float64 // share of the goal that the proportional action sees
 }
 
+// Itself is the feed of a PID whose target is a set-point of the output, in the same unit: what a goal asks for is the goal.
+func Itself(goal float64) float64 { return goal }
+
 // filterShare is the time constant of the derivative's filter as a share of its time (Åström and Hägglund,
 // Advanced PID Control, 2006, sec. 3.3: between 1/20 and 1/2).
 const filterShare = 1.0 / 8
@@ -21,7 +24,7 @@ const filterShare = 1.0 / 8
 type PID struct {
 	Limits
 	Gains
-	// Feed is what the target must hold for a goal by the model, NaN or nil where that is not known: a change
+	// Feed is what the target must hold for a goal, [Itself] for a set-point, NaN or nil where that is not known: a change
 	// of the goal moves the command by it at once.
 	Feed func(goal float64) float64
 

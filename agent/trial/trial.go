@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -32,10 +33,11 @@ const (
 	SetPoint Way = "set-point" // prediction commands the set-point of the machine's own controller
 	Actuator Way = "actuator"  // prediction commands the spindle
 	PID      Way = "pid"       // a PID commands the spindle
+	Cascade  Way = "cascade"   // a PID commands the set-point of the machine's own controller
 )
 
 // Ways lists them.
-func Ways() []Way { return []Way{Machine, Advice, SetPoint, Actuator, PID} }
+func Ways() []Way { return []Way{Machine, Advice, SetPoint, Actuator, PID, Cascade} }
 
 // Options of a trial.
 type Options struct {
@@ -47,7 +49,7 @@ type Options struct {
 	Vary    float64        // share by which machines differ from it
 	Gain    float64        // factor of the heat of every machine; 0 is 1
 	Dead    float64        // factor of the dead time of every machine; 0 is 1
-	Gains   control.Gains  // of the PID, rpm/K and s; zero: 1 rpm/K and 12 s
+	Gains   control.Gains  // of the PID, rpm/K and s, or K/K and s; what is 0: 1 rpm/K and 12 s, of a set-point 1.5 K/K, 14 s and 6 s
 	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
 	Period  float64        // s of the lap; 0: prediction finds it
@@ -121,9 +123,12 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 			o.Horizon = 30
 		}
 	}
-	if o.Gains == (control.Gains{}) {
-		o.Gains = control.Gains{Gain: 1, Integral: 12, Weight: 1}
+	usual := control.Gains{Gain: 1, Integral: 12, Weight: 1}
+	if o.Way == Cascade {
+		usual = control.Gains{Gain: 1.5, Integral: 14, Derivative: 6, Weight: 1}
 	}
+	o.Gains = control.Gains{Gain: cmp.Or(o.Gains.Gain, usual.Gain), Integral: cmp.Or(o.Gains.Integral, usual.Integral),
+		Derivative: cmp.Or(o.Gains.Derivative, usual.Derivative), Weight: cmp.Or(o.Gains.Weight, usual.Weight)}
 	builds := make([]Build, o.Builds)
 	errs := make([]error, o.Builds)
 	next := make(chan int)
@@ -238,8 +243,11 @@ type driver struct {
 	took       []time.Duration
 }
 
-// setPoints are what the set-point of the machine's own controller may be, °C and °C/s.
-var setPoints = control.Limits{Min: 300, Max: 500, Slew: 5}
+// setPoints are what the set-point of the machine's own controller may be, °C and °C/s; cascaded, what it may be under a PID: prediction swings with so much.
+var (
+	setPoints = control.Limits{Min: 300, Max: 500, Slew: 5}
+	cascaded  = control.Limits{Min: 300, Max: 500, Slew: 20}
+)
 
 // Somebody else turns the spindle where its speed is off by more than displacedBy (rpm) for longer than displacedFor (s).
 const (
@@ -283,6 +291,8 @@ func newDriver(o *Options) (*driver, error) {
 		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Factor: control.Hidden(o.Model, model.SpindleSpeed), Foretell: f})
 	case PID:
 		d.law = &control.PID{Limits: o.Limits, Gains: o.Gains}
+	case Cascade:
+		d.law = &control.PID{Limits: cascaded, Gains: o.Gains, Feed: control.Itself}
 	}
 	return d, nil
 }
@@ -359,12 +369,12 @@ func (d *driver) row(m *twin.Machine, r *twin.Row) {
 	d.estimate(r)
 	if r.SetPoint > 0 && r.SetPoint != d.commanded { // the program has said something new
 		d.goal = r.SetPoint
-		if d.o.Way == SetPoint || d.o.Way == Actuator || d.o.Way == PID {
+		if d.o.Way != Machine && d.o.Way != Advice {
 			d.release()
 		}
 	}
 	switch {
-	case r.SetPoint == 0 && (math.IsNaN(d.commanded) || d.o.Way == SetPoint || d.o.Way == Advice):
+	case r.SetPoint == 0 && (math.IsNaN(d.commanded) || d.o.Way == SetPoint || d.o.Way == Cascade || d.o.Way == Advice):
 		d.release()
 		return
 	case d.o.Way == Machine:
@@ -390,7 +400,7 @@ const handover = 60.0
 // decide asks the law and commands.
 func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	held := d.commanded
-	byHand := d.o.Way != SetPoint
+	byHand := d.o.Way != SetPoint && d.o.Way != Cascade
 	if math.IsNaN(held) {
 		if math.IsNaN(d.goal) || r.ToolTemp == twin.NoSignal || r.ToolTemp < d.goal-handover || byHand && r.RPM < d.o.Limits.Min {
 			return
@@ -436,7 +446,9 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	}
 	v, limits, code := math.Round(move.Value), d.o.Limits, "M06"
 	if !byHand { // in tenths: what the slew lets it move in one step is less than a degree
-		v, limits, code = math.Round(10*move.Value)/10, setPoints, "M41"
+		if v, limits, code = math.Round(10*move.Value)/10, setPoints, "M41"; d.o.Way == Cascade {
+			limits = cascaded
+		}
 	}
 	if v < limits.Min || v > limits.Max || math.Abs(v-held) > limits.Slew*d.sense.Dt+0.5 && held >= limits.Min && held <= limits.Max {
 		d.violations++

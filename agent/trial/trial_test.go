@@ -229,3 +229,25 @@ func TestRowsHaveTheirColumns(t *testing.T) {
 		}
 	}
 }
+
+// A PID on the set-point of the machine's own controller, whose goal is fed forward, keeps the goal better than that alone on each
+// machine, without a model, and no command is beyond a limit.
+func TestAPIDOnTheSetPointIsBetterThanTheMachinesController(t *testing.T) {
+	o := Options{Builds: 2, Seed: 9601, Vary: 0.2, Way: Machine}
+	own, err := Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Way = Cascade
+	led, err := Run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range led {
+		a, m := &led[i], &own[i]
+		t.Logf("seed %d: mean absolute error %.2f K, more than 10 K off in %.1f %% of the time, to within 5 K after %.0f s; by itself %.2f K, %.1f %%, %.0f s", a.Seed, a.MeanAbs, 100*a.Outside, a.Reach, m.MeanAbs, 100*m.Outside, m.Reach)
+		if !(a.MeanAbs < 0.9*m.MeanAbs) || !(a.Outside <= m.Outside) || a.Violations != 0 {
+			t.Errorf("seed %d: %+v\nby itself %+v", a.Seed, *a, *m)
+		}
+	}
+}

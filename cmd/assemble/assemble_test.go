@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"stirwatch/agent/anomaly"
 	"stirwatch/config"
+	"stirwatch/control"
 )
 
 const head = "machine: bench\nchannels: {t: {unit: °C}}\nsources: {log: {log: {path: a.csv}}}\njournal: {path: journal.db}\n"
@@ -90,6 +92,42 @@ control:
 		}
 		if _, err = loops(conf, reg); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
 			t.Errorf("change %s: %v", change, err)
+		}
+	}
+}
+
+// A PID that leads the set-point of the machine's own controller commands the goal itself, and beside it what its error asks for.
+func TestAPIDOnASetPointFeedsTheGoal(t *testing.T) {
+	for _, k := range []struct{ target, moves, want string }{
+		{"set_point: {unit: °C, min: 300 °C, max: 500 °C, slew: 200 °C/s, safe: {name: as found, as_found: true}}", "", "480"}, // 10 K more, and as much by its gain
+		{"set_point: {unit: rpm, min: 300 rpm, max: 500 rpm, slew: 200 rpm/s, safe: {name: as found, as_found: true}}", ", moves: spindle speed", "470"},
+	} {
+		conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+`bridge:
+  serial: {port: /dev/ttyUSB0, baud: 115200}
+  targets:
+    `+k.target+`
+  meld: {words: {set_point: {code: M41, key: sp}}}
+control:
+  tool: {mode: advise, output: t, goal: 470 °C, target: set_point, law: pid, pid: {gain: 1}`+k.moves+`}
+`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reg, err := Registry(conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := loops(conf, reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		law, err := all[0].NewLaw(nil, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		law.Begin(&control.Sense{Output: 460, Fixed: 460, Held: 460})
+		if m := law.Step(&control.Sense{Dt: 1, Output: 460, Fixed: 470, Held: 460}); fmt.Sprint(m.Value) != k.want {
+			t.Errorf("%s: %v commanded, want %s", k.target, m.Value, k.want)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Lo
 	o.Phases = phasesOf(l.Phases)
 	o.NewLaw = lawOf(c, l, o.Limits, out, target.Unit)
 	if l.PID != nil && law(c, l) == "mpc" {
-		o.Default = pidOf(l, o.Limits)
+		o.Default = pidOf(l, o.Limits, out.Unit, target.Unit)
 	}
 	return o, nil
 }
@@ -130,9 +130,14 @@ func law(c *config.Config, l *config.Loop) string {
 	return "follow"
 }
 
-func pidOf(l *config.Loop, limits control.Limits) *control.PID {
-	return &control.PID{Limits: limits, Gains: control.Gains{
+// pidOf makes a PID. Where it leads a set-point of the output in its unit, that is the goal but for what it adds.
+func pidOf(l *config.Loop, limits control.Limits, out, target unit.Unit) *control.PID {
+	p := &control.PID{Limits: limits, Gains: control.Gains{
 		Gain: l.PID.Gain, Integral: l.PID.Integral.Seconds(), Derivative: l.PID.Derivative.Seconds(), Weight: l.PID.Weight}}
+	if l.Moves == "" && out == target {
+		p.Feed = control.Itself
+	}
+	return p
 }
 
 // lawOf makes the law of a loop, for a model or without one.
@@ -140,7 +145,7 @@ func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors
 	return func(m *model.Model, e *filter.Estimator, now *filter.Estimate) (control.Law, error) {
 		switch law(c, l) {
 		case "pid":
-			return pidOf(l, limits), nil
+			return pidOf(l, limits, out.Unit, target), nil
 		case "follow":
 			return &control.Follow{Limits: limits}, nil
 		}

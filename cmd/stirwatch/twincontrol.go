@@ -12,13 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"stirwatch/agent/trial"
-	"stirwatch/control"
 	"stirwatch/dynamics/model"
 	"stirwatch/firmware-bridge/twin"
 )
 
 func twinControlCommand() *cobra.Command {
-	o := trial.Options{Gains: control.Gains{Weight: 1}}
+	var o trial.Options
 	var ways []string
 	var file, vary, out, material string
 	var faults []string
@@ -34,6 +33,7 @@ goal in steady deposition (K), at the start and after changes:
   set-point  prediction commands the set-point of the machine's own controller
   actuator   prediction commands the spindle
   pid        a PID commands the spindle
+  cascade    a PID commands the set-point of the machine's own controller
 
 Beside the machine's own controller and where advice is followed it is counted, with a model, how
 often the set-point was called unreachable, when, and how often for nothing. Advice, set-point and
@@ -70,7 +70,7 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&ways, "way", []string{"machine"}, "machine, advice, set-point, actuator, pid; several apart by commas")
+	f.StringSliceVar(&ways, "way", []string{"machine"}, "machine, advice, set-point, actuator, pid, cascade; several apart by commas")
 	f.IntVar(&o.Builds, "builds", 10, "builds of each way")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first build")
 	f.StringVarP(&file, "model", "m", "", "`file` of the model")
@@ -85,8 +85,9 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
 	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
 	f.BoolVar(&o.Program, "program", false, "tell advice the program of each build, to look ahead with")
-	f.Float64Var(&o.Gains.Gain, "pid-gain", 1, "gain of the pid, rpm/K")
-	f.Float64Var(&o.Gains.Integral, "pid-integral", 12, "integral time of the pid, s")
+	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: 1, of the cascade 1.5")
+	f.Float64Var(&o.Gains.Integral, "pid-integral", 0, "integral time of the pid, s; 0: 12, of the cascade 14")
+	f.Float64Var(&o.Gains.Derivative, "pid-derivative", 0, "derivative time of the pid, s; 0: none, of the cascade 6")
 	f.StringVarP(&out, "output", "o", "", "CSV `file` for a row of each build, - for standard output")
 	return c
 }
