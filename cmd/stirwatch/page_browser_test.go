@@ -146,6 +146,12 @@ func (b *browser) accessible(axe, what string) {
 	}
 }
 
+// sizes of the screens that the page is made for; the last is the one that the browser has.
+var sizes = []struct {
+	name          string
+	width, height int64
+}{{"phone", 390, 844}, {"tablet", 1024, 768}, {"wall", 1920, 1080}}
+
 // shot keeps pictures of what is shown, at three sizes, where STIRWATCH_SCREENSHOTS names a folder.
 func (b *browser) shot(view, scheme string) {
 	b.t.Helper()
@@ -153,10 +159,7 @@ func (b *browser) shot(view, scheme string) {
 	if dir == "" {
 		return
 	}
-	for _, s := range []struct {
-		name          string
-		width, height int64
-	}{{"phone", 390, 844}, {"tablet", 1024, 768}, {"wall", 1920, 1080}} { // the last is as it was
+	for _, s := range sizes {
 		b.size(s.width, s.height)
 		b.is("charts have taken their size", fmt.Sprintf(`innerWidth === %d && [...document.querySelectorAll(".uplot")].every(u => Math.abs(u.clientWidth - u.parentElement.clientWidth) < 2)`, s.width))
 		picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())

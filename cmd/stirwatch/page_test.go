@@ -122,6 +122,7 @@ func TestPage(t *testing.T) {
 		c.agent.end(syscall.SIGKILL)
 		b.shows("body", "The agent has been offline since")
 		b.is("nothing is shown as if it were now", `document.querySelectorAll("[data-trust=good]").length === 0 && !/\d/.test(`+lead+`)`)
+		b.shot("agent-offline", "dark")
 		b.complaints() // that nobody answered
 		c.up()
 		b.shows("body", "The agent is back")
@@ -132,12 +133,14 @@ func TestPage(t *testing.T) {
 		c.fault("lost+3000s:1")
 		b.is("the temperature is stale", `/stale/.test(document.querySelector("section.first").innerText) && !/\d/.test(`+lead+`)`)
 		b.is("what other sources give is good", `document.querySelector("[data-channel=spindle_speed]").dataset.trust === "good"`)
+		b.shot("thermocouple-silent", "light")
 		c.fault("clear")
 		b.is("it comes back", `/\d/.test(`+lead+`)`)
 		c.twin.cmd.Process.Signal(syscall.SIGSTOP)
 		b.is("a channel is stale", `document.querySelector("[data-channel=spindle_speed]").dataset.trust === "stale"`)
 		b.is("no number stands for it", `!/\d/.test(document.querySelector("[data-channel=spindle_speed] .value").innerText)`)
 		b.shows("[data-channel=spindle_speed]", "last ")
+		b.shot("machine-silent", "light")
 		c.twin.cmd.Process.Signal(syscall.SIGCONT)
 		b.is("it comes back", `document.querySelector("[data-channel=spindle_speed]").dataset.trust === "good"`)
 	})
@@ -221,9 +224,22 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Skip("axe-core is not installed: `make build` does it")
 	}
+	step("first screen", func(t *testing.T) {
+		c.fault("open+3000s:1")
+		b.open("now")
+		b.shows("section.alarm", "What to do")
+		b.is("in words it is not well", `/\d unacknowledged alarms?/.test(document.querySelector(".verdict").innerText)`)
+		for _, s := range sizes {
+			b.size(s.width, s.height)
+			b.is("whether the machine is well, why not and what to do is seen without scrolling", fmt.Sprintf(`innerWidth === %d && ["section.alarm .title", "section.alarm .what p:nth-of-type(2)", "section.alarm button", ".verdict"].every(x => {
+				const r = document.querySelector(x).getBoundingClientRect(), low = innerWidth < 640 ? document.querySelector("nav").getBoundingClientRect().top : innerHeight
+				return r.height > 0 && r.top >= 0 && r.bottom <= low
+			})`, s.width))
+		}
+	})
+
 	names := strings.Fields(b.text(`[...document.querySelectorAll("nav a")].map(a => a.hash.slice(1)).join(" ")`))
 	step("accessible", func(t *testing.T) {
-		c.fault("open+3000s:1") // alarms are shown, too
 		b.is("there is an alarm", `document.querySelector("section.alarm")`)
 		if want := []string{"now", "why", "advice", "alarms", "runs", "models", "setup"}; !slices.Equal(names, want) {
 			t.Errorf("the views are %v, not %v", names, want)
@@ -281,6 +297,7 @@ func TestPage(t *testing.T) {
 		b.shows("[data-test=no-model]", "No model is in use")
 		b.is("nothing explains a forecast", `![...document.querySelectorAll("nav a")].some(a => a.hash === "#why")`)
 		b.accessible(string(axe), "models without one")
+		b.shot("models-without-one", "light")
 		b.press("[data-model='other.json']", "Use")
 		b.fill(`dialog[open] input[name=why]`, "it is the first")
 		b.press(`dialog[open]`, "Use it")
@@ -310,6 +327,7 @@ func TestPage(t *testing.T) {
 		signIn("viewer", "wrong horse")
 		b.shows("form [role=alert]", "That did not work")
 		b.accessible(string(axe), "signing in")
+		b.shot("signing-in", "light")
 		signIn("viewer", "correct horse")
 		b.shows("header", "viewer, viewer")
 		b.open("advice")
