@@ -122,7 +122,7 @@ func TestPage(t *testing.T) {
 		c.agent.end(syscall.SIGKILL)
 		b.shows("body", "The agent has been offline since")
 		b.is("nothing is shown as if it were now", `document.querySelectorAll("[data-trust=good]").length === 0 && !/\d/.test(`+lead+`)`)
-		b.shot("agent-offline", "dark")
+		b.shot("agent-offline", "light")
 		b.complaints() // that nobody answered
 		c.up()
 		b.shows("body", "The agent is back")
