@@ -96,7 +96,10 @@ func (b *alarms) text(k int) string {
 	text, subject := x.Code.Text(), w.subject(x)
 	switch anomaly.Of(x.Code).About {
 	case anomaly.AboutSource:
-		return fmt.Sprintf("%s: %s (%d channels)", subject, text, len(w.channelsOf(x.About.Source)))
+		if n := len(w.channelsOf(x.About.Source)); n != 1 {
+			return fmt.Sprintf("%s: %s (%d channels)", subject, text, n)
+		}
+		return subject + ": " + text
 	case anomaly.AboutAgent:
 		for i, code := range healthCodes {
 			if p := b.a.health.found[i].Load(); code == x.Code && p != nil {
