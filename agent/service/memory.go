@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	started     = 5 * time.Second  // what is only needed to start has been done
-	forgetEvery = 15 * time.Second // what is done more rarely need not stay in memory; to read it in again takes half a millisecond
+	started     = 5 * time.Second // what is only needed to start has been done
+	forgetEvery = 5 * time.Second // what is done more rarely need not stay in memory; to map what is in use anew takes a thousandth of a core
 )
 
 // Forget gives back memory that is not in use, until ctx ends: first what only the start of the program needed, then time
