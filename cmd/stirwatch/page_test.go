@@ -268,15 +268,17 @@ func TestPage(t *testing.T) {
 	})
 
 	step("phone", func(t *testing.T) {
+		b.size(360, 844)
+		b.is("it is a phone", "innerWidth === 360")
+		for _, name := range names {
+			b.open(name)
+			b.is("nothing is being loaded", `!document.querySelector("main").innerText.includes("Loading …")`)
+			b.is(name+" is no wider than the screen", `document.documentElement.scrollWidth <= innerWidth && ![...document.querySelectorAll("main *")].some(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll, pre"))`)
+		}
 		b.open("now")
 		for _, width := range []int64{360, 390, 412} {
 			b.size(width, 844)
 			b.is("it is a phone", fmt.Sprintf("innerWidth === %d", width))
-			for _, name := range names {
-				b.open(name)
-				b.is("nothing is being loaded", `!document.querySelector("main").innerText.includes("Loading …")`)
-				b.is(name+" is no wider than the screen", `document.documentElement.scrollWidth <= innerWidth && ![...document.querySelectorAll("main *")].some(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll, pre"))`)
-			}
 			// The texts of another language are longer, and so may be the name of a machine.
 			b.is("what can be pressed is in sight with long texts, too", `(() => {
 				document.querySelector("header .machine").textContent = "Reibrührauftragschweißanlage 3, Halle Nord"
