@@ -116,11 +116,12 @@ func (b *browser) memory() (heap, nodes, listeners float64) {
 }
 
 // A page that is open for as many hours of the machine as STIRWATCH_PAGE_HOURS says, ten events a second, drawn as often as it would be, with every view opened each hour, holds no
-// more at the end than after its first hour, by which all that it keeps of the past has come. The hours pass as fast as the browser takes them.
+// more at the end than when three quarters of them had passed. Until then the browser itself grows: it compiles what runs often, by
+// its own clock, and the hours pass as fast as it takes them.
 func TestPageStaysFlat(t *testing.T) {
 	hours, err := strconv.Atoi(os.Getenv("STIRWATCH_PAGE_HOURS"))
-	if err != nil || hours < 3 {
-		t.Skip("STIRWATCH_PAGE_HOURS is not set, or less than 3")
+	if err != nil || hours < 12 {
+		t.Skip("STIRWATCH_PAGE_HOURS is not set, or less than 12")
 	}
 	built(t)
 	b := newBrowser(t)
@@ -154,8 +155,9 @@ func TestPageStaysFlat(t *testing.T) {
 		t.Logf("after %d h: %.2f MB, %g nodes, %g listeners", hour+1, heap, nodes, listeners)
 		heaps = append(heaps, heap)
 	}
-	if first, last := heaps[0], slices.Min(heaps[len(heaps)-2:]); last > 1.2*first {
-		t.Errorf("the page holds %.2f MB after its first hour and %.2f MB at the end", first, last)
+	late := heaps[len(heaps)*3/4-1]
+	if last := slices.Min(heaps[len(heaps)-2:]); last > 1.04*late { // a tenth of a MB an hour would be more
+		t.Errorf("the page holds %.2f MB when three quarters have passed and %.2f MB at the end", late, last)
 	}
 }
 
