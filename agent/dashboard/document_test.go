@@ -151,6 +151,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		return err
 	}
 	s.wants(http.StatusConflict, s.ask(http.MethodGet, root+"/runs/build-1/report", ""))
+	if page := s.wants(http.StatusConflict, s.ask(http.MethodGet, root+"/runs/build-1/report", "", func(r *http.Request) { r.Header.Set("Accept", "text/html,*/*;q=0.8") })); !strings.Contains(page, "<h1>There is no report of this run</h1>") {
+		t.Errorf("a person is told %s", page)
+	}
 	s.Report = nil
 	s.wants(http.StatusNotFound, s.ask(http.MethodGet, root+"/runs/build-1/report", ""))
 	s.wants(http.StatusNotFound, s.ask(http.MethodPost, root+"/now", "{}"))

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
+	"strings"
 	"time"
 
 	"stirwatch/agent/api"
@@ -65,7 +67,7 @@ const reportPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 // answerReport is GET /runs/{run}/report.
 func (s *Server) answerReport(w http.ResponseWriter, r *http.Request) {
 	if s.Report == nil {
-		api.Fail(w, http.StatusNotFound, errors.New("there is no model that could tell of a run"))
+		noReport(w, r, http.StatusNotFound, errors.New("there is no model that could tell of a run"))
 		return
 	}
 	run, ok := s.find(w, r)
@@ -83,7 +85,7 @@ func (s *Server) answerReport(w http.ResponseWriter, r *http.Request) {
 	var left history.Unusable
 	switch err := s.Report(r.Context(), &page, run); {
 	case errors.As(err, &left):
-		api.Fail(w, http.StatusConflict, err)
+		noReport(w, r, http.StatusConflict, err)
 	case err != nil:
 		failed(w, err)
 	default:
@@ -92,4 +94,15 @@ func (s *Server) answerReport(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Disposition", `inline; filename="`+s.Machine+"-"+run.Name+`.html"`)
 		w.Write(page.Bytes())
 	}
+}
+
+// noReport says why there is none, to a person who has followed a link as a page.
+func noReport(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		api.Fail(w, status, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>stirwatch</title>\n<h1>There is no report of this run</h1>\n<p>%s.\n</html>\n", html.EscapeString(err.Error()))
 }
