@@ -37,7 +37,7 @@ func (b *alarms) grow() {
 	w := b.a.watch
 	for k := len(b.place); k < w.set.Len(); k++ {
 		x := w.set.Anomaly(k)
-		b.place = append(b.place, b.Add(alarm.Key{Code: x.Code, Subject: w.subject(x)}, func() (text, signals string) { return b.text(k), b.a.machine.carriers(x.Code) }))
+		b.place = append(b.place, b.Add(alarm.Key{Code: x.Code, Subject: w.subject(x)}, func() (text, signals string) { return b.text(k), b.a.machine.showsIn(x.Code) }))
 	}
 }
 

@@ -75,20 +75,13 @@ func (d *Detector) Subject(a anomaly.Anomaly) string { return d.a.watch.subject(
 
 // Carried tells by how much each channel carries an anomaly now; the shares add up to 1.
 func (d *Detector) Carried(a anomaly.Anomaly, each func(channel string, share float64)) {
-	for k, code := range machineCodes {
-		s := &d.a.machine.follower.Score[k]
-		if code != a.Code || s.Value <= 0 {
-			continue
+	if d.a.machine.carriers(a.Code, func(in *signal, share float64) {
+		name := in.name
+		if in.known {
+			name = d.a.opt.Registry.Channel(in.id).Name
 		}
-		for i, part := range s.Part {
-			if in := &d.a.machine.in[i]; part > 0 {
-				name := in.name
-				if in.known {
-					name = d.a.opt.Registry.Channel(in.id).Name
-				}
-				each(name, part/s.Value)
-			}
-		}
+		each(name, share)
+	}) {
 		return
 	}
 	if name := d.Subject(a); name != "" {

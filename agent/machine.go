@@ -192,24 +192,39 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	}
 }
 
-// carriers are the signals in which a fault of the process shows now, with their shares of it in %, the largest first; "" where it
+// carriers tells the signals in which a fault of the machine shows now, with the share of it that each has, 0 to 1; false where it
 // shows in none.
-func (m *machine) carriers(code anomaly.Code) string {
+func (m *machine) carriers(code anomaly.Code, each func(in *signal, share float64)) bool {
 	fault := slices.Index(machineCodes[:], code)
-	if fault < 0 {
-		return ""
+	if fault < 0 || m.follower.Score[fault].Value <= 0 {
+		return false
 	}
 	score := &m.follower.Score[fault]
-	var in []signature.Signal
-	for k := range signature.Signals {
-		if score.Part[k] > 0 && m.in[k].known { // a torque made of power and speed is no channel
-			in = append(in, k)
+	for k, part := range score.Part {
+		if part > 0 {
+			each(&m.in[k], part/score.Value)
 		}
 	}
-	slices.SortStableFunc(in, func(a, b signature.Signal) int { return cmp.Compare(score.Part[b], score.Part[a]) })
+	return true
+}
+
+// showsIn says in which channels a fault of the machine shows now, with their shares of it in %, the largest first; "" where it
+// shows in none.
+func (m *machine) showsIn(code anomaly.Code) string {
+	type carrier struct {
+		name  string
+		share float64
+	}
+	var in []carrier
+	m.carriers(code, func(s *signal, share float64) {
+		if s.known { // a torque made of power and speed is no channel
+			in = append(in, carrier{s.name, share})
+		}
+	})
+	slices.SortStableFunc(in, func(a, b carrier) int { return cmp.Compare(b.share, a.share) })
 	var all []string
-	for _, k := range in {
-		all = append(all, fmt.Sprintf("%s %.0f %%", m.in[k].name, 100*score.Part[k]/score.Value))
+	for _, c := range in {
+		all = append(all, fmt.Sprintf("%s %.0f %%", c.name, 100*c.share))
 	}
 	return strings.Join(all, ", ")
 }

@@ -40,7 +40,7 @@ func Try(ctx context.Context, src Source, place string, device bool, patience ti
 	case l.samples > 0:
 		text = fmt.Sprintf("%d samples in %d messages, %d rejected, skew %v", l.samples, h.Messages, h.Rejected, h.Skew.Round(time.Millisecond))
 		if l.ahead > MaxAhead {
-			return "", fmt.Errorf("%s; the newest is stamped %v ahead of this computer's clock, and is of no use: is the zone, the unit or the epoch of the time another, or a clock wrong?", text, l.ahead.Round(time.Second))
+			return "", fmt.Errorf("%s; %s", text, StampedAhead(l.ahead))
 		}
 		if l.bad > 0 {
 			text += fmt.Sprintf("; %d samples are no good values, the first: %s", l.bad, unusable(&l.first))
@@ -65,6 +65,11 @@ func Try(ctx context.Context, src Source, place string, device bool, patience ti
 	default:
 		return "", fmt.Errorf("%s is not there within %v", place, patience)
 	}
+}
+
+// StampedAhead says for people what to look for where a source's newest stamp is ahead of its arrival by more than [MaxAhead].
+func StampedAhead(by time.Duration) string {
+	return fmt.Sprintf("the newest is stamped %v ahead of this computer's clock, and is of no use: is the zone, the unit or the epoch of the time another, or a clock wrong?", by.Round(time.Second))
 }
 
 // listener counts what a source gives and keeps nothing of it.

@@ -31,7 +31,7 @@ func (d *Doctor) running(all []agent.SourceState) {
 			}
 			d.bad(what, "%s", text)
 		case !d.DeviceClock && s.Skew < -sensors.MaxAhead:
-			d.bad(what, "%s; the newest is stamped %v ahead of this computer's clock, and is of no use: is the zone, the unit or the epoch of the time another, or a clock wrong?", text, -s.Skew.Round(time.Second))
+			d.bad(what, "%s; %s", text, sensors.StampedAhead(-s.Skew))
 		default:
 			if text += fmt.Sprintf(", the last %v ago", s.Quiet.Round(10*time.Millisecond)); s.Rejected > 0 && s.LastBad != "" {
 				text += "; rejected: " + s.LastBad

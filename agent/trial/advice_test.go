@@ -56,31 +56,29 @@ func TestAdviceIsSeldomAndGivesTheSpindleRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Way = Machine
-	own, err := Run(context.Background(), o)
+	own := oneBuild(t, o, Machine)
+	t.Logf("%d changes of the set-point and %d of the kind of advice; spindle at a limit in %.1f %% of the time, without advice %.1f %%", changes, others, 100*g.build().AtLimit, 100*own.AtLimit)
+	if changes == 0 || changes > 12 || others > 40 || g.build().AtLimit > own.AtLimit {
+		t.Errorf("%d changes, %d kinds, at a limit in %g of the time and %g without advice", changes, others, g.build().AtLimit, own.AtLimit)
+	}
+}
+
+// oneBuild runs the first build of the options in a way.
+func oneBuild(t *testing.T, o Options, way Way) *Build {
+	t.Helper()
+	o.Way = way
+	builds, err := Run(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d changes of the set-point and %d of the kind of advice; spindle at a limit in %.1f %% of the time, without advice %.1f %%", changes, others, 100*g.build().AtLimit, 100*own[0].AtLimit)
-	if changes == 0 || changes > 12 || others > 40 || g.build().AtLimit > own[0].AtLimit {
-		t.Errorf("%d changes, %d kinds, at a limit in %g of the time and %g without advice", changes, others, g.build().AtLimit, own[0].AtLimit)
-	}
+	return &builds[0]
 }
 
 // A build in whose start the wide interval of the forecast crosses the ceiling: who follows all advice deposits as soon as who
 // follows none, and is off the set-point no longer.
 func TestWhoFollowsAdviceIsNoWorseOff(t *testing.T) {
-	o := Options{Way: Advice, Builds: 1, Seed: 7001, Vary: 0.2, Model: demoModel(t)}
-	followed, err := Run(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Way = Machine
-	own, err := Run(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, m := &followed[0], &own[0]
+	o := Options{Builds: 1, Seed: 7001, Vary: 0.2, Model: demoModel(t)}
+	a, m := oneBuild(t, o, Advice), oneBuild(t, o, Machine)
 	t.Logf("%d and %d s of steady deposition, to within 5 K after %.0f and %.0f s, more than 10 K off in %.1f and %.1f %% of the time", a.Rows, m.Rows, a.Reach, m.Reach, 100*a.Outside, 100*m.Outside)
 	if a.Rows < m.Rows-30 || !(a.Reach <= m.Reach+5) || !(a.Outside <= m.Outside+0.02) {
 		t.Errorf("followed %+v\nmachine's own %+v", *a, *m)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"stirwatch/agent"
 	"stirwatch/agent/anomaly"
 	"stirwatch/config"
 	"stirwatch/control"
@@ -71,26 +72,33 @@ func TestAlarmSettingsOfAConfiguration(t *testing.T) {
 	}
 }
 
-// What the file's own rules cannot see is found by Check.
+// loopsOf makes the loops of a configuration whose bridge has a target and a word for it.
+func loopsOf(t *testing.T, target, word, loop string) ([]agent.Loop, error) {
+	t.Helper()
+	conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+`bridge:
+  serial: {port: /dev/ttyUSB0, baud: 115200}
+  targets:
+    `+target+`
+  meld: {words: {`+word+`}}
+control:
+  tool: {`+loop+`}
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := Registry(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loops(conf, reg)
+}
+
 // A loop whose smallest change is more than the slew allows between two commands would never command: that is refused.
 func TestALoopThatCouldNeverCommand(t *testing.T) {
 	for change, says := range map[string]string{"2": "nothing would ever be commanded", "1": ""} {
-		conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+`bridge:
-  serial: {port: /dev/ttyUSB0, baud: 115200}
-  targets:
-    spindle: {unit: rpm, min: 250 rpm, max: 450 rpm, slew: 10 rpm/s, safe: {name: off, value: 250 rpm}}
-  meld: {words: {spindle: {code: M06, key: rpm}}}
-control:
-  tool: {mode: advise, output: t, goal: 455 °C, target: spindle, moves: spindle speed, law: pid, pid: {gain: 3, integral: 5 s}, every: 100 ms, change: `+change+`}
-`), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reg, err := Registry(conf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err = loops(conf, reg); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+		_, err := loopsOf(t, "spindle: {unit: rpm, min: 250 rpm, max: 450 rpm, slew: 10 rpm/s, safe: {name: off, value: 250 rpm}}", "spindle: {code: M06, key: rpm}",
+			"mode: advise, output: t, goal: 455 °C, target: spindle, moves: spindle speed, law: pid, pid: {gain: 3, integral: 5 s}, every: 100 ms, change: "+change)
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
 			t.Errorf("change %s: %v", change, err)
 		}
 	}
@@ -102,22 +110,7 @@ func TestAPIDOnASetPointFeedsTheGoal(t *testing.T) {
 		{"set_point: {unit: °C, min: 300 °C, max: 500 °C, slew: 200 °C/s, safe: {name: as found, as_found: true}}", "", "480"}, // 10 K more, and as much by its gain
 		{"set_point: {unit: rpm, min: 300 rpm, max: 500 rpm, slew: 200 rpm/s, safe: {name: as found, as_found: true}}", ", moves: spindle speed", "470"},
 	} {
-		conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+`bridge:
-  serial: {port: /dev/ttyUSB0, baud: 115200}
-  targets:
-    `+k.target+`
-  meld: {words: {set_point: {code: M41, key: sp}}}
-control:
-  tool: {mode: advise, output: t, goal: 470 °C, target: set_point, law: pid, pid: {gain: 1}`+k.moves+`}
-`), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reg, err := Registry(conf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all, err := loops(conf, reg)
+		all, err := loopsOf(t, k.target, "set_point: {code: M41, key: sp}", "mode: advise, output: t, goal: 470 °C, target: set_point, law: pid, pid: {gain: 1}"+k.moves)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,6 +125,7 @@ control:
 	}
 }
 
+// What the file's own rules cannot see is found by Check.
 func TestCheckFindsWhatDoesNotFitTogether(t *testing.T) {
 	for section, says := range map[string]string{
 		"alarms: {codes: {sensor.rat: {priority: high}}}\n": "alarms.codes.sensor.rat",
