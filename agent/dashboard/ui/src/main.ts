@@ -10,4 +10,10 @@ const painted = new Promise<void>((done) => {
   setTimeout(done, tooLong)
 })
 
-void painted.then(() => import('./app')).then(({ start }) => start(document.getElementById('page')!))
+const again = 5000 // ms until the page is asked for anew where the rest does not come
+void painted
+  .then(() => import('./app'))
+  .then(
+    ({ start }) => start(document.getElementById('page')!),
+    () => setTimeout(() => location.reload(), again),
+  )
