@@ -64,3 +64,18 @@ func TestRuleOfTheSpindleIsLearned(t *testing.T) {
 		}
 	}
 }
+
+// Whichever of the recordings of one machine are learned from, its spindle is the like of the default's: also by 20250707151600
+// alone, in which the tool travels only after it has let go.
+func TestRuleOfTheRecordings(t *testing.T) {
+	a, b, c := recording(t, "20250707144618"), recording(t, "20250707151600"), recording(t, "20250708104310")
+	for _, some := range [][]runs.Run{{*b}, {*c}, {*a, *b}, {*a, *c}, {*b, *c}, {*a, *b, *c}} {
+		p, err := prepare(some, Options{Inputs: testInputs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.spindle != nil {
+			t.Errorf("%d recordings, %s first: %+v, size %.2f", len(some), some[0].Name, *p.spindle, p.spindle.Size())
+		}
+	}
+}

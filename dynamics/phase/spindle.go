@@ -14,7 +14,8 @@ const (
 	showsFor     = 8.0   // s for which it must turn steadily, one way or the other
 	steadyWithin = 0.02  // share by which a steady speed moves
 	worksFor     = 20.0  // s that the torque of a working spindle is averaged over
-	worksHot     = 250.0 // °C from which one that travels is at work
+	worksHot     = 250.0 // °C from which one that travels is at work,
+	worksCools   = 20.0  // K below its mean over worksFor: but not where it cools so fast, as one does that has let go and turns freely
 
 	freeLike   = 2.0   // times, either way, of the free torque
 	lessFree   = 0.7   // of it: less is of a smaller machine where the work
@@ -41,8 +42,9 @@ type Spindle struct {
 	speed, turns float64 // rad/s, and s that it has turned as fast
 	mean         float64 // N·m over them
 	first        float64 // °C as they began
-	works        float64 // s
-	working      float64 // N·m
+	works        float64 // s that it has been at work
+	working      float64 // N·m, mean of late
+	worked       float64 // °C, mean of late
 }
 
 // Step takes an instant dt s after the last one: speed and power as [Contact.Step] has them, the path's velocity (mm/min) and the tool's
@@ -83,8 +85,10 @@ func (s *Spindle) Step(dt, speed, power, path, temperature float64) {
 		return
 	}
 	s.works += dt
-	s.working += (torque - s.working) * min(dt/min(max(s.works, dt), worksFor), 1)
-	if s.works >= worksFor {
+	share := min(dt/min(max(s.works, dt), worksFor), 1)
+	s.working += share * (torque - s.working)
+	s.worked += share * (temperature - s.worked)
+	if s.works >= worksFor && temperature > s.worked-worksCools {
 		s.Work = max(s.Work, s.working)
 	}
 }

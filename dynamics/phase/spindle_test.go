@@ -37,6 +37,19 @@ func TestSpindleOfAnotherSize(t *testing.T) {
 	}
 }
 
+// A hot tool that has let go and travels on turns freely and cools: that is no work, and says nothing of the machine's size.
+func TestATravelThatCoolsIsNoWork(t *testing.T) {
+	for _, dt := range []float64{0.2, 1, 2, 5} {
+		var s Spindle
+		for at := 0.0; at < 60; at += dt {
+			s.Step(dt, 400, 400*math.Pi/30*33.5, 380, 255+200*math.Exp(-at/20))
+		}
+		if s.Work != 0 || !s.Like() {
+			t.Errorf("rows of %g s: %+v, rule %+v", dt, s, s.Rule())
+		}
+	}
+}
+
 // A start pressed on without any free spin: a large machine is known by the torque that leaves its tool cold, a small one as it works.
 func TestSpindleThatIsNeverFree(t *testing.T) {
 	var big, small Spindle
