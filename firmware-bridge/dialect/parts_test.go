@@ -516,6 +516,30 @@ func stalled(t *testing.T) (path string, master io.ReadWriteCloser) {
 	return s.Name(), m
 }
 
+// Closing a port frees a write that waits for room in it: left in the kernel it would hold back every
+// later one, after the device listens again, too.
+func TestClosingFreesAStuckWrite(t *testing.T) {
+	path, master := stalled(t)
+	port, err := Serial(SerialOptions{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := port.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Write(bytes.Repeat([]byte("x"), 1<<16)) // several times what a pseudo terminal holds
+	}()
+	if _, err := master.Read(make([]byte, 1)); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	c.Close()
+	within(t, "the write's end", ended)
+}
+
 // A write into a port that takes nothing comes back with its context; the port is given up, opened
 // again, and works once the device listens.
 func TestAStuckWriteHoldsNobodyUp(t *testing.T) {

@@ -67,7 +67,7 @@ func Serial(o SerialOptions) (*Port, error) {
 		p, err := serial.Open(o.Path, mode)
 		if err == nil {
 			if err = p.SetReadTimeout(readPause); err == nil {
-				return &serialConn{port: p}, nil
+				return &serialConn{port: p, mode: mode}, nil
 			}
 			p.Close()
 		}
@@ -97,6 +97,7 @@ const readPause = 20 * time.Millisecond
 // and another open may get the same number before that read notices.
 type serialConn struct {
 	port    serial.Port
+	mode    *serial.Mode
 	closing atomic.Bool
 	reading sync.Mutex
 	writing sync.Mutex
@@ -137,14 +138,16 @@ func (c *serialConn) Close() error {
 	c.closing.Store(true)
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	// Emptying the queue usually frees a write that waits for room. One that stays is left in the
-	// kernel, which keeps its file open.
+	// Emptying the queue usually frees a write that waits for room; a pseudo terminal empties it
+	// without a word to the writer, whom setting the mode wakes (n_tty_set_termios in Linux). One that
+	// stays is left in the kernel, which keeps its file open.
 	for range 10 {
 		c.port.ResetOutputBuffer()
 		if c.writing.TryLock() {
 			defer c.writing.Unlock()
 			break
 		}
+		c.port.SetMode(c.mode)
 		time.Sleep(readPause / 2)
 	}
 	return c.port.Close()
