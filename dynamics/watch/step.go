@@ -23,10 +23,11 @@ type Watch struct {
 	z     []float64 // by watched channel, in robust standard deviations
 	along track
 	alone track
-	rows  int       // since the start, or since the last long gap
-	gone  []int     // by watched channel: rows missing in one piece up to now
-	lack  []lacking // and how many lately
-	shift int       // rows that the change has been beyond its limit
+	rows  int        // since the start, or since the last long gap
+	gone  []int      // by watched channel: rows missing in one piece up to now
+	lack  []lacking  // and how many lately
+	same  []standing // and for how many its value has been the same
+	shift int        // rows that the change has been beyond its limit
 	value [statistics]float64
 	worst int  // the channel that Single is about
 	odd   int  // the series that Spread is about: channels, then directions
@@ -34,6 +35,8 @@ type Watch struct {
 
 	held            bool      // references are
 	young           int       // rows since that began
+	carried         []float64 // by channel: how much of what is flagged it carried as that began
+	flagged, calm   int       // rows since then, and those for which its causes have been back
 	settled         bool      // no reference will move before something is held
 	part            []bool    // by channel: it is part of what is flagged
 	before, drifted []float64 // by channel: the reference when that began, and where it has gone since
@@ -66,7 +69,7 @@ func newTrack(s *space, rows int) track {
 // Watch makes a watch at its beginning.
 func (f *Fit) Watch() *Watch {
 	p := len(f.watched)
-	w := &Watch{fit: f, part: make([]bool, p), before: make([]float64, p), drifted: make([]float64, p), z: make([]float64, p), gone: make([]int, p), lack: make([]lacking, p), weighted: make([]float64, p), inverse: make([]float64, p), single: make([]float64, p),
+	w := &Watch{fit: f, part: make([]bool, p), carried: make([]float64, p), before: make([]float64, p), drifted: make([]float64, p), z: make([]float64, p), gone: make([]int, p), lack: make([]lacking, p), same: make([]standing, p), weighted: make([]float64, p), inverse: make([]float64, p), single: make([]float64, p),
 		along: newTrack(&f.along, f.rows), alone: newTrack(&f.alone, f.rows)}
 	w.follow(0, false)
 	return w
@@ -96,63 +99,9 @@ func (w *Watch) Step(v *Verdict, dt float64, x []float64) {
 	v.Joint, v.Still = v.Statistic == Spread && w.odd >= len(w.z), v.Statistic == Spread && w.still
 	v.Flag = w.lasts(v.Score)
 	w.explain(v)
+	w.cause(v)
 	held := w.flag || !(v.Score <= 1)
 	w.follow(dt, held)
-}
-
-// A level is part of what is flagged if it is off by so many variances while the flag is young, or by far more
-// later on: then it may have drifted by itself.
-const (
-	apart    = 2
-	farApart = 9
-)
-
-// follow lets the references follow the levels by as much as those walk in the good stretch. References that are
-// held do not follow a level that is off; it is counted for how long, up to the length of the good stretch: by so
-// much more may the level have walked. While something is flagged, a channel may be back where it was before, or where
-// it has meanwhile drifted to by itself: the nearer one is its reference. Channels are followed, and directions go with them.
-func (w *Watch) follow(dt float64, held bool) {
-	f, t := w.fit, &w.alone
-	rows, most := dt/f.step, float64(f.rows)
-	n := max(min(w.rows, f.opt.Memory), 1)
-	for j := range t.ref {
-		switch {
-		case held && !w.held:
-			w.before[j], w.drifted[j] = t.ref[j], t.ref[j]
-		case !held:
-			w.drifted[j] = t.ref[j]
-		}
-		d := t.slow[j] - w.drifted[j]
-		off := d * d / (f.alone.variance[n][j] + f.alone.walk[j]*t.old[j])
-		w.part[j] = held && (w.part[j] || off > apart && w.young < f.opt.Memory)
-		if held && (w.part[j] || off > farApart) {
-			t.old[j] = min(t.old[j]+rows, most)
-		} else {
-			share := min(f.alone.gain[j]*rows, 1)
-			w.drifted[j] += share * d
-			t.old[j] = min(t.old[j]*(1-share), most)
-		}
-		t.ref[j] = w.drifted[j]
-		if held && math.Abs(t.slow[j]-w.before[j]) < math.Abs(t.slow[j]-w.drifted[j]) {
-			t.ref[j] = w.before[j]
-		}
-	}
-	w.young++
-	if w.held = held; !held {
-		w.young = 0
-	}
-	if w.settled && !held {
-		return
-	}
-	w.settled = !held && !f.walks
-	for k, dir := range f.v {
-		ref, old := 0.0, 0.0
-		for j, c := range dir {
-			ref += c * t.ref[j]
-			old += c * c * t.old[j]
-		}
-		w.along.ref[k], w.along.old[k] = ref, old
-	}
 }
 
 // lasting lets what lasts come before a row's own statistics, whatever those are.
@@ -204,6 +153,7 @@ func (w *Watch) measure(dt float64, x []float64) {
 		if num.Finite(x[c]) {
 			w.z[j], w.gone[j] = f.scale1(j, x[c]), 0
 			w.lack[j].take(false, memory)
+			w.same[j].take(x[c])
 		} else {
 			w.z[j] = w.alone.slow[j]
 			w.gone[j]++
@@ -301,6 +251,44 @@ func (w *Watch) misses(j int) bool {
 	return w.gone[j] > 2*f.longest[j]+2 || l.since < lastMissing && l.share > 1.5*f.lacks[j]+moreMissing/float64(f.opt.Memory)
 }
 
+// standing follows for how many rows a value has been the same.
+type standing struct {
+	value float64
+	rows  int
+}
+
+func (s *standing) take(v float64) {
+	if v != s.value {
+		s.value, s.rows = v, 0
+	}
+	s.rows++
+}
+
+// A channel of coarse steps stands still for rows by itself: one that did so for coarse rows at a time in the good stretch.
+const (
+	coarse    = 3
+	restsMore = 3   // times as long as ever there: it rests no more, it is stuck
+	weighs    = 0.1 // share in a direction from which that is as quiet as the channel
+)
+
+// rests tells whether series k of the channels, or of the directions, has little spread since a channel of coarse steps stands no
+// longer than in the good stretch.
+func (w *Watch) rests(first, k int) bool {
+	rests := func(j int) bool {
+		n := w.fit.stands[j]
+		return n >= coarse && w.same[j].rows < restsMore*n
+	}
+	if first == 0 {
+		return rests(k)
+	}
+	for j, a := range w.fit.v[k] {
+		if a*a > weighs && rests(j) {
+			return true
+		}
+	}
+	return false
+}
+
 // confirmed is by how much of what the slow level says the fast one agrees: in full where it says at least
 // half of it. So a flag ends soon after its cause.
 func confirmed(fast, slow float64) float64 {
@@ -340,6 +328,9 @@ func (w *Watch) spreads(t *track, s *space, first int) {
 			continue
 		}
 		d := (math.Log(max(t.spread[k], spreadMin)) - s.mean[k]) / s.sd[k]
+		if d < 0 && w.rests(first, k) {
+			continue
+		}
 		lately := (math.Log(max(t.lately[k], spreadMin)) - s.mean[k]) / s.sd[k]
 		if s := d * d * confirmed(lately*d, d*d); s > w.value[Spread] {
 			w.value[Spread], w.odd, w.still = s, first+k, d < 0

@@ -59,6 +59,8 @@ func (f *Fit) choose(channels [][]float64) {
 	for c, x := range channels {
 		var values []float64
 		longest, run := 0, 0
+		var still standing
+		stands := 0
 		var lack, most lacking
 		for _, v := range x {
 			there := num.Finite(v)
@@ -67,6 +69,8 @@ func (f *Fit) choose(channels [][]float64) {
 			if there {
 				values = append(values, v)
 				run = 0
+				still.take(v)
+				stands = max(stands, still.rows)
 				continue
 			}
 			run++
@@ -87,7 +91,7 @@ func (f *Fit) choose(channels [][]float64) {
 		}
 		f.watched = append(f.watched, c)
 		f.center, f.scale = append(f.center, center), append(f.scale, scale)
-		f.longest, f.lacks = append(f.longest, longest), append(f.lacks, most.share)
+		f.longest, f.lacks, f.stands = append(f.longest, longest), append(f.lacks, most.share), append(f.stands, stands)
 	}
 }
 

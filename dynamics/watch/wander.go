@@ -122,7 +122,7 @@ func walk(series []float64) float64 {
 	for i, x := range series {
 		clipped[i] = min(max(x, center-3*sd), center+3*sd)
 	}
-	short := max(n/32, 1)
+	short := max(n/20, 1)
 	noise := allanVariance(clipped, short) * float64(short)
 	q, of := 0.0, 0.0
 	for _, b := range []int{n / 8, n / 5, n / 3} {

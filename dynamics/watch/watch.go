@@ -109,7 +109,8 @@ type Fit struct {
 
 	center, scale []float64   // by watched channel
 	longest       []int       // by watched channel: rows missing in one piece,
-	lacks         []float64   // and the most of its rows that were missing lately
+	lacks         []float64   // and the most of its rows that were missing lately;
+	stands        []int       // the most rows for which it had the same value
 	v             [][]float64 // v[k][j]: direction k, watched channel j
 	lambda        []float64   // variance of a row, by direction, falling
 	leading       int         // directions that T² is about

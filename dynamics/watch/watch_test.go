@@ -366,3 +366,66 @@ func BenchmarkStep32(b *testing.B) {
 		w.Step(&v, 1, row)
 	}
 }
+
+// A channel of coarse steps that stands still for rows at a time, as it does in the good stretch, is not stuck; one that stands for
+// many times as long is.
+func TestACoarseChannelRests(t *testing.T) {
+	rests, stuck := 0, 0
+	for seed := range uint64(8) {
+		at, channels := noise(seed, 3, 1300)
+		r := rand.New(rand.NewPCG(seed, 12))
+		flow := 0.0
+		for i := range at {
+			flow = 0.97*flow + math.Sqrt(1-0.97*0.97)*r.NormFloat64()
+			channels[2][i] = 32 + math.Round(0.8*flow)
+			if i >= 1000 {
+				channels[2][i] = channels[2][1000]
+			}
+		}
+		for i, v := range judge(t, at, channels, 400, Options{}) {
+			switch {
+			case i >= 400 && i < 1000 && v.Flag && v.Still:
+				rests++
+			case i == 1299 && v.Flag && v.Still && v.Part[2] == v.Value:
+				stuck++
+			}
+		}
+	}
+	if rests > 24 || stuck < 7 {
+		t.Errorf("%d rows of 4800 in which it rests are flagged as still, and it is stuck in %d of 8", rests, stuck)
+	}
+}
+
+// A level that walks, and goes further while another channel is off, stays where it has gone to: when that other one is back the flag ends.
+func TestWhatWalksMeanwhile(t *testing.T) {
+	found, ended := 0, 0
+	for seed := range uint64(20) {
+		at, channels := noise(seed, 4, 1500)
+		r := rand.New(rand.NewPCG(seed, 13))
+		walk := 0.0
+		for i := range at {
+			walk += 0.02 * r.NormFloat64()
+			if i >= 550 && i < 1000 {
+				channels[0][i] += 5
+				walk += 0.005
+			}
+			channels[3][i] = 75 + walk + 0.15*r.NormFloat64()
+		}
+		all := judge(t, at, channels, 500, Options{})
+		if all[900].Flag {
+			found++
+		}
+		last := 0
+		for i, v := range all[1000:1200] {
+			if v.Flag {
+				last = i
+			}
+		}
+		if last < 120 {
+			ended++
+		}
+	}
+	if found < 20 || ended < 17 {
+		t.Errorf("%d of 20 faults are flagged, and %d flags end soon after them", found, ended)
+	}
+}
