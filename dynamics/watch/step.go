@@ -266,7 +266,7 @@ func (s *standing) take(v float64) {
 
 // A channel of coarse steps stands still for rows by itself: one that did so for coarse rows at a time in the good stretch.
 const (
-	coarse    = 3
+	coarse    = 8
 	restsMore = 3   // times as long as ever there: it rests no more, it is stuck
 	weighs    = 0.1 // share in a direction from which that is as quiet as the channel
 )
