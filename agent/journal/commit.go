@@ -15,7 +15,7 @@ const (
 	reactionMin = time.Millisecond
 	cursorEvery = time.Second // the sent mark waits no longer than this for a commit to ride on
 	tidyEvery   = 10 * time.Second
-	lookEvery   = 2 * time.Second // an idle journal looks after its file
+	lookEvery   = 2 * time.Second // a journal without a commit looks after its file
 	retryEvery  = 250 * time.Millisecond
 	logEvery    = time.Minute
 )
@@ -36,6 +36,7 @@ type pace struct {
 	odd      bool          // every other commit
 	asked    bool          // the last commit followed a silence: the next arrival is the answer
 	early    bool          // it came before the commit interval was over
+	flows    bool          // lines came until the last commit: nobody waits, and silence is looked for later
 	finished time.Duration // when it was on disk
 	answers  int           // prompt answers running
 }
@@ -66,8 +67,11 @@ func (c *pace) look(now time.Duration, p *pending) (due bool, wait time.Duration
 			return true, 0
 		}
 		look := p.latest + silence
-		if idle < silence/2 { // lines keep coming: the looks grow rarer, each after half the time that has passed
-			look = max(look, now+(now-p.began)/2)
+		if c.flows {
+			look = max(look, p.began+c.commit/2)
+		}
+		if idle < silence/2 { // lines keep coming: each look comes after twice the time of the one before
+			look = max(look, now+(now-p.began))
 		}
 		next = min(next, look)
 	}
@@ -89,8 +93,10 @@ func (c *pace) learn(arrival time.Duration) {
 
 // committed notes a commit begun at start for p and finished at now.
 func (c *pace) committed(start, now time.Duration, p *pending) {
+	idle := start - p.latest
 	c.early = start-p.began < c.commit && len(p.buf) < bigBatch
-	c.asked = len(p.acks) > 0 && start-p.latest >= max(quietMin, c.quiet)/2
+	c.asked = len(p.acks) > 0 && idle >= max(quietMin, c.quiet)/2
+	c.flows = !c.early && idle < c.silence()
 	c.finished = now
 	c.odd = !c.odd
 }
@@ -100,20 +106,24 @@ func (j *Journal) run() {
 	defer close(j.done)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	tidied := j.now()
+	tidied, looked := j.now(), time.Duration(0)
 	for {
 		now := j.now()
 		j.tellReplaced()
 		j.mu.Lock()
 		due, wait := j.pace.look(now, &j.fill)
-		suspended := j.suspended
+		suspended, unfit := j.suspended, j.broken != ""
 		cursor, cursorWait := j.sentDirty, j.sentAt+cursorEvery-now
 		j.mu.Unlock()
+		if now-looked >= lookEvery { // each commit looks too
+			looked = now
+			unfit = j.unfit() != ""
+		}
 		switch {
 		case suspended:
 			j.resume()
 			due, wait = false, time.Second
-		case j.unfit() != "":
+		case unfit:
 			if err := j.fit(); err != nil {
 				j.fail(err)
 				j.mu.Lock()
@@ -183,8 +193,11 @@ func (j *Journal) commit(start time.Duration, last bool) {
 // was suspended, and p acknowledged; or the journal closes, and p's senders must keep it.
 func (j *Journal) keep(p *pending, last bool) bool {
 	b := p.batch(&j.deflater)
-	for began := j.now(); ; {
-		err := j.fit()
+	for began, again := j.now(), false; ; again = true {
+		var err error
+		if again || j.st == nil || j.damage() != "" { // whether the file is still there is seen behind the append
+			err = j.fit()
+		}
 		if err == nil {
 			sent, dirty := j.cursor()
 			if err = j.st.append(&b, p.memory, j.opts.Clock(), sent, dirty); err == nil {
@@ -192,7 +205,7 @@ func (j *Journal) keep(p *pending, last bool) bool {
 					j.kept(&b, sent, dirty)
 					return true
 				}
-				j.st.next = b.ID // it went into a file that was deleted, and goes into the next
+				j.st.takeBack(&b) // it went into a file that was deleted, and goes into the next
 				continue
 			}
 		}

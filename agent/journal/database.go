@@ -48,6 +48,25 @@ func (d *database) scan(ctx context.Context, text string, args []any, places ...
 	return s.QueryRowContext(ctx, args...).Scan(places...)
 }
 
+// run runs the statement of a text that gives no rows.
+func (d *database) run(text string, args ...any) error {
+	s, err := d.again(context.Background(), text)
+	if err == nil {
+		_, err = s.Exec(args...)
+	}
+	return err
+}
+
+// within is run as a part of tx. Where the file has one connection, which tx has, the statement must have been prepared
+// before: nothing else can be until tx ends.
+func (d *database) within(tx *sql.Tx, text string, args ...any) error {
+	s, err := d.again(context.Background(), text)
+	if err == nil {
+		_, err = tx.Stmt(s).Exec(args...)
+	}
+	return err
+}
+
 // rows runs the statement of a text.
 func (d *database) rows(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	s, err := d.again(ctx, text)

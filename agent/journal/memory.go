@@ -83,7 +83,7 @@ func (s *store) writeMemory(tx *sql.Tx, memory map[memoryKey][]byte) error {
 		if value == nil {
 			_, err = tx.Exec("DELETE FROM memory WHERE room=? AND key=?", k.room, k.key)
 		} else {
-			_, err = tx.Stmt(s.memorise).Exec(k.room, k.key, value)
+			err = s.db.within(tx, memorise, k.room, k.key, value)
 		}
 		if err != nil {
 			return err

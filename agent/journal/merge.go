@@ -3,6 +3,7 @@ package journal
 import (
 	"hash/crc32"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -34,14 +35,14 @@ func (j *Journal) merge() (did bool) {
 		return false
 	}
 	upTo := min(j.disposable(), j.st.next-1)
-	d := deflater{level: mergeLevel}
-	var z Inflater
+	m := mergers.Get().(*merger)
+	defer mergers.Put(m)
 	for range mergeTurn {
 		end := j.merged + blockSpan
 		if end > upTo {
 			break
 		}
-		saved, err := j.st.mergeBlock(j.merged, end, &z, &d)
+		saved, err := j.st.mergeBlock(j.merged, end, m)
 		if err != nil {
 			j.log.Debug("batches could not be put together", "path", j.path, "after", j.merged, "error", err)
 		}
@@ -51,8 +52,20 @@ func (j *Journal) merge() (did bool) {
 	return did
 }
 
+// merger is what merging works with: more than a megabyte.
+type merger struct {
+	in   Inflater
+	out  deflater
+	text []byte
+}
+
+// mergers keeps it between two blocks, where they follow each other so closely that the collector has not come twice.
+var mergers = sync.Pool{New: func() any { return newMerger() }}
+
+func newMerger() *merger { return &merger{out: deflater{level: mergeLevel}} }
+
 // mergeBlock makes one batch of those with after < id ≤ upTo, with the id of the last, and gives the bytes saved.
-func (s *store) mergeBlock(after, upTo int64, z *Inflater, d *deflater) (saved int64, err error) {
+func (s *store) mergeBlock(after, upTo int64, m *merger) (saved int64, err error) {
 	r := &Reader{path: s.path}
 	r.db.Store(s.db)
 	all, err := r.page(nil, after, upTo, blockSpan)
@@ -69,15 +82,16 @@ func (s *store) mergeBlock(after, upTo int64, z *Inflater, d *deflater) (saved i
 	if one.Raw > mergeRaw {
 		return 0, nil
 	}
-	text := make([]byte, 0, one.Raw)
+	text := m.text[:0]
 	for i := range all {
-		lines, err := z.Lines(&all[i])
+		lines, err := m.in.Lines(&all[i])
 		if err != nil {
 			return 0, err
 		}
 		text = append(text, lines...)
 	}
-	one.CRC, one.Deflate = crc32.ChecksumIEEE(text), d.run(text)
+	m.text = text
+	one.CRC, one.Deflate = crc32.ChecksumIEEE(text), m.out.run(text)
 	if saved -= int64(len(one.Deflate)) + rowBytes; saved <= 0 {
 		return 0, nil
 	}
@@ -93,7 +107,7 @@ func (s *store) mergeBlock(after, upTo int64, z *Inflater, d *deflater) (saved i
 	if _, err := tx.Exec("DELETE FROM batches WHERE id > ? AND id <= ?", after, upTo); err != nil {
 		return 0, err
 	}
-	if _, err := tx.Stmt(s.insert).Exec(one.ID, one.First, one.Last, one.Lines, one.Raw, int64(one.CRC), committed, one.Deflate); err != nil {
+	if err := s.db.within(tx, insertBatch, one.ID, one.First, one.Last, one.Lines, one.Raw, int64(one.CRC), committed, one.Deflate); err != nil {
 		return 0, err
 	}
 	return saved, tx.Commit()

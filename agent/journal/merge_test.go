@@ -107,7 +107,7 @@ func TestReadingWhileBatchesBecomeOne(t *testing.T) {
 		}
 		merged = true
 		for k := range int64(6) {
-			if saved, err := j.st.mergeBlock(k*blockSpan, (k+1)*blockSpan, &Inflater{}, &deflater{level: mergeLevel}); err != nil || saved <= 0 {
+			if saved, err := j.st.mergeBlock(k*blockSpan, (k+1)*blockSpan, newMerger()); err != nil || saved <= 0 {
 				return fmt.Errorf("merging block %d saved %d bytes, %v", k, saved, err)
 			}
 		}
@@ -127,7 +127,7 @@ func TestDamagedBlockStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	commitEach(t, j, blockSpan-1, 2)
-	if saved, err := j.st.mergeBlock(0, blockSpan, &Inflater{}, &deflater{level: mergeLevel}); err == nil || saved != 0 {
+	if saved, err := j.st.mergeBlock(0, blockSpan, newMerger()); err == nil || saved != 0 {
 		t.Errorf("a damaged batch became part of another: %d bytes saved", saved)
 	}
 	var b bytes.Buffer

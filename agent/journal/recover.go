@@ -183,13 +183,18 @@ func (j *Journal) unfit() string {
 	if j.st == nil {
 		return ""
 	}
-	j.mu.Lock()
-	why := j.broken
-	j.mu.Unlock()
+	why := j.damage()
 	if why == "" && j.st.gone() {
 		why = "the file was deleted or replaced while in use"
 	}
 	return why
+}
+
+// damage is what is known to be wrong with the file, "" if nothing is.
+func (j *Journal) damage() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.broken
 }
 
 // gone tells if the path leads to another file than the open one, or to none.
@@ -212,7 +217,6 @@ func (j *Journal) renew(why string) error {
 	if !j.st.gone() {
 		j.old.aside = asideName(j.path)
 	}
-	j.st.closeStatements()
 	j.st = nil
 	return j.attach()
 }
@@ -339,7 +343,7 @@ func (s *store) appendAll(from *Reader, after, upTo int64, damage *DamageError, 
 				return err
 			}
 		}
-		if _, err := tx.Stmt(s.insert).Exec(s.next, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate); err != nil {
+		if err := s.db.within(tx, insertBatch, s.next, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate); err != nil {
 			return err
 		}
 		s.next++

@@ -61,20 +61,26 @@ CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, start_ns INTEGER NOT N
 CREATE TABLE IF NOT EXISTS memory (room TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (room, key)) WITHOUT ROWID; -- see memory.go
 `
 
+// What is written within transactions too is prepared when the file is opened: see [database.within].
+const (
+	insertBatch = "INSERT INTO batches VALUES (?,?,?,?,?,?,?,?)"
+	setSent     = "UPDATE state SET value=? WHERE key='sent'"
+	memorise    = "INSERT OR REPLACE INTO memory VALUES (?,?,?)"
+)
+
 // store is the writing side of the file: one connection, used by the committing goroutine and
 // for the few rows that people cause.
 type store struct {
-	path                     string
-	db                       *database
-	insert, cursor, memorise *sql.Stmt
-	next                     int64 // id of the next batch
-	sent                     int64 // as found on disk
-	unsent                   backlogCount
-	unsentSpan               gap // stamps of it; its lines are those of unsent
-	missed                   gap // what its gaps count
-	removed                  int // lines removed since takeRemoved
-	file                     os.FileInfo
-	fresh                    bool // there was nothing in it
+	path       string
+	db         *database
+	next       int64 // id of the next batch
+	sent       int64 // as found on disk
+	unsent     backlogCount
+	unsentSpan gap // stamps of it; its lines are those of unsent
+	missed     gap // what its gaps count
+	removed    int // lines removed since takeRemoved
+	file       os.FileInfo
+	fresh      bool // there was nothing in it
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
@@ -156,14 +162,10 @@ func (s *store) prepare(archive bool) error {
 	if err := s.forgetSummaries(); err != nil {
 		return err
 	}
-	if s.insert, err = s.db.Prepare("INSERT INTO batches VALUES (?,?,?,?,?,?,?,?)"); err != nil {
-		return err
-	}
-	if s.memorise, err = s.db.Prepare("INSERT OR REPLACE INTO memory VALUES (?,?,?)"); err != nil {
-		return err
-	}
-	if s.cursor, err = s.db.Prepare("UPDATE state SET value=? WHERE key='sent'"); err != nil {
-		return err
+	for _, text := range []string{insertBatch, setSent, memorise} {
+		if _, err := s.db.again(context.Background(), text); err != nil {
+			return err
+		}
 	}
 	var last int64
 	if err := s.db.QueryRow("SELECT (SELECT value FROM state WHERE key='sent'), (SELECT ifnull(max(id),0) FROM batches)").Scan(&s.sent, &last); err != nil {
@@ -315,7 +317,7 @@ func (s *store) append(b *Batch, memory map[memoryKey][]byte, now, sent int64, m
 	if moved || len(memory) > 0 {
 		with = func(tx *sql.Tx) error {
 			if moved {
-				if _, err := tx.Stmt(s.cursor).Exec(sent); err != nil {
+				if err := s.db.within(tx, setSent, sent); err != nil {
 					return err
 				}
 			}
@@ -330,7 +332,7 @@ func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error 
 	b.ID = s.next
 	args := [...]any{b.ID, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), now, b.Deflate}
 	if with == nil {
-		if _, err := s.insert.Exec(args[:]...); err != nil {
+		if err := s.db.run(insertBatch, args[:]...); err != nil {
 			return err
 		}
 		s.next++
@@ -342,7 +344,7 @@ func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error 
 	}
 	defer tx.Rollback()
 	if b.Lines > 0 {
-		if _, err := tx.Stmt(s.insert).Exec(args[:]...); err != nil {
+		if err := s.db.within(tx, insertBatch, args[:]...); err != nil {
 			return err
 		}
 	}
@@ -358,10 +360,14 @@ func (s *store) appendWith(b *Batch, now int64, with func(*sql.Tx) error) error 
 	return nil
 }
 
-func (s *store) saveSent(sent int64) error {
-	_, err := s.cursor.Exec(sent)
-	return err
+// takeBack undoes the last append, of b, to a file that is given up: what that file has is counted as missing. Where it
+// fails, b is counted although it is there.
+func (s *store) takeBack(b *Batch) {
+	s.next = b.ID
+	s.db.Exec("DELETE FROM batches WHERE id=?", b.ID)
 }
+
+func (s *store) saveSent(sent int64) error { return s.db.run(setSent, sent) }
 
 // addGap records a gap when the disk can be expected to take what follows: as much as a large
 // batch is written first and removed again.
@@ -393,8 +399,4 @@ const insertGap = "INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUE
 
 const dropStep = 256 // batches removed in one transaction, so that a commit waits little
 
-func (s *store) closeStatements() error {
-	return errors.Join(s.insert.Close(), s.cursor.Close(), s.memorise.Close())
-}
-
-func (s *store) close() error { return errors.Join(s.closeStatements(), s.db.Close()) }
+func (s *store) close() error { return s.db.Close() }

@@ -36,7 +36,7 @@ func chaptersOf(t testing.TB, j *Journal, n int) (begin int64) {
 			p.note(late)
 			p.note(at)
 			b := p.batch(&d)
-			_, err = tx.Stmt(j.st.insert).Exec(j.st.next, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), at, b.Deflate)
+			err = j.st.db.within(tx, insertBatch, j.st.next, b.First, b.Last, b.Lines, b.Raw, int64(b.CRC), at, b.Deflate)
 			j.st.next++
 		}
 		if err == nil {
