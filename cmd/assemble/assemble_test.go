@@ -140,3 +140,17 @@ func TestCheckFindsWhatDoesNotFitTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestMessagesGatherWithinATick: what saves waking up must not be felt by the tick.
+func TestMessagesGatherWithinATick(t *testing.T) {
+	for tick, want := range map[time.Duration]time.Duration{
+		time.Second:            10 * time.Millisecond,
+		100 * time.Millisecond: 10 * time.Millisecond,
+		20 * time.Millisecond:  2 * time.Millisecond,
+		time.Millisecond:       -1, // each message is read as it comes
+	} {
+		if got := coalesce(tick); got != want {
+			t.Errorf("a tick of %v: messages gather for %v, want %v", tick, got, want)
+		}
+	}
+}
