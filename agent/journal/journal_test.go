@@ -484,15 +484,20 @@ func (j *Journal) tidyNow(t *testing.T) { j.tidyAt(t, j.now()) }
 func (j *Journal) tidyAt(t *testing.T, now time.Duration) {
 	t.Helper()
 	eventually(t, "idle", func() bool { return j.Stats().Pending == 0 })
-	done := make(chan struct{})
-	select {
-	case j.turn <- func() { j.tidy(now); close(done) }:
-		<-done
-	case <-j.done: // closed: nobody else has the store
-		j.tidy(now)
-	}
+	j.inTurn(func() { j.tidy(now) })
 	if e := j.Stats().Err; e != "" {
 		t.Error(e)
+	}
+}
+
+// inTurn lets do run where the committing goroutine would: it has the store to itself.
+func (j *Journal) inTurn(do func()) {
+	done := make(chan struct{})
+	select {
+	case j.turn <- func() { do(); close(done) }:
+		<-done
+	case <-j.done: // closed: nobody else has the store
+		do()
 	}
 }
 
@@ -601,13 +606,15 @@ func TestBacklogIsCountedOffOnce(t *testing.T) {
 		eventually(t, "idle", func() bool { return j.Stats().Pending == 0 })
 		all := unsent(t, j)
 		used, _, page, _ := j.st.pages()
-		j.opts.Size = used * page / 2
-		tidying = func() {
-			if err := j.Sent(all[len(all)-1].ID); err != nil {
-				t.Error(err)
+		j.inTurn(func() {
+			j.opts.Size = used * page / 2
+			tidying = func() {
+				if err := j.Sent(all[len(all)-1].ID); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-		j.tidy(j.now())
+			j.tidy(j.now())
+		})
 		check(t, j)
 		if lost := j.Stats().Lost; lost != 0 {
 			t.Errorf("%d lines are called lost that have arrived", lost)
@@ -629,8 +636,10 @@ func TestBacklogIsCountedOffOnce(t *testing.T) {
 			}()
 			used, _, page, _ := j.st.pages()
 			for step := range int64(batches) {
-				j.opts.Size = used * page * (batches - step) / batches
-				j.tidy(j.now())
+				j.inTurn(func() {
+					j.opts.Size = used * page * (batches - step) / batches
+					j.tidy(j.now())
+				})
 			}
 			<-done
 			check(t, j)
