@@ -257,6 +257,9 @@ func (a *Agent) EmitUpTo(samples []sensors.Sample, source string, place []byte) 
 	a.opt.Journal.AppendAndRemember(samples, placeRoom, source, place)
 }
 
+// Known implements [sensors.Keeper].
+func (a *Agent) Known(samples []sensors.Sample) { a.board.Put(samples) }
+
 // Place implements [sensors.Keeper].
 func (a *Agent) Place(source string) []byte {
 	place, err := a.opt.Journal.Recall(placeRoom, source)

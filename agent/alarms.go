@@ -89,6 +89,16 @@ func (b *alarms) step(now int64, runBegan, running bool) {
 	b.Step(now, running)
 }
 
+// youngest is the age of the newest value of some channels; false: none was ever seen.
+func youngest(f *sensors.Frame, channels []int) (age time.Duration, ok bool) {
+	for _, ch := range channels {
+		if f.Status[ch].Reason != sensors.NeverSeen && (!ok || f.Age[ch] < age) {
+			age, ok = f.Age[ch], true
+		}
+	}
+	return age, ok
+}
+
 // text says for people what member k is about, with numbers.
 func (b *alarms) text(k int) string {
 	w, f := b.a.watch, b.a.frame
@@ -96,10 +106,15 @@ func (b *alarms) text(k int) string {
 	text, subject := x.Code.Text(), w.subject(x)
 	switch anomaly.Of(x.Code).About {
 	case anomaly.AboutSource:
-		if n := len(w.channelsOf(x.About.Source)); n != 1 {
-			return fmt.Sprintf("%s: %s (%d channels)", subject, text, n)
+		channels := w.channelsOf(x.About.Source)
+		text = subject + ": " + text
+		if n := len(channels); n != 1 {
+			text += fmt.Sprintf(" (%d channels)", n)
 		}
-		return subject + ": " + text
+		if age, ok := youngest(f, channels); ok {
+			text += fmt.Sprintf("; the newest is %v old", age.Round(time.Second))
+		}
+		return text
 	case anomaly.AboutAgent:
 		for i, code := range healthCodes {
 			if p := b.a.health.found[i].Load(); code == x.Code && p != nil {

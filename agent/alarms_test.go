@@ -144,7 +144,7 @@ func TestADeadPortIsOneAlarm(t *testing.T) {
 		a.tick(now)
 	}
 	l := a.Alarms().List()
-	if len(l.Alarms) != 1 || l.Alarms[0].Text != "daq: no value from the source (6 channels)" {
+	if len(l.Alarms) != 1 || l.Alarms[0].Text != "daq: no value from the source (6 channels); the newest is 4s old" {
 		t.Errorf("%+v", l.Alarms)
 	}
 }

@@ -115,6 +115,11 @@ func (f feed) EmitUpTo(samples []sensors.Sample, source string, place []byte) {
 	f.Agent.EmitUpTo(samples, source, place)
 }
 
+func (f feed) Known(samples []sensors.Sample) {
+	f.note(samples)
+	f.Agent.Known(samples)
+}
+
 // note remembers which channels the source feeds.
 func (f feed) note(samples []sensors.Sample) {
 	for i := range samples {

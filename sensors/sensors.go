@@ -182,6 +182,9 @@ type Keeper interface {
 	// EmitUpTo is Emit of samples and of the place in its input that the source has reached with them: both are on
 	// disk, or neither. The place is kept.
 	EmitUpTo(samples []Sample, source string, place []byte)
+	// Known takes the newest samples up to the place, of before a restart. They are on record: they are shown with their
+	// age until newer ones come, and not kept again.
+	Known(samples []Sample)
 	// Place is the newest place of a source, also of before a restart; nil if there is none.
 	Place(source string) []byte
 }

@@ -36,10 +36,11 @@ type follower struct {
 	told    int                 // stretches of units announced
 	ahead   bool                // told that a stamp is in the future
 
-	past     place  // what was handed out before; of the zero place nothing
-	before   []byte // the last bytes that were read, sumSize at most
-	newest   int    // line of the newest row
-	released int    // held rows of which all was handed out
+	past     place            // what was handed out before; of the zero place nothing
+	known    []sensors.Sample // the newest of each channel up to there, while they are gathered
+	before   []byte           // the last bytes that were read, sumSize at most
+	newest   int              // line of the newest row
+	released int              // held rows of which all was handed out
 }
 
 type heldRow struct {
@@ -177,6 +178,9 @@ func (f *follower) row(r *row) {
 		t.batch = append(t.batch, s)
 	}
 	f.newest = r.line
+	if !fresh {
+		f.recall(r, mode, settled)
+	}
 	if len(t.batch) >= batchSize {
 		t.flush(f.to)
 	}
@@ -190,6 +194,32 @@ func (f *follower) row(r *row) {
 	case len(f.held) > maxHeld:
 		f.lose(maxHeld/10, "the units of the log cannot be told for lack of spindle power; say them: units inch or mm")
 	}
+}
+
+// recall hands over what was known when the last row of before a restart had been read: until the log goes on that is
+// the newest there is. It came no later than the file was last written to. A column whose unit is not settled is left out.
+func (f *follower) recall(r *row, mode Mode, settled bool) {
+	if f.known == nil {
+		f.known = make([]sensors.Sample, f.tail.opt.Registry.Len())
+	}
+	written := min(f.arrival, f.info.ModTime().UnixNano())
+	for i := range f.dec.cols {
+		c := &f.dec.cols[i]
+		if r.status[i].Signal == sensors.Missing || c.byMode && !settled {
+			continue
+		}
+		s := sensors.Sample{Time: r.time, Arrival: written, Channel: f.channel[i], Status: r.status[i], Value: c.by(mode).Apply(r.value[i]), Sent: r.sent[i]}
+		if !f.tail.opt.DeviceClock {
+			s.Time = written
+		}
+		f.known[s.Channel] = s
+	}
+	if r.line < f.past.Row || f.tail.keeper == nil {
+		return
+	}
+	known := slices.DeleteFunc(f.known, func(s sensors.Sample) bool { return s.Status.Signal == sensors.Missing })
+	f.known = nil
+	f.tail.keeper.Known(known)
 }
 
 // heard notes that the log goes on.

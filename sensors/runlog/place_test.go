@@ -20,6 +20,13 @@ type keeper struct {
 	record
 	mu    sync.Mutex
 	place []byte
+	known []sensors.Sample // what was said of before the restart
+}
+
+func (k *keeper) Known(s []sensors.Sample) {
+	k.mu.Lock()
+	k.known = slices.Clone(s)
+	k.mu.Unlock()
 }
 
 func (k *keeper) EmitUpTo(s []sensors.Sample, _ string, place []byte) {
@@ -239,6 +246,49 @@ func FuzzGoesOn(f *testing.F) {
 			id := sensors.ChannelID(id)
 			if got, want := two.values(id), one.values(id); !slices.EqualFunc(got, want, func(a, b float64) bool { return a == b || a != a && b != b }) {
 				t.Fatalf("%s is %v, want %v", reg.Channel(id).Name, got, want)
+			}
+		}
+	})
+}
+
+// A log that stands still when the agent is started again shows its last values, as old as they are, and they are not recorded twice.
+func TestALogThatStandsStillIsKnownAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := meldRegistry(t)
+		temperature, _ := reg.Lookup("tool_temperature")
+		speed, _ := reg.Lookup("spindle_speed")
+		path := filepath.Join(t.TempDir(), "log.csv")
+		text := "stamp,T,n\n2025-07-08 09:00:00,470.5,300\n2025-07-08 09:00:01,471.5,\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		later(t, path, 0)
+		written := time.Date(2025, 7, 8, 10, 0, 0, 0, time.UTC).UnixNano()
+		for _, device := range []bool{true, false} {
+			opt := TailOptions{Registry: reg, Path: path, DeviceClock: device}
+			opt.Format, opt.Location, opt.Time.Key = CSV, time.UTC, "stamp"
+			opt.Clock = func() int64 { return written + int64(time.Hour) }
+			opt.Fields = []Field{{Channel: "tool_temperature", Key: "T"}, {Channel: "spindle_speed", Key: "n"}}
+			k := &keeper{}
+			liveAs(t, opt, k)
+			if len(k.samples) != 3 || k.known != nil {
+				t.Fatalf("device %v: %v recorded, %v known before there was anything", device, k.samples, k.known)
+			}
+			liveAs(t, opt, k)
+			if len(k.samples) != 3 {
+				t.Errorf("device %v: %d samples are recorded, want the 3 of before", device, len(k.samples))
+			}
+			want := []sensors.Sample{
+				{Channel: temperature, Value: 471.5, Status: sensors.OK, Time: time.Date(2025, 7, 8, 9, 0, 1, 0, time.UTC).UnixNano(), Arrival: written},
+				{Channel: speed, Value: 300, Status: sensors.OK, Time: time.Date(2025, 7, 8, 9, 0, 0, 0, time.UTC).UnixNano(), Arrival: written},
+			}
+			if !device {
+				want[0].Time, want[1].Time = written, written
+			}
+			slices.SortFunc(k.known, func(a, b sensors.Sample) int { return int(a.Channel) - int(b.Channel) })
+			slices.SortFunc(want, func(a, b sensors.Sample) int { return int(a.Channel) - int(b.Channel) })
+			if !slices.Equal(k.known, want) {
+				t.Errorf("device %v: known %+v, want %+v", device, k.known, want)
 			}
 		}
 	})
