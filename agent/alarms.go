@@ -99,6 +99,14 @@ func youngest(f *sensors.Frame, channels []int) (age time.Duration, ok bool) {
 	return age, ok
 }
 
+// span writes an age for people.
+func span(age time.Duration) string {
+	if age < 48*time.Hour {
+		return age.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.0f days", age.Hours()/24)
+}
+
 // text says for people what member k is about, with numbers.
 func (b *alarms) text(k int) string {
 	w, f := b.a.watch, b.a.frame
@@ -112,7 +120,7 @@ func (b *alarms) text(k int) string {
 			text += fmt.Sprintf(" (%d channels)", n)
 		}
 		if age, ok := youngest(f, channels); ok {
-			text += fmt.Sprintf("; the newest is %v old", age.Round(time.Second))
+			text += fmt.Sprintf("; the newest is %s old", span(age))
 		}
 		return text
 	case anomaly.AboutAgent:
@@ -131,7 +139,7 @@ func (b *alarms) text(k int) string {
 	switch {
 	case math.IsNaN(v), f.Status[x.About.Channel].Reason == sensors.NeverSeen:
 	case f.Status[x.About.Channel].Signal == sensors.Missing:
-		text += fmt.Sprintf("; last %.4g %s, %v ago", v, c.Unit, age.Round(time.Second))
+		text += fmt.Sprintf("; last %.4g %s, %s ago", v, c.Unit, span(age))
 	default:
 		text += fmt.Sprintf(", %.4g %s", v, c.Unit)
 	}
