@@ -103,6 +103,7 @@ type loop struct {
 	blind   float64 // s without a good value
 	outside float64 // s that the process has been outside of what the model was learned on
 	since   float64 // s since the last step
+	wanted  float64 // what it decided last
 	looked  float64 // s since what the controller holds was last asked for
 	broken  []float64
 	cap     float64 // highest set-point that advice allows, +Inf: any
@@ -174,6 +175,7 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 	if err != nil {
 		return fail(err)
 	}
+	l.log.Info("how it commands", "law", l.law.String(), "every", o.Every)
 	if l.celsius.from, err = unit.Between(l.unit, celsius); err == nil {
 		l.celsius.to, err = unit.Between(celsius, l.unit)
 	}
@@ -299,7 +301,9 @@ func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 	}
 	held := found
 	if s, _ := l.bridge.State(l.Target); s.Who == l.who && !math.IsNaN(s.Sent) {
-		held = s.Sent
+		if held = s.Sent; s.Sent == s.Given && math.Abs(s.Asked-l.wanted) < max(l.Change, 1e-9) {
+			held = l.wanted // but for what is rounded on the way, and is too small a change: that is no limit of the law's
+		}
 	} else {
 		l.look(l.Every.Seconds())
 	}
@@ -317,6 +321,7 @@ func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 		return
 	}
 	value := min(m.Value, l.cap)
+	l.wanted = value
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := &l.status

@@ -81,6 +81,7 @@ func (a *Agent) succeed(n *successor) error {
 		}
 	}
 	for i, l := range a.loops {
+		l.log.Info("how it commands", "law", n.laws[i].String(), "every", l.Every)
 		if l.law = n.laws[i]; l.began { // it begins again with the new law, once all has been in order for a while
 			l.began, l.good = false, 0
 		}

@@ -32,7 +32,7 @@ type Loop struct {
 	Target string `yaml:"target" required:"true"`
 	// Input of the model that the target moves, such as spindle speed or heater 1 power; left out, the set-point of the machine's own controller.
 	Moves string `yaml:"moves"`
-	// How the command is found: mpc = foretold with the model; pid; follow = the goal itself is the set-point; left out, mpc where it moves an input of a model, else pid where it has gains, else follow.
+	// How the command is found: mpc = foretold with the model; pid; follow = the goal itself is the set-point; left out, mpc where it moves an input of a model, else pid where it has gains or a model proposes them, else follow.
 	Law string `yaml:"law" enum:"mpc,pid,follow"`
 	// Time between two commands; a spindle wants 200 ms, a heater 1 s.
 	Every time.Duration `yaml:"every" default:"1 s" min:"100 ms" max:"1 min"`
@@ -164,7 +164,7 @@ func (x *crosscheck) loop(c *Config, l *Loop, path string) {
 	switch {
 	case l.Law == "mpc" && c.Model.File == "":
 		x.at(path+".law", complaint{message: "mpc foretells with a model, and there is none", allowed: "model: {file: …}; or pid, follow"})
-	case l.Law == "pid" && l.PID == nil && x.sound(path):
+	case l.Law == "pid" && l.PID == nil && (l.Moves != "" || c.Model.File == "") && x.sound(path):
 		x.at(path+".pid", complaint{message: "this key is missing", allowed: "pid: {gain: …, integral: …}, as `stirwatch tune` proposes them"})
 	case l.Law == "follow" && l.Moves != "":
 		x.at(path+".law", complaint{message: "the goal is no value of an actuator", allowed: "mpc, pid"})

@@ -11,6 +11,8 @@ type Law interface {
 	Begin(s *Sense)
 	// Step gives the next command. It neither keeps s nor allocates.
 	Step(s *Sense) Move
+	// String is for people.
+	String() string
 }
 
 // Sense is what a law knows at one step. NaN is unknown.
@@ -92,6 +94,8 @@ func (g *Goal) At(t float64) float64 {
 
 // Follow commands the goal itself: a set-point of the machine's own controller.
 type Follow struct{ Limits }
+
+func (f *Follow) String() string { return "follow: the goal itself is commanded" }
 
 // Begin implements [Law].
 func (f *Follow) Begin(*Sense) {}

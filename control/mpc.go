@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"math"
 
 	"stirwatch/control/qp"
@@ -115,6 +116,8 @@ func NewMPC(o MPCOptions) *MPC {
 	m.solver = qp.NewSolver(moves+1, rows)
 	return m
 }
+
+func (m *MPC) String() string { return fmt.Sprintf("mpc: prediction as far as %g s", m.o.Horizon) }
 
 // Begin implements [Law]. What was learned of the machine stays.
 func (m *MPC) Begin(s *Sense) {

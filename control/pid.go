@@ -1,6 +1,9 @@
 package control
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // Gains of a PID, in the units of target and output.
 type Gains struct {
@@ -33,6 +36,10 @@ type PID struct {
 	derivative float64
 	wanted     float64 // command before limits
 	begun      bool
+}
+
+func (p *PID) String() string {
+	return fmt.Sprintf("pid: gain %.3g, integral %.3g s, derivative %.3g s", p.Gain, p.Integral, p.Derivative)
 }
 
 // Begin implements [Law].

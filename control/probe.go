@@ -6,6 +6,7 @@ import (
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
+	"stirwatch/dynamics/phase"
 	"stirwatch/sensors/unit"
 )
 
@@ -13,16 +14,42 @@ import (
 type WorkingPoint struct {
 	Output string             // that is controlled
 	Moves  string             // the input that is commanded
-	At     map[string]float64 // of inputs by name; the others are in the middle of what the model was learned on, contact 1
-	Value  float64            // of the output; NaN: the middle of what the model was learned on
+	At     map[string]float64 // of inputs by name; the others are in the middle of what is usual in deposition, else of what the model was learned on
+	Value  float64            // of the output; NaN: the same
 	Step   float64            // size of the step; 0: a tenth of the range of the input
-	Within float64            // s after which the step counts as over
+	Within float64            // s after which the step counts as over; 0: 600 s, of a spindle with a controller of its own 20 s
 }
+
+// How far ahead a step is looked at where that is left open, s.
+const (
+	slowly = 600.0
+	soon   = 20.0 // what a spindle does after that is the machine's controller's, and warms what lies behind the tool
+)
+
+// middle is where an input or output usually is in deposition, else the middle of what was learned on.
+func middle(m *model.Model, name string, least, most float64) float64 {
+	for i := range m.Usual {
+		if x := &m.Usual[i]; x.Phase == phase.Deposit.String() && x.Name == name {
+			return (x.Low + x.High) / 2
+		}
+	}
+	switch name {
+	case model.Contact:
+		return 1
+	case model.ZVelocity: // a tool that moves up has no contact
+		return 0
+	}
+	return (least + most) / 2
+}
+
+// finest is the least time between two instants of a step, s.
+const finest = 0.1
 
 // settling is for how many steps of 1 s the filter sees a working point before it is asked.
 const settling = 5
 
-// Respond gives what a model expects of a step at a working point, of which it fills in what was left open. It fails
+// Respond gives what a model expects of a step at a working point, of which it fills in what was left open; of a spindle that a controller of
+// its own turned in the logs as much more as is to be expected ([Hidden]). It fails
 // where the model has no such input or output, or cannot tell.
 func (p *WorkingPoint) Respond(m *model.Model) (Response, error) {
 	fail := func(err error) (Response, error) { return Response{}, err }
@@ -36,16 +63,18 @@ func (p *WorkingPoint) Respond(m *model.Model) (Response, error) {
 	out, moved := &m.Outputs[o], &m.Inputs[in]
 	u := make([]float64, len(m.Inputs))
 	for i, x := range m.Inputs {
-		u[i] = (x.Min + x.Max) / 2
+		u[i] = middle(m, x.Name, x.Min, x.Max)
 		if v, ok := p.At[x.Name]; ok {
 			u[i] = v
 		}
-		if x.Name == model.Contact {
-			u[i] = 1
-		}
 	}
 	if math.IsNaN(p.Value) {
-		p.Value = (out.Min + out.Max) / 2
+		p.Value = middle(m, out.Name, out.Min, out.Max)
+	}
+	if p.Within == 0 {
+		if p.Within = slowly; Hidden(m, p.Moves) != 1 {
+			p.Within = soon
+		}
 	}
 	if p.Step == 0 {
 		p.Step = (moved.Max - moved.Min) / 10
@@ -68,7 +97,7 @@ func (p *WorkingPoint) Respond(m *model.Model) (Response, error) {
 		return fail(err)
 	}
 	at := []float64{0}
-	for now := 1.0; now <= p.Within; now += max(1, now/50) {
+	for now := finest; now <= p.Within; now += max(finest, now/50) {
 		at = append(at, now)
 	}
 	stay, step := make([]float64, len(at)), make([]float64, len(at))
@@ -83,7 +112,9 @@ func (p *WorkingPoint) Respond(m *model.Model) (Response, error) {
 	for i := range step {
 		step[i] -= stay[i]
 	}
-	return Identify(at, step, p.Step)
+	r, err := Identify(at, step, p.Step)
+	r.Gain *= Hidden(m, p.Moves)
+	return r, err
 }
 
 // Moment is one instant of a simulated loop.

@@ -19,6 +19,7 @@ type Options struct {
 	WindowMin, WindowMax float64 // °C, of the material; advice steers the temperature into it
 	TorqueMax            float64 // N·m of the spindle
 	Margin               float64 // share of the spindle's range that is kept free at either limit; 0 is 0.05
+	Spare                float64 // K by which a set-point that is kept may be left for that margin alone; 0: none
 	Change               float64 // K, step and least change of an advised set-point; 0 is 5
 	MostChange           float64 // K within which what is wrong must be mended; 0 is 3 × Change. The ceiling knows no such bound
 	Interval             float64 // s between two changes, but for the ceiling; 0 is 60

@@ -56,6 +56,11 @@ func (c *cell) situation(setPoint float64) Situation {
 // comes once, stays until it is followed, and nothing else comes for a while; when the load is over the set-point of before is advised.
 func TestRoomForTheSpindleIsAdvisedAndGivenBack(t *testing.T) {
 	r, c := recommender(t), &cell{perKelvin: 2, at475: 448, torque: 200}
+	if a := advise(r, c.situation(475), 60); a.Kind != Hold || !strings.Contains(a.Reason, "near the spindle's limit of 450 rpm, and the set-point is kept") {
+		t.Errorf("where nothing is spared: %v: %s", a.Kind, a.Reason)
+	}
+	r = recommender(t)
+	r.o.Spare = 5
 	a := advise(r, c.situation(475), 19)
 	if a.Kind != Hold {
 		t.Fatalf("after 19 s: %+v", a)
@@ -96,6 +101,7 @@ func TestRoomForTheSpindleIsAdvisedAndGivenBack(t *testing.T) {
 // What no set-point within reach mends is told, and none is advised.
 func TestNoSetPointIsAdvisedThatMendsNothing(t *testing.T) {
 	r, c := recommender(t), &cell{perKelvin: 0.1, at475: 448, torque: 200}
+	r.o.Spare = 15
 	a := advise(r, c.situation(475), 60)
 	if a.Kind != Hold || !strings.Contains(a.Reason, "near the spindle's limit of 450 rpm, and no set-point within 15 K frees it") {
 		t.Errorf("%v: %s", a.Kind, a.Reason)

@@ -36,6 +36,7 @@ type steering struct {
 	target   float64 // °C advised; NaN: none
 	looked   float64 // s since it was looked for
 	searched bool    // it was, for this concern
+	kept     bool    // and the set-point is better kept
 	quiet    float64 // s since a set-point was changed
 	last     float64 // °C, set-point of the tick before
 	was      float64 // °C, set-point from before our advice was followed; NaN: it was not
@@ -192,11 +193,27 @@ func (r *Recommender) hotter(s *Situation) bool {
 	return false
 }
 
+// costsMore tells whether a step of the set-point for the spindle's room would cost more temperature than may be spared: it leads below (sign −1) what the
+// temperature is kept at over a lap, and farther from the set-point of before.
+func (r *Recommender) costsMore(s *Situation, sign float64) bool {
+	to, from := s.SetPoint+sign*r.o.Change, s.SetPoint
+	if !math.IsNaN(r.steer.was) {
+		from = r.steer.was
+	}
+	known := r.approach.since >= aLap
+	return sign*(to-from) > r.o.Spare && (!known || sign*(to-r.approach.temperature) > 0)
+}
+
 // search gives the nearest set-point that mends, NaN where none within reach does.
 func (r *Recommender) search(s *Situation, c concern) float64 {
 	sign := -1.0
 	if c == noRoomDown || c == tooColdFor || c == tooStiff {
 		sign = 1
+	}
+	if k := &r.steer; c == noRoomUp || c == noRoomDown {
+		if k.kept = r.costsMore(s, sign); k.kept {
+			return math.NaN()
+		}
 	}
 	for by := r.o.Change; by <= r.o.MostChange+1e-9; by += r.o.Change {
 		to := r.clamp(s.SetPoint + sign*by)
@@ -281,12 +298,15 @@ func (r *Recommender) because(s *Situation) string {
 // why is a name for what is advised.
 func (k *steering) why() string {
 	if k.helpless() {
+		if k.kept {
+			return "kept"
+		}
 		return "helpless"
 	}
 	return [...]string{"hold", "no room up", "no room down", "too hot", "too cold", "too stiff", "over"}[k.concern]
 }
 
-// helpless tells whether the spindle has no room, and no set-point within reach gives it any.
+// helpless tells whether the spindle has no room, and no set-point is advised for it.
 func (k *steering) helpless() bool {
 	return (k.concern == noRoomUp || k.concern == noRoomDown) && k.searched && math.IsNaN(k.target)
 }
@@ -299,6 +319,9 @@ func (k *steering) note(r *Recommender) string {
 	limit := r.o.SpindleMax
 	if k.concern == noRoomDown {
 		limit = r.o.SpindleMin
+	}
+	if k.kept {
+		return fmt.Sprintf("; that is near the spindle's limit of %g rpm, and the set-point is kept", limit)
 	}
 	return fmt.Sprintf("; that is near the spindle's limit of %g rpm, and no set-point within %g K frees it", limit, r.o.MostChange)
 }

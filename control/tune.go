@@ -52,12 +52,19 @@ func (r Response) Tune(tight, every float64) Tuning {
 	return t
 }
 
-// margins of a PI with the response, found on the frequencies where its loop has a gain of 1 and a phase of −180°.
+// loop is the size and the angle (rad) of an open loop at a frequency (rad/s).
+type loop func(w float64) (size, angle float64)
+
+// margins of a PI with the response.
 func (r Response) margins(g Gains, dead float64) (gain, phase float64) {
-	at := func(w float64) (size, angle float64) {
+	return loop(func(w float64) (size, angle float64) {
 		size = math.Abs(g.Gain*r.Gain) * math.Hypot(1, 1/(w*g.Integral)) / math.Hypot(1, w*r.Tau)
 		return size, -math.Atan(1/(w*g.Integral)) - math.Atan(w*r.Tau) - w*dead
-	}
+	}).margins()
+}
+
+// margins are found on the frequencies where the loop has a gain of 1 and a phase of −180°.
+func (at loop) margins() (gain, phase float64) {
 	cross := func(beyond func(w float64) bool) float64 { // the first frequency beyond, by halving
 		low, high := 1e-6, 1e6
 		for range 200 {

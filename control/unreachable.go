@@ -169,8 +169,10 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	if v := r.ways.setPoint; !math.IsNaN(v) {
 		reach = r.clamp(v)
 	}
-	if r.sat(s) { // where it has been is known better than where it will be
-		reach = r.clamp(r.approach.temperature)
+	if r.sat(s) { // where it has been is known better than where it will be; a step nearer to the set-point, so that what comes back is not given away
+		if reach = r.clamp(min(r.approach.temperature+r.o.Change, s.SetPoint)); r.limit == "lower" {
+			reach = r.clamp(max(r.approach.temperature-r.o.Change, s.SetPoint))
+		}
 	} else if r.limit == "lower" { // no farther than where the temperature goes by itself
 		reach = min(reach, r.clamp(mean+r.o.Change))
 	} else {

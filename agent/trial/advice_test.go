@@ -17,7 +17,7 @@ func TestAdviceIsSeldomAndGivesTheSpindleRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Way: Advice, Builds: 1, Seed: seed, Params: p, Vary: vary, Model: demoModel(t), Limits: control.Limits{Min: 250, Max: 450, Slew: 50}}
+	o := Options{Way: Advice, Builds: 1, Seed: seed, Spare: 15, Params: p, Vary: vary, Model: demoModel(t), Limits: control.Limits{Min: 250, Max: 450, Slew: 50}}
 	d, err := newDriver(&o)
 	if err != nil {
 		t.Fatal(err)

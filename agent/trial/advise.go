@@ -30,7 +30,7 @@ func (d *driver) advised() (err error) {
 	if sc := control.NewScenarios(d.o.Model, d.e, func() filter.Scenario { return a.expected }); sc != nil {
 		a.asked, a.ask = sc, sc.Ask
 	}
-	a.recommender, err = control.New(control.Options{SetPointMin: setPoints.Min, SetPointMax: setPoints.Max, SpindleMin: d.o.Limits.Min, SpindleMax: d.o.Limits.Max, Ceiling: 540, Expires: 30})
+	a.recommender, err = control.New(control.Options{SetPointMin: setPoints.Min, SetPointMax: setPoints.Max, SpindleMin: d.o.Limits.Min, SpindleMax: d.o.Limits.Max, Ceiling: 540, Spare: d.o.Spare, Expires: 30})
 	d.adviser = a
 	return err
 }

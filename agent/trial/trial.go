@@ -34,10 +34,11 @@ const (
 	Actuator Way = "actuator"  // prediction commands the spindle
 	PID      Way = "pid"       // a PID commands the spindle
 	Cascade  Way = "cascade"   // a PID commands the set-point of the machine's own controller
+	Bound    Way = "bound"     // who knows the machine and all its disturbances commands the spindle: what nobody could do better
 )
 
 // Ways lists them.
-func Ways() []Way { return []Way{Machine, Advice, SetPoint, Actuator, PID, Cascade} }
+func Ways() []Way { return []Way{Machine, Advice, SetPoint, Actuator, PID, Cascade, Bound} }
 
 // Options of a trial.
 type Options struct {
@@ -49,13 +50,14 @@ type Options struct {
 	Vary    float64        // share by which machines differ from it
 	Gain    float64        // factor of the heat of every machine; 0 is 1
 	Dead    float64        // factor of the dead time of every machine; 0 is 1
-	Gains   control.Gains  // of the PID, rpm/K and s, or K/K and s; what is 0: 1 rpm/K and 12 s, of a set-point 1.5 K/K, 14 s and 6 s
+	Gains   control.Gains  // of the PID, rpm/K and s, or K/K and s; what is 0: 1 rpm/K and 12 s, of a set-point as the model proposes them, without one 1.5 K/K, 14 s and 6 s
 	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
 	Period  float64        // s of the lap; 0: prediction finds it
 	Every   float64        // s between two commands; 0 is 0.1
 	Faults  []twin.Fault   // that every build has
 	Horizon float64        // s that prediction looks ahead; 0 is 20, of a set-point 30
+	Spare   float64        // K by which advice may leave a set-point for the spindle's room; see [control.Options]
 	Planned bool           // changes of the override stand in the program of a build, instead of being an operator's
 	Program bool           // advice is told the program of the build: path, feed and height to come
 
@@ -126,6 +128,13 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 	usual := control.Gains{Gain: 1, Integral: 12, Weight: 1}
 	if o.Way == Cascade {
 		usual = control.Gains{Gain: 1.5, Integral: 14, Derivative: 6, Weight: 1}
+		if o.Model != nil {
+			t, err := control.BesideController(o.Model, o.Every)
+			if err != nil {
+				return nil, err
+			}
+			usual = t.Gains
+		}
 	}
 	o.Gains = control.Gains{Gain: cmp.Or(o.Gains.Gain, usual.Gain), Integral: cmp.Or(o.Gains.Integral, usual.Integral),
 		Derivative: cmp.Or(o.Gains.Derivative, usual.Derivative), Weight: cmp.Or(o.Gains.Weight, usual.Weight)}
@@ -228,6 +237,7 @@ type driver struct {
 	e       *filter.Estimator
 	est     filter.Estimate
 	law     control.Law
+	bound   *bound   // nil but where that is the way
 	adviser *adviser // nil where nothing is advised
 	contact phase.Contact
 	u, z    []float64
@@ -291,6 +301,8 @@ func newDriver(o *Options) (*driver, error) {
 		d.law = control.NewMPC(control.MPCOptions{Limits: o.Limits, Every: o.Every, Horizon: o.Horizon, Calm: o.Calm, Period: o.Period, Ceiling: math.NaN(), Factor: control.Hidden(o.Model, model.SpindleSpeed), Foretell: f})
 	case PID:
 		d.law = &control.PID{Limits: o.Limits, Gains: o.Gains}
+	case Bound:
+		d.bound = new(bound)
 	case Cascade:
 		d.law = &control.PID{Limits: cascaded, Gains: o.Gains, Feed: control.Itself}
 	}
@@ -409,7 +421,9 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 			held, d.expected = math.Round(r.RPM), r.RPM
 		}
 		d.sense = control.Sense{Output: r.ToolTemp, Goal: nil, Fixed: d.goal, Held: held}
-		d.law.Begin(&d.sense)
+		if d.bound == nil {
+			d.law.Begin(&d.sense)
+		}
 		d.commanded, d.since = held, d.o.Every
 	}
 	if byHand { // somebody else turns the spindle: the program's stop
@@ -435,7 +449,12 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 		d.sense.Output = math.NaN()
 	}
 	began := time.Now()
-	move := d.law.Step(&d.sense)
+	var move control.Move
+	if d.bound != nil {
+		move.Value = d.o.Limits.Bound(d.bound.step(m, held, d.goal, d.o.Limits.Min, d.o.Limits.Max), held, d.sense.Dt)
+	} else {
+		move = d.law.Step(&d.sense)
+	}
 	d.took = append(d.took, time.Since(began))
 	if math.IsNaN(move.Value) {
 		if !math.IsNaN(d.commanded) { // back to the machine's own controller

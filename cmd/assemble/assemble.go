@@ -405,7 +405,7 @@ func processOptions(c *config.Config) *control.Options {
 		SetPointMin: p.SetPoint.Min.In(celsius), SetPointMax: p.SetPoint.Max.In(celsius),
 		SpindleMin: p.Spindle.Min.In(rpm), SpindleMax: p.Spindle.Max.In(rpm),
 		Ceiling: p.Ceiling.In(celsius), Expires: p.Expires.Seconds(),
-		Margin: p.Margin, Change: p.Change, Interval: p.Interval.Seconds(),
+		Margin: p.Margin, Spare: p.Spare, Change: p.Change, Interval: p.Interval.Seconds(),
 	}
 	if p.Window != nil {
 		o.WindowMin, o.WindowMax = p.Window.Min.In(celsius), p.Window.Max.In(celsius)

@@ -13,9 +13,10 @@ import (
 	"stirwatch/agent/anomaly"
 	"stirwatch/config"
 	"stirwatch/control"
+	"stirwatch/dynamics/model"
 )
 
-const head = "machine: bench\nchannels: {t: {unit: °C}}\nsources: {log: {log: {path: a.csv}}}\njournal: {path: journal.db}\n"
+const head = "machine: bench\nchannels: {t: {is: tool temperature, unit: °C}}\nsources: {log: {log: {path: a.csv}}}\njournal: {path: journal.db}\n"
 
 // blocks are the YAML blocks of a page of the manual.
 func blocks(t *testing.T, page string) (all []string) {
@@ -73,7 +74,7 @@ func TestAlarmSettingsOfAConfiguration(t *testing.T) {
 }
 
 // loopsOf makes the loops of a configuration whose bridge has a target and a word for it.
-func loopsOf(t *testing.T, target, word, loop string) ([]agent.Loop, error) {
+func loopsOf(t *testing.T, target, word, loop string, more ...string) ([]agent.Loop, error) {
 	t.Helper()
 	conf, err := config.Parse(filepath.Join(t.TempDir(), "agent.yaml"), []byte(head+`bridge:
   serial: {port: /dev/ttyUSB0, baud: 115200}
@@ -82,7 +83,7 @@ func loopsOf(t *testing.T, target, word, loop string) ([]agent.Loop, error) {
   meld: {words: {`+word+`}}
 control:
   tool: {`+loop+`}
-`), nil)
+`+strings.Join(more, "")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +122,45 @@ func TestAPIDOnASetPointFeedsTheGoal(t *testing.T) {
 		law.Begin(&control.Sense{Output: 460, Fixed: 460, Held: 460})
 		if m := law.Step(&control.Sense{Dt: 1, Output: 460, Fixed: 470, Held: 460}); fmt.Sprint(m.Value) != k.want {
 			t.Errorf("%s: %v commanded, want %s", k.target, m.Value, k.want)
+		}
+	}
+}
+
+// A loop on a set-point for which nothing else is written is a PID where its model proposes gains, and follows the goal where it does not; who
+// asks for that PID is told why there is none.
+func TestALoopOnASetPointHasTheGainsOfItsModel(t *testing.T) {
+	m, err := model.Load("../demo/model.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unplanned := *m
+	unplanned.Plan = nil
+	for _, k := range []struct {
+		law, file string
+		model     *model.Model
+		want      string
+	}{
+		{"", "model: {file: model.json}\n", m, "pid: gain 1."},
+		{"", "model: {file: model.json}\n", &unplanned, "follow"},
+		{"", "model: {file: model.json}\n", nil, "follow"},
+		{"", "", nil, "follow"},
+		{", law: pid", "model: {file: model.json}\n", m, "pid: gain 1."},
+		{", law: pid", "model: {file: model.json}\n", &unplanned, "no gains are proposed for its pid"},
+		{", law: follow", "model: {file: model.json}\n", m, "follow"},
+		{", pid: {gain: 0.5}", "model: {file: model.json}\n", m, "pid: gain 0.5"},
+	} {
+		all, err := loopsOf(t, "set_point: {unit: °C, min: 300 °C, max: 500 °C, slew: 20 °C/s, safe: {name: as found, as_found: true}}", "set_point: {code: M41, key: sp}",
+			"mode: advise, output: t, goal: 470 °C, target: set_point, every: 100 ms"+k.law, k.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		law, err := all[0].NewLaw(k.model, nil, nil)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = law.String()
+		}
+		if !strings.HasPrefix(got, k.want) {
+			t.Errorf("%q, %q: %s, want %s", k.law, k.file, got, k.want)
 		}
 	}
 }

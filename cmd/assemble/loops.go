@@ -124,10 +124,25 @@ func law(c *config.Config, l *config.Loop) string {
 		return l.Law
 	case c.Model.File != "" && l.Moves != "":
 		return "mpc"
-	case l.PID != nil:
+	case c.Model.File != "" || l.PID != nil:
 		return "pid"
 	}
 	return "follow"
+}
+
+// besideController makes a PID on a set-point with the gains that a model of the machine's own controller proposes.
+func besideController(m *model.Model, l *config.Loop, limits control.Limits, out *sensors.Channel, target unit.Unit) (*control.PID, error) {
+	if m == nil {
+		return nil, errors.New("gains of its pid are proposed by a model, and there is none: write pid: {gain: …, integral: …}")
+	}
+	if string(out.Role) != model.ToolTemperature || out.Unit != target {
+		return nil, errors.New("gains of its pid are proposed for a set-point of the tool temperature, in its unit: write pid: {gain: …, integral: …}")
+	}
+	t, err := control.BesideController(m, l.Every.Seconds())
+	if err != nil {
+		return nil, fmt.Errorf("no gains are proposed for its pid: %w; or write pid: {gain: …, integral: …}", err)
+	}
+	return &control.PID{Limits: limits, Gains: t.Gains, Feed: control.Itself}, nil
 }
 
 // pidOf makes a PID. Where it leads a set-point of the output in its unit, that is the goal but for what it adds.
@@ -145,7 +160,13 @@ func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors
 	return func(m *model.Model, e *filter.Estimator, now *filter.Estimate) (control.Law, error) {
 		switch law(c, l) {
 		case "pid":
-			return pidOf(l, limits, out.Unit, target), nil
+			if l.PID != nil {
+				return pidOf(l, limits, out.Unit, target), nil
+			}
+			if pid, err := besideController(m, l, limits, out, target); err == nil || l.Law != "" {
+				return pid, err
+			}
+			return &control.Follow{Limits: limits}, nil
 		case "follow":
 			return &control.Follow{Limits: limits}, nil
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -16,14 +17,17 @@ func tuneCommand() *cobra.Command {
 	var path string
 	var at []string
 	var tight, every float64
+	var setPoint bool
 	c := &cobra.Command{
 		Use:   "tune -m MODEL.json",
 		Short: "Propose gains of a PID from a model, with margins and a simulated step; the machine is not touched",
 		Long: `Tune asks the model what a step of one input does to one output at a working point, and proposes gains
-by Skogestad's rules, with the margins of the loop and what it would do. Values are in the units of the
-model; inputs that --at does not name are in the middle of what it was learned on. The line "pid:" is for
-a loop of agent.yaml's section control.`,
-		Example: `  stirwatch tune -m heaters.json --output "temperature 1" --moves "heater 1 power" --reading 40 --at "heater 1 power=40"
+by Skogestad's rules, with the margins of the loop and what it would do. With --set-point they are of a PID
+on the set-point of the machine's own controller, whose gains the model has learned. Values are in the units
+of the model; inputs that --at does not name are where they usually are in deposition, else in the middle of
+what the model was learned on. The line "pid:" is for a loop of agent.yaml's section control.`,
+		Example: `  stirwatch tune -m model.json --set-point --every 0.1
+  stirwatch tune -m heaters.json --output "temperature 1" --moves "heater 1 power" --reading 40 --at "heater 1 power=40"
   stirwatch tune -m model.json --moves "spindle speed" --reading 455 --tight 2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,7 +35,7 @@ a loop of agent.yaml's section control.`,
 				flag  string
 				value float64
 			}{{"tight", tight}, {"every", every}, {"horizon", p.Within}} {
-				if !(x.value > 0) {
+				if !(x.value > 0) && (x.flag != "horizon" || x.value != 0) {
 					return coded{fmt.Errorf("--%s %g: use more than 0", x.flag, x.value), exitUsage}
 				}
 			}
@@ -50,11 +54,31 @@ a loop of agent.yaml's section control.`,
 					return coded{fmt.Errorf("--at: the model has no input %q ('stirwatch equation' prints those it has)", name), exitUsage}
 				}
 			}
+			if setPoint {
+				if cmd.Flags().Changed("moves") || cmd.Flags().Changed("output") && p.Output != model.ToolTemperature {
+					return coded{errors.New("--set-point is that of the tool temperature, which the machine's own controller keeps by the spindle: leave --moves and --output out"), exitUsage}
+				}
+				c, err := control.CascadeOf(m, &p)
+				if err != nil {
+					return err
+				}
+				t, err := c.Tune(tight, every)
+				if err != nil {
+					return err
+				}
+				w := cmd.OutOrStdout()
+				printResponse(w, m, &p, c.Response)
+				fmt.Fprintf(w, "the machine's own controller turns the spindle by %.3g rpm for 1 K and %.3g rpm/s for 1 K\n", c.Rate, c.Error)
+				printTuning(w, m, &p, t, c.Simulate(t.Gains, every))
+				return nil
+			}
 			r, err := p.Respond(m)
 			if err != nil {
 				return err
 			}
-			printTuning(cmd.OutOrStdout(), m, &p, r, tight, every)
+			printResponse(cmd.OutOrStdout(), m, &p, r)
+			t := r.Tune(tight, every)
+			printTuning(cmd.OutOrStdout(), m, &p, t, r.Simulate(t.Gains, every))
 			return nil
 		},
 	}
@@ -62,25 +86,35 @@ a loop of agent.yaml's section control.`,
 	f.StringVarP(&path, "model", "m", "model.json", "`file` of the model")
 	f.StringVar(&p.Output, "output", model.ToolTemperature, "name of the output")
 	f.StringVar(&p.Moves, "moves", model.SpindleSpeed, "name of the input that is commanded")
+	f.BoolVar(&setPoint, "set-point", false, "command the set-point of the machine's own controller")
 	f.StringArrayVar(&at, "at", nil, "NAME=VALUE of an input at the working point, in the model's unit; repeatable")
-	f.Float64Var(&p.Value, "reading", 0, "output at the working point; left out, the middle of what was learned on")
+	f.Float64Var(&p.Value, "reading", 0, "output at the working point; left out, where it usually is")
 	f.Float64Var(&p.Step, "step", 0, "size of the step; 0: a tenth of the input's range")
 	f.Float64Var(&tight, "tight", 1, "1 is tight, more is calmer")
 	f.Float64Var(&every, "every", 1, "s between two commands")
-	f.Float64Var(&p.Within, "horizon", 600, "s after which a step counts as over")
+	f.Float64Var(&p.Within, "horizon", 0, "s after which a step counts as over; 0: 600, of a machine's spindle 20")
 	return c
 }
 
-// printTuning prints what a model says of a step, the gains that follow, and what they would do.
-func printTuning(w io.Writer, m *model.Model, p *control.WorkingPoint, r control.Response, tight, every float64) {
+// printResponse prints what a model says of a step.
+func printResponse(w io.Writer, m *model.Model, p *control.WorkingPoint, r control.Response) {
 	output, input := m.Outputs[m.OutputIndex(p.Output)].Unit, m.Inputs[m.InputIndex(p.Moves)].Unit
-	g := r.Tune(tight, every)
-	fmt.Fprintf(w, "%s by %s, at %g %s and %g %s (from the model; nothing was commanded)\n", p.Output, p.Moves, p.Value, output, p.At[p.Moves], input)
+	fmt.Fprintf(w, "%s by %s, at %.4g %s and %.4g %s (from the model; nothing was commanded)\n", p.Output, p.Moves, p.Value, output, p.At[p.Moves], input)
 	fmt.Fprintf(w, "a step does %.3g %s per %s, with a time constant of %.3g s after %.2g s\n", r.Gain, output, input, r.Tau, r.Dead)
-	fmt.Fprintf(w, "\n    pid: {gain: %.3g, integral: %.3g s}\n\n", g.Gain, g.Integral)
-	fmt.Fprintf(w, "gain margin %.2g (the loop swings when the process does that many times more), phase margin %.0f°\n", g.GainMargin, g.PhaseMargin)
-	fmt.Fprintf(w, "a step of the goal by 1 %s, as the response foretells it:\n", output)
-	all := r.Simulate(g.Gains, every)
+	if f := control.Hidden(m, p.Moves); f != 1 {
+		fmt.Fprintf(w, "(%.2g times what the model says: logs of a machine whose own controller turns the spindle show too little of it)\n", f)
+	}
+}
+
+// printTuning prints gains, their margins, and what they would do.
+func printTuning(w io.Writer, m *model.Model, p *control.WorkingPoint, t control.Tuning, all []control.Moment) {
+	derivative := ""
+	if t.Derivative > 0 {
+		derivative = fmt.Sprintf(", derivative: %.3g s", t.Derivative)
+	}
+	fmt.Fprintf(w, "\n    pid: {gain: %.3g, integral: %.3g s%s}\n\n", t.Gain, t.Integral, derivative)
+	fmt.Fprintf(w, "gain margin %.2g (the loop swings when the process does that many times more), phase margin %.0f°\n", t.GainMargin, t.PhaseMargin)
+	fmt.Fprintf(w, "a step of the goal by 1 %s, as the response foretells it:\n", m.Outputs[m.OutputIndex(p.Output)].Unit)
 	for i := 0; i < len(all); i += max(1, len(all)/8) {
 		fmt.Fprintf(w, "  %6.4g s  %6.3f   target moved by %.4g\n", all[i].At, all[i].Output, all[i].Target)
 	}

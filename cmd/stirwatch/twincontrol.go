@@ -34,6 +34,8 @@ goal in steady deposition (K), at the start and after changes:
   actuator   prediction commands the spindle
   pid        a PID commands the spindle
   cascade    a PID commands the set-point of the machine's own controller
+  bound      whoever knew the machine, its state and the present disturbances turns the spindle: what nobody
+             could do better; it takes some seconds a build
 
 Beside the machine's own controller and where advice is followed it is counted, with a model, how
 often the set-point was called unreachable, when, and how often for nothing. Advice, set-point and
@@ -70,7 +72,7 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&ways, "way", []string{"machine"}, "machine, advice, set-point, actuator, pid, cascade; several apart by commas")
+	f.StringSliceVar(&ways, "way", []string{"machine"}, "machine, advice, set-point, actuator, pid, cascade, bound; several apart by commas")
 	f.IntVar(&o.Builds, "builds", 10, "builds of each way")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the first build")
 	f.StringVarP(&file, "model", "m", "", "`file` of the model")
@@ -83,11 +85,12 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Period, "period", 0, "s of the lap that prediction cancels, 0: it finds it")
 	f.Float64Var(&o.Every, "every", 0.1, "s between two commands")
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
+	f.Float64Var(&o.Spare, "spare", 0, "K by which advice may leave a set-point that is kept, to keep the spindle off its limits")
 	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
 	f.BoolVar(&o.Program, "program", false, "tell advice the program of each build, to look ahead with")
-	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: 1, of the cascade 1.5")
-	f.Float64Var(&o.Gains.Integral, "pid-integral", 0, "integral time of the pid, s; 0: 12, of the cascade 14")
-	f.Float64Var(&o.Gains.Derivative, "pid-derivative", 0, "derivative time of the pid, s; 0: none, of the cascade 6")
+	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: 1, of the cascade as the model proposes it, without one 1.5")
+	f.Float64Var(&o.Gains.Integral, "pid-integral", 0, "integral time of the pid, s; 0: 12, of the cascade likewise 14")
+	f.Float64Var(&o.Gains.Derivative, "pid-derivative", 0, "derivative time of the pid, s; 0: none, of the cascade likewise 6")
 	f.StringVarP(&out, "output", "o", "", "CSV `file` for a row of each build, - for standard output")
 	return c
 }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// tune proposes a PID on the set-point of the machine's own controller from what the model has learned of that, in the line that a
+// configuration takes, with margins and a simulated step.
+func TestTuneProposesAPIDOnTheSetPoint(t *testing.T) {
+	tune := func(args ...string) (string, error) {
+		c := tuneCommand()
+		var out bytes.Buffer
+		c.SetOut(&out)
+		c.SetErr(&out)
+		c.SetArgs(append([]string{"-m", "../demo/model.json"}, args...))
+		err := c.Execute()
+		return out.String(), err
+	}
+	out, err := tune("--set-point", "--every", "0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"nothing was commanded", "controller turns the spindle by 0.353 rpm for 1 K and 0.391 rpm/s for 1 K", "pid: {gain: 1.", ", derivative: ", "gain margin 2.", "phase margin ", "target moved by"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if out, err := tune("--set-point", "--moves", "spindle power"); err == nil || !strings.Contains(err.Error(), "leave --moves and --output out") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
