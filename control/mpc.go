@@ -28,7 +28,8 @@ type MPCOptions struct {
 const (
 	moves    = 8    // values of the command ahead
 	points   = 20   // instants at which the output is foretold
-	grains   = 40   // instants of the effect of a command
+	grains   = 100  // instants of the effect of a command
+	crowded  = 1.5  // power by which instants are nearer to each other the nearer they are: what comes first can be told and mended best
 	calmness = 0.01 // weight of a change that leads to 1 unit of output, at Calm 1
 	nudge    = 0.05 // share of the command's range by which the target is moved to see what that does
 	hardly   = 1e4  // weight of a violated ceiling
@@ -38,7 +39,7 @@ const (
 
 // starts are where the moves begin, as shares of the horizon: near ones are short, since only the first is
 // carried out before all is thought over again.
-var starts = [moves]float64{0, 1.0 / 30, 2.0 / 30, 4.0 / 30, 7.0 / 30, 11.0 / 30, 16.0 / 30, 22.0 / 30}
+var starts = [moves]float64{0, 0.012, 0.03, 0.073, 0.15, 0.27, 0.44, 0.67}
 
 // MPC commands what a model foretells to be best. At each step the model foretells the output with the target
 // where it is and with the target a little beside: that gives the effect of a command where the process is
@@ -96,7 +97,7 @@ func NewMPC(o MPCOptions) *MPC {
 	}
 	m := &MPC{o: o, held: math.NaN()}
 	for i := range m.horizons {
-		m.horizons[i] = o.Horizon * float64(i+1) / points
+		m.horizons[i] = o.Horizon * math.Pow(float64(i+1)/points, crowded)
 	}
 	for i := range m.grid {
 		m.grid[i] = o.Horizon * float64(i+1) / grains

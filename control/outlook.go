@@ -48,8 +48,8 @@ var candidates = [factors]float64{0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6}
 
 // shares of the horizon: how far ahead is foretold, and back to where trends are taken.
 var (
-	spanShares  = [spans]float64{1.0 / 20, 1.0 / 10, 1.0 / 5, 2.0 / 5, 1}
-	trendShares = [trends]float64{1.0 / 40, 1.0 / 20, 1.0 / 10, 1.0 / 5, 2.0 / 5, 4.0 / 5}
+	spanShares  = [spans]float64{1.0 / 40, 1.0 / 20, 1.0 / 8, 0.35, 1}
+	trendShares = [trends]float64{1.0 / 100, 1.0 / 40, 1.0 / 20, 1.0 / 8, 0.3, 0.8}
 )
 
 func newOutlook(every, horizon, period, factor float64) *outlook {
