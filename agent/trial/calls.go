@@ -15,6 +15,8 @@ type Calls struct {
 	Stretches int     // that there were
 	Before    int     // of them, those called before the temperature was further off than tolerated
 	Late      float64 // s after that of the others, mean; those not called at all count with what they lasted
+	Starts    int     // of the stretches, those on the way up from a start or a reload
+	Early     int     // of these, those called before
 }
 
 // What a stretch is.
@@ -34,6 +36,8 @@ type caller struct {
 	called   float64 // when it was called; NaN: it was not
 	ended    float64 // when the last call ended
 	late     float64 // sum, s
+	arrived  bool    // the set-point has been come to since nothing was fed
+	start    bool    // in the present stretch it had not been
 }
 
 // claim is a call that is not judged yet.
@@ -64,12 +68,13 @@ func (c *caller) row(r *twin.Row, calls, upper, lower bool) {
 		}
 		c.open = c.open[1:]
 	}
+	c.arrived = fed && (c.arrived || math.Abs(off) <= tolerated)
 	if !(fed && (upper && off > tolerated || lower && off < -tolerated)) {
 		c.close(r.At)
 		return
 	}
 	if math.IsNaN(c.from) {
-		c.from = r.At
+		c.from, c.start = r.At, !c.arrived
 		if c.standing || r.At-c.ended <= 1 {
 			c.called = r.At
 		}
@@ -82,11 +87,17 @@ func (c *caller) row(r *twin.Row, calls, upper, lower bool) {
 func (c *caller) close(at float64) {
 	if lasted := at - c.from; lasted >= stretchLasts {
 		c.c.Stretches++
+		if c.start {
+			c.c.Starts++
+		}
 		switch {
 		case math.IsNaN(c.called):
 			c.late += lasted
 		case c.called == c.from:
 			c.c.Before++
+			if c.start {
+				c.c.Early++
+			}
 		default:
 			c.late += c.called - c.from
 		}
@@ -108,6 +119,7 @@ func TotalCalls(builds []Build) (all Calls) {
 	for i := range builds {
 		c := &builds[i].Calls
 		all.Made, all.Wrong, all.Stretches, all.Before = all.Made+c.Made, all.Wrong+c.Wrong, all.Stretches+c.Stretches, all.Before+c.Before
+		all.Starts, all.Early = all.Starts+c.Starts, all.Early+c.Early
 		late += c.Late * float64(c.Stretches-c.Before)
 	}
 	if n := all.Stretches - all.Before; n > 0 {
@@ -118,6 +130,6 @@ func TotalCalls(builds []Build) (all Calls) {
 
 // String is for people.
 func (c Calls) String() string {
-	return fmt.Sprintf("called unreachable %d times, %d of them for less than %g s of %g K off in the minute after; of %d stretches of %g s at a limit and %g K off %d were called before, the others %.0f s late",
-		c.Made, c.Wrong, costsLeast, tolerated, c.Stretches, stretchLasts, tolerated, c.Before, c.Late)
+	return fmt.Sprintf("called unreachable %d times, %d of them for less than %g s of %g K off in the minute after; of %d stretches of %g s at a limit and %g K off %d were called before, the others %.0f s late; on the way up from a start or a reload were %d of them, %d called before",
+		c.Made, c.Wrong, costsLeast, tolerated, c.Stretches, stretchLasts, tolerated, c.Before, c.Late, c.Starts, c.Early)
 }

@@ -30,6 +30,7 @@ func TestCallsAreHeldAgainstWhatCame(t *testing.T) {
 		"before":      {feed(falls, from(55)), Calls{Made: 1, Stretches: 1, Before: 1}},
 		"late":        {feed(falls, from(71)), Calls{Made: 1, Stretches: 1, Late: 10}},
 		"never":       {feed(falls, from(300)), Calls{Stretches: 1, Late: 49}},
+		"a start":     {feed(func(at int) float64 { return min(405+float64(at), 470) }, from(300)), Calls{Stretches: 1, Late: 55, Starts: 1}},
 		"for nothing": {feed(func(int) float64 { return 468 }, from(20)), Calls{Made: 1, Wrong: 1}},
 	} {
 		if c.got != c.want {
