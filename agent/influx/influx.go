@@ -290,7 +290,7 @@ func (u *Uploader) post(ctx context.Context, body []byte) error {
 	failed := u.http.DoPostRequest(ctx, u.write, bytes.NewReader(body), gzipped, func(r *http.Response) error { return r.Body.Close() })
 	u.doer.open.Wait()
 	if failed != nil {
-		return failed
+		return inWords(failed)
 	}
 	u.set(func(s *State) { s.LastOK, s.Err = time.Now(), "" })
 	return nil

@@ -599,3 +599,34 @@ type rewound struct {
 
 func (a *rewound) SentID() int64       { return a.sent }
 func (a *rewound) Sent(id int64) error { a.sent = id; return nil }
+
+// An answer is told in words and at a length that people read, and means what it meant.
+func TestAnswersAreToldInWords(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		kind, body string
+		want       string
+	}{
+		{429, "text/plain", "", "429 Too Many Requests"},
+		{413, "text/plain", "", "413 Request Entity Too Large"},
+		{503, "text/html", "<html>" + strings.Repeat("<p>down</p>\n", 1000), "503 Service Unavailable: <html><p>down</p> <p>down</p>"},
+		{404, "application/json", `{"code":"not found","message":"bucket \"b\" not found"}`, `404 Not Found: not found: bucket "b" not found`},
+		{400, "application/json", `{"code":"invalid","message":"partial write: field type conflict dropped=1"}`, "invalid: partial write: field type conflict dropped=1"},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", c.kind)
+			w.WriteHeader(c.status)
+			io.WriteString(w, c.body)
+		}))
+		u, err := New(Options{URL: s.URL, Bucket: "b", Org: "o"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = u.post(t.Context(), nil)
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) || len(err.Error()) > mostSaid+10 || statusOf(err) != c.status {
+			t.Errorf("%d: %v, status %d; want %q", c.status, err, statusOf(err), c.want)
+		}
+		u.doer.client.CloseIdleConnections()
+		s.Close()
+	}
+}

@@ -3,6 +3,7 @@ package influx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -40,6 +41,39 @@ func verdictOf(err error) verdict {
 		return again
 	}
 	return person
+}
+
+// reply is what a server said that takes nothing just now, for people: the library gives the number alone where the
+// server adds nothing to it, and a proxy's whole page where that is what it adds.
+type reply struct {
+	said *ihttp.Error
+	text string
+}
+
+func (a *reply) Error() string { return a.text }
+func (a *reply) Unwrap() error { return a.said }
+
+// mostSaid is how much of an answer is repeated, bytes.
+const mostSaid = 300
+
+// inWords makes an answer fit for people. Those that find fault with lines stay as they are: which and why is in them.
+func inWords(err error) error {
+	var h *ihttp.Error
+	if !errors.As(err, &h) || h.StatusCode == 0 || verdictOf(err) == refused {
+		return err
+	}
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", h.StatusCode, http.StatusText(h.StatusCode)))
+	text := strings.Join(strings.Fields(h.Error()), " ")
+	switch {
+	case text == "" || strings.HasPrefix(text, "Unexpected status code"):
+		text = status
+	case !strings.HasPrefix(text, strconv.Itoa(h.StatusCode)):
+		text = status + ": " + text
+	}
+	if len(text) > mostSaid {
+		text = strings.ToValidUTF8(text[:mostSaid], "") + " …"
+	}
+	return &reply{h, text}
 }
 
 func statusOf(err error) int {
