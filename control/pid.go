@@ -13,6 +13,9 @@ type Gains struct {
 	Weight     float64 // share of the goal that the proportional action sees
 }
 
+// NearItself is how far a temperature may be from its goal for a PID on its set-point to act, K.
+const NearItself = 60.0
+
 // Itself is the feed of a PID whose target is a set-point of the output, in the same unit: what a goal asks for is the goal.
 func Itself(goal float64) float64 { return goal }
 
@@ -30,6 +33,9 @@ type PID struct {
 	// Feed is what the target must hold for a goal, [Itself] for a set-point, NaN or nil where that is not known: a change
 	// of the goal moves the command by it at once.
 	Feed func(goal float64) float64
+	// Near is how far the output may be from its goal for the PID to act: farther off the feed alone is commanded. 0: any. On the way up from a cold
+	// start a set-point at its limit would teach the integral what is of no use at the goal.
+	Near float64
 
 	integral   float64
 	last       float64 // output of the step before
@@ -72,10 +78,15 @@ func (p *PID) Step(s *Sense) Move {
 		none.Doubt = "the output or its goal is not known"
 		return none
 	}
+	dt := max(0, s.Dt)
+	if aim := s.Aim(0); p.Near > 0 && p.Feed != nil && math.Abs(aim-s.Output) > p.Near {
+		p.begun = false
+		none.Value = p.Bound(p.Feed(aim), s.Held, dt)
+		return none
+	}
 	if !p.begun {
 		p.Begin(s)
 	}
-	dt := max(0, s.Dt)
 	if p.Integral > 0 && dt > 0 {
 		back := p.Integral
 		if p.Derivative > 0 {

@@ -101,3 +101,30 @@ func TestGoals(t *testing.T) {
 		}
 	}
 }
+
+// On the way up from a cold start a PID on a set-point commands the goal, within its slew; near to it it begins without a bump, and knows nothing of the
+// way: where it comes to the goal it asks for less than one that has acted all the way.
+func TestAPIDOnASetPointActsNearItsGoal(t *testing.T) {
+	arrives := func(near float64) float64 {
+		p := &PID{Limits: Limits{Min: 300, Max: 500, Slew: 20}, Gains: Gains{Gain: 1.5, Integral: 10, Derivative: 6, Weight: 1}, Feed: Itself, Near: near}
+		s := Sense{Dt: 0.1, Fixed: 465, Held: 440, Output: 20}
+		p.Begin(&s)
+		for i := 0; s.Output < 465; i++ {
+			s.Output = 20 + 0.2*float64(i)
+			s.Held = p.Step(&s).Value
+			switch off := 465 - s.Output; {
+			case near == 0:
+			case i == 0 && s.Held != 442:
+				t.Fatalf("the first step is to %g °C", s.Held)
+			case i > 20 && off > near && s.Held != 465:
+				t.Fatalf("%g K off: %g °C", off, s.Held)
+			case off <= near && off > near-0.2 && math.Abs(s.Held-465) > 2:
+				t.Fatalf("it begins with a bump, at %g °C", s.Held)
+			}
+		}
+		return s.Held
+	}
+	if near, all := arrives(NearItself), arrives(0); near > all-3 {
+		t.Errorf("%g °C where it comes to the goal; having acted all the way %g °C", near, all)
+	}
+}

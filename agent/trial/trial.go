@@ -304,7 +304,7 @@ func newDriver(o *Options) (*driver, error) {
 	case Bound:
 		d.bound = new(bound)
 	case Cascade:
-		d.law = &control.PID{Limits: cascaded, Gains: o.Gains, Feed: control.Itself}
+		d.law = &control.PID{Limits: cascaded, Gains: o.Gains, Feed: control.Itself, Near: control.NearItself}
 	}
 	return d, nil
 }
@@ -406,7 +406,7 @@ func (d *driver) release() {
 const blindFor = 3.0
 
 // handover is how near to the goal the machine's own controller brings a start before it is taken
-// over, K: on the way there it runs at its limit anyhow.
+// over, K: on the way there it runs at its limit anyhow. A PID on its set-point sees to that itself.
 const handover = 60.0
 
 // decide asks the law and commands.
@@ -414,7 +414,7 @@ func (d *driver) decide(m *twin.Machine, r *twin.Row) {
 	held := d.commanded
 	byHand := d.o.Way != SetPoint && d.o.Way != Cascade
 	if math.IsNaN(held) {
-		if math.IsNaN(d.goal) || r.ToolTemp == twin.NoSignal || r.ToolTemp < d.goal-handover || byHand && r.RPM < d.o.Limits.Min {
+		if math.IsNaN(d.goal) || r.ToolTemp == twin.NoSignal || d.o.Way != Cascade && r.ToolTemp < d.goal-handover || byHand && r.RPM < d.o.Limits.Min {
 			return
 		}
 		if held = r.SetPoint; byHand {

@@ -142,7 +142,7 @@ func besideController(m *model.Model, l *config.Loop, limits control.Limits, out
 	if err != nil {
 		return nil, fmt.Errorf("no gains are proposed for its pid: %w; or write pid: {gain: …, integral: …}", err)
 	}
-	return &control.PID{Limits: limits, Gains: t.Gains, Feed: control.Itself}, nil
+	return &control.PID{Limits: limits, Gains: t.Gains, Feed: control.Itself, Near: control.NearItself / out.Unit.Scale}, nil
 }
 
 // pidOf makes a PID. Where it leads a set-point of the output in its unit, that is the goal but for what it adds.
@@ -151,6 +151,9 @@ func pidOf(l *config.Loop, limits control.Limits, out, target unit.Unit) *contro
 		Gain: l.PID.Gain, Integral: l.PID.Integral.Seconds(), Derivative: l.PID.Derivative.Seconds(), Weight: l.PID.Weight}}
 	if l.Moves == "" && out == target {
 		p.Feed = control.Itself
+		if out.Dim == unit.MustParse("K").Dim {
+			p.Near = control.NearItself / out.Scale
+		}
 	}
 	return p
 }

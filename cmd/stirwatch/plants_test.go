@@ -72,7 +72,7 @@ func TestPlantsBuiltOtherwiseAreLed(t *testing.T) {
 				}
 			}
 			t.Logf("mean absolute error: machine %.2f K, PID on the set-point %.2f K, prediction on it %.2f K, on the spindle %.2f K", off["machine"], off["cascade"], off["set-point"], off["actuator"])
-			if off["cascade"] > off["machine"] || off["set-point"] > off["machine"]+1 || off["actuator"] > off["machine"]+1 || !(off["actuator"] > 0) || violations > 0 {
+			if off["cascade"] > off["machine"]+0.5 || off["set-point"] > off["machine"]+1 || off["actuator"] > off["machine"]+1 || !(off["actuator"] > 0) || violations > 0 {
 				t.Errorf("%v; %g commands beyond limits", off, violations)
 			}
 		})
