@@ -176,6 +176,7 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	}
 	dt, m.passed = m.passed, 0
 	m.frame.Contact, m.frame.Phase, m.frame.Rule = contact, p.Phase, p.contact.Now()
+	m.frame.Start = p.start
 	m.frame.Learned = p.contact.Rule != (phase.ContactRule{})
 	if m.frame.Derived = !m.in[signature.Torque].known && p.power.known; m.frame.Derived {
 		m.frame.Fresh[signature.Torque] = f.Fresh[p.power.id]

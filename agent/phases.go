@@ -17,10 +17,11 @@ type phases struct {
 	speed, power, up, path, tool signal
 	torque, setPoint             signal
 	change                       phase.Run // what the last frame did to the run
+	start                        float64   // N·m, of the model: what a good start takes; 0: not known
 }
 
 func newPhases(reg *sensors.Registry, m *model.Model) (p phases, err error) {
-	p.contact.Rule = contactRule(m)
+	p.contact.Rule, p.start = contactRule(m), startTorque(m)
 	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil { // in other modes it is no temperature
 		p.setPoint = s
 	}
@@ -40,6 +41,14 @@ func contactRule(m *model.Model) (r phase.ContactRule) {
 		r = *m.Spindle
 	}
 	return r
+}
+
+// startTorque is what a good start takes by m (N·m), which may be nil; 0 where it does not say.
+func startTorque(m *model.Model) float64 {
+	if m == nil {
+		return 0
+	}
+	return m.StartTorque
 }
 
 // step takes the frame dt after the last one, and gives contact: NaN where no channel is the speed or

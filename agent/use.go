@@ -92,7 +92,7 @@ func (a *Agent) succeed(n *successor) error {
 	}
 	a.estimator = n.estimator
 	a.estimator.commanded = math.NaN()
-	a.phases.contact.Rule = n.contact
+	a.phases.contact.Rule, a.phases.start = n.contact, n.estimator.model.StartTorque
 	a.recordAt = max(a.recordAt, a.frame.Time+1) // there is nothing to record before it has taken a step
 	a.watch.take(n.estimator.model)
 	a.usual.take(n.usual, a.watch.set)

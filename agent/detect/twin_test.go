@@ -137,7 +137,11 @@ type scored struct {
 	place   map[string]*[3]int // builds with a fault, found, named, by the phase and the place on the lap of the onset
 	strange map[string]*lost   // by phase: seconds, and events that nothing explains
 	said    []said
+	reach   [3]int // builds with a set-point out of reach by a fault; of those where it was missed for missedFor; of these, named
 }
+
+// missedFor is how long a set-point must be missed in deposition to be out of reach, s.
+const missedFor = 10
 
 // lost is what nothing explains.
 type lost struct {
@@ -178,6 +182,7 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	for _, k := range twin.Kinds {
 		s.of[k] = &tally{}
 	}
+	m := learned(t, metals)
 	interval := 1.0 // s
 	if v, err := strconv.ParseFloat(os.Getenv("STIRWATCH_INTERVAL"), 64); err == nil {
 		interval = v
@@ -188,15 +193,11 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 	}
 	for seed := from; seed < from+builds && time.Now().Before(until); seed++ {
 		s.builds++
-		machine := metals[seed/2%uint64(len(metals))]
-		if share, err := strconv.ParseFloat(os.Getenv("STIRWATCH_VARIED"), 64); err == nil {
-			machine = machine.Varied(share, seed)
-		}
-		cfg := twin.RandomBuild(machine, seed, seed%2 == 1)
+		cfg := twin.RandomBuild(plant(t, metals[seed/2%uint64(len(metals))], seed), seed, seed%2 == 1)
 		cfg.Interval = interval
 		b := logOf(t, cfg)
 		b.another()
-		_, events, err := judged(b.log, b.reg, nil)
+		_, events, err := judged(b.log, b.reg, m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,6 +245,15 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		for _, f := range b.faults {
 			n := s.of[f.Kind]
 			n.builds++
+			if f.Kind == twin.Unreachable {
+				s.reach[0]++
+				if b.missed(f, interval) >= missedFor {
+					s.reach[1]++
+					if !math.IsInf(right, 1) {
+						s.reach[2]++
+					}
+				}
+			}
 			where := b.placeOf(f.At / interval)
 			if s.place[where] == nil {
 				s.place[where] = &[3]int{}
@@ -267,6 +277,19 @@ func scoreBuilds(t testing.TB, from, builds uint64) *scored {
 		}
 	}
 	return s
+}
+
+// missed is for how long on end the set-point is missed while f is at work or to blame and the feed runs in deposition, s.
+func (b *build) missed(f twin.Fault, interval float64) (longest float64) {
+	run := 0.0
+	for i, short := range b.short {
+		at := interval * float64(i+1)
+		if run += interval; !short || b.phase[i] != twin.Deposit || b.log.Value[5][i] < 60 || at < f.At || at > f.At+f.For+after {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
 }
 
 // placeOf tells phase and, in deposition, eighth of the lap of a row.
@@ -312,12 +335,14 @@ func (s *scored) String() string {
 	}
 	fmt.Fprintf(&b, "%d events that no fault explains in %d builds, %.1f build-hours (%.1f of deposition): %v\n", all, s.builds, s.hours, s.deposit, s.wrong)
 	fmt.Fprintf(&b, "named otherwise: %v\n", s.instead)
+	fmt.Fprintf(&b, "set-points out of reach by a fault: in %d of %d builds for %d s on end in deposition, of which %d named\n", s.reach[1], s.reach[0], missedFor, s.reach[2])
 	return b.String()
 }
 
 // TestScoreBuilds prints the tables of docs/detect.md and docs/alarms.md, and how often each code is right (the numbers of anomaly.Confidence; the
 // seeds are in docs/decisions): STIRWATCH_BUILDS=SEED:N go test ./agent/detect -run ScoreBuilds -v. STIRWATCH_METAL are other metals than 6061, such as
-// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_INTERVAL the s between rows, STIRWATCH_TORQUE, STIRWATCH_SPEED and STIRWATCH_FEED by how much torques, speeds and feed are scaled, STIRWATCH_MINUTES the time after which no further build is begun, STIRWATCH_PLOT the file that the reliability
+// 6061,7075; STIRWATCH_VARIED is a share by which every machine differs, STIRWATCH_PLANT what it is built otherwise by (capacity=0.5,losses=2,…), STIRWATCH_LEARN=SEED learns
+// a model from three clean builds first and judges with it, STIRWATCH_INTERVAL the s between rows, STIRWATCH_TORQUE, STIRWATCH_SPEED and STIRWATCH_FEED by how much torques, speeds and feed are scaled, STIRWATCH_MINUTES the time after which no further build is begun, STIRWATCH_PLOT the file that the reliability
 // of the confidence is drawn into.
 func TestScoreBuilds(t *testing.T) {
 	var from, n uint64

@@ -35,7 +35,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 			out.Min, out.Max = min(out.Min, lo), max(out.Max, hi)
 		}
 	}
-	m.Spindle = p.spindle
+	m.Spindle, m.StartTorque = p.spindle, p.start
 	if p.h.Plan != nil {
 		m.Plan = learnPlan(m, p.h.Plan, all)
 	}

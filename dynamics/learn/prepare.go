@@ -25,6 +25,7 @@ type problem struct {
 	o       Options
 	runs    []*runs.Run        // active rows, columns of the draft
 	spindle *phase.ContactRule // of a machine that is not the like of the default's
+	start   float64            // N·m, see [model.Model.StartTorque]
 	draft   *model.Model       // with all candidates that have data
 	without map[string]string  // by [model.CandidateName] of the others: what input it lacks
 	planned []string           // symbols of the inputs that a plan needs, of those that have data
@@ -111,7 +112,7 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 			return nil, err
 		}
 	}
-	p.spindle = learnSpindle(all)
+	p.spindle, p.start = learnSpindle(all)
 	var active []*runs.Run
 	for _, r := range all {
 		a, err := p.active(r)

@@ -8,9 +8,10 @@ import (
 )
 
 // learnSpindle is the rule by which the machine of runs tells contact, by what its spindle shows in the middle one of them: nil for that of
-// [phase.DefaultContactRule] and its like. Runs have names for their inputs and outputs.
-func learnSpindle(all []runs.Run) *phase.ContactRule {
-	var free, work []float64
+// [phase.DefaultContactRule] and its like. start is the torque (N·m) of a start on cold metal in the middle one of those that have one, 0 without
+// any: one hard start among them does not count. Runs have names for their inputs and outputs.
+func learnSpindle(all []runs.Run) (rule *phase.ContactRule, start float64) {
+	var free, work, starts []float64
 	for i := range all {
 		s := all[i].Spindle()
 		if s.Free > 0 {
@@ -18,6 +19,9 @@ func learnSpindle(all []runs.Run) *phase.ContactRule {
 		}
 		if s.Work > 0 {
 			work = append(work, s.Work)
+		}
+		if s.Start > 0 {
+			starts = append(starts, s.Start)
 		}
 	}
 	middle := func(v []float64) float64 {
@@ -27,13 +31,16 @@ func learnSpindle(all []runs.Run) *phase.ContactRule {
 		slices.Sort(v)
 		return v[len(v)/2]
 	}
+	if slices.Sort(starts); len(starts) > 0 {
+		start = rounded(starts[(len(starts)-1)/2])
+	}
 	s := phase.Spindle{Free: middle(free), Work: middle(work)}
 	if s.Like() {
-		return nil
+		return nil, start
 	}
-	rule := s.Rule()
-	for _, x := range []*float64{&rule.FreeTorque, &rule.Inertia, &rule.From, &rule.Full} {
+	r := s.Rule()
+	for _, x := range []*float64{&r.FreeTorque, &r.Inertia, &r.From, &r.Full} {
 		*x = rounded(*x)
 	}
-	return &rule
+	return &r, start
 }

@@ -42,9 +42,10 @@ type Model struct {
 	DeadTime    string             `json:"dead_time,omitempty"` // the parameter that is the time from inputs to their effect
 	Plan        *Plan              `json:"plan,omitempty"`
 	Controllers []Controller       `json:"controllers,omitempty"`
-	Spindle     *phase.ContactRule `json:"spindle,omitempty"`   // of a machine that is not like that of phase.DefaultContactRule
-	Usual       []Usual            `json:"usual,omitempty"`     // by phase, then name
-	Intervals   []Interval95       `json:"intervals,omitempty"` // by horizon, rising
+	Spindle     *phase.ContactRule `json:"spindle,omitempty"`         // of a machine that is not like that of phase.DefaultContactRule
+	StartTorque float64            `json:"start_torque_Nm,omitempty"` // see [phase.Spindle.Start], of the middle one of the runs; 0: not known
+	Usual       []Usual            `json:"usual,omitempty"`           // by phase, then name
+	Intervals   []Interval95       `json:"intervals,omitempty"`       // by horizon, rising
 	Experience  []Experience       `json:"experience,omitempty"`
 	Provenance  Provenance         `json:"provenance"`
 	Skill       []Skill            `json:"skill,omitempty"`

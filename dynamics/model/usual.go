@@ -17,10 +17,13 @@ type Usual struct {
 	Hours float64 `json:"hours"` // that it rests on
 }
 
-// usual checks the ranges, and the rule of contact.
+// usual checks the ranges, and the rule of contact and the torque of a start.
 func (c *checker) usual() {
 	if s := c.Spindle; s != nil && !(s.FreeTorque > 0 && s.Inertia >= 0 && s.From > 0 && s.Full > s.From && num.Finite(s.FreeTorque, s.Inertia, s.Full)) {
 		c.bad("spindle: %+v is no rule of contact", *s)
+	}
+	if c.StartTorque < 0 || !num.Finite(c.StartTorque) {
+		c.bad("start_torque_Nm: %g is no torque", c.StartTorque)
 	}
 	for _, u := range c.Usual {
 		unitName := ""

@@ -26,6 +26,8 @@ const (
 	workShare  = 0.2   // of the torque at work that a free spin takes where nobody has seen one
 	totalLeast = 84.0  // N·m at work from which, and up to which, nothing speaks against the free torque of such machines
 	totalMost  = 290.0
+
+	startOver = 1.5 // s that the torque of a start is averaged over
 )
 
 // Spindle learns what a spindle takes, so that contact is told on machines of any size: what a tool that stays cold takes as it turns is
@@ -34,6 +36,10 @@ const (
 type Spindle struct {
 	Free float64 // N·m: the torque of a free spin, 0 where none was seen
 	Work float64 // N·m: the most that the spindle took on the average as it deposited, 0 where it has not
+
+	// Start is the most (N·m) that it took, averaged over startOver, as it heated a tool from the cold to beyond coldTo; of several
+	// starts that of the hardest, 0 where there was none.
+	Start float64
 
 	much         float64 // N·m: a free torque of a larger machine, as long as there is no other sign of it
 	pushes       float64 // s that it has taken so much
@@ -45,6 +51,8 @@ type Spindle struct {
 	works        float64 // s that it has been at work
 	working      float64 // N·m, mean of late
 	worked       float64 // °C, mean of late
+	starting     float64 // N·m: mean of late on a cold tool,
+	hardest      float64 // and the most of it since the spindle turns
 }
 
 // Step takes an instant dt s after the last one: speed and power as [Contact.Step] has them, the path's velocity (mm/min) and the tool's
@@ -53,9 +61,17 @@ func (s *Spindle) Step(dt, speed, power, path, temperature float64) {
 	omega := math.Abs(speed) * math.Pi / 30
 	if !(omega > TellsFrom*math.Pi/30) || math.IsNaN(power) || math.IsNaN(temperature) {
 		s.turns, s.works, s.pushes = 0, 0, 0
+		s.starting, s.hardest = 0, 0
 		return
 	}
 	torque := power / omega
+	if temperature < coldTo {
+		s.starting += (torque - s.starting) * min(dt/startOver, 1)
+		s.hardest = max(s.hardest, s.starting)
+	} else {
+		s.Start = max(s.Start, s.hardest)
+		s.starting, s.hardest = 0, 0
+	}
 	if torque < muchTorque || temperature > coldFrom {
 		s.pushes, s.pushedAt, s.pushed = 0, temperature, torque
 	} else if s.pushes == 0 {

@@ -58,6 +58,7 @@ type Frame struct {
 	Rule    phase.ContactRule // of the spindle; the zero rule is the default
 	Derived bool              // the torque is told from power and speed: while the spindle speeds up it says little
 	Learned bool              // the rule is of the machine's other runs, not of what this one has shown so far
+	Start   float64           // N·m: what a good start on cold metal takes at most in the machine's other runs; 0: not known
 }
 
 // Score is what a fault scores.
@@ -92,6 +93,8 @@ const (
 
 	coldBelow  = 150.0 // °C
 	hardTorque = 300.0 // N·m: twice that of good starts on record
+	hardTimes  = 2.5   // times what a good start takes, where that is known; on a machine of the default's size
+	hardLeast  = 100.0 // N·m at least: its runs may all have begun lightly
 	hardest    = 1.5   // s that it lasts where nobody knows yet how large the machine is
 	surelyHard = 380.0 // N·m: or is so much,
 	hardFor    = 10.0  // s after it in which the temperature may do anything
@@ -316,6 +319,9 @@ func (f *Follower) bar(dt float64, x *Frame, above float64) {
 
 // hardTorque is the torque (N·m) of a hard start. That a machine is a small one is not believed before it has been learned from.
 func (x *Frame) hardTorque() float64 {
+	if x.Start > 0 {
+		return min(max(hardTimes*x.Start, x.Rule.Size()*hardLeast), max(x.Rule.Size(), 1)*surelyHard)
+	}
 	if x.Learned {
 		return x.Rule.Size() * hardTorque
 	}
@@ -328,7 +334,7 @@ func (f *Follower) cold(dt float64, x *Frame, torque float64) {
 		f.hard = 0
 		return
 	}
-	if f.hard += dt; x.Rule == phase.DefaultContactRule && f.hard < hardest && torque < surelyHard { // a larger machine may take as much to speed up
+	if f.hard += dt; x.Rule == phase.DefaultContactRule && f.hard < hardest && torque < surelyHard/hardTorque*x.hardTorque() { // a larger machine may take as much to speed up
 		return
 	}
 	if v := &x.Value; v[Temperature] < coldBelow && x.Phase > phase.Stopped {
