@@ -2,6 +2,7 @@ package learn
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"stirwatch/dynamics/model"
@@ -47,6 +48,9 @@ func TestRuleOfTheSpindleIsLearned(t *testing.T) {
 		} else if !like && (math.Abs(p.spindle.FreeTorque/phase.DefaultContactRule.FreeTorque/size-1) > 0.05 || math.Abs(p.spindle.Size()/size-1) > 0.05) {
 			t.Errorf("size %g: rule %+v, of size %.2f", size, p.spindle, p.spindle.Size())
 		}
+		if math.Abs(p.start/(170*size)-1) > 0.05 {
+			t.Errorf("size %g: a start takes %g N·m", size, p.start)
+		}
 		for i := range p.runs {
 			r := p.runs[i]
 			k := -1
@@ -77,5 +81,27 @@ func TestRuleOfTheRecordings(t *testing.T) {
 		if p.spindle != nil {
 			t.Errorf("%d recordings, %s first: %+v, size %.2f", len(some), some[0].Name, *p.spindle, p.spindle.Size())
 		}
+	}
+}
+
+// One hard start among three runs is no measure of a good one, and a run that began hot has none.
+func TestStartIsThatOfTheMiddleRun(t *testing.T) {
+	good, hard, hot := build(1), build(1), build(1)
+	for i := 40; i < 70; i++ {
+		hard.U[slices.Index(ofPlans, model.SpindlePower)][i] *= 3
+	}
+	for i := range hot.Z[0] {
+		hot.Z[0][i] = max(hot.Z[0][i], 200)
+	}
+	for _, r := range []*runs.Run{&good, &hard, &hot} {
+		r.Outputs = []string{model.ToolTemperature}
+	}
+	for _, some := range [][]runs.Run{{good, hard, good}, {hard, good}, {good, hot}} {
+		if _, start := learnSpindle(some); math.Abs(start-170) > 8 {
+			t.Errorf("a start takes %g N·m", start)
+		}
+	}
+	if _, start := learnSpindle([]runs.Run{hot}); start != 0 {
+		t.Errorf("of a run that began hot: %g N·m", start)
 	}
 }

@@ -93,7 +93,7 @@ const (
 
 	coldBelow  = 150.0 // °C
 	hardTorque = 300.0 // N·m: twice that of good starts on record
-	hardTimes  = 2.5   // times what a good start takes, where that is known; on a machine of the default's size
+	hardTimes  = 1.8   // times what a good start takes, where that is known; on a machine of the default's size
 	hardLeast  = 100.0 // N·m at least: its runs may all have begun lightly
 	hardest    = 1.5   // s that it lasts where nobody knows yet how large the machine is
 	surelyHard = 380.0 // N·m: or is so much,

@@ -118,6 +118,35 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
+// Where it is known what a good start takes, a hard one is told beside it: on a machine of less torque too. What is known of light starts
+// alone, or of hard ones, is no measure.
+func TestColdStartBesideGoodOnes(t *testing.T) {
+	for _, c := range []struct {
+		start, torque float64 // N·m
+		hard          bool
+	}{
+		{60, 100, false}, {60, 140, true}, {0, 140, false}, {165, 250, false}, {165, 320, true}, {20, 95, false}, {500, 450, true},
+	} {
+		m := &machine{r: rand.New(rand.NewPCG(1, 2))}
+		m.f.Reset()
+		want := []Fault{}
+		if c.hard {
+			want = append(want, ColdStart)
+		}
+		m.run(t, 5, func(x *Frame) {
+			x.Phase, x.Start = phase.WarmUp, c.start
+			x.Value[Temperature], x.Value[Torque], x.Value[Speed] = 60+m.r.Float64(), 40, 200
+		})
+		at := m.run(t, 3, func(x *Frame) {
+			x.Phase, x.Start = phase.WarmUp, c.start
+			x.Value[Temperature], x.Value[Torque], x.Value[Speed] = 60+m.r.Float64(), c.torque, 200
+		}, want...)
+		if c.hard != (at > 0) {
+			t.Errorf("good starts of %g N·m, this one of %g: told after %d s", c.start, c.torque, at)
+		}
+	}
+}
+
 // A reversed thermocouple falls from the room's temperature as the tool heats; a warm tool that is pressed on a cold plate cools to that.
 func TestReversed(t *testing.T) {
 	start := func(of func(s float64) float64) func(x *Frame) {

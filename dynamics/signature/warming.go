@@ -12,6 +12,7 @@ const (
 	warmSame    = 0.25  // share of the speed by which it may move between two of them
 	warmStays   = 45.0  // of them, in which a rise that stays becomes usual
 	warmWidth   = 3.5   // times what was unexplained before, in the root mean square
+	warmSwing   = 0.5   // by how much of itself the limit rises where the tool has swung by 400 °C: lags of the shank are not quite right
 	warmKnown   = 1e-2  // of the weights, beforehand: variance over that of a reading
 	sameReading = 1e-9  // °C
 	warmStands  = 5.0   // s, and readings, after which one that stands is at one of its steps
@@ -39,6 +40,7 @@ type warming struct {
 	n                   int
 	meanSquare, squares float64 // °C²: of the sums of rest; how many
 	rise, limit         float64 // °C
+	swing               float64 // how far the two lags of the shank have been apart of late, in 400 °C
 	usual               float64 // °C: of the rise, for minutes: weights that are not quite right, and no longer learned
 	blind               float64 // s for which nothing is judged yet
 }
@@ -105,6 +107,7 @@ func (w *warming) take(x [drivers]float64, rise float64) {
 	left := rise - expected
 	w.rest[w.n%warmOver] = left / math.Sqrt(s) // what is hardly known is not held against it
 	w.n++
+	w.swing = max(w.swing*(1-1.0/warmOver), math.Abs(x[2]-x[3]))
 	w.rise = 0
 	for _, r := range w.rest {
 		w.rise += r
@@ -112,6 +115,9 @@ func (w *warming) take(x [drivers]float64, rise float64) {
 	w.limit = math.Inf(1)
 	if w.n > warmAfter {
 		w.limit = max(warmRise, warmWidth*math.Sqrt(w.meanSquare), warmSteps*w.grid.size())
+		if w.grid.size() < warmRise { // what a coarse reading hides is more
+			w.limit *= 1 + warmSwing*w.swing
+		}
 	}
 	w.usual += (min(w.rise, w.limit) - w.usual) / warmStays
 	if w.rise > 0.6*w.limit {
