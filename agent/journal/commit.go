@@ -118,6 +118,11 @@ func (j *Journal) run() {
 		if now-looked >= lookEvery { // each commit looks too
 			looked = now
 			unfit = j.unfit() != ""
+			if !unfit && j.st != nil && j.st.logGone() {
+				if err := j.reopen(); err != nil {
+					j.fail(err)
+				}
+			}
 		}
 		switch {
 		case suspended:
@@ -203,6 +208,11 @@ func (j *Journal) keep(p *pending, last bool) bool {
 			if err = j.st.append(&b, p.memory, j.opts.Clock(), sent, dirty); err == nil {
 				if !j.st.gone() {
 					j.kept(&b, sent, dirty)
+					if j.st.logGone() { // before anything of it is acknowledged
+						if err := j.reopen(); err != nil {
+							j.fail(err)
+						}
+					}
 					return true
 				}
 				j.st.takeBack(&b) // it went into a file that was deleted, and goes into the next

@@ -198,21 +198,48 @@ func (j *Journal) damage() string {
 }
 
 // gone tells if the path leads to another file than the open one, or to none.
-func (s *store) gone() bool {
-	now, err := os.Stat(s.path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, s.file)
+func (s *store) gone() bool { return isGone(s.path, s.file) }
+
+// logGone tells the same of the write-ahead log, which people delete who take it for a temporary file.
+func (s *store) logGone() bool { return s.log != nil && isGone(s.path+"-wal", s.log) }
+
+func isGone(path string, was os.FileInfo) bool {
+	now, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, was)
 }
 
-// renew begins a new file in the place of one that is unfit.
-func (j *Journal) renew(why string) error {
-	j.log.Error("the journal is given up and a new one begun", "path", j.path, "reason", why)
-	j.mu.Lock() // whoever reads now is told that it is not open: a new connection would find the new file
+// reopen begins a new write-ahead log in the place of one that was deleted. What is in that one is put into the file first:
+// while it is open it can be read, and with this process it would go.
+func (j *Journal) reopen() error {
+	const why = "its write-ahead log (-wal) was deleted while in use"
+	j.saveCursor()
+	if err := j.st.emptyLog(); err != nil {
+		j.fail(err)
+		return j.renew(why)
+	}
+	j.log.Error("the journal is opened again; nothing is missing", "path", j.path, "reason", why)
+	j.detach()
+	err := j.st.close()
+	j.st = nil
+	return errors.Join(err, j.attach())
+}
+
+// detach keeps readers away from the file: whoever reads now is told that it is not open, as a new connection would find
+// another file.
+func (j *Journal) detach() {
+	j.mu.Lock()
 	read := j.Reader.db.Swap(nil)
 	j.writer = nil
 	j.mu.Unlock()
 	if read != nil {
 		read.Close()
 	}
+}
+
+// renew begins a new file in the place of one that is unfit.
+func (j *Journal) renew(why string) error {
+	j.log.Error("the journal is given up and a new one begun", "path", j.path, "reason", why)
+	j.detach()
 	j.old = &predecessor{db: j.st.db, why: why, next: j.st.next}
 	if !j.st.gone() {
 		j.old.aside = asideName(j.path)

@@ -660,3 +660,59 @@ func TestOwnRowsWhileClosing(t *testing.T) {
 		t.Errorf("%d lines said missing (%q), gaps %+v, %v", lines, texts, gaps, err)
 	}
 }
+
+// The write-ahead log looks like a temporary file, and with it goes what is not yet in the journal's own. What is
+// acknowledged after somebody has deleted it is on disk, and so is all that was there before.
+func TestLogDeletedWhileRecording(t *testing.T) {
+	for name, beside := range map[string][]string{"the log": {"-wal"}, "with its index": {"-wal", "-shm"}} {
+		for _, archive := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, archive %v", name, archive), func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "j.db")
+				var log parts.Buffer
+				j := testOpen(t, path, Options{Commit: time.Millisecond, Archive: archive, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				const before, sent, after = 20, 5, 15
+				for i := range before {
+					appendDurably(t, j, good(int64(i), 1))
+				}
+				if !archive {
+					if err := j.Sent(sent); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, name := range beside {
+					if err := os.Remove(path + name); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := range after {
+					appendDurably(t, j, good(int64(before+i), 1))
+				}
+				killed := t.TempDir() // the files as a kill leaves them
+				for _, name := range []string{"j.db", "j.db-wal"} {
+					b, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(killed, name), b, 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				k := testOpen(t, filepath.Join(killed, "j.db"), Options{Archive: archive})
+				for what, r := range map[string]*Reader{"running": j.Reader, "killed": k.Reader} {
+					if got, damage := stamps(t, r); len(got) != before+after || damage != nil {
+						t.Errorf("%s: %d instants are there, want %d; %v", what, len(got), before+after, damage)
+					}
+				}
+				if gaps, err := j.Gaps(); err != nil || len(gaps) != 0 {
+					t.Errorf("gaps %+v, %v", gaps, err)
+				}
+				if !archive && j.SentID() != sent {
+					t.Errorf("sent up to %d, want %d", j.SentID(), sent)
+				}
+				if n := strings.Count(log.String(), "(-wal) was deleted while in use"); n != 1 {
+					t.Errorf("told %d times:\n%s", n, log.String())
+				}
+			})
+		}
+	}
+}

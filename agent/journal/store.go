@@ -80,7 +80,8 @@ type store struct {
 	missed     gap // what its gaps count
 	removed    int // lines removed since takeRemoved
 	file       os.FileInfo
-	fresh      bool // there was nothing in it
+	log        os.FileInfo // SQLite's write-ahead log, which has what is not yet in the file
+	fresh      bool        // there was nothing in it
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
@@ -121,6 +122,7 @@ func openStore(path string, archive bool) (*store, error) {
 		s.close()
 		return nil, explain(path, err)
 	}
+	s.log, _ = os.Stat(path + "-wal")
 	s.reserve()
 	return s, nil
 }
