@@ -42,7 +42,7 @@ func (p *problem) document(s *solution) (*model.Model, error) {
 	m.Controllers = learnControllers(m, p.h, all)
 	m.Usual = learnUsual(m, all)
 	m.Hypotheses = p.h.Text()
-	m.Provenance = model.Provenance{Learned: p.o.Date}
+	m.Provenance = model.Provenance{Learned: p.o.Date, PriorConflict: p.conflict}
 	for i, r := range p.runs {
 		source := r.Source()
 		source.Start, source.Misfit = s.starts[i], s.misfits[i]

@@ -72,7 +72,7 @@ func Learn(ctx context.Context, given []runs.Run, o Options) (*model.Model, erro
 	}
 	if o.Evidence {
 		p.tell(Weigh, "gathering evidence for every candidate")
-		if m.Evidence, err = p.weigh(ctx, b); err != nil {
+		if m.Evidence, err = b.p.weigh(ctx, b); err != nil {
 			return nil, err
 		}
 	}
@@ -90,6 +90,7 @@ func Learn(ctx context.Context, given []runs.Run, o Options) (*model.Model, erro
 
 // built is a model with what its stages found on the way.
 type built struct {
+	p     *problem  // of these hypotheses, as far as they suit the machine
 	all   *weighing // the fit of all candidates
 	found *solution
 	folds []*fold
@@ -102,6 +103,7 @@ func (p *problem) build(ctx context.Context) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	p = b.p
 	p.tell(Calibrate, "calibrating the intervals on rows held out")
 	models, err := p.ready(ctx, b.m, b.folds)
 	if err != nil {
@@ -122,6 +124,16 @@ func (p *problem) equation(ctx context.Context) (*built, error) {
 	all, err := p.fit(ctx)
 	if err != nil {
 		return nil, err
+	}
+	free, err := p.unbound(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	if free != nil {
+		p = free
+		if all, err = p.fit(ctx); err != nil {
+			return nil, err
+		}
 	}
 	s, err := p.eliminate(ctx, all)
 	if err != nil {
@@ -147,5 +159,5 @@ func (p *problem) equation(ctx context.Context) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &built{all, s, folds, m}, nil
+	return &built{p, all, s, folds, m}, nil
 }

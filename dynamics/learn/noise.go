@@ -39,9 +39,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 	var splits []split
 	switch phased := slices.ContainsFunc(s.m.Definitions, func(d model.Definition) bool { return d.Name == model.Contact }); {
 	case len(p.runs) > 1:
-		for i := range p.runs {
-			splits = append(splits, p.holding(func(run, _, _ int) bool { return run == i }))
-		}
+		splits = p.oneOut()
 	case phased:
 		return s, nil
 	default:

@@ -21,15 +21,16 @@ const (
 
 // problem is what there is to learn from, made by prepare; no later stage changes it.
 type problem struct {
-	h       *model.Hypotheses
-	o       Options
-	runs    []*runs.Run        // active rows, columns of the draft
-	spindle *phase.ContactRule // of a machine that is not the like of the default's
-	start   float64            // N·m, see [model.Model.StartTorque]
-	draft   *model.Model       // with all candidates that have data
-	without map[string]string  // by [model.CandidateName] of the others: what input it lacks
-	planned []string           // symbols of the inputs that a plan needs, of those that have data
-	from    *unseen            // what was learned from these runs before, where something was: a fit begins there
+	h        *model.Hypotheses
+	o        Options
+	runs     []*runs.Run        // active rows, columns of the draft
+	spindle  *phase.ContactRule // of a machine that is not the like of the default's
+	start    float64            // N·m, see [model.Model.StartTorque]
+	draft    *model.Model       // with all candidates that have data
+	without  map[string]string  // by [model.CandidateName] of the others: what input it lacks
+	planned  []string           // symbols of the inputs that a plan needs, of those that have data
+	from     *unseen            // what was learned from these runs before, where something was: a fit begins there
+	conflict float64            // see [model.Provenance.PriorConflict]
 }
 
 // ofPlans are the inputs that say how a build goes on.

@@ -72,6 +72,22 @@ func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 	return &c
 }
 
+// Unbound gives the hypotheses without what they know beforehand: no number has a standard deviation or factor any more.
+func (h *Hypotheses) Unbound() *Hypotheses {
+	c := *h
+	c.Parameters, c.Terms, c.States = slices.Clone(h.Parameters), slices.Clone(h.Terms), slices.Clone(h.States)
+	for i := range c.Parameters {
+		c.Parameters[i].SD = 0
+	}
+	for i := range c.Terms {
+		c.Terms[i].SD = 0
+	}
+	for i := range c.States {
+		c.States[i].NoiseFactor = 0
+	}
+	return &c
+}
+
 // Ordered gives the hypotheses with the outputs in the order of [Model.OutputOrder].
 func (h *Hypotheses) Ordered() *Hypotheses {
 	c := *h

@@ -9,6 +9,10 @@ import (
 type Provenance struct {
 	Learned string      `json:"learned"` // RFC 3339, from Options.Date
 	Runs    []RunSource `json:"runs"`
+
+	// PriorConflict is how many times worse rows held out are forecast with what the hypotheses know beforehand of
+	// other machines, which was left out where it is; 0: it was not.
+	PriorConflict float64 `json:"prior_conflict,omitempty"`
 }
 
 // RunSource is one run that was learned from.
