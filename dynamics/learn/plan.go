@@ -100,6 +100,14 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	}
 	if known.Max > 0 { // a run need not have come to its limits
 		p.Min, p.Max = min(p.Min, known.Min), max(p.Max, known.Max)
+	} else {
+		beyond := (p.Max - p.Min) / 2
+		if !stands(speeds, p.Max) {
+			p.Max += beyond
+		}
+		if !stands(speeds, p.Min) {
+			p.Min = max(0, p.Min-beyond)
+		}
 	}
 	p.Slew = max(p.Slew, known.Slew)
 
@@ -125,6 +133,18 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	p.Stops, p.Settled, p.Reload = goingOn(s, known.Reload, all)
 	tunePlan(p, known, s, m, all, speedMean)
 	return p
+}
+
+// stands tells if the speed stood at n for long, which is how a limit shows.
+func stands(speeds []float64, n float64) bool {
+	const rows, near = 20, 0.005
+	at := 0
+	for _, v := range speeds {
+		if math.Abs(v-n) <= near*n {
+			at++
+		}
+	}
+	return at >= rows
 }
 
 // goingOn tells of builds that have settled how often one stopped or rested, and for how long (s) they went on; and how
@@ -195,9 +215,10 @@ func tunePlan(p *model.Plan, known *model.HypothesisPlan, s *system.System, m *m
 		known float64
 		knob
 	}{
-		{known.Slope, knob{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15}}},
+		{known.Slope, knob{&p.Power[1], []float64{0, 3, 6, 8, 10, 12, 15, 20}}},
 		{known.Ripple, knob{&p.Ripple, []float64{2, 4, 6, 9, 12, 20}}},
 		{known.Smooth, knob{&p.Smooth, []float64{6, 12, 25, 35, 50, 70, 100}}},
+		{known.Softening, knob{&p.Softening, []float64{0, 0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004}}},
 	} {
 		if k.known == 0 {
 			knobs = append(knobs, k.knob)

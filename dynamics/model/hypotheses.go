@@ -72,7 +72,8 @@ func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 	return &c
 }
 
-// Unbound gives the hypotheses without what they know beforehand: no number has a standard deviation or factor any more.
+// Unbound gives the hypotheses without what they know beforehand of one machine: no number has a standard deviation or
+// factor any more, and limits and power of a plan are those that runs show.
 func (h *Hypotheses) Unbound() *Hypotheses {
 	c := *h
 	c.Parameters, c.Terms, c.States = slices.Clone(h.Parameters), slices.Clone(h.Terms), slices.Clone(h.States)
@@ -84,6 +85,11 @@ func (h *Hypotheses) Unbound() *Hypotheses {
 	}
 	for i := range c.States {
 		c.States[i].NoiseFactor = 0
+	}
+	if h.Plan != nil {
+		plan := *h.Plan
+		plan.Min, plan.Max, plan.Softening, plan.Slope, plan.Smooth, plan.Ripple = 0, 0, 0, 0, 0, 0
+		c.Plan = &plan
 	}
 	return &c
 }

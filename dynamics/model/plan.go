@@ -54,13 +54,13 @@ type HypothesisPlan struct {
 	Max       float64 `yaml:"max,omitempty"`        // rpm
 	Slew      float64 `yaml:"slew,omitempty"`       // rpm/s
 	Free      float64 `yaml:"free,omitempty"`       // W per rpm
-	Softening float64 `yaml:"softening,omitempty"`  // 1/K
 	Reload    float64 `yaml:"reload,omitempty"`     // s
 
 	// What holds where it is given; 0: it is chosen by how well the plan forecasts the runs.
-	Slope  float64 `yaml:"slope,omitempty"`  // W per rpm
-	Smooth float64 `yaml:"smooth,omitempty"` // s
-	Ripple float64 `yaml:"ripple,omitempty"` // s
+	Slope     float64 `yaml:"slope,omitempty"`     // W per rpm
+	Smooth    float64 `yaml:"smooth,omitempty"`    // s
+	Ripple    float64 `yaml:"ripple,omitempty"`    // s
+	Softening float64 `yaml:"softening,omitempty"` // 1/K
 }
 
 func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
