@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	// strained is what being away from what is known beforehand must cost, as a share of what the data cost, for it to be
-	// doubted: the check of a prior by what it meets (Box, J. R. Stat. Soc. A 143, 1980). On recordings of the machine that
-	// the built-in hypotheses know it is 0.1 to 0.25, on one built otherwise 0.6 to 0.8.
+	// strained is what being away from what is known beforehand must cost for it to be doubted, as a share of what the data
+	// cost, or would cost a good model if that is less: the check of a prior by what it meets (Box, J. R. Stat. Soc. A 143,
+	// 1980). On recordings of the machine that the built-in hypotheses know it is 0.1 to 0.25, on one built otherwise
+	// 0.6 to 0.8.
 	strained = 0.3
 	// conflict is the share of their cost that rows held out must then be better without it for it to be left.
 	conflict = 1.0 / 3
@@ -50,9 +51,8 @@ func (p *problem) unbound(ctx context.Context, all *weighing) (*problem, error) 
 
 // strained tells if what is known beforehand holds a fit back.
 func (f *fitter) strained(theta []float64) bool {
-	data := f.data(theta)
-	f.ridge = f.rowWeight(data)
-	return f.pull(f.about(theta).theta) > strained*data
+	f.ridge = f.rowWeight(f.data(theta))
+	return f.pull(f.about(theta).theta) > strained*f.ridge*f.rows()
 }
 
 // oneOut are the splits that hold out one run each; of a run that is alone those of [problem.splits].

@@ -65,6 +65,9 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 	} {
 		scored := names[k]
 		m := learnedFrom(t, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == scored }))
+		if m.Provenance.PriorConflict != 0 {
+			t.Errorf("learned without %s, what is known of this machine was left out", scored)
+		}
 		r := recording(t, scored)
 		r.Inputs = testInputs
 		for _, w := range []struct {
