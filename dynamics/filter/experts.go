@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/phase"
 )
 
@@ -189,8 +190,9 @@ func weigh(t *Trust, p phase.Phase, horizon float64, told bool, says *[Experts]f
 			if says[x] > mean {
 				side = sides[1]
 			}
-			far := (says[x] - mean) / side * surely
-			log -= far * far / 2
+			if far := (says[x] - mean) / side * surely; num.Finite(far) {
+				log -= far * far / 2
+			}
 		}
 		if s.seconds > 0 {
 			worse := s.mean(x, floor) / best

@@ -382,8 +382,29 @@ func (f *Forecaster) says(said *saying, o, h int, planned bool, moved float64, s
 	}
 }
 
+// hush puts the experts to sleep whose equation has run away: what they say is several times all that the training showed
+// beyond it. Where none is left persistence speaks.
+func (f *Forecaster) hush(said *saying, o int) {
+	out := &f.e.m.Outputs[o]
+	far := runsAway * (out.Max - out.Min)
+	speaks := false
+	for x, says := range said.by {
+		if far > 0 && !(says > out.Min-far && says < out.Max+far) {
+			said.by[x] = math.NaN()
+		}
+		speaks = speaks || !math.IsNaN(said.by[x])
+	}
+	if !speaks {
+		said.by[Persist] = f.ledger.last[o].value
+	}
+}
+
+// runsAway is how many times the training's range beyond it a forecast is none.
+const runsAway = 3.0
+
 // mix makes the forecast of what the experts say.
 func (f *Forecaster) mix(t *Trust, said *saying, o, h int) {
+	f.hush(said, o)
 	floor := f.e.m.Outputs[o].SD
 	weigh(t, f.phase, f.ledger.horizons[h], f.knows, &said.by, f.skills[o][f.phase][:h+1], said.mean, f.halves[o][h], floor*floor)
 	mean := 0.0

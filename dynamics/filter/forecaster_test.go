@@ -218,6 +218,31 @@ func TestForecasterInOddCases(t *testing.T) {
 	}
 }
 
+// An equation that has run away is not listened to, and where none is left what is measured now is the forecast.
+func TestWhatHasRunAwayIsNotListenedTo(t *testing.T) {
+	d := newDeposition(planned(), true).run(120)
+	for _, c := range []struct {
+		by       [Experts]float64
+		speaking []Expert
+	}{
+		{[Experts]float64{470, 471, 472, 475}, []Expert{Persist, Holding, Planning, AtSetPoint}},
+		{[Experts]float64{470, 1e249, -4000, 475}, []Expert{Persist, AtSetPoint}},
+		{[Experts]float64{nan, math.Inf(-1), 1e12, nan}, []Expert{Persist}},
+	} {
+		said := saying{ahead: 60, mean: c.by[Planning], by: c.by}
+		var w Trust
+		d.f.mix(&w, &said, 0, 4)
+		for x, weight := range w.Weight {
+			if speaks := slices.Contains(c.speaking, Expert(x)); !speaks && weight != 0 || speaks && !(weight > 0) {
+				t.Errorf("of %v %s weighs %g", c.by, Expert(x), weight)
+			}
+		}
+		if !(said.mean > 400 && said.mean < 500) {
+			t.Errorf("of %v comes %g", c.by, said.mean)
+		}
+	}
+}
+
 // The same total, split by term and by cause; parts of its size, the input that moved named.
 func TestExplain(t *testing.T) {
 	d := newDeposition(planned(), true)

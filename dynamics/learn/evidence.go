@@ -164,7 +164,7 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 		return nil, err
 	}
 	f.begin(b.found.starts)
-	f.halved = 1 // as the last fit was
+	f.halved = b.found.halved
 	q, _ := f.judge(b.found.theta)
 	kept, ofAll := f.known(q), all.f.known(all.q)
 	inclusion := p.inclusion(all)

@@ -23,13 +23,14 @@ func (p *problem) unbound(ctx context.Context, all *weighing) (*problem, error) 
 	}
 	p.tell(Fit, "trying it without what is known of other machines, which hardly fits this one")
 	free := *p
-	free.h, free.draft, free.from = p.h.Unbound(), copyOf(p.draft), nil
+	free.h, free.draft = p.h.Unbound(), copyOf(p.draft)
 	for i := range free.draft.Parameters {
 		free.draft.Parameters[i].Prior = nil
 	}
 	for i := range free.draft.Terms {
 		free.draft.Terms[i].Prior = nil
 	}
+	free.from = &unseen{all.f.s.Model, all.f.starts(all.f.x)}
 	splits := p.oneOut()
 	ratio := 0.0 // of what rows held out cost with it and without, its logarithm
 	for i, q := range []*problem{p, &free} {
@@ -37,6 +38,7 @@ func (p *problem) unbound(ctx context.Context, all *weighing) (*problem, error) 
 		if err != nil {
 			return nil, err
 		}
+		free.before = withoutThem(folds)
 		for _, h := range folds {
 			ratio += float64(1-2*i) * h.cost / float64(len(folds))
 		}

@@ -75,3 +75,41 @@ func TestWhatIsKnownOfOtherMachines(t *testing.T) {
 		}
 	}
 }
+
+// The last fit takes half steps. Numbers that it finds and whole steps cannot follow are not taken: a rate of 1.9 1/s of
+// a node within a second's step.
+func TestWholeStepsFollowWhatWasLearned(t *testing.T) {
+	p, err := prepare([]runs.Run{simulate(truths["path"], 1)}, Options{Inputs: plantInputs, Hypotheses: plantHypotheses(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := p.fit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &solution{m: all.f.s.Model, theta: all.theta, dropped: map[string]string{}}
+	r, err := p.refine(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.halved != 1 {
+		t.Error("a slow plant is refined in whole steps")
+	}
+	f, err := p.fitter(r.m, p.runs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast := copyOf(r.m)
+	for i := range fast.Terms {
+		if fast.Terms[i].Name == "loss" {
+			fast.Terms[i].Coefficient = 2.2
+		}
+	}
+	if f, err = p.fitter(fast, p.runs, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.halved = 1
+	if whole, halves := f.inWhole(f.s.Theta), f.data(f.s.Theta); !(whole > swings*halves) {
+		t.Errorf("a loss of 2.2 1/s costs %g in whole steps, %g in half ones", whole, halves)
+	}
+}

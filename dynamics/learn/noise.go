@@ -46,7 +46,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		splits = p.splits()
 	}
 	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped}
-	var before []*unseen
+	before := p.before
 	rounds := []float64{firstStep, math.Sqrt(firstStep)}
 	if p.noiseKnown() { // it will not go far: the second round is enough
 		rounds = rounds[1:]

@@ -30,6 +30,7 @@ type problem struct {
 	without  map[string]string  // by [model.CandidateName] of the others: what input it lacks
 	planned  []string           // symbols of the inputs that a plan needs, of those that have data
 	from     *unseen            // what was learned from these runs before, where something was: a fit begins there
+	before   []*unseen          // by run: what was learned without it before, nil where nothing was
 	conflict float64            // see [model.Provenance.PriorConflict]
 }
 

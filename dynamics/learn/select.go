@@ -182,17 +182,25 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 }
 
 // refine is the last fit, with its standard errors. Here steps are halved: the coefficients are to be
-// those of the equation, whatever the steps.
+// those of the equation, whatever the steps. Those that whole steps, which forecasts take, cannot follow are of no use:
+// a rate near one over a step makes them swing (Heun's rule is stable up to two over a step). Then it is fitted in whole steps.
 func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
-	r := &solution{m: copyOf(s.m), dropped: s.dropped, without: s.without}
+	r := &solution{m: copyOf(s.m), dropped: s.dropped, without: s.without, halved: 1}
 	f, err := p.fitter(r.m, p.runs, nil)
 	if err != nil {
 		return nil, err
 	}
-	f.halved = 1
+	f.halved = r.halved
 	r.theta = slices.Clone(f.s.Theta)
 	if err := f.solve(ctx, r.theta, warmSteps); err != nil {
 		return nil, err
+	}
+	if halves := f.data(r.theta); f.inWhole(r.theta) > swings*halves {
+		r.halved, f.halved = 0, 0
+		copy(r.theta, f.s.Theta)
+		if err := f.solve(ctx, r.theta, warmSteps); err != nil {
+			return nil, err
+		}
 	}
 	storeParameters(r.m, r.theta)
 	r.starts, r.misfits = f.starts(f.x), f.misfits(r.theta)
@@ -201,6 +209,16 @@ func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
 		storeError(r.m, i, se[lane])
 	}
 	return r, nil
+}
+
+// swings is how many times as much whole steps may cost as half ones.
+const swings = 2
+
+// inWhole is what the data cost in whole steps.
+func (f *fitter) inWhole(theta []float64) float64 {
+	whole := *f
+	whole.halved = 0
+	return whole.data(theta)
 }
 
 func (p *problem) required(t *model.Term) bool {

@@ -31,12 +31,17 @@ type tally struct {
 	by [filter.Experts]struct{ weight, sq, n float64 }
 }
 
+// runaway is what an error counts at most, in units of the output: that of an equation that has run away says no more
+// the larger it is, and its square is no number.
+const runaway = 1e6
+
 // add takes in a forecast with the interval that it is judged by, the reading z, and persistence and set-point.
 func (t *tally) add(r *Row, lower, upper, z, hold, set float64) {
 	err := r.Forecast - z
 	if !num.Finite(err) { // a forecast that is missing counts as five times persistence's error
 		err = 5 * (hold - z)
 	}
+	err = min(runaway, max(-runaway, err))
 	t.n++
 	t.sum += err
 	t.abs += math.Abs(err)
@@ -54,7 +59,8 @@ func (t *tally) add(r *Row, lower, upper, z, hold, set float64) {
 		for x, says := range r.By.Says {
 			if !math.IsNaN(says) {
 				t.by[x].weight += r.By.Weight[x]
-				t.by[x].sq += (says - z) * (says - z)
+				off := min(runaway, max(-runaway, says-z))
+				t.by[x].sq += off * off
 				t.by[x].n++
 			}
 		}

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -159,6 +160,20 @@ func TestMissingForecastCountsAsFiveTimesPersistence(t *testing.T) {
 	y.add(&Row{Forecast: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}, math.NaN(), math.NaN(), 100, 110, math.NaN())
 	if s := y.skill(); s.RMSE != 50 || s.Persistence != 10 || s.Coverage != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// The square of what has run away is no number, which no document can hold.
+func TestAForecastThatHasRunAwayIsScored(t *testing.T) {
+	var y tally
+	by := &filter.Trust{Says: [filter.Experts]float64{100, 1e200, 100, 100}, Weight: [filter.Experts]float64{1, 0, 0, 0}}
+	y.add(&Row{Forecast: -1e249, Lower: -1e250, Upper: 0, By: by}, -1e250, 0, 100, 110, 105)
+	s := y.skill()
+	if s.RMSE != runaway || s.WithSetPoint != runaway || s.Experts[1].RMSE != runaway || s.Experts[0].RMSE != 0 {
+		t.Errorf("%+v", s)
+	}
+	if _, err := json.Marshal(s); err != nil {
+		t.Error(err)
 	}
 }
 
