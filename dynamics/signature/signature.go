@@ -116,6 +116,9 @@ const (
 
 	stillFor      = 8.0  // s,
 	stillReadings = 4.0  // and readings at least
+	soaksFor      = 10.0 // s after the last heat in which the tool may still warm its thermocouple
+	coolsFor      = 15.0 // s after that, in which a hot tool
+	coolsBy       = 1.0  // °C: has cooled by so much, unless it keeps its heat for hours
 	jumpOf        = 30.0 // °C beyond where it was heading, within a second
 	soon          = 3.0  // s in which the next reading tells a jump
 )
@@ -149,6 +152,7 @@ type Follower struct {
 	lastGap              float64
 	lays                 bool    // the last reading was one of deposition
 	still, natural       float64 // s that the reading has stood still, and the longest that it did so and went on
+	unheated, cooling    float64 // s without contact or speed, and °C: the reading when they became soaksFor
 	stood                float64 // s that the spindle has stood in contact
 	atRest               float64 // °C: the reading when the tool last was without contact
 
@@ -383,6 +387,7 @@ func (f *Follower) reading(dt float64, x *Frame) {
 	if x.Phase >= phase.WarmUp && v > hotFrom {
 		f.set(Frozen, f.still/max(stillFor, 3*f.natural), weight{Temperature, 1})
 	}
+	f.cools(gap, v, x.Phase)
 	if f.readings == 0 {
 		f.slow, f.slope = v, 0
 	}
@@ -390,6 +395,23 @@ func (f *Follower) reading(dt float64, x *Frame) {
 	f.slow += (v - f.slow) * min(gap/8, 1)
 	f.before, f.last, f.lastGap = f.last, v, gap
 	f.readings++
+}
+
+// cools scores a hot reading v, gap seconds after the last one, that does not fall though nothing heats the tool: that of a
+// thermocouple which is stuck need not be the same number each time.
+func (f *Follower) cools(gap, v float64, at phase.Phase) {
+	if !(at == phase.Stopped || at == phase.Free) || !(v > hotFrom) {
+		f.unheated = 0
+		return
+	}
+	was := f.unheated
+	if f.unheated += min(gap, f.speaksFor(Temperature)); was < soaksFor {
+		f.cooling = v
+		return
+	}
+	if f.cooling-v < coolsBy {
+		f.set(Frozen, (f.unheated-soaksFor)/coolsFor, weight{Temperature, 2}, weight{Speed, 1})
+	}
 }
 
 // swapped scores two thermocouples that are exchanged: nothing in a cell is as hot as the tool that makes the heat, nor warms as it does.

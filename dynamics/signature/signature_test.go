@@ -102,6 +102,41 @@ func TestEachSignature(t *testing.T) {
 	}
 }
 
+// A hot tool that nothing heats cools, however slowly. A reading that does not fall is stuck, also where it is not the same
+// number each time.
+func TestAHotReadingThatDoesNotFall(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		phase   phase.Phase
+		reading func(s float64) float64
+		found   bool
+	}{
+		{"the tool cools as usual", phase.Free, func(s float64) float64 { return 22 + 450*math.Exp(-s/60) }, false},
+		{"the tool cools within an hour", phase.Stopped, func(s float64) float64 { return 22 + 450*math.Exp(-s/1200) }, false},
+		{"the heat reaches the thermocouple late", phase.Stopped, func(s float64) float64 { return 470 + 5*math.Sin(min(s, 8)/5) - max(0, s-8)/5 }, false},
+		{"a stuck reading on a machine that stands", phase.Stopped, func(s float64) float64 { return 470 + 0.1*math.Mod(s, 2) }, true},
+		{"a stuck reading out of contact", phase.Free, func(s float64) float64 { return 392 + 0.1*math.Mod(s, 3) }, true},
+		{"it is cold", phase.Stopped, func(s float64) float64 { return 22 + 0.1*math.Mod(s, 2) }, false},
+	} {
+		var f Follower
+		f.Reset()
+		at := 0.0
+		for s := 0.0; s < 120; s++ {
+			x := Frame{Phase: c.phase}
+			for k := range x.Value {
+				x.Value[k] = math.NaN()
+			}
+			x.Value[Temperature], x.Fresh[Temperature] = c.reading(s), true
+			if f.Step(1, &x); f.Score[Frozen].Value > 1 && at == 0 {
+				at = s
+			}
+		}
+		if found := at > 0; found != c.found || found && at > soaksFor+coolsFor+3 {
+			t.Errorf("%s: found %v, after %g s", c.what, found, at)
+		}
+	}
+}
+
 func TestColdStart(t *testing.T) {
 	m := &machine{r: rand.New(rand.NewPCG(1, 2))}
 	m.f.Reset()
@@ -207,8 +242,11 @@ func TestWhatTheProgramDoes(t *testing.T) {
 	m.run(t, 12, func(x *Frame) { x.Value[FeedTorque], x.Value[Path], x.Phase = 55, 0, phase.Prime })
 	m.run(t, 100, func(x *Frame) { x.Value[FeedVelocity], x.Value[Path], x.Value[FeedTorque] = 500, 1060, 33 })
 	m.run(t, 2, func(x *Frame) { x.Value[Rise] = 100 })
+	lifted := 0.0
 	m.run(t, 30, func(x *Frame) {
 		x.Value[Rise], x.Value[Torque], x.Value[FeedTorque], x.Phase, x.Contact = 1500, 31, 6, phase.Free, 0
+		lifted++
+		x.Value[Temperature] -= 8 * lifted
 	})
 }
 
