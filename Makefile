@@ -62,14 +62,16 @@ unwatched    = $(foreach p,$(1),-gcflags=$(p)/...=-race=false)
 OTHERS      := modernc.org/libc modernc.org/sqlite/lib modernc.org/memory github.com/eclipse
 RACE        := -race $(call unwatched,$(OTHERS))
 TIMEOUT     := 40m
+# A test's binary is linked in two thirds of the time without what only a debugger reads; stacks keep their lines.
+LINK        := -ldflags=-w
 
 test: tools page ## everything, race detector included
 	@if [ -d $(UI)/node_modules ]; then npm --prefix $(UI) test --silent; fi
 	@plain=$$(mktemp); slow=$$(mktemp); trap 'rm -f "$$plain" "$$slow"' EXIT; failed=0; \
-	go test -race $(call unwatched,$(OTHERS) stirwatch/dynamics) -timeout $(TIMEOUT) -parallel 4 $(SLOW) >"$$slow" 2>&1 & slowly=$$!; \
-	nice go test -timeout $(TIMEOUT) $(PLAIN) >"$$plain" 2>&1 & plainly=$$!; \
-	go test $(RACE) -p 3 -timeout $(TIMEOUT) -parallel 4 $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
-	go test $(RACE) -p 3 -timeout $(TIMEOUT) -short $(LONG) || failed=1; \
+	go test -race $(call unwatched,$(OTHERS) stirwatch/dynamics) $(LINK) -timeout $(TIMEOUT) -parallel 4 $(SLOW) >"$$slow" 2>&1 & slowly=$$!; \
+	nice go test $(LINK) -timeout $(TIMEOUT) $(PLAIN) >"$$plain" 2>&1 & plainly=$$!; \
+	go test $(RACE) $(LINK) -p 3 -timeout $(TIMEOUT) -parallel 4 $(filter-out $(SLOW) $(PLAIN),$(shell go list ./...)) || failed=1; \
+	go test $(RACE) $(LINK) -p 3 -timeout $(TIMEOUT) -short $(LONG) || failed=1; \
 	wait $$slowly || failed=1; wait $$plainly || failed=1; \
 	cat "$$slow" "$$plain"; exit $$failed
 

@@ -12,6 +12,7 @@ import (
 // On a simulated build whose bar asks for more than the spindle gives, advice comes seldom, with what it expects with it and
 // without, and whoever follows it has the spindle at its limit for a smaller share of the time.
 func TestAdviceIsSeldomAndGivesTheSpindleRoom(t *testing.T) {
+	simulatesMuch(t)
 	const seed, vary = 9546, 0.2
 	p, err := twin.Load("6061")
 	if err != nil {
@@ -77,6 +78,7 @@ func oneBuild(t *testing.T, o Options, way Way) *Build {
 // A build in whose start the wide interval of the forecast crosses the ceiling: who follows all advice deposits as soon as who
 // follows none, and is off the set-point no longer.
 func TestWhoFollowsAdviceIsNoWorseOff(t *testing.T) {
+	simulatesMuch(t)
 	o := Options{Builds: 1, Seed: 7001, Vary: 0.2, Model: demoModel(t)}
 	a, m := oneBuild(t, o, Advice), oneBuild(t, o, Machine)
 	t.Logf("%d and %d s of steady deposition, to within 5 K after %.0f and %.0f s, more than 10 K off in %.1f and %.1f %% of the time", a.Rows, m.Rows, a.Reach, m.Reach, 100*a.Outside, 100*m.Outside)

@@ -38,12 +38,19 @@ func meanOf(t *testing.T, o Options) (figures map[string]float64) {
 	return figures
 }
 
+// simulatesMuch skips a test that takes half a minute under the race detector, and what goroutines it has others have too;
+// make test runs it without.
+func simulatesMuch(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("half a minute under the race detector; make test runs it without")
+	}
+}
+
 // Prediction that turns the spindle keeps the goal better than the machine's own controller on machines that it has not
 // been learned on, and no command is beyond a limit.
 func TestPredictionIsBetterThanTheMachinesController(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	simulatesMuch(t)
 	o := Options{Builds: 3, Seed: 11, Vary: 0.2, Model: demoModel(t)}
 	o.Way = Machine
 	own := meanOf(t, o)
@@ -84,6 +91,7 @@ func TestBuildsAreTheSameForAll(t *testing.T) {
 // Who is told the program of a build follows it through operator's changes, changes of the program's own and
 // prediction's commands, and knows of the reload before it comes.
 func TestTheProgramIsFollowed(t *testing.T) {
+	simulatesMuch(t)
 	p, err := twin.Load("6061")
 	if err != nil {
 		t.Fatal(err)
