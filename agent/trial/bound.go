@@ -1,15 +1,12 @@
 package trial
 
-import (
-	"stirwatch/firmware-bridge/twin"
-)
+import "stirwatch/firmware-bridge/twin"
 
 // bound turns the spindle as well as anybody could who knew the machine: it foretells with the simulated machine itself, in its
 // true state, of which it knows the disturbances of this instant and what program and operator will do, but none of the disturbances to
 // come. What it leaves is the machine's: dead time, lags, limits, and what cannot be foretold.
 type bound struct {
 	ahead twin.Machine // the machine, going on quietly
-	goal  float64
 	plan  [boundMoves]float64 // rpm, from now on
 	base  [boundPoints]float64
 	g     [boundMoves][boundPoints]float64
@@ -27,7 +24,7 @@ const (
 // boundFrom are where the moves begin, in tenths of a second.
 var boundFrom = [boundMoves]int{0, 3, 8, 16, 28}
 
-// at is the move at an instant.
+// boundAt is the move at an instant, in tenths of a second.
 func boundAt(point int) (k int) {
 	for k = boundMoves - 1; boundFrom[k] > point; k-- {
 	}

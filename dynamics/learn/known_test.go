@@ -95,17 +95,14 @@ func TestWholeStepsFollowWhatWasLearned(t *testing.T) {
 	if r.halved != 1 {
 		t.Error("a slow plant is refined in whole steps")
 	}
-	f, err := p.fitter(r.m, p.runs, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	fast := copyOf(r.m)
 	for i := range fast.Terms {
 		if fast.Terms[i].Name == "loss" {
 			fast.Terms[i].Coefficient = 2.2
 		}
 	}
-	if f, err = p.fitter(fast, p.runs, nil); err != nil {
+	f, err := p.fitter(fast, p.runs, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	f.halved = 1
