@@ -6,7 +6,7 @@ import "stirwatch/firmware-bridge/twin"
 // true state, of which it knows the disturbances of this instant and what program and operator will do, but none of the disturbances to
 // come. What it leaves is the machine's: dead time, lags, limits, and what cannot be foretold.
 type bound struct {
-	ahead twin.Machine // the machine, going on quietly
+	ahead twin.Machine        // the machine, going on quietly
 	plan  [boundMoves]float64 // rpm, from now on
 	base  [boundPoints]float64
 	g     [boundMoves][boundPoints]float64
