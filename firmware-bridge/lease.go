@@ -67,13 +67,11 @@ func (l *Lease) Err() error {
 }
 
 // reach and end are called with the bridge locked.
-func (l *Lease) reach() bool {
-	if l.isReached {
-		return false
+func (l *Lease) reach() {
+	if !l.isReached {
+		l.isReached = true
+		close(l.reached)
 	}
-	l.isReached = true
-	close(l.reached)
-	return true
 }
 
 func (l *Lease) end(why error) {

@@ -226,8 +226,9 @@ func (b *Bridge) confirm(ctx context.Context, d Dialect, g *gate, l *Lease) erro
 		}
 		g.next = now.Add(b.check())
 		if g.last == l.given {
-			if l.reach() {
+			if !l.isReached { // recorded first: who was told goes on at once
 				b.clerk.tell(g.record(Reached, ""))
+				l.reach()
 			}
 		} else if due := later(now, g.lastAt.Add(g.step)); due.Before(g.next) {
 			g.next = due

@@ -183,7 +183,7 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 
 // refine is the last fit, with its standard errors. Here steps are halved: the coefficients are to be
 // those of the equation, whatever the steps. Those that whole steps, which forecasts take, cannot follow are of no use:
-// a rate near one over a step makes them swing (Heun's rule is stable up to two over a step). Then it is fitted in whole steps.
+// at a rate of more than two over a step they swing (Heun's rule). Then it is fitted in whole steps.
 func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
 	r := &solution{m: copyOf(s.m), dropped: s.dropped, without: s.without, halved: 1}
 	f, err := p.fitter(r.m, p.runs, nil)
