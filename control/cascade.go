@@ -83,25 +83,11 @@ func (c Cascade) margins(g Gains, every float64) (gain, phase float64) {
 
 // Simulate runs both controllers through a step of the goal by 1, as [Response.Simulate] does; what is moved is the set-point.
 func (c Cascade) Simulate(g Gains, every float64) []Moment {
-	const dt, any = 0.05, 1e9
-	pid := &PID{Limits: Limits{Min: -any, Max: any, Slew: any}, Gains: g, Feed: Itself}
-	s := Sense{Dt: every, Goal: Constant(0)}
-	pid.Begin(&s)
-	s.Goal = Constant(1)
-	late := make([]float64, int(math.Round(c.Dead/dt))+1) // speeds on their way through the dead time
-	steps := max(1, int(math.Round(every/dt)))
-	var all []Moment
-	y, before, speed := 0.0, 0.0, 0.0
-	for k := 0; float64(k)*dt <= 6*(c.Dead+every)+5*g.Integral; k++ {
-		if k%steps == 0 {
-			s.Output = y
-			s.Held = pid.Step(&s).Value
-			all = append(all, Moment{float64(k) * dt, y, s.Held})
-		}
-		speed -= c.Rate*(y-before) + c.Error*(y-s.Held)*dt
+	const dt = 0.05
+	before, speed := 0.0, 0.0
+	return c.step(&PID{Gains: g, Feed: Itself}, every, dt, 6*(c.Dead+every)+5*g.Integral, func(y, held float64) float64 {
+		speed -= c.Rate*(y-before) + c.Error*(y-held)*dt
 		before = y
-		late = append(late[1:], speed)
-		y += -math.Expm1(-dt/c.Tau) * (c.Gain*late[0] - y)
-	}
-	return all
+		return speed
+	})
 }

@@ -127,20 +127,29 @@ type Moment struct {
 // Simulate runs a PID that commands a process with the response, each every seconds, through a step of the goal by 1,
 // and gives what it does until it has settled.
 func (r Response) Simulate(g Gains, every float64) []Moment {
-	const any = 1e9 // no limit
-	pid := &PID{Limits: Limits{Min: -any, Max: any, Slew: any}, Gains: g}
+	return r.step(&PID{Gains: g}, every, every, 6*(r.Dead+every)+2*g.Integral, func(_, held float64) float64 { return held })
+}
+
+// step runs a PID without limits, each every seconds, through a step of the goal by 1, and the process in steps of dt s, for end s. moved is
+// what moves the process at an output and a command, asked for in turn.
+func (r Response) step(pid *PID, every, dt, end float64, moved func(y, held float64) float64) []Moment {
+	const any = 1e9
+	pid.Limits = Limits{Min: -any, Max: any, Slew: any}
 	s := Sense{Dt: every, Goal: Constant(0)}
 	pid.Begin(&s)
 	s.Goal = Constant(1)
-	late := make([]float64, int(math.Round(r.Dead/every))+1) // commands on their way through the dead time
+	late := make([]float64, int(math.Round(r.Dead/dt))+1) // what moves it on its way through the dead time
+	commands := max(1, int(math.Round(every/dt)))
 	var all []Moment
-	y, end := 0.0, 6*(r.Dead+every)+2*g.Integral
-	for now := 0.0; now <= end; now += every {
-		s.Output = y
-		s.Held = pid.Step(&s).Value
-		all = append(all, Moment{now, y, s.Held})
-		late = append(late[1:], s.Held)
-		y += -math.Expm1(-every/r.Tau) * (r.Gain*late[0] - y)
+	y := 0.0
+	for k := 0; float64(k)*dt <= end; k++ {
+		if k%commands == 0 {
+			s.Output = y
+			s.Held = pid.Step(&s).Value
+			all = append(all, Moment{float64(k) * dt, y, s.Held})
+		}
+		late = append(late[1:], moved(y, s.Held))
+		y += -math.Expm1(-dt/r.Tau) * (r.Gain*late[0] - y)
 	}
 	return all
 }

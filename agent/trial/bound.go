@@ -2,7 +2,7 @@ package trial
 
 import "stirwatch/firmware-bridge/twin"
 
-// bound turns the spindle as well as anybody could who knew the machine: it foretells with the simulated machine itself, in its
+// bound turns the spindle as whoever knew the machine might, a reference that is not proved to be the best: it foretells with the simulated machine itself, in its
 // true state, of which it knows the disturbances of this instant and what program and operator will do, but none of the disturbances to
 // come. What it leaves is the machine's: dead time, lags, limits, and what cannot be foretold.
 type bound struct {

@@ -34,7 +34,7 @@ const (
 	Actuator Way = "actuator"  // prediction commands the spindle
 	PID      Way = "pid"       // a PID commands the spindle
 	Cascade  Way = "cascade"   // a PID commands the set-point of the machine's own controller
-	Bound    Way = "bound"     // who knows the machine and all its disturbances commands the spindle: what nobody could do better
+	Bound    Way = "bound"     // who knows the machine's state and its present disturbances commands the spindle: a reference, not proved to be the best
 )
 
 // Ways lists them.

@@ -34,8 +34,8 @@ goal in steady deposition (K), at the start and after changes:
   actuator   prediction commands the spindle
   pid        a PID commands the spindle
   cascade    a PID commands the set-point of the machine's own controller
-  bound      whoever knew the machine, its state and the present disturbances turns the spindle: what nobody
-             could do better; it takes some seconds a build
+  bound      whoever knew the machine, its state and the present disturbances turns the spindle: a reference
+             for what is left to gain, not proved to be the best; it takes some seconds a build
 
 Beside the machine's own controller and where advice is followed it is counted, with a model, how
 often the set-point was called unreachable, when, and how often for nothing. Advice, set-point and

@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// strained is what being away from what is known beforehand must cost for it to be doubted, as a share of what the data
+	// strainedFrom is what being away from what is known beforehand must cost for it to be doubted, as a share of what the data
 	// cost, or would cost a good model if that is less: the check of a prior by what it meets (Box, J. R. Stat. Soc. A 143,
 	// 1980). On recordings of the machine that the built-in hypotheses know it is 0.1 to 0.25, on one built otherwise
 	// 0.6 to 0.8.
-	strained = 0.3
-	// conflict is the share of their cost that rows held out must then be better without it for it to be left.
-	conflict = 1.0 / 3
+	strainedFrom = 0.3
+	// leftFrom is the share of their cost that rows held out must then be better without it for it to be left.
+	leftFrom = 1.0 / 3
 )
 
 // unbound is p without what is known beforehand of its numbers, where that is of machines unlike this one (prior–data conflict:
@@ -43,7 +43,7 @@ func (p *problem) unbound(ctx context.Context, all *weighing) (*problem, error) 
 			ratio += float64(1-2*i) * h.cost / float64(len(folds))
 		}
 	}
-	if ratio < -math.Log(1-conflict) {
+	if ratio < -math.Log(1-leftFrom) {
 		return nil, nil
 	}
 	free.conflict = math.Exp(ratio / 2)
@@ -54,7 +54,7 @@ func (p *problem) unbound(ctx context.Context, all *weighing) (*problem, error) 
 // strained tells if what is known beforehand holds a fit back.
 func (f *fitter) strained(theta []float64) bool {
 	f.ridge = f.rowWeight(f.data(theta))
-	return f.pull(f.about(theta).theta) > strained*f.ridge*f.rows()
+	return f.pull(f.about(theta).theta) > strainedFrom*f.ridge*f.rows()
 }
 
 // oneOut are the splits that hold out one run each; of a run that is alone those of [problem.splits].
