@@ -143,8 +143,8 @@ func (m *Model) writeRange(b *strings.Builder) {
 		fmt.Fprintf(b, "%s%s (%d rows)", sep, r.Name, r.Rows)
 	}
 	b.WriteString(".\n")
-	if times := m.Provenance.PriorConflict; times > 0 {
-		fmt.Fprintf(b, "What is known of other machines was left out: with it, errors on rows held out are %.1f times as large.\n", times)
+	if left := m.Provenance.LeftOut(); left != "" {
+		b.WriteString(left + "\n")
 	}
 }
 

@@ -29,3 +29,15 @@ func TestLearnedFrom(t *testing.T) {
 		}
 	}
 }
+
+// Who reads an equation is told that what is known of other machines is not in it, and how much that was worth.
+func TestEquationTellsWhatWasLeftOut(t *testing.T) {
+	m := sample()
+	if text := Equation(m); strings.Contains(text, "left out") {
+		t.Errorf("nothing was left out:\n%s", text)
+	}
+	m.Provenance.PriorConflict = 3.84
+	if text := Equation(m); !strings.Contains(text, "errors on rows held out are 3.8 times as large.\n") {
+		t.Errorf("not told:\n%s", text)
+	}
+}

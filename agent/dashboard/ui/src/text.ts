@@ -320,6 +320,7 @@ export const text = {
   about: 'About',
   apiDoc: 'API description',
 
+  leftOut: (times: number) => `What is known of other machines was left out: with it, errors on rows held out are ${times.toFixed(1)} times as large.`,
   learnedFrom: (date: string, runs: number, rows: number) => `Learned ${date ? date + ' ' : ''}from ${runs} ${runs === 1 ? 'run' : 'runs'}, ${rows} rows.`,
   evidence: 'Evidence',
   evidenceHint: 'Typical error (RMSE) on recorded runs, compared with two forecasts that need no model. Only runs that were not used for learning count.',

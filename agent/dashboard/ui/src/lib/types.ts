@@ -317,7 +317,7 @@ export interface Equation {
   outputs: ModelRange[]
   leading: number
   parameters: Parameter[]
-  provenance: { learned: string; runs: { name: string; rows: number; sha256: string }[] }
+  provenance: { learned: string; runs: { name: string; rows: number; sha256: string }[]; prior_conflict?: number }
   skill: Skill[]
   not_judged: { run: string; why: string }[]
 }
