@@ -80,9 +80,6 @@ var byType = func() map[reflect.Type]*table {
 
 func tableOf[R Row]() *table { return byType[reflect.TypeFor[R]()] }
 
-// MeasurementOf gives the measurement of a row type.
-func MeasurementOf[R Row]() Measurement { return tableOf[R]().name }
-
 // Measurements lists all, in the order of the ladder.
 func Measurements() (all []Measurement) {
 	for _, t := range tables {

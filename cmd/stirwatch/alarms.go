@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,7 +96,7 @@ func showAlarms(out io.Writer, l alarm.Listing) error {
 		_, err := fmt.Fprintln(out, "no alarm")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := newTable(out)
 	fmt.Fprintln(w, "PRIORITY\tSTATE\tSINCE\tALARM\tTEXT")
 	for _, a := range l.Alarms {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.Priority.String(), a.State, clockTime(a.Since), a.Key, a.Text)
@@ -199,7 +198,7 @@ func alarmsHistoryCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			w := newTable(cmd.OutOrStdout())
 			fmt.Fprintln(w, "TIME\tEVENT\tSTATE\tALARM\tWHO, WHY, WHAT")
 			for _, r := range rows {
 				var words []string
@@ -242,7 +241,7 @@ acceptable, two are manageable; a few codes usually make most of them, and are w
 }
 
 func showStatistics(out io.Writer, s alarm.Statistics) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := newTable(out)
 	fmt.Fprintf(w, "from\t%s to %s\n", clockTime(s.From), clockTime(s.To))
 	fmt.Fprintf(w, "raised\t%d (high %d, medium %d, low %d)\n", s.Raised, s.ByPriority["high"], s.ByPriority["medium"], s.ByPriority["low"])
 	fmt.Fprintf(w, "per 10 min\t%.2f on average, %d at most; in flood %.1f %% of the time\n", s.Per10Min, s.Peak10Min, 100*s.FloodPart)

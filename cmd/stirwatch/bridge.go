@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,7 +108,7 @@ Exit code 4: something did not answer.`,
 
 // printAnswers prints what the controller has answered; what it has not is an error.
 func printAnswers(w io.Writer, all []agent.Answer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable(w)
 	failed := 0
 	for _, a := range all {
 		if a.Error != "" {
@@ -234,15 +231,13 @@ state not reached.`,
 				fmt.Fprintln(cmd.OutOrStdout(), held)
 				return nil
 			}
-			if why == "" {
-				return coded{errors.New("why is this commanded? --why \"…\" goes on record"), exitUsage}
+			if err := needReason(why); err != nil {
+				return err
 			}
 			if a := assemble.Client(conf); a.Runs(cmd.Context()) {
 				return setThrough(cmd.Context(), a, c, cmd.OutOrStdout())
 			}
-			// Whoever reads the output may go away; the way to safety goes on.
-			signal.Ignore(syscall.SIGPIPE)
-			defer signal.Reset(syscall.SIGPIPE)
+			defer outliveReader()() // the way to the safe state goes on
 			abandon, done := onSecondSignal()
 			defer done()
 			err = assemble.Hold(cmd.Context(), conf, o, c, abandon, cmd.OutOrStdout())

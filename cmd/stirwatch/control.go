@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -51,8 +50,8 @@ docs/control.md says more.`,
 the target reverts to its safe state.`,
 		Example: `  stirwatch control mode tool auto --why "start of the build"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if why == "" {
-				return coded{errors.New("why? --why \"…\" goes on record"), exitUsage}
+			if err := needReason(why); err != nil {
+				return err
 			}
 			return withAgent(path, func(c agent.Client) error {
 				all, err := c.SetMode(cmd.Context(), args[0], agent.ModeRequest{Mode: agent.Mode(args[1]), Who: who, Why: why})

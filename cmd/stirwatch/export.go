@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,7 +112,7 @@ func listRuns(cmd *cobra.Command, r *journal.Reader) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	w := newTable(cmd.OutOrStdout())
 	fmt.Fprintln(w, "RUN\tBEGAN\tENDED\tLENGTH\tNOTE")
 	for _, run := range runs {
 		began, ended, length := time.Unix(0, run.Start), "going on", ""

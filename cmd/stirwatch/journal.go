@@ -145,8 +145,8 @@ needed.`,
   stirwatch journal confirm-clock --why "off over the summer"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if why == "" {
-				return coded{errors.New("why? --why \"…\" goes on record"), exitUsage}
+			if err := needReason(why); err != nil {
+				return err
 			}
 			path, conf, err := f.resolve()
 			if err != nil {

@@ -105,6 +105,7 @@ func (f *learnFlags) learn(cmd *cobra.Command, args []string) error {
 	if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 		return err
 	}
+	defer outliveReader()() // the model and the report are still to be written
 	if old != nil {
 		if err := compareHeldOut(cmd, h, old, f.inUse, given, segments, f.holdOut); err != nil {
 			return err

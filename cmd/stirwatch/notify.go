@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +46,7 @@ to be told of, and what keeps it from being told. Exit code 4: a target cannot b
 				fmt.Fprintln(cmd.OutOrStdout(), "nobody is told: agent.yaml has no section notify")
 				return nil
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			w := newTable(cmd.OutOrStdout())
 			fmt.Fprintln(w, "TARGET\tLAST MESSAGE\tALARMS THAT WAIT\tPROBLEM")
 			bad := 0
 			for _, s := range all {

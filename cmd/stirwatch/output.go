@@ -5,13 +5,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
 
-// This file holds where results of commands go.
+// This file holds how commands write their results.
 
-// output opens path for writing, or standard output for "-".
+// output opens the file at path for writing, or standard output where path is "-". The function it returns closes the file.
 func output(cmd *cobra.Command, path string) (io.Writer, func() error, error) {
 	if path == "-" {
 		return cmd.OutOrStdout(), func() error { return nil }, nil
@@ -23,8 +24,11 @@ func output(cmd *cobra.Command, path string) (io.Writer, func() error, error) {
 	return f, f.Close, nil
 }
 
-// writable tells at once if one of paths cannot be written, before minutes of work are lost. Empty is none,
-// - is standard output.
+// newTable aligns what is written to it in columns, whose cells end with a tab, and writes them to w when flushed.
+func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+// writable reports which of paths cannot be written, before minutes of work are lost. An empty path is no file, and
+// "-" is standard output.
 func writable(paths ...string) error {
 	for _, path := range paths {
 		if path == "" || path == "-" {

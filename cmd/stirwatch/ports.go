@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ Exit code 4: no port was found.`,
 			if len(ports) == 0 {
 				return coded{errors.New("no serial port found; is the device plugged in, and may this user open it (group dialout)?"), exitFound}
 			}
-			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			t := newTable(w)
 			fmt.Fprintln(t, "PORT\tSTABLE NAME\tDEVICE")
 			for _, p := range ports {
 				device := p.Driver

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -76,13 +76,16 @@ func writeReport(cmd *cobra.Command, path, picturesDir string, m *model.Model, g
 	if err := rep.Write(&page); err != nil {
 		return err
 	}
-	if path == "-" {
-		_, err = cmd.OutOrStdout().Write(page.Bytes())
-	} else if err = os.WriteFile(path, page.Bytes(), 0o644); err == nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", path)
-	}
+	w, done, err := output(cmd, path)
 	if err != nil {
+		return err
+	}
+	_, err = w.Write(page.Bytes())
+	if err := errors.Join(err, done()); err != nil {
 		return fmt.Errorf("write report: %w", err)
+	}
+	if path != "-" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s is written\n", path)
 	}
 	if picturesDir == "" {
 		return nil

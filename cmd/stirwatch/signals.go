@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// stopSignals end a program: Ctrl-C, a service's stop, a terminal that hangs up, unless that is to be
-// survived (nohup).
+// stopSignals are those that end the program: Ctrl-C, the service manager's stop, and a terminal that hangs up unless
+// the program was started to outlive it (nohup).
 func stopSignals() []os.Signal {
 	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -16,8 +16,15 @@ func stopSignals() []os.Signal {
 	return all
 }
 
-// onSecondSignal closes second at the second signal to stop, instead of an end without a word. A third
-// one is such an end.
+// outliveReader lets the program go on when whoever reads its output is gone (`| head`), until the function it returns is
+// called. Without it the next line written would end the program.
+func outliveReader() func() {
+	signal.Ignore(syscall.SIGPIPE)
+	return func() { signal.Reset(syscall.SIGPIPE) }
+}
+
+// onSecondSignal closes second at the second signal to stop, so that the program can say what it leaves behind. A third
+// signal ends the program at once.
 func onSecondSignal() (second <-chan struct{}, done func()) {
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, stopSignals()...)

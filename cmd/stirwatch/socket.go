@@ -29,7 +29,7 @@ func withAgent(path string, do func(agent.Client) error) error {
 	return err
 }
 
-// onRecord adds the flags that say in whose name something is done, and why.
+// onRecord adds the flags --who and, where why is not nil, --why: both go on record with what is done.
 func onRecord(c *cobra.Command, who, why *string) {
 	c.Flags().StringVar(who, "who", accountName(), "`name` of who does it, for the record")
 	if why != nil {
@@ -37,7 +37,15 @@ func onRecord(c *cobra.Command, who, why *string) {
 	}
 }
 
-// accountName is who uses the program.
+// needReason is the error of a command that was given no reason for what goes on record; reason is what it was given.
+func needReason(reason string) error {
+	if reason == "" {
+		return coded{errors.New("why? --why \"…\" goes on record"), exitUsage}
+	}
+	return nil
+}
+
+// accountName is the name of the account that runs the program.
 func accountName() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username

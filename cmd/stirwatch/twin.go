@@ -174,11 +174,11 @@ band that the twin should be in; exit code 4 if it is not.`,
 				if out.path == "" {
 					continue
 				}
-				f, err := os.Create(out.path)
+				w, done, err := output(cmd, out.path)
 				if err != nil {
 					return err
 				}
-				if err := errors.Join(out.write(f), f.Close()); err != nil {
+				if err := errors.Join(out.write(w), done()); err != nil {
 					return err
 				}
 			}

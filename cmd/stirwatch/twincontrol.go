@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -114,7 +113,7 @@ func compareWays(cmd *cobra.Command, o trial.Options, ways []string, out string)
 			return err
 		}
 		fmt.Fprintf(w, "%s: %d builds (simulated), seeds %d to %d, machines vary by %g %%\n", way, len(builds), o.Seed, o.Seed+uint64(len(builds))-1, 100*o.Vary)
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := newTable(w)
 		fmt.Fprintf(t, "\tmean\tmedian\t90 %%\tmost\tunit\n")
 		for _, f := range trial.Figures(builds) {
 			fmt.Fprintf(t, "%s\t%.3g\t%.3g\t%.3g\t%.3g\t%s\n", f.Name, f.Mean, f.Median, f.P90, f.Max, f.Unit)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -149,7 +148,7 @@ func userListCommand() *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), "there are no users: the page is for this computer alone")
 			return nil
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		w := newTable(cmd.OutOrStdout())
 		fmt.Fprintln(w, "USER\tROLE\tBY\tADDED")
 		for _, x := range all {
 			by := "password"

@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +39,7 @@ units of the model ('stirwatch equation' prints them), the set-point the unit of
 				if err != nil {
 					return err
 				}
-				t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+				t := newTable(cmd.OutOrStdout())
 				for _, o := range all {
 					fmt.Fprintf(t, "%s, %s\tas it is\t95 %%\tif\t95 %%\n", o.Output, o.Unit)
 					for i, h := range o.Horizon {

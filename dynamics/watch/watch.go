@@ -134,9 +134,6 @@ type space struct {
 	high     []float64
 }
 
-// Channels is how many channels a row has.
-func (f *Fit) Channels() int { return f.channels }
-
 // Watched are the channels that are watched.
 func (f *Fit) Watched() []int { return f.watched }
 
