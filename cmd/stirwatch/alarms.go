@@ -165,7 +165,8 @@ func alarmsDoCommand(event alarm.Event, short string) *cobra.Command {
 	return c
 }
 
-// alarmRows reads the life of alarms since a moment, a day ago if none is given, and before it, out of the journal of the flags.
+// alarmRows reads what happened to alarms from the journal that the flags name: since the given moment, or for the last
+// day if none is given, and for the time before that which statistics need.
 func alarmRows(cmd *cobra.Command, f *journalFlags, since moment, before time.Duration) (rows []record.Alarm, from, to int64, err error) {
 	r, _, err := f.open()
 	if err != nil {

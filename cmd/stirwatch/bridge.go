@@ -170,7 +170,7 @@ stays open, and the value is read again and again until Ctrl-C.`,
 	return c
 }
 
-// get prints a value, once or again and again.
+// get prints a value once or, where every is positive, at that interval.
 func get(cmd *cobra.Command, asked assemble.Asked, name string, every time.Duration) error {
 	ctx := cmd.Context()
 	for {

@@ -13,7 +13,7 @@ import (
 )
 
 func compareCommand() *cobra.Command {
-	var candidate, with string
+	var newPath, usedPath string
 	var logs logFlags
 	var horizons, rows []string
 	var from journalRuns
@@ -40,13 +40,13 @@ Whatever is found, the exit code is 0: people decide.`,
 			case n > 0 && (cmd.Flags().Changed("model") || cmd.Flags().Changed("with")), n == 1, n > 2:
 				return coded{errors.New("name two models, the new one first, before the runs; or both with -m and --with"), exitUsage}
 			case n == 2:
-				candidate, with, args = args[0], args[1], args[2:]
+				newPath, usedPath, args = args[0], args[1], args[2:]
 			}
-			young, err := model.Load(candidate)
+			newer, err := model.Load(newPath)
 			if err != nil {
 				return err
 			}
-			old, err := model.Load(with)
+			inUse, err := model.Load(usedPath)
 			if err != nil {
 				return err
 			}
@@ -58,9 +58,9 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err != nil {
 				return err
 			}
-			want, err := young.Channels().With(old.Channels())
+			want, err := newer.Channels().With(inUse.Channels())
 			if err != nil {
-				return fmt.Errorf("%s and %s cannot be compared: %w", candidate, with, err)
+				return fmt.Errorf("%s and %s cannot be compared: %w", newPath, usedPath, err)
 			}
 			given, err := from.read(cmd, args, logs, want)
 			if err != nil {
@@ -69,11 +69,11 @@ Whatever is found, the exit code is 0: people decide.`,
 			if err := checkRows(cmd.ErrOrStderr(), segments, given); err != nil {
 				return err
 			}
-			return compareOn(cmd, &score.Rivals{Candidate: young, InUse: old, Names: [2]string{candidate, with}}, given, segments, hs)
+			return compareOn(cmd, &score.Rivals{Candidate: newer, InUse: inUse, Names: [2]string{newPath, usedPath}}, given, segments, hs)
 		},
 	}
-	c.Flags().StringVarP(&candidate, "model", "m", "new.json", "`file` of the new model, where none stands before the runs")
-	c.Flags().StringVar(&with, "with", "model.json", "`file` of the model in use, likewise")
+	c.Flags().StringVarP(&newPath, "model", "m", "new.json", "`file` of the new model, where none stands before the runs")
+	c.Flags().StringVar(&usedPath, "with", "model.json", "`file` of the model in use, likewise")
 	horizonsFlag(c, &horizons)
 	rowsFlag(c, &rows)
 	logs.add(c)

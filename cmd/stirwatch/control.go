@@ -22,10 +22,17 @@ docs/control.md says more.`,
   stirwatch control mode tool advise --why "I take over"
   stirwatch control accept tool`,
 	}
+	c.AddCommand(controlStatusCommand(), controlModeCommand(), controlAcceptCommand())
+	return c
+}
+
+func controlStatusCommand() *cobra.Command {
 	var path string
-	show := &cobra.Command{
-		Use: "status", Short: "Tell what every loop does, wants and holds", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Tell what every loop does, wants and holds",
 		Example: "  stirwatch control status",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAgent(path, func(c agent.Client) error {
 				all, err := c.Loops(cmd.Context())
@@ -36,9 +43,15 @@ docs/control.md says more.`,
 			})
 		},
 	}
-	var who, why string
-	mode := &cobra.Command{
-		Use: "mode LOOP off|advise|confirm|auto", Short: "Say how far a loop goes", Args: cobra.ExactArgs(2),
+	configFlag(c, &path)
+	return c
+}
+
+func controlModeCommand() *cobra.Command {
+	var path, who, why string
+	c := &cobra.Command{
+		Use:   "mode LOOP off|advise|confirm|auto",
+		Short: "Say how far a loop goes",
 		Long: `Mode says how far a loop goes:
 
   off      it does nothing
@@ -49,6 +62,7 @@ docs/control.md says more.`,
 --why is needed: each change is on record. A loop that is put back from commanding gives its lease up, and
 the target reverts to its safe state.`,
 		Example: `  stirwatch control mode tool auto --why "start of the build"`,
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := needReason(why); err != nil {
 				return err
@@ -62,11 +76,20 @@ the target reverts to its safe state.`,
 			})
 		},
 	}
-	accept := &cobra.Command{
-		Use: "accept LOOP", Short: "Let a loop that asks command what it proposes now", Args: cobra.ExactArgs(1),
+	configFlag(c, &path)
+	onRecord(c, &who, &why)
+	return c
+}
+
+func controlAcceptCommand() *cobra.Command {
+	var path, who string
+	c := &cobra.Command{
+		Use:   "accept LOOP",
+		Short: "Let a loop that asks command what it proposes now",
 		Long: `Accept is for a loop in the mode confirm: it commands the value that it proposes at this moment, and holds
 it until another one is accepted. It is on record with your name.`,
 		Example: "  stirwatch control accept tool",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAgent(path, func(c agent.Client) error {
 				a, err := c.Accept(cmd.Context(), args[0], agent.AcceptRequest{Who: who})
@@ -78,21 +101,17 @@ it until another one is accepted. It is on record with your name.`,
 			})
 		},
 	}
-	for _, sub := range []*cobra.Command{show, mode, accept} {
-		configFlag(sub, &path)
-	}
-	onRecord(mode, &who, &why)
-	onRecord(accept, &who, nil)
-	c.AddCommand(show, mode, accept)
+	configFlag(c, &path)
+	onRecord(c, &who, nil)
 	return c
 }
 
-// printLoops prints what every loop does; a value that is not known is a dash.
+// printLoops prints the status of every loop; a value that is not known is printed as a dash.
 func printLoops(w io.Writer, all []agent.LoopStatus) error {
 	if len(all) == 0 {
 		fmt.Fprintln(w, "the agent has no loops: agent.yaml has no section control")
 	}
-	of := func(v float64, unit string) string {
+	quantity := func(v float64, unit string) string {
 		if math.IsNaN(v) {
 			return "–"
 		}
@@ -107,9 +126,10 @@ func printLoops(w io.Writer, all []agent.LoopStatus) error {
 		if s.Why != "" {
 			fmt.Fprintf(w, " (%s)", s.Why)
 		}
-		fmt.Fprintf(w, "\n  output %s, goal %s; target %s wanted %s, holds %s\n", of(s.Output, s.OutputUnit), of(s.Goal, s.OutputUnit), s.Target, of(s.Wanted, s.TargetUnit), of(s.Held, s.TargetUnit))
+		fmt.Fprintf(w, "\n  output %s, goal %s; target %s wanted %s, holds %s\n", quantity(s.Output, s.OutputUnit), quantity(s.Goal, s.OutputUnit),
+			s.Target, quantity(s.Wanted, s.TargetUnit), quantity(s.Held, s.TargetUnit))
 		if !math.IsNaN(s.Predicted) {
-			fmt.Fprintf(w, "  in %s: %s expected, %s without it\n", of(s.Horizon, "s"), of(s.Predicted, s.OutputUnit), of(s.Without, s.OutputUnit))
+			fmt.Fprintf(w, "  in %s: %s expected, %s without it\n", quantity(s.Horizon, "s"), quantity(s.Predicted, s.OutputUnit), quantity(s.Without, s.OutputUnit))
 		}
 	}
 	return nil

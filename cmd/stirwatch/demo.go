@@ -53,7 +53,7 @@ side by side, with what that is worth; --for and --speed do not count then.`,
 	return c
 }
 
-// forAWhile ends after a time, 0 for none.
+// forAWhile is ctx with an end after length; 0 sets none.
 func forAWhile(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
 	if length <= 0 {
 		return ctx, func() {}

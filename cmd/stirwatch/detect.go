@@ -69,7 +69,7 @@ is 0.`,
 }
 
 // session checks the flags and reads what they name.
-func (f *detectFlags) session(told io.Writer) (*detect.Session, error) {
+func (f *detectFlags) session(stderr io.Writer) (*detect.Session, error) {
 	switch {
 	case f.falseAlarms <= 0 || f.falseAlarms > 0.1:
 		return nil, coded{fmt.Errorf("--false-alarms %g: use more than 0 and at most 0.1", f.falseAlarms), exitUsage}
@@ -81,7 +81,7 @@ func (f *detectFlags) session(told io.Writer) (*detect.Session, error) {
 	s := &detect.Session{
 		Options: detect.Options{FalseAlarms: f.falseAlarms, Adapt: f.adapt.Seconds()},
 		Watch:   f.train != "" || f.good != "", Ignore: f.ignore,
-		Told: func(text string) { fmt.Fprintln(told, text) },
+		Told: func(text string) { fmt.Fprintln(stderr, text) },
 	}
 	switch {
 	case f.train != "":
@@ -110,7 +110,7 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 	if err := writable(f.out, f.flags); err != nil {
 		return err
 	}
-	told := cmd.ErrOrStderr()
+	stderr := cmd.ErrOrStderr()
 	open, limits, err := f.opener()
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func detectRuns(cmd *cobra.Command, f *detectFlags, paths []string) (err error) 
 		}
 		found, err := session.Judge(run, reg, write)
 		for _, text := range run.Remarks() {
-			fmt.Fprintln(told, text)
+			fmt.Fprintln(stderr, text)
 		}
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ func (f *journalRuns) flags(c *cobra.Command, last int) {
 	c.Flags().StringArrayVar(&f.runs, "run", nil, "with --from-journal: the run of that `name` (see stirwatch export --list), or last; repeatable")
 }
 
-// args checks the command line: run logs, or a journal at most.
+// args checks the arguments: run logs or, with --from-journal, at most one journal.
 func (f *journalRuns) args(c *cobra.Command, args []string) error {
 	if !f.on {
 		for _, name := range []string{"last", "from", "run", "config"} {

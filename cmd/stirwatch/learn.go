@@ -86,13 +86,13 @@ func (f *learnFlags) learn(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	want := h.Channels()
-	var old *model.Model
+	var inUse *model.Model
 	switch {
 	case f.inUse != "":
-		if old, err = model.Load(f.inUse); err != nil {
+		if inUse, err = model.Load(f.inUse); err != nil {
 			return err
 		}
-		if want, err = want.With(old.Channels()); err != nil {
+		if want, err = want.With(inUse.Channels()); err != nil {
 			return fmt.Errorf("--compare %s: %w", f.inUse, err)
 		}
 	case cmd.Flags().Changed("hold-out"):
@@ -106,8 +106,8 @@ func (f *learnFlags) learn(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer outliveReader()() // the model and the report are still to be written
-	if old != nil {
-		if err := compareHeldOut(cmd, h, old, f.inUse, given, segments, f.holdOut); err != nil {
+	if inUse != nil {
+		if err := compareHeldOut(cmd, h, inUse, f.inUse, given, segments, f.holdOut); err != nil {
 			return err
 		}
 	}

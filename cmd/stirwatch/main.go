@@ -30,7 +30,7 @@ const (
 // helpWidth is how many columns help takes.
 const helpWidth = 112
 
-// coded is an error that asks for an exit code of its own.
+// coded is an error with an exit code of its own.
 type coded struct {
 	error
 	code int

@@ -14,7 +14,7 @@ import (
 	"stirwatch/sensors/wire"
 )
 
-// This file holds the flags that say which runs commands are given, and which part of each is meant.
+// This file holds the flags that say how run logs are read and which of their rows are used.
 
 // logFlags say how run logs are written where they do not tell it themselves.
 type logFlags struct{ units, decimal, thousands, dates string }

@@ -124,13 +124,13 @@ func (f *scoringFlags) read(cmd *cobra.Command, inputs, paths []string) (*scorin
 	if s.segments, err = parseRows(f.rows); err != nil {
 		return nil, err
 	}
-	told := cmd.ErrOrStderr()
-	if s.runs, err = readRuns(told, paths, f.logs, s.model.Channels()); err != nil {
+	stderr := cmd.ErrOrStderr()
+	if s.runs, err = readRuns(stderr, paths, f.logs, s.model.Channels()); err != nil {
 		return nil, err
 	}
 	for _, r := range s.runs {
 		if why := s.model.LearnedFrom(r.Source()); why != "" {
-			fmt.Fprintf(told, "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
+			fmt.Fprintf(stderr, "%s: the model %s; how well it fits here proves nothing\n", r.Name, why)
 		}
 	}
 	for _, r := range s.runs {
@@ -138,7 +138,7 @@ func (f *scoringFlags) read(cmd *cobra.Command, inputs, paths []string) (*scorin
 			return nil, err
 		}
 	}
-	if err := checkRows(told, s.segments, s.runs); err != nil {
+	if err := checkRows(stderr, s.segments, s.runs); err != nil {
 		return nil, err
 	}
 	if f.program != "" {

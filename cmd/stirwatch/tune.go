@@ -12,12 +12,17 @@ import (
 	"stirwatch/dynamics/model"
 )
 
+// tuneFlags are those of `tune`.
+type tuneFlags struct {
+	control.WorkingPoint
+	model        string
+	at           []string
+	tight, every float64
+	setPoint     bool
+}
+
 func tuneCommand() *cobra.Command {
-	var p control.WorkingPoint
-	var path string
-	var at []string
-	var tight, every float64
-	var setPoint bool
+	var t tuneFlags
 	c := &cobra.Command{
 		Use:   "tune -m MODEL.json",
 		Short: "Propose gains of a PID from a model, with margins and a simulated step; the machine is not touched",
@@ -31,69 +36,86 @@ what the model was learned on. The line "pid:" is for a loop of agent.yaml's sec
   stirwatch tune -m model.json --moves "spindle speed" --reading 455 --tight 2`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, x := range []struct {
-				flag  string
-				value float64
-			}{{"tight", tight}, {"every", every}, {"horizon", p.Within}} {
-				if !(x.value > 0) && (x.flag != "horizon" || x.value != 0) {
-					return coded{fmt.Errorf("--%s %g: use more than 0", x.flag, x.value), exitUsage}
-				}
-			}
-			if !cmd.Flags().Changed("reading") {
-				p.Value = math.NaN()
-			}
-			m, err := model.Load(path)
+			m, err := t.read(cmd)
 			if err != nil {
 				return err
 			}
-			if p.At, err = inputValues("at", at); err != nil {
-				return err
+			if t.setPoint {
+				return t.cascade(cmd.OutOrStdout(), m)
 			}
-			for name := range p.At {
-				if m.InputIndex(name) < 0 {
-					return coded{fmt.Errorf("--at: the model has no input %q ('stirwatch equation' prints those it has)", name), exitUsage}
-				}
-			}
-			if setPoint {
-				if cmd.Flags().Changed("moves") || cmd.Flags().Changed("output") && p.Output != model.ToolTemperature {
-					return coded{errors.New("--set-point is that of the tool temperature, which the machine's own controller keeps by the spindle: leave --moves and --output out"), exitUsage}
-				}
-				c, err := control.CascadeOf(m, &p)
-				if err != nil {
-					return err
-				}
-				t, err := c.Tune(tight, every)
-				if err != nil {
-					return err
-				}
-				w := cmd.OutOrStdout()
-				printResponse(w, m, &p, c.Response)
-				fmt.Fprintf(w, "the machine's own controller turns the spindle by %.3g rpm for 1 K and %.3g rpm/s for 1 K\n", c.Rate, c.Error)
-				printTuning(w, m, &p, t, c.Simulate(t.Gains, every))
-				return nil
-			}
-			r, err := p.Respond(m)
-			if err != nil {
-				return err
-			}
-			printResponse(cmd.OutOrStdout(), m, &p, r)
-			t := r.Tune(tight, every)
-			printTuning(cmd.OutOrStdout(), m, &p, t, r.Simulate(t.Gains, every))
-			return nil
+			return t.single(cmd.OutOrStdout(), m)
 		},
 	}
 	f := c.Flags()
-	f.StringVarP(&path, "model", "m", "model.json", "`file` of the model")
-	f.StringVar(&p.Output, "output", model.ToolTemperature, "name of the output")
-	f.StringVar(&p.Moves, "moves", model.SpindleSpeed, "name of the input that is commanded")
-	f.BoolVar(&setPoint, "set-point", false, "command the set-point of the machine's own controller")
-	f.StringArrayVar(&at, "at", nil, "NAME=VALUE of an input at the working point, in the model's unit; repeatable")
-	f.Float64Var(&p.Value, "reading", 0, "output at the working point; left out, where it usually is")
-	f.Float64Var(&p.Step, "step", 0, "size of the step; 0: a tenth of the input's range")
-	f.Float64Var(&tight, "tight", 1, "1 is tight, more is calmer")
-	f.Float64Var(&every, "every", 1, "s between two commands")
-	f.Float64Var(&p.Within, "horizon", 0, "s after which a step counts as over; 0: 600, of a machine's spindle 20")
+	f.StringVarP(&t.model, "model", "m", "model.json", "`file` of the model")
+	f.StringVar(&t.Output, "output", model.ToolTemperature, "name of the output")
+	f.StringVar(&t.Moves, "moves", model.SpindleSpeed, "name of the input that is commanded")
+	f.BoolVar(&t.setPoint, "set-point", false, "command the set-point of the machine's own controller")
+	f.StringArrayVar(&t.at, "at", nil, "NAME=VALUE of an input at the working point, in the model's unit; repeatable")
+	f.Float64Var(&t.Value, "reading", 0, "output at the working point; left out, where it usually is")
+	f.Float64Var(&t.Step, "step", 0, "size of the step; 0: a tenth of the input's range")
+	f.Float64Var(&t.tight, "tight", 1, "1 is tight, more is calmer")
+	f.Float64Var(&t.every, "every", 1, "s between two commands")
+	f.Float64Var(&t.Within, "horizon", 0, "s after which a step counts as over; 0: 600, of a machine's spindle 20")
 	return c
+}
+
+// read checks the flags and reads the model.
+func (t *tuneFlags) read(cmd *cobra.Command) (*model.Model, error) {
+	switch {
+	case !(t.tight > 0):
+		return nil, coded{fmt.Errorf("--tight %g: use more than 0", t.tight), exitUsage}
+	case !(t.every > 0):
+		return nil, coded{fmt.Errorf("--every %g: use more than 0", t.every), exitUsage}
+	case !(t.Within >= 0):
+		return nil, coded{fmt.Errorf("--horizon %g: use 0 or more", t.Within), exitUsage}
+	case t.setPoint && (cmd.Flags().Changed("moves") || t.Output != model.ToolTemperature):
+		return nil, coded{errors.New("--set-point is that of the tool temperature, which the machine's own controller keeps by the spindle: leave --moves and --output out"), exitUsage}
+	}
+	if !cmd.Flags().Changed("reading") {
+		t.Value = math.NaN()
+	}
+	m, err := model.Load(t.model)
+	if err != nil {
+		return nil, err
+	}
+	if t.At, err = inputValues("at", t.at); err != nil {
+		return nil, err
+	}
+	for name := range t.At {
+		if m.InputIndex(name) < 0 {
+			return nil, coded{fmt.Errorf("--at: the model has no input %q ('stirwatch equation' prints those it has)", name), exitUsage}
+		}
+	}
+	return m, nil
+}
+
+// single tunes a PID that commands an input of the process.
+func (t *tuneFlags) single(w io.Writer, m *model.Model) error {
+	r, err := t.Respond(m)
+	if err != nil {
+		return err
+	}
+	printResponse(w, m, &t.WorkingPoint, r)
+	tuning := r.Tune(t.tight, t.every)
+	printTuning(w, m, &t.WorkingPoint, tuning, r.Simulate(tuning.Gains, t.every))
+	return nil
+}
+
+// cascade tunes a PID that commands the set-point of the machine's own controller.
+func (t *tuneFlags) cascade(w io.Writer, m *model.Model) error {
+	c, err := control.CascadeOf(m, &t.WorkingPoint)
+	if err != nil {
+		return err
+	}
+	tuning, err := c.Tune(t.tight, t.every)
+	if err != nil {
+		return err
+	}
+	printResponse(w, m, &t.WorkingPoint, c.Response)
+	fmt.Fprintf(w, "the machine's own controller turns the spindle by %.3g rpm for 1 K and %.3g rpm/s for 1 K\n", c.Rate, c.Error)
+	printTuning(w, m, &t.WorkingPoint, tuning, c.Simulate(tuning.Gains, t.every))
+	return nil
 }
 
 // printResponse prints what a model says of a step.

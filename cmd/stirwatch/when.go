@@ -9,7 +9,7 @@ import (
 	"stirwatch/agent/history"
 )
 
-// moment is a flag that names a moment, as [history.When] reads it; zero: not given.
+// moment is a flag that names an instant, as [history.When] reads it. It is zero where the flag is not given.
 type moment struct {
 	text string
 	time.Time
@@ -25,7 +25,7 @@ func (i *moment) Set(text string) (err error) {
 	return err
 }
 
-// ns is the instant as stamps are, 0 if none was given.
+// ns is the instant in ns since the Unix epoch, 0 if none was given.
 func (i *moment) ns() int64 {
 	if i.IsZero() {
 		return 0
@@ -35,7 +35,7 @@ func (i *moment) ns() int64 {
 
 const momentHelp = `a day or time here ("2026-07-01 06:30"), one with its zone (2026-07-01T06:30:00Z), or how long ago (8h, 7d)`
 
-// fromFlag adds --from, which also answers to --since.
+// fromFlag adds --from, which may also be written --since.
 func fromFlag(c *cobra.Command, from *moment, what string) {
 	c.Flags().Var(from, "from", what+": "+momentHelp)
 	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
