@@ -89,7 +89,7 @@ var toolReasons = map[sensors.Signal]string{
 	sensors.MaintenanceRequired: "the tool thermocouple needs maintenance",
 }
 
-// record writes the advice if it says something else than the last one, or before that expires.
+// record writes the advice when it differs from the last one recorded, and again before that expires.
 func (a *advisor) record(j *journal.Journal, t int64) {
 	n, o := &a.advice, &a.said
 	same := n.Kind == o.Kind && (math.Abs(n.SetPoint-o.SetPoint) < 0.5 || math.IsNaN(n.SetPoint) && math.IsNaN(o.SetPoint) && n.Kind != control.NoAdvice) || n.Kind == control.NoAdvice && n.Reason == o.Reason

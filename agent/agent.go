@@ -6,6 +6,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,14 +70,14 @@ type Agent struct {
 	phases    phases
 	recordAt  int64 // frame time at which estimates are recorded next
 
-	earlier earlier
-	health  health
-	beats   atomic.Uint64 // ticks begun and ended
+	backfill backfill
+	health   health
+	beats    atomic.Uint64 // ticks begun and ended
 
-	// asks are questions to the model, which the tick answers, one at a time.
+	// asks carries questions to the model, which the tick answers one at a time.
 	asks chan func()
 
-	// slow takes work that waits for the disk away from the tick.
+	// slow carries work that may wait for the disk from the tick to the housekeeper.
 	slow chan func()
 
 	mu   sync.Mutex // held for copies alone
@@ -85,10 +86,10 @@ type Agent struct {
 
 // New checks that channels, model and process fit together.
 func New(opt Options) (*Agent, error) {
-	def(&opt.Tick, 100*time.Millisecond)
-	def(&opt.Horizon, time.Minute)
-	def(&opt.Estimates, time.Second)
-	def(&opt.Health, time.Minute)
+	opt.Tick = cmp.Or(opt.Tick, 100*time.Millisecond)
+	opt.Horizon = cmp.Or(opt.Horizon, time.Minute)
+	opt.Estimates = cmp.Or(opt.Estimates, time.Second)
+	opt.Health = cmp.Or(opt.Health, time.Minute)
 	if opt.Clock == nil {
 		opt.Clock = NewClock(time.Now)
 	}
@@ -138,16 +139,10 @@ func New(opt Options) (*Agent, error) {
 	if a.phases, err = newPhases(opt.Registry, opt.Model); err != nil {
 		return nil, err
 	}
-	a.earlier = earlier{speed: a.phases.speed, keep: a.keepEarlier}
+	a.backfill = backfill{speed: a.phases.speed, keep: a.keepBackfill}
 	a.teller = newTeller(a)
 	a.snap.init(opt.Registry.Len(), a.estimator)
 	return a, nil
-}
-
-func def(d *time.Duration, v time.Duration) {
-	if *d == 0 {
-		*d = v
-	}
 }
 
 // Run reads all sources and ticks until ctx ends.
@@ -177,8 +172,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
-// returned puts on record that nobody watched since the last record: what a device without
-// acknowledgement sent meanwhile is missing, and after a kill what was not yet committed.
+// returned records a gap since the last commit: while no agent ran, readings of devices that do not wait for an
+// acknowledgement were lost, and after a kill also those not yet committed.
 func (a *Agent) returned() {
 	now := a.opt.Clock.Now()
 	last, err := a.opt.Journal.LastCommit()
@@ -221,7 +216,7 @@ func (a *Agent) beat(ctx context.Context) error {
 // Beats grows with every tick that has ended, also while no frame can be made. It may be called from any goroutine.
 func (a *Agent) Beats() uint64 { return a.beats.Load() }
 
-// stepped moves what the agent holds along with a step of the arrival clock.
+// stepped follows a step of the arrival clock: it moves all instants that the agent keeps, and records the step.
 func (a *Agent) stepped(step time.Duration, now int64) {
 	ruling := a.board.Shift(step)
 	if step.Abs() >= clockStep {
@@ -231,7 +226,7 @@ func (a *Agent) stepped(step time.Duration, now int64) {
 	a.shift(ruling)
 }
 
-// shift moves the tick's own instants along with a step of the clock that rules.
+// shift moves the instants that the tick keeps along with a step of the clock that stamps frames.
 func (a *Agent) shift(step time.Duration) {
 	if step == 0 {
 		return
@@ -243,17 +238,17 @@ func (a *Agent) shift(step time.Duration) {
 	}
 }
 
-// Emit takes samples from a source: judged, shown to the tick, and kept. It is a [sensors.Sink].
+// Emit takes samples from a source: they are judged, shown to the tick, and recorded. It is a [sensors.Sink].
 func (a *Agent) Emit(samples []sensors.Sample, ack sensors.Acker) {
 	a.board.Put(samples)
-	a.earlier.take(samples)
+	a.backfill.take(samples)
 	a.opt.Journal.AppendSamples(samples, ack)
 }
 
 // EmitUpTo implements [sensors.Keeper].
 func (a *Agent) EmitUpTo(samples []sensors.Sample, source string, place []byte) {
 	a.board.Put(samples)
-	a.earlier.take(samples)
+	a.backfill.take(samples)
 	a.opt.Journal.AppendAndRemember(samples, placeRoom, source, place)
 }
 
@@ -269,7 +264,7 @@ func (a *Agent) Place(source string) []byte {
 	return place
 }
 
-// placeRoom is the journal's memory of how far sources were read.
+// placeRoom is the room of the journal's memory that holds how far each source was read.
 const placeRoom = "sources"
 
 // Event records what happened to a source, and tells the log.
@@ -304,7 +299,7 @@ func (a *Agent) tick(now int64) {
 	a.publish()
 }
 
-// judge estimates, and judges what the frame says.
+// judge moves phase, program and estimate to the frame, then scores every anomaly.
 func (a *Agent) judge() {
 	contact := a.phases.step(a.dt, a.frame)
 	if a.programs != nil {
@@ -320,10 +315,11 @@ func (a *Agent) judge() {
 	a.usual.judge(a.dt, a.frame, a.phases.Phase, a.watch.set)
 }
 
-// setBack is how far the devices' time may fall behind the last frame before it counts as set back.
+// setBack is how far the devices' time may fall behind the last frame before their clock counts as set back.
 const setBack = time.Second
 
-// gather fills the frame. It is false while time has not moved, or has not begun on the devices' clock.
+// gather fills the frame. It is false if time has not moved since the last frame, or if no stamp of the devices has come yet
+// where their clock rules.
 func (a *Agent) gather(arrival int64) bool {
 	now, begun := a.board.Now(arrival)
 	if !begun {
@@ -374,11 +370,11 @@ func (a *Agent) publish() {
 	a.mu.Unlock()
 }
 
-// keepRun gives the begin or end of a run, at the instant at, to the housekeeper. The queue is far longer
-// than runs can be short; should it be full all the same, the run's mark is lost and the log says so.
+// keepRun gives the begin or end of a run, at the instant at, to the housekeeper. If the queue is
+// full, which takes dozens of runs within a tick, the mark is lost and the log says so.
 func (a *Agent) keepRun(change phase.Run, at int64) {
 	if change == phase.Began {
-		at = a.earlier.taken(at)
+		at = a.backfill.taken(at)
 	}
 	a.mark(func() error {
 		if change != phase.Began {
@@ -392,8 +388,8 @@ func (a *Agent) keepRun(change phase.Run, at int64) {
 	})
 }
 
-// keepEarlier marks a run that was over before the tick saw anything of it.
-func (a *Agent) keepEarlier(begin, end int64) {
+// keepBackfill marks a run that was over before the tick saw any of it.
+func (a *Agent) keepBackfill(begin, end int64) {
 	a.mark(func() error {
 		name := runName(begin)
 		id, err := a.opt.Journal.KeepRun(name, "", begin, end)
@@ -406,7 +402,7 @@ func (a *Agent) keepEarlier(begin, end int64) {
 
 func runName(began int64) string { return time.Unix(0, began).UTC().Format("20060102-150405") }
 
-// mark gives the mark of a run to the housekeeper.
+// mark hands the writing of a run's begin or end to the housekeeper.
 func (a *Agent) mark(write func() error) {
 	select {
 	case a.slow <- func() {
@@ -438,7 +434,7 @@ func (a *Agent) housekeep(ctx context.Context) error {
 // finish does what is left once the tick has stopped. A run that is going on ends for the record:
 // what happens unwatched belongs to no run.
 func (a *Agent) finish() {
-	a.earlier.finish()
+	a.backfill.finish()
 	if a.phases.Stop() == phase.Ended {
 		a.keepRun(phase.Ended, a.frame.Time-int64(a.phases.Ago*1e9))
 	}

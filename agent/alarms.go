@@ -32,7 +32,7 @@ func newAlarms(a *Agent) *alarms {
 	return b
 }
 
-// grow puts those members of the watch's set on the board that are not there yet.
+// grow adds to the board the members of the watch's set that it does not have yet.
 func (b *alarms) grow() {
 	w := b.a.watch
 	for k := len(b.place); k < w.set.Len(); k++ {
@@ -76,7 +76,7 @@ func RememberedAlarms(r *journal.Reader) (l alarm.Listing, err error) {
 	return l, err
 }
 
-// step lets the board see what the watch has judged at the instant now. It does not allocate but where an alarm changes.
+// step hands the scores of this tick to the board. It allocates only where an alarm changes.
 func (b *alarms) step(now int64, runBegan, running bool) {
 	if runBegan {
 		b.NewJob(now)
@@ -89,7 +89,7 @@ func (b *alarms) step(now int64, runBegan, running bool) {
 	b.Step(now, running)
 }
 
-// youngest is the age of the newest value of some channels; false: none was ever seen.
+// youngest is the age of the newest value among channels; ok is false if none has had a value yet.
 func youngest(f *sensors.Frame, channels []int) (age time.Duration, ok bool) {
 	for _, ch := range channels {
 		if f.Status[ch].Reason != sensors.NeverSeen && (!ok || f.Age[ch] < age) {
@@ -99,7 +99,7 @@ func youngest(f *sensors.Frame, channels []int) (age time.Duration, ok bool) {
 	return age, ok
 }
 
-// span writes an age for people.
+// span formats an age for people.
 func span(age time.Duration) string {
 	if age < 48*time.Hour {
 		return age.Round(time.Second).String()

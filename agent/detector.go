@@ -14,10 +14,10 @@ type Detector struct {
 	stand []anomaly.Anomaly
 }
 
-// longestWait is how often a detector judges where rows are further apart: what is missing must be seen.
+// longestWait is how often a detector judges between rows that are further apart, so that a missing channel is noticed, ns.
 const longestWait = int64(time.Second)
 
-// NewDetector makes one for channels, with a model or without (nil), and with the limits that people have set.
+// NewDetector makes a detector for the channels of reg, with a model (nil: none) and the limits that people have set.
 func NewDetector(reg *sensors.Registry, m *model.Model, set []Limit) (*Detector, error) {
 	a := &Agent{
 		opt:   Options{Registry: reg},
@@ -67,13 +67,13 @@ func (d *Detector) tick(now int64) {
 // Unjudged says what could not be judged in the run so far, "" where all could.
 func (d *Detector) Unjudged() string { return d.a.machine.unjudged() }
 
-// Lacks says which faults are never judged and for want of what, "" where all are.
+// Lacks says which faults are never judged, and which signals these would need; "" where all are judged.
 func (d *Detector) Lacks() string { return d.a.machine.lacks }
 
 // Subject is the channel that an anomaly is about, "" where it is about none.
 func (d *Detector) Subject(a anomaly.Anomaly) string { return d.a.watch.subject(a) }
 
-// Carried tells by how much each channel carries an anomaly now; the shares add up to 1.
+// Carried calls each with every channel that contributes to an anomaly now, and its share; the shares add up to 1.
 func (d *Detector) Carried(a anomaly.Anomaly, each func(channel string, share float64)) {
 	if d.a.machine.carriers(a.Code, func(in *signal, share float64) {
 		name := in.name

@@ -15,7 +15,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// signal is one channel as something else sees it: found by role, in another unit.
+// signal is a channel that is found by its role, with its values in the unit that its reader needs.
 type signal struct {
 	name  string
 	id    sensors.ChannelID
@@ -40,7 +40,7 @@ func signalFor(reg *sensors.Registry, role sensors.Role, unitName string) (signa
 	return s, nil
 }
 
-// wanted is a signal to be found, by role and in a unit.
+// wanted is a request to find the channel of a role and convert it to a unit.
 type wanted struct {
 	to   *signal
 	role sensors.Role
@@ -101,7 +101,7 @@ type estimator struct {
 	whyOld    time.Duration // and since it was split
 }
 
-// innovation is what one measurement said against the prediction.
+// innovation is one measurement less its prediction, with what the gate made of it.
 type innovation struct {
 	value, sd, ratio float64
 	rejected, is     bool
@@ -172,7 +172,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 	return e, nil
 }
 
-// isTemperature tells whether a channel measures a temperature.
+// isTemperature reports whether a channel measures a temperature.
 func isTemperature(c *sensors.Channel) bool { return c.Unit.Dim == unit.Temperature }
 
 // whyAhead is how far ahead the forecast is that is explained, s; a shorter one where none reaches so far.
@@ -181,7 +181,7 @@ const whyAhead = 30.0
 // forecastAge is how old a forecast may grow while nothing is measured.
 const forecastAge = time.Second
 
-// step predicts over dt, fuses what is new in the frame, and renews the forecast. contact tells whether the
+// step predicts over dt, fuses what is new in the frame, and renews the forecast. contact says whether the
 // tool presses on the build, NaN where nothing tells. It does not allocate.
 func (e *estimator) step(dt time.Duration, f *sensors.Frame, contact float64) {
 	for i := range e.in {

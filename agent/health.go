@@ -37,7 +37,7 @@ const (
 	clockSlack   = time.Minute      // that the clock may stand before the end of the record
 )
 
-// has tells whether the agent of these options can have an anomaly of its own.
+// has reports whether the agent of these options can have an anomaly of its own.
 func (o *Options) has(c anomaly.Code) bool {
 	switch c {
 	case anomaly.ModelNoSkill:
@@ -80,7 +80,7 @@ func (a *Agent) examine(ctx context.Context) error {
 
 func (a *Agent) examineOnce() {
 	h, now := &a.health, a.opt.Clock.Now()
-	a.earlier.look(now)
+	a.backfill.look(now)
 	s, what := a.opt.Journal.Stats(), ""
 	if !s.Recording {
 		what = fmt.Sprintf("%d lines lost so far: %s", s.Lost, s.Err)

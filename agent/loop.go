@@ -31,7 +31,7 @@ const (
 	AutoActuator Mode = "auto actuator"  // it commands the actuator
 )
 
-// Auto tells whether the loop commands without being asked.
+// Auto reports whether the loop commands without being asked.
 func (m Mode) Auto() bool { return m == AutoSetPoint || m == AutoActuator }
 
 // Loop keeps one channel at a goal by one target of the bridge.
@@ -253,7 +253,7 @@ func (l *loop) step(dt float64, a *Agent) {
 	}
 }
 
-// rest lets go of the target, if it is held, and says why.
+// rest gives up the lease on the target, if there is one, and keeps the reason.
 func (l *loop) rest(a *Agent, why string, y, aim float64) {
 	was := l.began
 	l.began = false
@@ -274,7 +274,7 @@ func (l *loop) rest(a *Agent, why string, y, aim float64) {
 	}
 }
 
-// look asks the goroutine for what the controller holds, but no more often than every so many seconds.
+// look asks the goroutine to read back what the controller holds, at most once in every seconds.
 func (l *loop) look(every float64) {
 	if l.looked < every {
 		return
@@ -293,7 +293,7 @@ func (l *loop) wake() {
 	}
 }
 
-// decide asks the law and passes on what it wants. While a value is missing that is not missing for long what was ordered stays.
+// decide asks the law and orders what it wants. While a value has only just gone missing, the last order stays.
 func (l *loop) decide(mode Mode, found, y, aim float64, a *Agent) {
 	if math.IsNaN(y) {
 		l.wake() // the lease goes on
@@ -370,7 +370,7 @@ func (l *loop) propose(mode Mode, value, held float64, a *Agent) {
 		Asked: value, Given: math.NaN(), ReadBack: held, Who: l.who, Reason: l.reason()})
 }
 
-// reason says for people why a value is wanted.
+// reason explains to people why a value is wanted.
 func (l *loop) reason() string {
 	s := &l.status
 	text := fmt.Sprintf("%.4g %s for a goal of %.4g %s", s.Output, s.OutputUnit, s.Goal, s.OutputUnit)
@@ -398,7 +398,7 @@ func (l *loop) limit(dt float64, a *advisor) {
 	}
 }
 
-// holds is the value that it has ordered, and whether it is under lease.
+// holds is the value that the loop has ordered, and whether that is under lease.
 func (l *loop) holds() (value float64, is bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

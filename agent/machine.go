@@ -82,7 +82,7 @@ var signalWords = [signature.Signals]string{
 	signature.Bearing: "bearing temperature", signature.Other: "another thermocouple",
 }
 
-// lacking says which faults of a machine are never judged and for want of what; "" where the channels are of no deposition machine. Of two
+// lacking says which faults of a machine are never judged because a signal is not measured, and which signal; "" where the channels are of no deposition machine. Of two
 // thermocouples that are exchanged only a machine that has two can tell.
 func (m *machine) lacking(power bool) string {
 	measured := func(s signature.Signal) bool {
@@ -149,7 +149,7 @@ func (m *machine) push(reg *sensors.Registry) {
 	}
 }
 
-// longestFrame is how long a frame is taken to have held: an agent that was kept waiting has not seen what was before it.
+// longestFrame bounds how long a frame counts as having held: after a pause the agent has not seen what was in between.
 const longestFrame = 2 * time.Second
 
 // fewReadings are the least that an on-delay of more than a few seconds is made of, however slowly they come.

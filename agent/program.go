@@ -41,7 +41,7 @@ type programs struct {
 	recordAt int64
 }
 
-// fileState tells whether a file has changed.
+// fileState is compared with an earlier one to notice that a file has changed.
 type fileState struct {
 	path string
 	size int64

@@ -38,11 +38,11 @@ func (s *Snapshot) init(channels int, e *estimator) {
 	s.Value = make([]float64, channels)
 	s.Age = make([]time.Duration, channels)
 	s.Status = make([]sensors.Status, channels)
-	s.takes(e)
+	s.adopt(e)
 }
 
-// takes begins to tell what e, which may be nil, says.
-func (s *Snapshot) takes(e *estimator) {
+// adopt takes over the outputs of e, which may be nil.
+func (s *Snapshot) adopt(e *estimator) {
 	s.lead, s.Outputs, s.Forecast, s.Why = -1, s.Outputs[:0], filter.Forecast{}, nil
 	if e == nil {
 		return

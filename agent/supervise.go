@@ -12,7 +12,7 @@ import (
 
 // Retry of a source that failed. One that has just given data is likely to be back at once (a loose plug, a
 // board that restarts): it is tried many times a second for a minute. One that is long gone is tried ever
-// more slowly. Jitter keeps many agents from knocking together.
+// more slowly. Jitter keeps many agents from retrying at the same instant.
 const (
 	quickRetry = 50 * time.Millisecond
 	quickFor   = time.Minute // since the last data
@@ -72,7 +72,7 @@ func (a *Agent) supervise(ctx context.Context, s sensors.Source, to sensors.Sink
 	}
 }
 
-// panicked is a source's failure that is a fault of ours.
+// panicked is the failure of a source whose code has panicked.
 type panicked struct{ error }
 
 func runSource(ctx context.Context, s sensors.Source, to sensors.Sink) (err error) {

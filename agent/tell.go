@@ -75,7 +75,7 @@ func (t *teller) step(now int64) {
 	}
 }
 
-// due tells whether a line may follow that of the instant last. A clock that was set back does not silence.
+// due reports whether a line may follow that of the instant last. A clock that was set back does not silence.
 func (t *teller) due(last, now int64) bool {
 	return last == 0 || now-last >= int64(tellEvery) || now < last
 }

@@ -40,7 +40,7 @@ func (e *CommandsError) Error() string {
 	return fmt.Sprintf("control %s commands %s by the model in use: switch it to advise or off first", e.Loop, e.Target)
 }
 
-// successor is all that is made of a model.
+// successor is everything that is built from a model before the tick takes it over.
 type successor struct {
 	estimator *estimator
 	advisor   *advisor
@@ -99,7 +99,7 @@ func (a *Agent) succeed(n *successor) error {
 	a.alarms.grow()
 	a.teller.grow()
 	a.mu.Lock()
-	a.snap.takes(n.estimator)
+	a.snap.adopt(n.estimator)
 	a.mu.Unlock()
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"stirwatch/sensors"
 )
 
-// usual judges what is measured by the ranges that were usual in the runs that the model was learned from.
+// usual scores readings against the ranges that were usual in the runs that the model was learned from.
 type usual struct {
 	ranges []usualRange
 	places []int // in the set, of each channel
@@ -33,8 +33,8 @@ const (
 	unusualRuns  = 12.0
 )
 
-// whatIsSet are roles of what program and people set: a build may be run in another way.
-func whatIsSet(role sensors.Role) bool {
+// isSetting reports whether a role is set by the program or by people. Such a value may differ from build to build.
+func isSetting(role sensors.Role) bool {
 	switch role {
 	case sensors.SetPoint, sensors.FeedVelocity, sensors.PathVelocity, sensors.FeedOverride, sensors.XVelocity, sensors.YVelocity, sensors.ZVelocity,
 		sensors.XPosition, sensors.YPosition, sensors.ZPosition, sensors.FeedPosition, sensors.ProgramLine:
@@ -75,7 +75,7 @@ func usualRanges(m *model.Model, reg *sensors.Registry) (all []usualRange, err e
 				in = p
 			}
 		}
-		if !s.known || in == phase.Unknown || whatIsSet(role) {
+		if !s.known || in == phase.Unknown || isSetting(role) {
 			continue
 		}
 		size := max(x.High, -x.Low)

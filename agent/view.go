@@ -158,7 +158,7 @@ type Expectation struct {
 	By        string    `json:"by,omitempty"`        // on whom that of the longest horizon rests
 }
 
-// none is a number that is not known.
+// none stands for a number that is not known.
 var none = Number(math.NaN())
 
 // NoView is a view that shows nothing yet.
@@ -232,12 +232,12 @@ func (a *Agent) View() View {
 	return v
 }
 
-// Good tells whether the channel that leads has a good value.
+// Good reports whether the channel that leads has a good value.
 func (v *View) Good() bool {
 	return v.Lead >= 0 && v.Lead < len(v.Channels) && v.Channels[v.Lead].Quality == "" && !math.IsNaN(float64(v.Channels[v.Lead].Value))
 }
 
-// Unadvised tells whether what is advised is that nothing be changed.
+// Unadvised reports whether what is advised is that nothing be changed.
 func (v *View) Unadvised() bool {
 	return v.Kind == "" || v.Kind == control.NoAdvice.String() || v.Kind == control.Hold.String()
 }

@@ -17,14 +17,14 @@ import (
 // firstWait is how long the first sample of a channel, or of a source, may take after the start.
 const firstWait = 10 * time.Second
 
-// watch judges each frame and what the model says to it.
+// watch scores the anomalies of sources, channels, outputs and the agent's own health at each tick.
 type watch struct {
 	set     *anomaly.Set
 	reg     *sensors.Registry
 	sources []string
 	model   *model.Model
 
-	// Places in the set. What follows of a channel stands behind the first.
+	// Indices into the set. Those of a channel are of its first member; the others follow it.
 	source  []int
 	channel []int // of the first of sensorCodes
 	output  []int
@@ -129,7 +129,7 @@ func (f feed) note(samples []sensors.Sample) {
 	}
 }
 
-// learnOrigins takes over which source feeds which channel.
+// learnOrigins takes over from the sources' goroutines which source feeds which channel.
 func (w *watch) learnOrigins() {
 	for ch := range w.fedBy {
 		source := int(w.origin[ch].Load())
@@ -146,7 +146,7 @@ func (w *watch) learnOrigins() {
 	}
 }
 
-// judge takes one tick. It does not allocate but where an anomaly is raised.
+// judge takes one tick. It allocates only where an anomaly is raised.
 func (w *watch) judge(dt time.Duration, f *sensors.Frame, e *estimator, h *health) {
 	w.set.Tick()
 	w.learnOrigins()
@@ -193,7 +193,7 @@ func (w *watch) missing(st sensors.Status) bool {
 // together is by how much the last values of channels may lie apart that a source sent together.
 const together = time.Second
 
-// silent tells if source i, of several channels, says nothing: one of them is missing, and nothing has come since its last
+// silent reports whether source i, of several channels, says nothing: one of them is missing, and nothing has come since its last
 // value, though others may be patient for longer; or it has never said anything, and there are channels that nobody feeds.
 func (w *watch) silent(i int, f *sensors.Frame) bool {
 	feeds, orphans := 0, 0
@@ -238,7 +238,7 @@ func score(is bool) float64 {
 	return 0
 }
 
-// text says for people what an anomaly is and what it is about, but for the channel of its tag.
+// text describes an anomaly for people; one of a source with the channels that it feeds.
 func (w *watch) text(a anomaly.Anomaly) string {
 	text := a.Code.Text()
 	if anomaly.Of(a.Code).About != anomaly.AboutSource {

@@ -77,7 +77,7 @@ func (a *Agent) Ask(ctx context.Context, q WhatIf) ([]Outlook, error) {
 	return all, nil
 }
 
-// onTick lets the next tick do something, and gives its error. Where ctx or patience ends it may be done all the same.
+// onTick has the next tick call do, and gives its error. If ctx or askPatience ends first, do may still be called later.
 func (a *Agent) onTick(ctx context.Context, do func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, askPatience, errors.New("the tick stands still"))
 	defer cancel()
@@ -95,7 +95,7 @@ func (a *Agent) onTick(ctx context.Context, do func() error) error {
 	}
 }
 
-// places are inputs of the model by their place.
+// places are values of inputs by their index in the model instead of their name.
 func (e *estimator) places(inputs map[string]float64) (map[int]float64, error) {
 	set := make(map[int]float64)
 	for name, v := range inputs {

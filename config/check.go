@@ -91,13 +91,13 @@ type crosscheck struct {
 	declared []string
 }
 
-// written tells whether the file has the key.
+// written reports whether the file has the key.
 func (x *crosscheck) written(path string) bool {
 	_, ok := x.decoder.at[path]
 	return ok
 }
 
-// sound tells whether nothing was reported of the key path and what stands under it.
+// sound reports whether nothing was reported of the key path and what stands under it.
 func (x *crosscheck) sound(path string) bool {
 	return !slices.ContainsFunc(x.problems, func(p Problem) bool {
 		rest, under := strings.CutPrefix(p.Key, path)

@@ -113,7 +113,7 @@ func (c *Channel) Limits() (lo, hi float64) {
 	return lo, hi
 }
 
-// Recorded tells whether changes alone are recorded, and by how much a value must have moved, in the channel's own unit.
+// Recorded reports whether changes alone are recorded, and by how much a value must have moved, in the channel's own unit.
 func (c *Channel) Recorded() (changes bool, deadBand float64) {
 	if c.DeadBand == nil {
 		return false, 0

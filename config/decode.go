@@ -149,7 +149,7 @@ func namesOf(fields []field) []string {
 	return s
 }
 
-// single tells whether the key takes one value, not a section or list.
+// single reports whether the key takes one value, not a section or list.
 func (f *field) single() bool {
 	t := f.typ
 	if t.Kind() == reflect.Pointer {

@@ -48,7 +48,7 @@ type QuietHours struct {
 	From string `yaml:"from" required:"true" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" allowed:"a time of day such as 22:00, between quotes"`
 	// When it ends; before from, it ends on the next day.
 	To string `yaml:"to" required:"true" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" allowed:"a time of day such as 06:00, between quotes"`
-	// Least urgent priority that is told all the same.
+	// Least urgent priority that is told anyway.
 	Priority string `yaml:"priority" default:"high" enum:"high,medium,low"`
 }
 

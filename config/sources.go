@@ -292,7 +292,7 @@ func (x *crosscheck) broker(m *MQTT, path string) {
 	x.tls(m.TLS, path, string(m.Listen), "tls", "ssl", "mqtts")
 }
 
-// loopback tells whether only programs of this computer reach a host.
+// loopback reports whether only programs of this computer reach a host.
 func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()

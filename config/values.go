@@ -161,7 +161,7 @@ type Secret struct {
 	getenv func(string) string // nil = os.Getenv
 }
 
-// IsSet tells whether the configuration names a secret.
+// IsSet reports whether the configuration names a secret.
 func (s Secret) IsSet() bool { return s.Env != "" || s.File != "" }
 
 // String hides the secret.

@@ -460,7 +460,7 @@ func (b *Bridge) Abandon() {
 	}
 }
 
-// Abandoned tells whether [Bridge.Abandon] was called.
+// Abandoned reports whether [Bridge.Abandon] was called.
 func (b *Bridge) Abandoned() bool {
 	select {
 	case <-b.gaveUp:

@@ -301,7 +301,7 @@ func TestAValueThatIsNotHeldEndsTheLease(t *testing.T) {
 	})
 }
 
-// The pilot hangs for ever inside the dialect; the safe state goes out in time through a new one.
+// The pilot hangs forever inside the dialect; the safe state goes out in time through a new one.
 func TestTheWatchdogNeedsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{held: 400}

@@ -91,10 +91,10 @@ func (g *gate) clamp(v float64) float64 {
 	return math.Min(math.Max(g.round(math.Min(math.Max(v, g.lo), g.hi)), g.lo), g.hi)
 }
 
-// leased tells whether someone commands the target; then it does not revert.
+// leased reports whether someone commands the target; then it does not revert.
 func (g *gate) leased() bool { return g.lease != nil }
 
-// known tells whether it is known what the controller holds.
+// known reports whether it is known what the controller holds.
 func (g *gate) known() bool { return !math.IsNaN(g.low) }
 
 // begin forgets what was known before a lease: someone may have turned the knob meanwhile.
@@ -126,7 +126,7 @@ func (g *gate) confirm(now time.Time) {
 	g.verified, g.confirmed = true, now
 }
 
-// told takes a read-back and tells whether it confirms last. One that does not may be damaged; told
+// told takes a read-back and reports whether it confirms last. One that does not may be damaged; told
 // twice alike it is what the controller holds.
 func (g *gate) told(v float64, now time.Time) bool {
 	g.readBack = v
@@ -141,7 +141,7 @@ func (g *gate) told(v float64, now time.Time) bool {
 	return false
 }
 
-// near tells whether two values are the same within the tolerance.
+// near reports whether two values are the same within the tolerance.
 func (g *gate) near(v, w float64) bool {
 	return math.Abs(v-w) <= g.Tolerance+slack*math.Max(1, math.Abs(w))
 }

@@ -117,7 +117,7 @@ func (c *clerk) run() {
 // lastRecords is how long the end waits for a slow recorder.
 const lastRecords = 10 * time.Second
 
-// stop lets the clerk finish and tells whether it did.
+// stop lets the clerk finish and reports whether it did.
 func (c *clerk) stop() bool {
 	close(c.quit)
 	t := time.NewTimer(lastRecords)

@@ -86,13 +86,13 @@ func (b *Board) now(arrival int64) int64 {
 	return arrival
 }
 
-// adopts tells whether a stamp may be any, since the devices' clock rules and has told nothing
+// adopts reports whether a stamp may be any, since the devices' clock rules and has told nothing
 // credible for long: it has been set.
 func (b *Board) adopts(arrival int64) bool {
 	return b.device && b.newest.Status.Signal != Missing && arrival-b.newest.Arrival > int64(clockTrust)
 }
 
-// doubted tells whether the stamp of the sample held gives way to an older one, at, that has arrived
+// doubted reports whether the stamp of the sample held gives way to an older one, at, that has arrived
 // since: it was refused, it is in the future while the other is not, or nothing newer has come for so
 // long that the device's clock must have been set back.
 func (s *Sample) doubted(at, now, arrival int64, trust time.Duration) bool {

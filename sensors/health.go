@@ -73,7 +73,7 @@ func (h *Health) Fail(err error) {
 const rejectEvery = 10 * time.Second
 
 // Reject counts a message that could not be read and, at most every 10 s, records it as an
-// event with the reason and the start of the message. It tells whether it did.
+// event with the reason and the start of the message. It reports whether it did.
 func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error) (told bool) {
 	n, text, due := h.reject(raw, why), "", false
 	h.mu.Lock()
@@ -98,7 +98,7 @@ func (h *Health) reject(raw []byte, why error) uint64 {
 	return h.Rejected.Add(1)
 }
 
-// Doubts tells what is wrong in messages that count all the same, such as one value that is no number.
+// Doubts tells what is wrong in messages that count anyway, such as one value that is no number.
 type Doubts struct{ seen map[string]uint64 }
 
 // Tell counts a doubt and records the first, tenth, hundredth … of its kind as an event with the start of

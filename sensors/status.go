@@ -10,7 +10,7 @@ type Status struct {
 // OK is the status of a good value.
 var OK = Status{Signal: Good}
 
-// IsGood tells whether the value may feed a model.
+// IsGood reports whether the value may feed a model.
 func (s Status) IsGood() bool { return s.Signal == Good }
 
 // String is e.g. "failure: sentinel" or "good".

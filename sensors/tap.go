@@ -39,7 +39,7 @@ const (
 	tapFor      = 15 * time.Second // after the last look
 )
 
-// Open tells whether somebody looks, so that whoever has no message at hand need not make one.
+// Open reports whether somebody looks, so that whoever has no message at hand need not make one.
 func (t *Tap) Open() bool { return t.open.Load() }
 
 // Hear takes a message in, if somebody looks. It keeps nothing of the slices, and does not allocate once all places have

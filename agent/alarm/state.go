@@ -41,7 +41,7 @@ func (s *State) UnmarshalText(b []byte) error {
 	return unknownState(b)
 }
 
-// Unseen tells whether nobody has acknowledged it yet.
+// Unseen reports whether nobody has acknowledged it yet.
 func (s State) Unseen() bool { return s == Unacknowledged || s == Returned || s == Latched }
 
 // Event is a step in the life of an alarm.

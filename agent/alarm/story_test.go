@@ -212,7 +212,7 @@ func (s *story) tick(dt int64) {
 }
 
 // Ten thousand random lives: whatever people, conditions, clocks and kills do, nothing that nobody has seen
-// disappears, and nothing that is shelved is so for ever.
+// disappears, and nothing that is shelved is so forever.
 func TestStories(t *testing.T) {
 	n := uint64(10_000)
 	if testing.Short() {

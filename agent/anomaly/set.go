@@ -89,7 +89,7 @@ func (s *Set) Step(k int, dt, score float64) Change {
 	return change
 }
 
-// explained tells if a cause of m stands. A source that has fed no channel yet explains every channel
+// explained reports whether a cause of m stands. A source that has fed no channel yet explains every channel
 // that no source has fed.
 func (s *Set) explained(m *member) bool {
 	for _, c := range m.causes {
@@ -124,13 +124,13 @@ func (s *Set) Anomaly(k int) Anomaly {
 	return a
 }
 
-// Explained tells whether a cause of member k stands, and how high k's last score was.
+// Explained reports whether a cause of member k stands, and how high k's last score was.
 func (s *Set) Explained(k int) (explained bool, score float64) {
 	m := &s.members[k]
 	return s.explained(m), m.now
 }
 
-// Active tells whether the anomaly of member k stands.
+// Active reports whether the anomaly of member k stands.
 func (s *Set) Active(k int) bool { return s.members[k].a.Active }
 
 // Limit is that of member k's score.

@@ -124,7 +124,7 @@ func NewClient(path string) *Client {
 	}}}}
 }
 
-// Runs tells whether an agent answers.
+// Runs reports whether an agent answers.
 func (c *Client) Runs(ctx context.Context) bool {
 	r, err := c.open(ctx, http.MethodGet, "/", nil)
 	if err == nil {

@@ -28,7 +28,7 @@ import (
 
 const shelving = `{"name": "sensor.failure tool_temperature", "why": "it is being changed", "for_s": 60, "who": "mallory", "Who": "mallory"}`
 
-// Without users, whoever is on this computer may do everything, and what is done is on record all the same.
+// Without users, whoever is on this computer may do everything, and what is done is on record anyway.
 func TestWithoutUsersThisComputerMay(t *testing.T) {
 	s := newStand(t)
 	var who Session

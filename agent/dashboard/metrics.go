@@ -155,17 +155,17 @@ func (x *exposition) process() {
 	}
 }
 
-// pulse tells whether the tick still goes.
+// pulse notices when the tick stands still.
 type pulse struct {
 	mu    sync.Mutex
 	beats uint64
 	since time.Time
 }
 
-// stillFor is how long the tick may stand before the agent counts as ill.
+// stillFor is how long the tick may stand still before the agent counts as unhealthy.
 const stillFor = 10 * time.Second
 
-// still is how long it has been standing, as far as was looked.
+// still is how long the count of ticks has been the same, as seen by the calls so far.
 func (p *pulse) still(beats uint64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -46,7 +46,7 @@ func hash(password string) string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads, enc(salt), enc(key))
 }
 
-// matches tells whether a password is the one of a hash. A hash that cannot be read, or costs more than four times what
+// matches reports whether a password is the one of a hash. A hash that cannot be read, or costs more than four times what
 // [hash] takes, is nobody's.
 func matches(password, hashed string) bool {
 	parts := strings.Split(hashed, "$")

@@ -190,7 +190,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// local tells whether a request came by a name of this computer: a page elsewhere whose name has been made to point here
+// local reports whether a request came by a name of this computer: a page elsewhere whose name has been made to point here
 // asks under its own.
 func local(host string) bool {
 	name, _, err := net.SplitHostPort(host)

@@ -27,7 +27,7 @@ const (
 	keepSeen     = 10 * time.Minute // how often it is written down that a session is used
 )
 
-// over tells whether a session has ended by itself.
+// over reports whether a session has ended by itself.
 func (x *session) over(r Role, now time.Time) bool {
 	life, idle := sessionLife, sessionIdle
 	if r == Viewer {

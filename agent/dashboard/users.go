@@ -117,7 +117,7 @@ type usersFile struct {
 	Users []User `json:"users"`
 }
 
-// isName tells whether a user can have a name. (As a regular expression this takes 2.5 MB at every start.)
+// isName reports whether a user can have a name. (As a regular expression this takes 2.5 MB at every start.)
 func isName(name string) bool {
 	for i, r := range name {
 		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && (i == 0 || !strings.ContainsRune(" ._@-", r)) {

@@ -14,7 +14,7 @@ import (
 	"stirwatch/sensors/runlog"
 )
 
-// IsMachine tells whether a run has the signals by which the faults of a machine are known.
+// IsMachine reports whether a run has the signals by which the faults of a machine are known.
 func (r *Run) IsMachine() bool {
 	has := func(role sensors.Role) bool {
 		return slices.ContainsFunc(r.Columns, func(c runlog.Column) bool { return c.Role == role })

@@ -57,7 +57,7 @@ func Open(path string, o runlog.Options) (*Run, *sensors.Registry, error) {
 func OfLog(l *runlog.Log) *Run {
 	each := func(take func(*runlog.Row) error) error {
 		row := runlog.Row{Value: make([]float64, len(l.Columns)), Status: make([]sensors.Status, len(l.Columns))}
-		lost := 0 // lines that could not be read are rows of the file all the same
+		lost := 0 // lines that could not be read are rows of the file anyway
 		for i, at := range l.Time {
 			for lost < len(l.Lost) && l.Lost[lost] < l.Line[i] {
 				lost++

@@ -298,7 +298,7 @@ func (f *Follower) happened(h Happening) {
 }
 
 // View is how everything stood when the journal was last written. It fails where the alarms cannot be read; the rest is
-// there all the same.
+// there anyway.
 func (f *Follower) View() (agent.View, error) {
 	v := f.view
 	v.Channels = slices.Clone(f.view.Channels)

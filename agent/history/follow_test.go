@@ -12,7 +12,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// A run that was replayed was measured long before it was written: its end is shown all the same.
+// A run that was replayed was measured long before it was written: its end is shown anyway.
 func TestFollowerOfWhatWasReplayed(t *testing.T) {
 	reg, err := sensors.NewRegistry([]sensors.Channel{{Name: "tool", Unit: unit.MustParse("°C")}})
 	if err != nil {

@@ -120,7 +120,7 @@ func (h *History) of(run journal.Run, err error) error {
 	return fmt.Errorf("run %s of journal %s: %w", run.Name, h.Reader.Path(), err)
 }
 
-// hot tells if a run has readings that are scored.
+// hot fails if no reading of the run is above the temperature from which forecasts are scored.
 func hot(r *runs.Run, channels model.Channels) error {
 	lead, top := channels.LeadingIndex(), math.Inf(-1)
 	out := channels.Outputs[lead]

@@ -280,7 +280,7 @@ func TestRunWithoutAThermocouple(t *testing.T) {
 	if _, _, err = s.usable(blind); err == nil || !strings.Contains(err.Error(), "`is: tool temperature`") {
 		t.Errorf("without the channel: %v", err)
 	}
-	j = s.open(metric, nil) // a plug that was pulled: it says the same for ever
+	j = s.open(metric, nil) // a plug that was pulled: it says the same forever
 	frozen := metric.build(journaltest.Dawn.Add(time.Hour), 300)
 	if _, err := j.BeginRun("frozen", "", frozen[0].Time); err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ const (
 	Refused      Phase = "refused"       // the server refuses every line, or answers as InfluxDB does not
 )
 
-// NeedsAction tells whether a person must act before sending can go on.
+// NeedsAction reports whether a person must act before sending can go on.
 func (p Phase) NeedsAction() bool {
 	return p == Unauthorized || p == NoBucket || p == Moved || p == Refused || p == JournalFault
 }

@@ -475,7 +475,7 @@ func TestABacklogDoesNotWaitForFlush(t *testing.T) {
 	sentAll(t, j)
 }
 
-// A limit that a server had once is not its limit for ever.
+// A limit that a server had once is not its limit forever.
 func TestRequestsGrowAgain(t *testing.T) {
 	t.Parallel()
 	j, s := openJournal(t), newServer(t)

@@ -12,7 +12,7 @@ import (
 )
 
 // Age. How long a batch has been kept is counted on the monotonic clock, not read from the calendar:
-// a wall clock that is set wrong would else erase the record, or keep it for ever. While the agent runs,
+// a wall clock that is set wrong would else erase the record, or keep it forever. While the agent runs,
 // age passes; a stop counts as the wall clock says, as long as it is no longer than a tenth of
 // Options.Keep. A longer one is in doubt: see doubt.go.
 //

@@ -49,7 +49,7 @@ func (c *pace) silence() time.Duration {
 	return c.quiet - c.quiet/4
 }
 
-// look tells whether p must be committed at now, or else how long until the next look.
+// look reports whether p must be committed at now, or else how long until the next look.
 func (c *pace) look(now time.Duration, p *pending) (due bool, wait time.Duration) {
 	if p.empty() {
 		return false, -1

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// database is a file with the statements on it that are run time and again, which it keeps prepared: to prepare one
+// database is a file with the statements on it that are run repeatedly, which it keeps prepared: to prepare one
 // takes a hundred times as much of SQLite's code as to run it, which in an agent that idles would be most of what
 // it has in memory.
 type database struct {

@@ -32,7 +32,7 @@ func Discard(path string) error {
 	return nil
 }
 
-// HoldsSamples tells whether a reading is stamped from ≤ stamp ≤ to, ns since the Unix epoch.
+// HoldsSamples reports whether a reading is stamped from ≤ stamp ≤ to, ns since the Unix epoch.
 func (r *Reader) HoldsSamples(ctx context.Context, from, to int64) (bool, error) {
 	found := errors.New("found")
 	err := Rows(ctx, r, Query{From: from, To: to + 1, Measurement: record.Samples}, func(*record.Sample) error { return found })

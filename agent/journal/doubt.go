@@ -25,7 +25,7 @@ func (d doubt) length(wall, age int64) time.Duration {
 	return time.Duration(wall - d.wall - (age - d.age))
 }
 
-// believed tells whether the wall clock is believed that so much time has passed while nobody ran.
+// believed reports whether the wall clock is believed that so much time has passed while nobody ran.
 func believed(stop, keep time.Duration) bool {
 	return stop >= -time.Minute && stop <= max(keep/10, markEvery)
 }

@@ -43,7 +43,7 @@ type Options struct {
 	// Recover is for an agent that must watch in any case. A damaged file is moved aside, with its
 	// name in the log, and a new one begun; while the file cannot be opened (disk full, no permission)
 	// lines are counted as lost and it is tried again each second. Otherwise both are errors of Open.
-	// A file under the path that is no journal is an error all the same.
+	// A file under the path that is no journal is an error nevertheless.
 	Recover bool
 	Clock   sensors.Clock // wall time, ns since the Unix epoch; default the system's
 	Log     *slog.Logger
@@ -390,7 +390,7 @@ func write[R record.Row](j *Journal, r R, own bool) {
 	}
 }
 
-// touch notes the time of an append and tells whether the committing goroutine must look now.
+// touch notes the time of an append and reports whether the committing goroutine must look now.
 func (j *Journal) touch(now time.Duration, wasEmpty bool, before int) (wake bool) {
 	p := &j.fill
 	p.latest = now

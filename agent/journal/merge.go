@@ -28,7 +28,7 @@ func (j *Journal) beginMerging(st *store) {
 	j.merged = blockEnd(gone+1) - blockSpan
 }
 
-// merge makes one batch of each block that is complete and that may go. It tells whether it did something.
+// merge makes one batch of each block that is complete and that may go. It reports whether it did something.
 // Its failure costs room alone: what is damaged or finds no room stays as it is.
 func (j *Journal) merge() (did bool) {
 	if j.st == nil {

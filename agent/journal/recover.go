@@ -111,7 +111,7 @@ func (j *Journal) attach() error {
 	return nil
 }
 
-// isAt tells if a path leads to an open file.
+// isAt reports whether a path leads to an open file.
 func isAt(f *os.File, path string) bool {
 	a, err := f.Stat()
 	b, err2 := os.Stat(path)
@@ -159,7 +159,7 @@ func (j *Journal) openOrReplace() (*store, error) {
 }
 
 // promote puts a new file in the place of the old one, which is gone, with its log: a kill may have come before all was in it,
-// and what it has is all there is. It tells whether there was one.
+// and what it has is all there is. It reports whether there was one.
 func promote(path string) bool {
 	if _, err := os.Stat(path + newFile); err != nil {
 		return false
@@ -197,7 +197,7 @@ func (j *Journal) damage() string {
 	return j.broken
 }
 
-// gone tells if the path leads to another file than the open one, or to none.
+// gone reports whether the path leads to another file than the open one, or to none.
 func (s *store) gone() bool { return isGone(s.path, s.file) }
 
 // logGone tells the same of the write-ahead log, which people delete who take it for a temporary file.

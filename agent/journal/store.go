@@ -258,7 +258,7 @@ func code(err error) int {
 	return 0
 }
 
-// isDamaged tells whether what was to be read cannot be, for good.
+// isDamaged reports whether what was to be read cannot be, for good.
 func isDamaged(err error) bool {
 	if errors.Is(err, errDamaged) {
 		return true
@@ -274,7 +274,7 @@ func isDamaged(err error) bool {
 	return e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB
 }
 
-// isFull tells whether more room would help. Of an error of input and output SQLite does not say which it was;
+// isFull reports whether more room would help. Of an error of input and output SQLite does not say which it was;
 // removing the oldest helps against none but a full disk.
 func isFull(path string, err error) bool {
 	switch code(err) {

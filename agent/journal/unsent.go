@@ -89,7 +89,7 @@ func (j *Journal) Backlog() (Backlog, error) {
 	return b, err
 }
 
-// Uploads tells whether somebody is expected to call [Journal.Sent].
+// Uploads reports whether somebody is expected to call [Journal.Sent].
 func (j *Journal) Uploads() bool { return !j.opts.Archive }
 
 // Full gives a channel that is signalled when at least lines unsent lines are stored. There is

@@ -142,7 +142,7 @@ func TestTwoSwitchAtOnce(t *testing.T) {
 	})
 }
 
-// Where the configuration names no model one of the folder can be used all the same, also after the next start.
+// Where the configuration names no model one of the folder can be used anyway, also after the next start.
 func TestTheFirstModelIsOfTheFolder(t *testing.T) {
 	s, told := used(t, "")
 	s = New(Options{Folder: s.Folder, Log: s.Log, Fits: s.Fits, Use: s.Use}, nil)

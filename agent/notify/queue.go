@@ -63,7 +63,7 @@ type Message struct {
 // Quiet is a time of every day, in minutes since midnight, at which only what is urgent is told.
 type Quiet struct {
 	From, To int
-	Priority anomaly.Priority // least urgent that is told all the same
+	Priority anomaly.Priority // least urgent that is told anyway
 }
 
 // ends says when the quiet time that t lies in is over; zero if t lies in none.

@@ -105,7 +105,7 @@ func (d *Decoder[R]) line(dec *lineprotocol.Decoder, t *table) (ok bool, err err
 			break
 		}
 		if !ok {
-			continue // another type; the line is read to its end all the same
+			continue // another type; the line is read to its end anyway
 		}
 		c := find(t.fields, key)
 		if c == nil {

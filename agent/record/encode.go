@@ -154,7 +154,7 @@ func appendName(b []byte, s string) []byte {
 	return b
 }
 
-// escapable tells whether a backslash before c means something in a name; control characters
+// escapable reports whether a backslash before c means something in a name; control characters
 // count, since they become an escaped space.
 func escapable(c byte) bool { return c == ',' || c == '=' || c <= ' ' || c == '\\' || c == 0x7f }
 

@@ -15,7 +15,7 @@ type SampleDecoder struct {
 	row    Sample
 }
 
-// mostSeries bounds what is remembered; what comes beyond it is read all the same.
+// mostSeries bounds what is remembered; what comes beyond it is read anyway.
 const mostSeries = 4096
 
 // Lines does for samples what Lines of a [Decoder] does.

@@ -110,14 +110,14 @@ func New(conf *config.Config, log *slog.Logger, live bool) (c *Cell, err error) 
 	return c, nil
 }
 
-// CheckModel tells whether a model, the machine's program and the limits of the process fit the channels.
+// CheckModel fails if the model, the machine's program or the limits of the process do not fit the channels.
 func CheckModel(conf *config.Config, reg *sensors.Registry, m *model.Model) error {
 	_, err := agent.New(agent.Options{Registry: reg, Model: m, Program: programPath(conf), Process: processOptions(conf), Log: slog.New(slog.DiscardHandler)})
 	return err
 }
 
-// Check tells whether channels, sources, alarms, whom they tell, model, bridge and loops fit together, beyond what
-// the file's own rules say. It opens nothing but files of secrets, model and program.
+// Check fails if channels, sources, alarms, notifications, model, bridge and loops do not fit together; what can be told from
+// agent.yaml alone, package config has checked. It opens only the files of secrets, model and program.
 func Check(conf *config.Config) error {
 	reg, err := Registry(conf)
 	if err != nil {

@@ -147,7 +147,7 @@ func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version
 	return made.Write(w)
 }
 
-// listen takes the address of the page, where there is one. An agent that cannot have it watches all the same.
+// listen takes the address of the page, where there is one. An agent that cannot have it watches anyway.
 func (c *Cell) listen(ctx context.Context, version string) (serve func(context.Context)) {
 	if c.conf.Page == nil {
 		return func(context.Context) {}

@@ -51,7 +51,7 @@ func rowsOf(t *testing.T, name string) (all []buildRow) {
 	return all
 }
 
-// goesOff tells whether the temperature is 10 K or further from its set-point at an instant, or comes there within a minute. Who
+// goesOff reports whether the temperature is 10 K or further from its set-point at an instant, or comes there within a minute. Who
 // switches off before that leaves it open.
 func goesOff(rows []buildRow, at int64) bool {
 	for _, m := range rows {

@@ -570,7 +570,7 @@ func TestLearnAnotherProcess(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "product.yaml"), strings.NewReplacer("is: heater power, unit: W", "is: Heater power, unit: J/s").Replace(string(text)))
 	write(t, filepath.Join(dir, "product.csv"), "\n"+heated(4, "time [s];heater power [kW];plate temperature [°F];fan speed [rpm]"))
-	// Whoever reads the output is gone (`| head`): the model and the report are written all the same.
+	// Whoever reads the output is gone (`| head`): the model and the report are written anyway.
 	reader, gone, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

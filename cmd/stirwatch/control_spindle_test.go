@@ -109,7 +109,7 @@ func (f *forge) with(do func()) {
 	do()
 }
 
-// own tells whether the machine's own controller holds 455 °C.
+// own reports whether the machine's own controller holds 455 °C.
 func (f *forge) own() (is bool) {
 	f.with(func() { is = f.set == 455 })
 	return is

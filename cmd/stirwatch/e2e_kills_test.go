@@ -319,7 +319,7 @@ func publish(t *testing.T, address string, base int64, login ...string) *killLoa
 	return l
 }
 
-// all tells whether everything is sent and acknowledged.
+// all reports whether everything is sent and acknowledged.
 func (l *killLoad) all() bool {
 	select {
 	case <-l.stop:

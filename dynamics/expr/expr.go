@@ -251,16 +251,16 @@ func Times(a, b *Node) *Node { return &Node{op: opMul, a: a, b: b} }
 // Negative is −n.
 func (n *Node) Negative() *Node { return &Node{op: OpNeg, a: n} }
 
-// IsSymbol tells if the expression is the symbol alone.
+// IsSymbol reports whether the expression is the symbol alone.
 func (n *Node) IsSymbol(name string) bool { return n.op == opLeaf && n.name == name }
 
-// IsZero tells if the expression is the number 0.
+// IsZero reports whether the expression is the number 0.
 func (n *Node) IsZero() bool { return n.op == opConst && n.val == 0 }
 
-// IsSum tells if the expression is a sum or a difference, which needs brackets as a factor.
+// IsSum reports whether the expression is a sum or a difference, which needs brackets as a factor.
 func (n *Node) IsSum() bool { return n.op == OpAdd || n.op == opSub }
 
-// IsFunction tells if name is that of a function.
+// IsFunction reports whether name is that of a function.
 func IsFunction(name string) bool { return functions[name].args > 0 }
 
 // Symbols calls fn for every symbol in the expression.

@@ -95,7 +95,7 @@ func (b *Builder) Constant(v float64) int32 {
 	return r
 }
 
-// isConst tells if r holds the constant v.
+// isConst reports whether r holds the constant v.
 func (b *Builder) isConst(r int32, v float64) bool {
 	in, ok := b.made[r]
 	return ok && in.op == opConst && in.val == v

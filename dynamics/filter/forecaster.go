@@ -307,7 +307,7 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 // arrived is how far below its set-point, K, the tool may be and yet be called hot.
 const arrived = 20.0
 
-// ask lets the equation speak under each condition, and tells whether it goes by a plan. Every time it gives its own
+// ask lets the equation speak under each condition, and reports whether it goes by a plan. Every time it gives its own
 // forecast; the rest of it, which costs several times that (how sure it is, inputs held, a stop), only where the whole is
 // asked for: once a grain of the ledger. In between that has moved by what the plan has.
 func (f *Forecaster) ask(horizons []float64, sc Scenario, whole, stops bool) (planned bool) {

@@ -73,7 +73,7 @@ func (q *Pause) Follow(dt float64, u []float64, p phase.Phase) (rested float64) 
 	return rested
 }
 
-// expects tells whether the feed is expected again, and notes when.
+// expects reports whether the feed is expected again, and notes when.
 func (q *Pause) expects(plan *model.Plan) bool {
 	if plan == nil || plan.Reload == 0 || q.rests == 0 || q.fed < fedBefore || q.rests > givesUp*plan.Reload {
 		return false

@@ -43,10 +43,10 @@ type HypothesisController struct {
 	Slew         float64 `yaml:"slew,omitempty"`
 }
 
-// Planned tells if a forecast can go by plan: a controller of some kind is known.
+// Planned reports whether a forecast can go by plan: a controller of some kind is known.
 func (m *Model) Planned() bool { return m.Plan != nil || len(m.Controllers) > 0 }
 
-// MovedBy tells if the input of a name is moved by a controller.
+// MovedBy reports whether the input of a name is moved by a controller.
 func (m *Model) MovedBy(input string) bool {
 	for i := range m.Controllers {
 		if m.Controllers[i].Moves == input {

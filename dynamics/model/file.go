@@ -94,7 +94,7 @@ func Leading(paths []string) int {
 	return len(paths)
 }
 
-// begins tells whether a file begins as a JSON document; one that is not there does if its name says so.
+// begins reports whether a file begins as a JSON document; one that is not there does if its name says so.
 func begins(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

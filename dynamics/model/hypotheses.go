@@ -429,7 +429,7 @@ func (h *Hypotheses) checkController(f *faults, c HypothesisController) {
 	}
 }
 
-// sameExpr tells if two expressions read the same; one that cannot be read is like no other.
+// sameExpr reports whether two expressions read the same; one that cannot be read is like no other.
 func sameExpr(a, b string) bool {
 	x, errX := expr.Parse(a)
 	y, errY := expr.Parse(b)

@@ -53,7 +53,7 @@ const (
 	SameContent          // by checksum
 )
 
-// Same tells whether s and o are the same recording.
+// Same gives the strongest sign that s and o are the same recording, [Different] if there is none.
 func (s RunSource) Same(o RunSource) Sameness {
 	switch {
 	case s.SHA256 != "" && s.SHA256 == o.SHA256:

@@ -13,7 +13,7 @@ type Mean struct {
 	in    Phase
 }
 
-// Step takes a value (NaN: unknown) that has held for dt seconds in a phase, and tells whether the phase has gone on for long
+// Step takes a value (NaN: unknown) that has held for dt seconds in a phase, and reports whether the phase has gone on for long
 // enough that the mean says something of it.
 func (m *Mean) Step(dt float64, in Phase, v float64) bool {
 	if in != m.in {

@@ -8,7 +8,7 @@ import "math"
 type Phase uint8
 
 const (
-	Unknown Phase = iota // nobody tells whether the spindle turns
+	Unknown Phase = iota // no channel tells whether the spindle turns
 	Stopped              // the spindle does not turn
 	Free                 // it turns without contact
 	WarmUp               // contact, below the temperature at which metal flows
@@ -20,7 +20,7 @@ func (p Phase) String() string {
 	return [...]string{"unknown", "stopped", "free spin", "warm-up", "prime", "deposit"}[p]
 }
 
-// Continues tells whether what was going on in p goes on in next: the machine works or does not work as before, and a
+// Continues reports whether what was going on in p goes on in next: the machine works or does not work as before, and a
 // path that was travelled does not rest.
 func (p Phase) Continues(next Phase) bool {
 	return (p > Free) == (next > Free) && !(p == Deposit && next == Prime)
@@ -62,7 +62,7 @@ func Of(s Signals) Phase {
 	return Deposit
 }
 
-// Flows tells whether metal at a temperature flows, °C, where the tool is held at a set-point; unknown does not.
+// Flows reports whether metal at a temperature flows, °C, where the tool is held at a set-point; unknown does not.
 func Flows(temperature, setPoint float64) bool {
 	return temperature >= FlowsFrom || setPoint > heldFrom && temperature >= setPoint-flowsBelow
 }

@@ -109,7 +109,7 @@ func (s *Spindle) Step(dt, speed, power, path, temperature float64) {
 	}
 }
 
-// Like tells whether the machine may be that of [DefaultContactRule].
+// Like reports whether the machine may be that of [DefaultContactRule].
 func (s *Spindle) Like() bool { return s.Rule() == DefaultContactRule }
 
 // Rule is that of the machine, as far as it is known.

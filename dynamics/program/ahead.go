@@ -52,7 +52,7 @@ func (t *Tracker) Look(dst *Ahead, seconds int) {
 	}
 }
 
-// changes tells whether a second is of another regime than the present instant.
+// changes reports whether a second is of another regime than the present instant.
 func (t *Tracker) changes(w *walk) bool {
 	feeds := func(v float64) bool { return v >= model.FeedsFrom }
 	return num.Finite(t.now.Feed, w.fed) && feeds(t.now.Feed) != feeds(w.fed) ||
@@ -199,7 +199,7 @@ func (g *Guide) Look(seconds int) {
 	g.Tracker.Look(&g.Ahead, seconds)
 }
 
-// Follows tells whether the program is followed.
+// Follows reports whether the program is followed.
 func (g *Guide) Follows() bool { return g.Tracker != nil && g.Tracker.State() == Following }
 
 // Told is a scenario with what the program says, as Look has found it: sc itself where none is followed.

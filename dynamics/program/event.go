@@ -140,7 +140,7 @@ func (p *Program) find() {
 	add(ProgramEnds, end, 0, feedWord{})
 }
 
-// begunBefore tells whether the tool has been fed before a step: what rises earlier is no retreat.
+// begunBefore reports whether the tool has been fed before a step: what rises earlier is no retreat.
 func (p *Program) begunBefore(i int) bool { return p.steps[i].feed.m != 0 }
 
 // Next fills dst, whose elements are overwritten, with the next event of each kind, the nearest first. It is

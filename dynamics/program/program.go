@@ -222,7 +222,7 @@ func (p *Program) corners(g *gcode.Program, place []int32) {
 	}
 }
 
-// lays tells whether a step that climbs lays the next layer.
+// lays reports whether a step that climbs lays the next layer.
 func (t *step) lays() bool {
 	rise := t.up * t.length
 	return !t.rapid && rise > 0 && rise <= leaves && t.feed.m != 25
@@ -429,7 +429,7 @@ func (p *Program) shows(i int, counted bool) int32 {
 	return p.steps[i].line
 }
 
-// takesTime tells whether one of the steps from ≤ i < to takes time.
+// takesTime reports whether one of the steps from ≤ i < to takes time.
 func (p *Program) takesTime(from, to int) bool {
 	for i := max(0, from); i < to; i++ {
 		if s := &p.steps[i]; s.time > 0 || s.endless {

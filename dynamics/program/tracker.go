@@ -105,7 +105,7 @@ func NewTracker(p *Program) *Tracker {
 // Program is the one that is followed.
 func (t *Tracker) Program() *Program { return t.base }
 
-// State tells whether the program is followed.
+// State is how far the program is followed.
 func (t *Tracker) State() State {
 	switch {
 	case t.misfit:
@@ -173,7 +173,7 @@ func (t *Tracker) pace() float64 {
 	return max(0.3, min(3, (t.made+sure)/(t.planned+sure)))
 }
 
-// cruises tells whether the present step travels at its own speed.
+// cruises reports whether the present step travels at its own speed.
 func (t *Tracker) cruises() bool {
 	s := &t.p.steps[t.at]
 	if s.length == 0 || s.endless || s.rapid {

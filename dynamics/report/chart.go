@@ -77,7 +77,7 @@ func (p *chart) at(x, y float64) point {
 	return point{p.left + p.w*clip(p.x.share(x)), p.top + p.h*(1-clip(p.y.share(y)))}
 }
 
-// shown tells if a value can be drawn.
+// shown reports whether a value can be drawn.
 func (p *chart) shown(x, y float64) bool {
 	return finite(x, y) && x >= p.x.lo && x <= p.x.hi && !(p.y.log && y <= 0)
 }

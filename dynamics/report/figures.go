@@ -98,7 +98,7 @@ func (r *Report) draw() {
 	}
 }
 
-// hasPhases tells if there are phases: they are those of a spindle.
+// hasPhases reports whether there are phases: they are those of a spindle.
 func (r *Report) hasPhases() bool {
 	return slices.ContainsFunc(r.m.Inputs, func(in model.Input) bool { return in.Name == model.SpindleSpeed })
 }

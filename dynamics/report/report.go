@@ -284,7 +284,7 @@ func (r *Report) tables(t *runReport) []skillTable {
 	return append(out, skillTable{run: t.Name, output: t.out.Name, heldOut: !t.learned, rows: t.skill})
 }
 
-// isOf tells if a row of skill is of the output named; one that names none is of the leading one.
+// isOf reports whether a row of skill is of the output named; one that names none is of the leading one.
 func (r *Report) isOf(s *model.Skill, output string) bool {
 	return s.Output == output || s.Output == "" && output == r.m.Outputs[r.m.LeadingIndex()].Name
 }

@@ -280,7 +280,7 @@ func growth(by, base float64) string {
 	return "more3"
 }
 
-// better tells if a forecast beats every baseline (good) or not (bad).
+// better is "good" if a forecast beats every baseline, "bad" if not, and empty where nothing was forecast.
 func better(k *model.Skill) string {
 	if k == nil || k.Count == 0 {
 		return ""

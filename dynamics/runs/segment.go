@@ -30,7 +30,7 @@ func ParseSegments(settings []string) (Segments, error) {
 	return all, nil
 }
 
-// Check tells whether every segment is of a run there is, and says to w which reach beyond its end.
+// Check fails if a segment is of no run among runs, and writes to w which segments reach beyond the end of theirs.
 func (s Segments) Check(w io.Writer, runs []*Run) error {
 	for name, rows := range s {
 		i := slices.IndexFunc(runs, func(r *Run) bool { return r.Name == name })
@@ -89,7 +89,7 @@ func (s Segments) Cut(r *Run, inputs []string) (*Run, error) {
 	return &cut, nil
 }
 
-// Brings tells whether a run has values of every input that a model needs.
+// Brings fails if the run has no value of an input that the model needs.
 func (r *Run) Brings(m *model.Model) error {
 	for _, in := range m.Channels().Inputs {
 		i := slices.Index(r.Inputs, in.Name)

@@ -134,7 +134,7 @@ func ForecastTrack(t *Track, way filter.Way, horizons []float64, from, to, strid
 	return nil
 }
 
-// aims tells if a forecast from row i has a target row before to that wanted (nil: all) has.
+// aims reports whether a forecast from row i has a target row before to that wanted (nil: all) has.
 func (t *Track) aims(i int, horizons []float64, to int, wanted []bool) bool {
 	return wanted == nil || slices.ContainsFunc(horizons, func(h float64) bool {
 		row, _ := t.target(i, h)
@@ -142,7 +142,7 @@ func (t *Track) aims(i int, horizons []float64, to int, wanted []bool) bool {
 	})
 }
 
-// Scored tells if row i is an origin of forecasts: the leading output is measured there, above its ScoreAbove.
+// Scored reports whether row i is an origin of forecasts: the leading output is measured there, above its ScoreAbove.
 func (t *Track) Scored(i int) bool {
 	o := t.S.Leading
 	return t.Run.Z[o][i] > t.S.Model.Outputs[o].Above()

@@ -48,7 +48,7 @@ type balance struct {
 	creeps, wears Score   // after that reading
 }
 
-// disturbed tells whether another fault is there, so that the speed is not that of a balance.
+// disturbed reports whether another fault is there, so that the speed is not that of a balance.
 func (f *Follower) disturbed() bool {
 	for _, k := range [...]Fault{Feedstock, Jam, LiftOff, Flash, Frozen, Step} {
 		if f.Score[k].Value > 1 {

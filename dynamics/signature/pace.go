@@ -42,7 +42,7 @@ var resolutions = [Faults]struct {
 	Reversed: {Temperature, 10}, Swapped: {Temperature, 10},
 }
 
-// Judged tells whether the readings come fast enough for a fault to be told. Until two have come they are taken to.
+// Judged reports whether the readings come fast enough for a fault to be told. Until two have come they are taken to.
 func (f *Follower) Judged(k Fault) bool {
 	r := resolutions[k]
 	return f.pace[r.of].every <= uneven*r.every

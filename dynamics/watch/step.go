@@ -245,7 +245,7 @@ const (
 	lastMissing = 8
 )
 
-// misses tells whether watched channel j is missing for longer in one piece, or in more rows, than in the good stretch.
+// misses reports whether watched channel j is missing for longer in one piece, or in more rows, than in the good stretch.
 func (w *Watch) misses(j int) bool {
 	f, l := w.fit, &w.lack[j]
 	return w.gone[j] > 2*f.longest[j]+2 || l.since < lastMissing && l.share > 1.5*f.lacks[j]+moreMissing/float64(f.opt.Memory)
@@ -271,7 +271,7 @@ const (
 	weighs    = 0.1 // share in a direction from which that is as quiet as the channel
 )
 
-// rests tells whether series k of the channels, or of the directions, has little spread since a channel of coarse steps stands no
+// rests reports whether series k of the channels, or of the directions, has little spread since a channel of coarse steps stands no
 // longer than in the good stretch.
 func (w *Watch) rests(first, k int) bool {
 	rests := func(j int) bool {

@@ -95,7 +95,7 @@ func (f *Fit) choose(channels [][]float64) {
 	}
 }
 
-// counts tells whether values grow by the same amount with every row.
+// counts reports whether values grow by the same amount with every row.
 func counts(v []float64) bool {
 	step := v[1] - v[0]
 	if step == 0 {

@@ -199,7 +199,7 @@ func TestVariedProcesses(t *testing.T) {
 	}
 }
 
-// heldTo tells whether a fault was flagged for ten rows, and whether the flag had gone by its last ten.
+// heldTo reports whether a fault was flagged for ten rows, and whether the flag had gone by its last ten.
 func heldTo(flags, label []bool) (found, lost int) {
 	in, last, rows := 0, 0, 0
 	for i, l := range label {

@@ -90,7 +90,7 @@ func allanVariance(series []float64, b int) float64 {
 	for _, x := range d2 {
 		mean += x / float64(len(d2))
 	}
-	// A series that stands still for most rows has a median of 0 and moves all the same.
+	// A series that stands still for most rows has a median of 0 and moves anyway.
 	const medianOfChi2 = 0.4549
 	return max(median(d2)/medianOfChi2, mean/4)
 }

@@ -413,7 +413,7 @@ func (l *Line) Tell(ctx context.Context, targets []string, values []float64) err
 	return failed
 }
 
-// together tells whether one question answers both.
+// together reports whether one question answers both.
 func (l *Line) together(a, b LineQuestion) bool {
 	return a.Send != "" && a.Send == b.Send && a.Lines == b.Lines && (a.Reply == plain) == (b.Reply == plain)
 }

@@ -442,7 +442,7 @@ func TestADeviceThatTalksByItself(t *testing.T) {
 	}
 }
 
-// A command that is documented without a reply, on a device that answers it all the same: the answer
+// A command that is documented without a reply, on a device that answers it anyway: the answer
 // stands for none of the questions that follow.
 func TestAReplyThatShouldNotBeIsNobodys(t *testing.T) {
 	for _, late := range []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond} {

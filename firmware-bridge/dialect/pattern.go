@@ -92,7 +92,7 @@ func newPattern(s string) (*pattern, error) {
 	return p, err
 }
 
-// match tells whether the line is such a reply, and the number in it.
+// match reports whether the line is such a reply, and the number in it.
 func (p *pattern) match(line string) (v float64, ok bool) {
 	m := p.exp.FindStringSubmatch(line)
 	if m == nil {
@@ -105,7 +105,7 @@ func (p *pattern) match(line string) (v float64, ok bool) {
 	return 0, true
 }
 
-// matches tells whether the line is such a reply; nil matches nothing.
+// matches reports whether the line is such a reply; nil matches nothing.
 func (p *pattern) matches(line string) bool {
 	if p == nil {
 		return false

@@ -536,7 +536,7 @@ func (b *board) last(id sensors.ChannelID) sensors.Sample {
 	return sensors.Sample{}
 }
 
-// seen tells whether a channel had that status since a mark.
+// seen reports whether a channel had that status since a mark.
 func (b *board) seen(mark int, id sensors.ChannelID, s sensors.Status) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

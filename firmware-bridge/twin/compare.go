@@ -359,7 +359,7 @@ type Figure struct {
 	Source         string  // of the recorded figure, if not the recording
 }
 
-// OK tells whether the twin is inside its band.
+// OK reports whether the twin is inside its band.
 func (f Figure) OK() bool { return f.Twin >= f.Low && f.Twin <= f.High }
 
 // Comparison is twin and recording side by side.

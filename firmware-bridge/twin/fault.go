@@ -31,7 +31,7 @@ const (
 // Kinds lists all faults, those of the process first.
 var Kinds = []Kind{Feedstock, Jam, LiftOff, Flash, ColdStart, Coolant, Unreachable, Wear, Open, Spike, Drift, Frozen, Late, Lost}
 
-// Sensor tells whether the fault is in the measurement, not in the process.
+// Sensor reports whether the fault is in the measurement, not in the process.
 func (k Kind) Sensor() bool { return slices.Index(Kinds, k) >= slices.Index(Kinds, Open) }
 
 // Fault is one fault with onset, end and severity.

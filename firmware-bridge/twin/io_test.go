@@ -388,7 +388,7 @@ func TestControllerAnswersOverAPty(t *testing.T) {
 	}
 }
 
-// Nobody opens the ports, nobody reads, and it ends all the same; at another speed than flat out
+// Nobody opens the ports, nobody reads, and it ends anyway; at another speed than flat out
 // the machine does not wait.
 func TestNobodyThere(t *testing.T) {
 	dir := t.TempDir()

@@ -249,7 +249,7 @@ func (m *Machine) Do(c Code) error {
 	return nil
 }
 
-// Done tells whether a code that waits has its condition; since is how long it has waited, s.
+// Done reports whether a code that waits has its condition; since is how long it has waited, s.
 func (m *Machine) Done(c *Code, since float64) bool {
 	switch c.Name {
 	case "M04":

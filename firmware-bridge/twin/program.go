@@ -203,7 +203,7 @@ func ParseProgram(text string) ([]Code, error) {
 	return program, errors.Join(problems...)
 }
 
-// modal tells whether a block only says how the next ones are meant.
+// modal reports whether a block only says how the next ones are meant.
 func modal(b *gcode.Block) bool {
 	for _, w := range b.Words {
 		if w.Letter != 'F' && (w.Letter != 'G' || w.Value <= 4) {

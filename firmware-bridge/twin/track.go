@@ -16,7 +16,7 @@ type track struct {
 // begin begins a move; nil ends the track.
 func (t *track) begin(m *gcode.Move) { t.move, t.way = m, 0 }
 
-// done tells whether the move is made.
+// done reports whether the move is made.
 func (t *track) done() bool { return t.move == nil || t.way >= t.move.Length }
 
 const (

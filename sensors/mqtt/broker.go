@@ -168,7 +168,7 @@ func (h *intake) Provides(what byte) bool {
 	return false
 }
 
-// OnConnectAuthenticate tells whether a client may connect.
+// OnConnectAuthenticate reports whether a client may connect.
 func (h *intake) OnConnectAuthenticate(_ *server.Client, p packets.Packet) bool {
 	if len(h.b.users) == 0 {
 		return true // of this computer, or with a certificate: see NewBroker

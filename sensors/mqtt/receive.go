@@ -52,7 +52,7 @@ func (s *Source) refuse(l *link, p *publish, size int) {
 }
 
 // admit counts a message and takes its acknowledgement into the burst: an unreadable one too,
-// or the broker would send it for ever.
+// or the broker would send it forever.
 func (s *Source) admit(l *link, p *publish, size int) (at int64, rt *route) {
 	at, rt = l.arrived, s.router.find(p.topic)
 	s.last = at
@@ -72,7 +72,7 @@ func (s *Source) admit(l *link, p *publish, size int) (at int64, rt *route) {
 	return at, rt
 }
 
-// reject tells whether the rejection went on record.
+// reject reports whether the rejection went on record.
 func (s *Source) reject(p *publish, at int64, why error) bool {
 	return s.health.Reject(s.sink, s.o.Name, at, p.payload, fmt.Errorf("topic %.200q: %w", p.topic, why))
 }

@@ -147,7 +147,8 @@ func (c *column) add(text string) bool {
 	return true
 }
 
-// clock tells whether the column is a time stamp, by its size, or by its name and that it rises.
+// clock guesses the unit of a column of time stamps: by their size, or by the column's name if they rise. It is NoTime for
+// any other column.
 func (c *column) clock(name string) wire.TimeUnit {
 	if !c.rising || c.seen < 2 {
 		return wire.NoTime

@@ -129,7 +129,7 @@ func choose(channels []string) chosen {
 	return c
 }
 
-// takes tells whether a channel was asked for.
+// takes reports whether a channel was asked for.
 func (c chosen) takes(name string) bool {
 	if len(c.seen) == 0 {
 		return true

@@ -86,7 +86,7 @@ func (p *Port) ready(events int16, d time.Duration) (ok, hup bool, err error) {
 	return fds[0].Revents&events != 0, fds[0].Revents&unix.POLLHUP != 0, err
 }
 
-// Greet tells whether a reader is there and ready. One who has just opened the port gets time to
+// Greet reports whether a reader is there and ready. One who has just opened the port gets time to
 // set it up, and then a mark: readers leave out what comes before the first end of a message, as
 // its start may be missing.
 func (p *Port) Greet() (bool, error) {

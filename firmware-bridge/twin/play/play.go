@@ -322,7 +322,7 @@ func (p *player) drop() {
 	}
 }
 
-// sends tells whether the device of a column says something in a row: a number is there and the
+// sends reports whether the device of a column says something in a row: a number is there and the
 // input is wired.
 func (p *player) sends(column, i int) bool {
 	v := p.log.Value[column][i]

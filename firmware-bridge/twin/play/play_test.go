@@ -441,7 +441,7 @@ func (r *rows) len() int {
 }
 
 // The agent's own reader leaves out what comes before the first end of a message. It sees every
-// row from the first all the same, and after it has closed and reopened the port, in every form.
+// row from the first anyway, and after it has closed and reopened the port, in every form.
 func TestTheSerialSourceSeesEveryRowFromTheFirst(t *testing.T) {
 	log := built(t, 8, 3)
 	for _, form := range []device.Format{device.CSV, device.KeyValue, device.JSON, device.DAQ} {
@@ -480,7 +480,7 @@ func seesEveryRow(t *testing.T, log *runlog.Log, form device.Format) bool {
 
 	got := &rows{got: map[int64]float64{}}
 	src := serialport.New(o)
-	// open reads until ctx ends, and tells whether the port was open early enough.
+	// open reads until ctx ends, and reports whether the port was open early enough.
 	open := func(ctx context.Context) (left chan error, early bool) {
 		left = make(chan error, 1)
 		before, began := src.Health().Connects.Load(), time.Now()

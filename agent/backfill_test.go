@@ -52,10 +52,10 @@ func TestRunsOfWhatWasWrittenBefore(t *testing.T) {
 		now := begin + 10_000*second
 		emit(a, 0, speeds(2400), func(int) int64 { return now })
 		want(a, "100–399", "1100–1399") // the third has no end yet
-		a.earlier.look(now + 40*second)
+		a.backfill.look(now + 40*second)
 		want(a, "100–399", "1100–1399", "2100–2399")
 		emit(a, 0, speeds(2400), func(int) int64 { return now + 60*second }) // the log is read again
-		a.earlier.look(now + 100*second)
+		a.backfill.look(now + 100*second)
 		want(a, "100–399", "1100–1399", "2100–2399")
 	})
 	t.Run("a hole", func(t *testing.T) {
@@ -63,13 +63,13 @@ func TestRunsOfWhatWasWrittenBefore(t *testing.T) {
 		now := begin + 10_000*second
 		emit(a, 0, speeds(200), func(int) int64 { return now })
 		emit(a, 5100, speeds(150), func(int) int64 { return now })
-		a.earlier.finish()
+		a.backfill.finish()
 		want(a, "100–199", "5200–5249")
 	})
 	t.Run("as it was measured", func(t *testing.T) {
 		a := agentOf(t, Options{Registry: cell(t)})
 		emit(a, 0, speeds(1000), func(i int) int64 { return begin + int64(i+3600)*second }) // late by an hour, and steadily so
-		a.earlier.finish()
+		a.backfill.finish()
 		want(a)
 	})
 	t.Run("goes on", func(t *testing.T) {
