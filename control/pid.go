@@ -48,13 +48,18 @@ func (p *PID) String() string {
 	return fmt.Sprintf("pid: gain %.3g, integral %.3g s, derivative %.3g s", p.Gain, p.Integral, p.Derivative)
 }
 
-// Begin implements [Law].
+// Begin implements [Law]. It goes on from what is held, unless that would be to begin wound up, as with a heater that is off 30 K below its goal:
+// then the integral begins where the command that is left at the goal lies within the limits, as far as the weighted goal may move it.
 func (p *PID) Begin(s *Sense) {
 	p.last, p.derivative, p.begun = s.Output, 0, true
 	p.integral = 0
 	p.wanted = p.sum(s)
 	if !math.IsNaN(s.Held) {
+		aim := s.Aim(0)
 		p.integral = min(max(s.Held, p.Min), p.Max) - p.wanted
+		atGoal := p.integral + p.Gain*(p.Weight-1)*aim + p.feed(aim)
+		most := p.Weight * math.Abs(p.Gain*(aim-s.Output))
+		p.integral += min(max(min(max(atGoal, p.Min), p.Max)-atGoal, -most), most)
 		p.wanted += p.integral
 	}
 }
@@ -62,13 +67,17 @@ func (p *PID) Begin(s *Sense) {
 // sum is the command of all actions.
 func (p *PID) sum(s *Sense) float64 {
 	aim := s.Aim(0)
-	v := p.Gain*(p.Weight*aim-s.Output) + p.derivative + p.integral
+	return p.Gain*(p.Weight*aim-s.Output) + p.derivative + p.integral + p.feed(aim)
+}
+
+// feed is what [PID.Feed] says of a goal, 0 where nothing is known.
+func (p *PID) feed(aim float64) float64 {
 	if p.Feed != nil {
 		if f := p.Feed(aim); !math.IsNaN(f) {
-			v += f
+			return f
 		}
 	}
-	return v
+	return 0
 }
 
 // Step implements [Law].

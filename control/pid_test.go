@@ -128,3 +128,28 @@ func TestAPIDOnASetPointActsNearItsGoal(t *testing.T) {
 		t.Errorf("%g °C where it comes to the goal; having acted all the way %g °C", near, all)
 	}
 }
+
+// A heater that is off far below its goal is switched on at once, as far as slew and limits allow, whatever the integral time: the
+// integral does not begin beyond what any command at the goal may be. Near the goal nothing moves at once.
+func TestPIDBeginsFarFromTheGoal(t *testing.T) {
+	for _, c := range []struct {
+		gains Gains
+		feed  func(float64) float64
+		held  float64
+		want  float64 // after one step of 1 s with slew 50
+	}{
+		{Gains{Gain: 6, Integral: 100, Weight: 1}, nil, 0, 50},
+		{Gains{Gain: 1, Integral: 100, Weight: 0.5}, nil, 0, 13.5}, // half of the error of 27
+		{Gains{Gain: 6, Integral: 100, Weight: 0}, nil, 0, 1.6},    // the integral alone: 6/100 · 27
+		{Gains{Gain: -6, Integral: 100, Weight: 1}, nil, 80, 30},   // a fan
+		{Gains{Gain: 6, Integral: 100, Weight: 1}, Itself, 40, 90},
+	} {
+		p := &PID{Limits: kitLimits, Gains: c.gains, Feed: c.feed}
+		s := Sense{Dt: 0, Output: 23, Goal: Constant(50), Held: c.held}
+		p.Begin(&s)
+		s.Dt = 1
+		if m := p.Step(&s); math.Abs(m.Value-c.want) > 2 {
+			t.Errorf("%+v from %g: %g, want %g", c.gains, c.held, m.Value, c.want)
+		}
+	}
+}

@@ -13,7 +13,8 @@ import (
 
 // A forecast is of use at a horizon where its error is at most this part of how far the output moves in that time, which is
 // persistence's error over all rows, and where of its 95 % intervals at least this share holds. Half is also what people are
-// asked to accept: a build that heats through 190 °C in a minute is not foreseen by an error of 160.
+// asked to accept: a build that heats through 190 °C in a minute is not foreseen by an error of 160. The nearest horizons, in which
+// a slow output moves by hardly more than the noise of its readings, cannot be halved by anybody: where a longer one is of use, an error no larger is, too.
 const (
 	usePart  = 0.5
 	useInner = 0.85
@@ -85,12 +86,18 @@ func inShort(figures []model.Skill) string {
 	}
 	slices.Sort(horizons)
 	good, bad := 0.0, 0.0 // the longest of use with all before it, and the first that is not
-	for _, h := range horizons {
-		if p := pool(model.AllRows, h); !of(p, p.Persistence) {
+	for i, h := range horizons {
+		p := pool(model.AllRows, h)
+		if !of(p, p.Persistence) && !(good == 0 && of(p, math.Inf(1)) && slices.ContainsFunc(horizons[i+1:], func(longer float64) bool {
+			l := pool(model.AllRows, longer)
+			return of(l, l.Persistence) && p.RMSE <= l.RMSE
+		})) {
 			bad = h
 			break
 		}
-		good = h
+		if of(p, p.Persistence) {
+			good = h
+		}
 	}
 	var b strings.Builder
 	switch {
