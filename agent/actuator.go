@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -49,20 +50,21 @@ func (l *loop) run(ctx context.Context, a *Agent) error {
 			o := l.order
 			l.order.look = false
 			l.mu.Unlock()
-			l.carryOut(ctx, &h, o, time.Now())
+			l.carryOut(ctx, &h, o, time.Now(), a)
 		}
 	}
 }
 
-// carryOut does what is ordered.
-func (l *loop) carryOut(ctx context.Context, h *lease, o order, now time.Time) {
+// carryOut does what is ordered. That it begins to command and that it lets go is told, since the machine does something else from then on.
+func (l *loop) carryOut(ctx context.Context, h *lease, o order, now time.Time, a *Agent) {
 	switch {
 	case !o.hold && h.Lease != nil:
 		h.Release(o.why)
 		h.Lease = nil
+		l.event(a, "it lets go of "+l.Target+": "+o.why)
 	case !o.hold || now.Before(h.pause):
 	case h.Lease == nil || o.value != h.value:
-		l.command(h, o, now)
+		l.command(h, o, now, a)
 	case now.Sub(h.renewed) >= l.Lease/3:
 		if err := h.Renew(l.Lease); err == nil {
 			h.renewed = now
@@ -83,7 +85,7 @@ func (l *loop) carryOut(ctx context.Context, h *lease, o order, now time.Time) {
 	}
 }
 
-func (l *loop) command(h *lease, o order, now time.Time) {
+func (l *loop) command(h *lease, o order, now time.Time, a *Agent) {
 	l.mu.Lock()
 	why := "to " + l.reason()
 	l.mu.Unlock()
@@ -94,6 +96,9 @@ func (l *loop) command(h *lease, o order, now time.Time) {
 		l.log.Warn("a command was refused", "value", o.value, "error", err)
 		h.pause = now.Add(pauseAfter)
 		return
+	}
+	if h.Lease == nil {
+		l.tell(a, slog.LevelInfo, fmt.Sprintf("it commands %s, %s", l.Target, why))
 	}
 	h.Lease, h.value, h.renewed = got, o.value, now
 }
@@ -112,8 +117,11 @@ func (l *loop) lost(err error, a *Agent) {
 	l.event(a, text)
 }
 
-// event puts what happened to a loop on record.
-func (l *loop) event(a *Agent, text string) {
-	l.log.Warn(text)
+// event puts on record what happened to a loop and people ought to know.
+func (l *loop) event(a *Agent, text string) { l.tell(a, slog.LevelWarn, text) }
+
+// tell puts what happened to a loop into log and record.
+func (l *loop) tell(a *Agent, level slog.Level, text string) {
+	l.log.Log(context.Background(), level, text)
 	journal.Write(a.opt.Journal, record.Event{Time: a.opt.Clock.Now(), Source: "control " + l.Name, Kind: "control", Text: text})
 }

@@ -13,14 +13,14 @@ import (
 
 // advisor asks for advice at each tick and records it when it changes or is about to expire.
 type advisor struct {
-	recommender             *control.Recommender
-	setPoint, tool, spindle signal
-	advice                  control.Recommendation
-	led                     float64 // set-point that a loop commands, °C; 0: none does
-	scenarios               *control.Scenarios
-	ask                     control.Ask // of them, nil where there are none
-	model                   string      // that the advice rests on
-	tick                    uint64      // and the tick
+	recommender   *control.Recommender
+	setPoint      aim // °C
+	tool, spindle signal
+	advice        control.Recommendation
+	scenarios     *control.Scenarios
+	ask           control.Ask // of them, nil where there are none
+	model         string      // that the advice rests on
+	tick          uint64      // and the tick
 
 	said    control.Recommendation // last recorded
 	expires int64                  // of what was recorded
@@ -33,7 +33,7 @@ func newAdvisor(o control.Options, reg *sensors.Registry, e *estimator) (*adviso
 	}
 	a := &advisor{recommender: r}
 	err = findSignals(reg,
-		wanted{&a.setPoint, sensors.SetPoint, "°C"},
+		wanted{&a.setPoint.signal, sensors.SetPoint, "°C"},
 		wanted{&a.tool, sensors.ToolTemperature, "°C"},
 		wanted{&a.spindle, sensors.SpindleSpeed, "rpm"})
 	if err != nil {
@@ -51,12 +51,12 @@ func newAdvisor(o control.Options, reg *sensors.Registry, e *estimator) (*adviso
 func (a *advisor) advise(dt time.Duration, f *sensors.Frame, e *estimator) {
 	s := control.Situation{
 		Dt:       dt.Seconds(),
-		SetPoint: a.setPoint.value(f), Temperature: a.tool.value(f), SpindleSpeed: a.spindle.value(f),
+		SetPoint: a.setPoint.value(f), Temperature: a.tool.value(f), SpindleSpeed: a.spindle.value(f), Led: a.setPoint.led,
 	}
 	switch {
 	case !a.tool.known:
 		s.Bad = "no channel is the tool temperature"
-	case !a.setPoint.known:
+	case !a.setPoint.known && a.setPoint.led == 0:
 		s.Bad = "no channel is the set-point"
 	case math.IsNaN(s.Temperature):
 		s.Bad = toolReasons[f.Status[a.tool.id].Signal]
@@ -67,7 +67,6 @@ func (a *advisor) advise(dt time.Duration, f *sensors.Frame, e *estimator) {
 			s.Path, s.Feed = a.scenarios.Velocities(e.model)
 		}
 	}
-	s.Led = a.led
 	a.tick = f.Tick
 	a.recommender.Advise(&a.advice, s)
 }

@@ -295,8 +295,27 @@ func (a *Agent) tick(now int64) {
 	for _, l := range a.loops {
 		l.step(a.dt.Seconds(), a)
 	}
+	a.lead()
 	a.answer()
 	a.publish()
+}
+
+// lead tells what a loop leads the tool temperature to: where one commands, its goal is the set-point that estimate, advice and faults go by. What
+// the machine's own controller is commanded to, or that it is switched off, is then no wish of anybody's.
+func (a *Agent) lead() {
+	led := 0.0
+	for _, l := range a.loops {
+		if goal := l.leads(); goal != 0 {
+			led = goal
+		}
+	}
+	a.phases.setPoint.led, a.machine.led = led, led
+	if a.advisor != nil {
+		a.advisor.setPoint.led = led
+	}
+	if a.estimator != nil {
+		a.estimator.lead(led)
+	}
 }
 
 // judge moves phase, program and estimate to the frame, then scores every anomaly.

@@ -40,6 +40,20 @@ func signalFor(reg *sensors.Registry, role sensors.Role, unitName string) (signa
 	return s, nil
 }
 
+// aim is a set-point of the tool temperature: the goal of a loop of our own that commands, else what the machine's own controller holds.
+type aim struct {
+	signal
+	led float64 // goal of that loop, in the signal's unit; 0: none commands
+}
+
+// value is the set-point in the frame, NaN where it is not known.
+func (a *aim) value(f *sensors.Frame) float64 {
+	if a.led != 0 {
+		return a.led
+	}
+	return a.signal.value(f)
+}
+
 // wanted is a request to find the channel of a role and convert it to a unit.
 type wanted struct {
 	to   *signal
@@ -80,7 +94,7 @@ type estimator struct {
 	filter    *filter.Estimator
 	in, out   []signal
 	pressed   int             // place of contact among the inputs, −1 where it is none
-	setPoint  signal          // of the machine's own controller; the forecast follows what it will do
+	setPoint  aim             // the forecast follows what the machine's own controller will do about it
 	aim       float64         // its present value, NaN where it is not known
 	commanded float64         // rpm that a loop commands the spindle to, NaN while the machine's own controller turns it
 	scenario  filter.Scenario // what is expected to come: the machine's controller acts, path and feed stay or
@@ -89,6 +103,7 @@ type estimator struct {
 	estimate  filter.Estimate
 	live      *filter.Forecaster
 	forecast  filter.Forecast
+	celsius   unit.Map             // to the unit of the leading output, where that is a temperature
 	tool      int                  // place of the tool temperature among the outputs, −1 where it is none
 	why       []filter.Attribution // by output: of the change that is forecast
 	whyAt     int                  // the place of its horizon
@@ -157,7 +172,7 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 		if err != nil {
 			return nil, err
 		}
-		e.setPoint = s
+		e.setPoint.signal = s
 	}
 	for i, h := range horizons {
 		if i == 0 || h <= horizon.Seconds() {
@@ -166,6 +181,12 @@ func newEstimator(m *model.Model, reg *sensors.Registry, horizon time.Duration) 
 			if h <= whyAhead {
 				e.whyAt = len(e.tags) - 1
 			}
+		}
+	}
+	var err error
+	if leads := unit.MustParse(m.Outputs[m.LeadingIndex()].Unit); leads.Dim == celsius.Dim {
+		if e.celsius, err = unit.Between(celsius, leads); err != nil {
+			return nil, err
 		}
 	}
 	e.live = filter.NewForecaster(e.filter, e.forecast.Horizon, true)
@@ -229,6 +250,13 @@ func (e *estimator) follow(p *programs) {
 func (e *estimator) expected() filter.Scenario {
 	e.guide.Look(int(e.forecast.Horizon[len(e.forecast.Horizon)-1]) + 1)
 	return e.guide.Told(e.scenario)
+}
+
+// lead takes over what a loop leads the tool temperature to, °C; 0: none does.
+func (e *estimator) lead(led float64) {
+	if e.setPoint.led = 0; led != 0 && e.tool == e.model.LeadingIndex() {
+		e.setPoint.led = e.celsius.Apply(led)
+	}
 }
 
 // record writes the present estimate and forecast.

@@ -89,8 +89,10 @@ type loop struct {
 		from, to unit.Map
 		known    bool
 	}
-	who  string
-	kick chan struct{}
+	tool      unit.Map // from the output to °C,
+	toolKnown bool     // where it is the tool temperature
+	who       string
+	kick      chan struct{}
 
 	blindText string   // no good value
 	openText  []string // by interlock: it is open
@@ -180,6 +182,12 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 		l.celsius.to, err = unit.Between(celsius, l.unit)
 	}
 	l.celsius.known = err == nil
+	if out := reg.Channel(o.Output); out.Role == sensors.ToolTemperature {
+		if l.tool, err = unit.Between(out.Unit, celsius); err != nil {
+			return fail(err)
+		}
+		l.toolKnown = true
+	}
 	l.blindText = "no good value of " + reg.Channel(o.Output).Name
 	for _, lock := range o.Locks {
 		l.openText = append(l.openText, "the interlock on "+reg.Channel(lock.Channel).Name+" is open")
@@ -380,15 +388,22 @@ func (l *loop) reason() string {
 	return text
 }
 
-// limit follows the highest set-point that advice allows: what it has lowered stays so for a while. It tells what it
-// commands, which advice is not to echo.
+// leads is the tool temperature (°C) that it leads to at present, 0 where it does not command: its goal, or less where advice has lowered that.
+func (l *loop) leads() float64 {
+	if _, holds := l.holds(); !holds || !l.toolKnown || math.IsNaN(l.sense.Fixed) {
+		return 0
+	}
+	goal := l.tool.Apply(l.sense.Fixed)
+	if l.Auto == AutoSetPoint && l.celsius.known && !math.IsInf(l.cap, 1) {
+		goal = min(goal, l.celsius.from.Apply(l.cap))
+	}
+	return goal
+}
+
+// limit follows the highest set-point that advice allows: what it has lowered stays so for a while.
 func (l *loop) limit(dt float64, a *advisor) {
 	if a == nil || l.Auto != AutoSetPoint || !l.celsius.known {
 		return
-	}
-	a.led = 0
-	if value, holds := l.holds(); holds {
-		a.led = l.celsius.from.Apply(value)
 	}
 	if l.capFor -= dt; l.capFor <= 0 {
 		l.cap = math.Inf(1)

@@ -15,6 +15,7 @@ import (
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
 	"stirwatch/dynamics/phase"
+	"stirwatch/dynamics/signature"
 	bridge "stirwatch/firmware-bridge"
 	"stirwatch/sensors"
 	"stirwatch/sensors/unit"
@@ -73,6 +74,7 @@ type looped struct {
 	now   int64
 	tool  float64 // NaN: nothing is measured
 	speed float64
+	set   float64 // what the channel of the set-point shows
 	hangs bool
 	end   func()
 }
@@ -105,7 +107,7 @@ func newLooped(t *testing.T, change func(*Loop)) *looped {
 	running.Go(func() { b.Run(ctx) })
 	<-b.Started()
 	running.Go(func() { a.loops[0].run(ctx, a.Agent) })
-	return &looped{t: t, controller: c, a: a, b: b, now: 1000 * second, tool: 470, speed: 400, end: func() { cancel(); running.Wait() }}
+	return &looped{t: t, controller: c, a: a, b: b, now: 1000 * second, tool: 470, speed: 400, set: 475, end: func() { cancel(); running.Wait() }}
 }
 
 // ticks lets so many seconds pass.
@@ -114,7 +116,7 @@ func (d *looped) ticks(seconds float64) {
 		d.now += 1e8
 		if !d.hangs {
 			if !math.IsNaN(d.tool) {
-				put(d.a, d.now, d.tool, 4.2, d.speed, 8, 9, 475)
+				put(d.a, d.now, d.tool, 4.2, d.speed, 8, 9, d.set)
 			}
 			d.a.tick(d.now)
 		}
@@ -398,4 +400,41 @@ func TestPolledValuesAreSamples(t *testing.T) {
 			t.Errorf("%+v", h)
 		}
 	})
+}
+
+// What a loop commands the machine's own controller to is no wish of anybody's: while it commands, estimate, advice and faults go by its goal, be
+// the controller's set-point led beside it or switched off.
+func TestTheGoalOfALoopIsTheSetPoint(t *testing.T) {
+	for name, held := range map[string]float64{"led beside it": 478, "switched off": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newLooped(t, nil)
+			defer d.end()
+			goesBy := func(what string, want float64) {
+				t.Helper()
+				d.set = held
+				d.ticks(0.2)
+				if in, out := d.a.machine.frame.Value[signature.SetPoint], d.a.phases.setPoint.value(d.a.frame); in != want || out != want {
+					t.Errorf("%s, %s: faults go by %g, phases by %g, want %g", name, what, in, out, want)
+				}
+				if s := d.a.advisor.setPoint; s.value(d.a.frame) != want || (s.led != 0) != (want == 460 || want == 450) {
+					t.Errorf("%s, %s: advice goes by %g, led %g; want %g", name, what, s.value(d.a.frame), s.led, want)
+				}
+			}
+			goesBy("before it begins", held)
+			d.ticks(6)
+			goesBy("while it commands", 460)
+			d.a.advisor.advice = control.Recommendation{Kind: control.Change, Must: true, SetPoint: 450}
+			d.a.loops[0].limit(0.1, d.a.advisor)
+			goesBy("where advice has lowered that", 450)
+			d.tool = 900 // no tool is as hot
+			d.ticks(8)
+			goesBy("when it has let go", held)
+			all := strings.Join(lines(t, d.a, record.Events), "\n")
+			for _, want := range []string{"it commands set-point, to 470 °C for a goal of 460 °C", "it lets go of set-point: no good value of tool"} {
+				if !strings.Contains(all, want) {
+					t.Errorf("%s: %q is not on record:\n%s", name, want, all)
+				}
+			}
+		})
+	}
 }

@@ -25,6 +25,7 @@ type machine struct {
 	lasts    [signature.Faults]float64 // s that a slow reading counts for at most
 	passed   time.Duration             // since the last judgement
 	slow     [signature.Faults]bool    // what has not been judged in this run, since its readings came too slowly
+	led      float64                   // °C that a loop leads the tool to, 0: none does
 	unsaid   bool                      // there is more of it
 	lacks    string                    // what is never judged, since nobody measures what it needs
 }
@@ -165,7 +166,9 @@ func (m *machine) judge(dt time.Duration, f *sensors.Frame, p *phases, contact f
 	fresh, every := false, 0.0
 	for k := range m.in {
 		in := &m.in[k]
-		m.frame.Value[k] = in.value(f)
+		if m.frame.Value[k] = in.value(f); signature.Signal(k) == signature.SetPoint && m.led != 0 {
+			m.frame.Value[k] = m.led
+		}
 		m.frame.Fresh[k] = in.known && f.Fresh[in.id]
 		fresh = fresh || m.frame.Fresh[k]
 	}

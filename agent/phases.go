@@ -15,7 +15,8 @@ type phases struct {
 	phase.Detector
 	contact                      phase.Contact
 	speed, power, up, path, tool signal
-	torque, setPoint             signal
+	torque                       signal
+	setPoint                     aim       // °C
 	change                       phase.Run // what the last frame did to the run
 	start                        float64   // N·m, of the model: what a good start takes; 0: not known
 }
@@ -23,7 +24,7 @@ type phases struct {
 func newPhases(reg *sensors.Registry, m *model.Model) (p phases, err error) {
 	p.contact.Rule, p.start = contactRule(m), startTorque(m)
 	if s, err := signalFor(reg, sensors.SetPoint, "°C"); err == nil { // in other modes it is no temperature
-		p.setPoint = s
+		p.setPoint.signal = s
 	}
 	err = findSignals(reg,
 		wanted{&p.speed, sensors.SpindleSpeed, "rpm"},

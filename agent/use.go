@@ -87,7 +87,6 @@ func (a *Agent) succeed(n *successor) error {
 		}
 	}
 	if n.advisor != nil {
-		n.advisor.led = a.advisor.led
 		a.advisor = n.advisor
 	}
 	a.estimator = n.estimator

@@ -152,7 +152,7 @@ func (r *Recommender) adviseLimit(dst *Recommendation, s *Situation, mean float6
 	}
 	*dst = Recommendation{Kind: Change, Must: true, SetPoint: to, Predicted: mean}
 	if r.changed("limit", to, s.SetPoint, 0) {
-		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: the highest allowed is %g °C", s.SetPoint, to, r.highest())
+		r.last.Reason = fmt.Sprintf("lower the set-point from %s °C to %s °C: the highest allowed is %g °C", tenths(s.SetPoint), tenths(to), r.highest())
 	}
 	dst.Reason = r.last.Reason
 }
@@ -163,7 +163,7 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 		*dst = Recommendation{Kind: Unreachable, SetPoint: math.NaN(), Predicted: mean}
 		cause, why := "helpless under the ceiling", "no lower set-point averts that"
 		if lowest {
-			cause, why = "lowest", fmt.Sprintf("the set-point of %g °C is the lowest allowed", s.SetPoint)
+			cause, why = "lowest", fmt.Sprintf("the set-point of %s °C is the lowest allowed", tenths(s.SetPoint))
 		}
 		if r.changed(cause, s.SetPoint, 0, 0) {
 			r.last.Reason = fmt.Sprintf("unreachable: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C, and %s", k.when, k.top, r.under(), r.o.Ceiling, why)
@@ -173,8 +173,8 @@ func (r *Recommender) adviseLower(dst *Recommendation, s *Situation, mean float6
 	}
 	*dst = Recommendation{Kind: Change, Must: true, SetPoint: k.target, Predicted: mean}
 	if r.changed("lower", k.target, s.SetPoint, 0) {
-		r.last.Reason = fmt.Sprintf("lower the set-point from %g °C to %g °C: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C",
-			s.SetPoint, k.target, k.when, k.top, r.under(), r.o.Ceiling)
+		r.last.Reason = fmt.Sprintf("lower the set-point from %s °C to %s °C: within %g s the temperature may reach %.0f °C%s, above the ceiling of %g °C",
+			tenths(s.SetPoint), tenths(k.target), k.when, k.top, r.under(), r.o.Ceiling)
 		if !math.IsNaN(k.with) {
 			r.last.Reason += fmt.Sprintf("; with it %.0f °C", k.with)
 		}

@@ -5,6 +5,7 @@ package control
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"stirwatch/dynamics/filter"
 )
@@ -309,6 +310,9 @@ func (r *Recommender) changed(cause string, a, b, c float64) bool {
 	return true
 }
 
+// tenths writes a temperature for people: a goal that moves along a ramp, or was told in another unit, has more digits than anyone reads.
+func tenths(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) }
+
 func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far float64) {
 	hold := s.SetPoint
 	if known(s.Led) {
@@ -321,7 +325,7 @@ func (r *Recommender) adviseHold(dst *Recommendation, s *Situation, mean, far fl
 		speed = r.is.later()
 	}
 	if lower, upper := s.expected().Lower[n], s.expected().Upper[n]; r.changed(r.steer.why(), hold, mean, upper-lower) {
-		r.last.Reason = fmt.Sprintf("hold %g °C: %.0f °C expected in %g s%s, between %.0f and %.0f", hold, mean, far, r.under(), lower, upper)
+		r.last.Reason = fmt.Sprintf("hold %s °C: %.0f °C expected in %g s%s, between %.0f and %.0f", tenths(hold), mean, far, r.under(), lower, upper)
 		if !math.IsNaN(speed) {
 			r.last.Reason += fmt.Sprintf(", at %.0f rpm", speed)
 		}

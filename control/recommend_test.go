@@ -259,3 +259,12 @@ func TestARampOfOurOwnIsNoAdvice(t *testing.T) {
 		}
 	}
 }
+
+// A goal on a ramp, or one that was told in °F, is written as people write it.
+func TestAdviceWritesTenths(t *testing.T) {
+	r, s := recommender(t), at()
+	s.SetPoint, s.Temperature = 473.89888888888885, 473
+	if a := advise(r, s, 1); a.Kind != Hold || !strings.Contains(a.Reason, "hold 473.9 °C:") {
+		t.Errorf("%+v", a)
+	}
+}

@@ -266,8 +266,8 @@ func (r *Recommender) adviseChange(dst *Recommendation, s *Situation, mean float
 		if k.target > s.SetPoint {
 			verb = "raise"
 		}
-		r.last.Reason = fmt.Sprintf("%s the set-point from %g °C to %g °C: %s; in %g s%s with it %s, without it %s",
-			verb, s.SetPoint, k.target, r.because(s), minute[len(minute)-1], r.under(), a.text(), b.text())
+		r.last.Reason = fmt.Sprintf("%s the set-point from %s °C to %s °C: %s; in %g s%s with it %s, without it %s",
+			verb, tenths(s.SetPoint), tenths(k.target), r.because(s), minute[len(minute)-1], r.under(), a.text(), b.text())
 	}
 	dst.Reason = r.last.Reason
 }

@@ -210,9 +210,9 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		case s.Temperature < s.SetPoint:
 			side = "below"
 		}
-		off := fmt.Sprintf("the temperature %.0f K %s the set-point of %g °C", math.Abs(s.SetPoint-s.Temperature), side, s.SetPoint)
+		off := fmt.Sprintf("the temperature %.0f K %s the set-point of %s °C", math.Abs(s.SetPoint-s.Temperature), side, tenths(s.SetPoint))
 		if !math.IsNaN(soon) {
-			off = fmt.Sprintf("the temperature at %.0f °C in %g s, %.0f K off the set-point of %g °C", soon, s.Forecast.Horizon[r.costAt], math.Abs(s.SetPoint-soon), s.SetPoint)
+			off = fmt.Sprintf("the temperature at %.0f °C in %g s, %.0f K off the set-point of %s °C", soon, s.Forecast.Horizon[r.costAt], math.Abs(s.SetPoint-soon), tenths(s.SetPoint))
 		}
 		r.last.Reason = fmt.Sprintf("unreachable: the spindle %s at its %s limit of %g rpm and %s; it will be at %.0f °C in %g s%s",
 			verb, r.limit, limit, off, mean, far, r.under()) + waysText(&r.ways.all)

@@ -125,7 +125,7 @@ func waysText(all *[3]WayOut) string {
 		switch {
 		case w.What == "":
 		case w.Unit == "°C":
-			parts = append(parts, fmt.Sprintf("%s %g → %g °C", w.What, w.From, w.To))
+			parts = append(parts, fmt.Sprintf("%s %s → %s °C", w.What, tenths(w.From), tenths(w.To)))
 		default:
 			parts = append(parts, fmt.Sprintf("%s %.0f → %.0f %s (%+.0f %%)", w.What, w.From, w.To, w.Unit, 100*(w.To/w.From-1)))
 		}
