@@ -26,7 +26,7 @@ type health struct {
 }
 
 // healthCodes are the anomalies of the agent itself.
-var healthCodes = [...]anomaly.Code{anomaly.ModelNoSkill, anomaly.JournalStopped, anomaly.DiskLow, anomaly.UploadBehind, anomaly.ClockWrong, anomaly.NotifyFailed}
+var healthCodes = [...]anomaly.Code{anomaly.ModelNoSkill, anomaly.JournalStopped, anomaly.DiskLow, anomaly.UploadBehind, anomaly.ClockWrong, anomaly.NotifyFailed, anomaly.BridgeUnsafe}
 
 const (
 	examineEvery = 2 * time.Second
@@ -46,6 +46,8 @@ func (o *Options) has(c anomaly.Code) bool {
 		return o.Journal != nil && o.Journal.Uploads()
 	case anomaly.NotifyFailed:
 		return o.Undelivered != nil
+	case anomaly.BridgeUnsafe:
+		return o.Bridge != nil
 	}
 	return true
 }
@@ -105,6 +107,9 @@ func (a *Agent) examineOnce() {
 
 	h.note(anomaly.ClockWrong, h.clock(now))
 
+	if a.opt.Bridge != nil {
+		h.note(anomaly.BridgeUnsafe, a.opt.Bridge.Unsafe())
+	}
 	if a.opt.Undelivered != nil {
 		h.note(anomaly.NotifyFailed, a.opt.Undelivered())
 	}

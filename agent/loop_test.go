@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stirwatch/agent/anomaly"
 	"stirwatch/agent/record"
 	"stirwatch/control"
 	"stirwatch/dynamics/filter"
@@ -25,12 +27,18 @@ import (
 type controller struct {
 	mu   sync.Mutex
 	held float64
-	safe int // commands of the safe state
+	safe int  // commands of the safe state
+	gone bool // nothing is answered any more
 }
+
+var errGone = errors.New("nobody answers")
 
 func (c *controller) Set(_ context.Context, _ string, v float64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.gone {
+		return errGone
+	}
 	c.held = v
 	return nil
 }
@@ -45,6 +53,11 @@ func (c *controller) Safe(ctx context.Context, target string, v float64) error {
 
 func (c *controller) Get(context.Context, string) (float64, error) {
 	held, _ := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return 0, errGone
+	}
 	return held, nil
 }
 
@@ -437,4 +450,47 @@ func TestTheGoalOfALoopIsTheSetPoint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A machine that goes on with what it was last told is an alarm until its safe state is confirmed, and not before there has been time for that.
+func TestASafeStateThatIsNotConfirmedIsAnAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newLooped(t, nil)
+		defer d.end()
+		says := func() (text string) {
+			d.a.examineOnce()
+			d.ticks(0.2)
+			for _, x := range d.a.Alarms().List().Alarms {
+				if x.Code == anomaly.BridgeUnsafe {
+					text = x.State.String() + ": " + x.Text
+				}
+			}
+			return text
+		}
+		gone := func(is bool) {
+			d.controller.mu.Lock()
+			defer d.controller.mu.Unlock()
+			d.gone = is
+		}
+		d.ticks(6)
+		if got := says(); got != "" {
+			t.Errorf("while it commands: %s", got)
+		}
+		gone(true)
+		d.ticks(8) // 5 s until nothing has been confirmed for too long; then the safe state is tried
+		if got := says(); got != "" {
+			t.Errorf("too early: %s", got)
+		}
+		d.ticks(5)
+		if got := says(); !strings.HasPrefix(got, "unacknowledged: ") || !strings.Contains(got, `set-point may not be in its safe state "usual" (440 °C): nobody answers`) {
+			t.Errorf("nobody answers: %q", got)
+		}
+		gone(false)
+		d.ticks(2)
+		says()
+		d.ticks(5)
+		if got := says(); !strings.HasPrefix(got, "returned: ") {
+			t.Errorf("it answers again: %q", got)
+		}
+	})
 }

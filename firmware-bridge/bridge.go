@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -442,10 +443,30 @@ func (b *Bridge) Safe(ctx context.Context) error {
 func (b *Bridge) openLocked() (open []error) {
 	for _, g := range b.targets {
 		if g.reverting {
-			open = append(open, fmt.Errorf("bridge: %s may not be in its safe state %q (%g %s): %w", g.Name, g.Safe.Name, g.safe, g.Unit, cmp.Or(g.problem, errNotThere)))
+			value := fmt.Sprintf(" (%g %s)", g.safe, g.Unit)
+			if g.Safe.HandsBack {
+				value = ""
+			}
+			open = append(open, fmt.Errorf("bridge: %s may not be in its safe state %q%s: %w", g.Name, g.Safe.Name, value, cmp.Or(g.problem, errNotThere)))
 		}
 	}
 	return open
+}
+
+// Unsafe says which safe states have been on the way for longer than the patience and are still not confirmed, and why; "": none.
+func (b *Bridge) Unsafe() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.ContainsFunc(b.targets, func(g *gate) bool {
+		return g.reverting && g.problem != nil && time.Since(g.since) >= b.o.Patience
+	}) {
+		return ""
+	}
+	var all []string
+	for _, err := range b.openLocked() {
+		all = append(all, err.Error())
+	}
+	return strings.Join(all, "; ")
 }
 
 var errNotThere = errors.New("it is not there yet")

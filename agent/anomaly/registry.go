@@ -22,6 +22,7 @@ const (
 	UploadBehind     Code = "upload.behind"
 	ClockWrong       Code = "clock.wrong"
 	NotifyFailed     Code = "notify.failed"
+	BridgeUnsafe     Code = "bridge.unsafe"
 )
 
 // Priority says how soon an operator must act (ISA-18.2, sec. 6.3.4). 1 is the most urgent.
@@ -141,6 +142,10 @@ var conditions = []Definition{
 		Text:     "the clock of this computer was wrong",
 		Cause:    "no battery clock, time servers that could not be reached, somebody set it",
 		Response: "check date and time service (`timedatectl`); records around the step bear wrong times"},
+	{Code: BridgeUnsafe, About: AboutAgent, Priority: High, Limit: 0.5, On: 0, Off: 2,
+		Text:     "the controller has not confirmed its safe state",
+		Cause:    "its port is unplugged, it is switched off, busy or refuses; something else answers",
+		Response: "look at the machine, which goes on with what it was last told, and stop it by its own means if need be; the safe state is sent again until it is confirmed: `stirwatch bridge probe` shows who answers"},
 	{Code: NotifyFailed, About: AboutAgent, Priority: Medium, Limit: 0.5, On: 0, Off: 5,
 		Text:     "messages about alarms do not get through",
 		Cause:    "the server or network is down, an address or password is wrong",

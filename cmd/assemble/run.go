@@ -87,7 +87,10 @@ func Run(ctx context.Context, conf *config.Config, version string, log *slog.Log
 func (c *Cell) runBridge(ctx context.Context) error {
 	for told := false; ; told = true {
 		c.tellReverted(ctx)
+		ended := make(chan struct{})
+		go c.tellUnsafe(ctx, ended)
 		err := c.bridge.Run(ctx)
+		close(ended)
 		if !errors.Is(err, bridge.ErrInUse) {
 			return err
 		}
@@ -98,6 +101,29 @@ func (c *Cell) runBridge(ctx context.Context) error {
 		case <-time.After(bridgeAgain):
 		case <-ctx.Done():
 			return nil
+		}
+	}
+}
+
+// tellUnsafe says what is waited for where the program is told to end: the bridge does not before the safe state is confirmed.
+func (c *Cell) tellUnsafe(ctx context.Context, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	look := time.NewTicker(bridgeAgain)
+	defer look.Stop()
+	var told time.Time
+	for {
+		select {
+		case <-ended:
+			return
+		case <-look.C:
+		}
+		if open := c.bridge.Unsafe(); open != "" && time.Since(told) >= time.Minute {
+			told = time.Now()
+			c.log.Warn("told to end, it sends the safe state until the controller confirms it; a second Ctrl-C or SIGTERM ends it at once, and the next start goes on with that", "waits", open)
 		}
 	}
 }
@@ -125,7 +151,7 @@ func (c *Cell) tellReverted(ctx context.Context) {
 	}()
 }
 
-// bridgeAgain is the time between two attempts to have a bridge that another process has.
+// bridgeAgain is the time between two attempts to have a bridge that another process has, and between two looks at whether it has ended.
 const bridgeAgain = time.Second
 
 // tellService tells the service manager how the agent is, and the record where the tick stands still.
