@@ -108,6 +108,8 @@ func judge(c *Channel, held, s *Sample, ahead bool) Status {
 	case !s.Status.IsGood():
 	case ahead:
 		return Status{Failure, FutureStamp}
+	case Absurd(s.Value, c.Unit):
+		return Status{Failure, OutOfRange}
 	case (c.Min != 0 || c.Max != 0) && (s.Value < c.Min || s.Value > c.Max):
 		return Status{OutOfSpecification, OutOfRange}
 	case c.MaxRate > 0 && held.Status.IsGood() && s.Time > held.Time:

@@ -84,6 +84,8 @@ func TestBoardJudgesSamples(t *testing.T) {
 		{"too fast", 300, OK, 2 * second, Status{OutOfSpecification, RateOfChange}},
 		{"fast but believable", 249, OK, 2 * second, OK},
 		{"not a number", math.NaN(), OK, 2 * second, Status{Failure, NotANumber}},
+		{"colder than any sensor", -9999, OK, 2 * second, Status{Failure, OutOfRange}},
+		{"hotter than any sensor", 65535, OK, 2 * second, Status{Failure, OutOfRange}},
 		{"infinite", math.Inf(1), OK, 2 * second, Status{Failure, NotANumber}},
 		{"device's own verdict stays", -2, Status{Failure, Sentinel}, 2 * second, Status{Failure, Sentinel}},
 		{"NaN with a verdict keeps it", math.NaN(), Status{Failure, OpenCircuit}, 2 * second, Status{Failure, OpenCircuit}},
@@ -97,6 +99,19 @@ func TestBoardJudgesSamples(t *testing.T) {
 		b.Put(s)
 		if s[0].Status != c.want {
 			t.Errorf("%s: %s, want %s", c.name, s[0].Status, c.want)
+		}
+	}
+}
+
+func TestAbsurd(t *testing.T) {
+	for _, c := range []struct {
+		v    float64
+		unit string
+		want bool
+	}{{-273.15, "°C", true}, {-270, "°C", true}, {-269, "°C", false}, {-196, "°C", false}, {-459.67, "°F", true}, {1768, "°C", false}, {2400, "°C", false}, {3276.7, "°C", true},
+		{-4, "K", false}, {65535, "K", true}, {-9999, "W", false}, {-9999, "1", false}} {
+		if Absurd(c.v, unit.MustParse(c.unit)) != c.want {
+			t.Errorf("%g %s: %v", c.v, c.unit, !c.want)
 		}
 	}
 }

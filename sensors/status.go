@@ -1,5 +1,7 @@
 package sensors
 
+import "stirwatch/sensors/unit"
+
 // Status is what is known of a value's validity: a NAMUR NE 107 signal and the reason for it.
 // The zero Status is missing, so that a forgotten field reads as absent, never as healthy.
 type Status struct {
@@ -47,7 +49,7 @@ const (
 	Stale               // older than the channel's max age
 	Sentinel            // the device's own mark for "no signal"
 	Unwired             // the input carries nothing by construction
-	OutOfRange          // outside the channel's range
+	OutOfRange          // outside the channel's range; as a failure, outside that of any sensor
 	RateOfChange        // moved faster than the channel can
 	OpenCircuit         // device reports a broken sensor
 	Saturated           // device reports a clipped input
@@ -61,6 +63,23 @@ const (
 // NoReading is the least magnitude by which instruments say that they have no reading: 9.9E37 beyond the range, 9.91E37 no number
 // (SCPI-99, 7.2.1).
 const NoReading = 9.9e37
+
+// No sensor of a cell reads a temperature at or below coldest, where the tables of thermocouples end (NIST Monograph 175), or
+// beyond hottest, 2400 °C; K.
+const (
+	coldest = 3.15
+	hottest = 2673.15
+)
+
+// Absurd tells whether a value in u is no reading of anything: devices without a sensor send −9999, 65535, or −273 °C. In
+// kelvin a small value may be a difference.
+func Absurd(v float64, u unit.Unit) bool {
+	if u.Dim != unit.Temperature {
+		return false
+	}
+	k := u.SI(v)
+	return k <= coldest && u.Offset != 0 || k > hottest
+}
 
 var reasonNames = [...]string{"", "never_seen", "stale", "sentinel", "unwired", "out_of_range", "rate_of_change",
 	"open_circuit", "saturated", "retained", "wrong_unit", "not_a_number", "device", "future_stamp"}

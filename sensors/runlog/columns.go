@@ -164,14 +164,12 @@ func (d *decoder) csvHeader(header []string) error {
 		if !given {
 			from = ch.Unit
 		}
-		_, in := splitName(header[i])
-		if in != "" {
-			from = d.ownUnit(0, header[i], in, from, given)
-		}
 		if err := d.add(&meldColumn{key: header[i], inch: from, mm: from, sentinels: f.Sentinels, channel: ch}, i); err != nil {
 			return err
 		}
-		d.cols[len(d.cols)-1].given, d.cols[len(d.cols)-1].said = given, given || in != "" && d.knowsUnit(in)
+		c := &d.cols[len(d.cols)-1]
+		c.given, c.said = given, given
+		d.takeUnit(c, 0, d.says(header[i], from))
 	}
 	for i, key := range header {
 		if !used[i] && key != "" {
@@ -181,58 +179,9 @@ func (d *decoder) csvHeader(header []string) error {
 	return nil
 }
 
-// ownUnit is the unit that a column itself says it is in; where the options say another they are right, and it is told. What
-// is no unit, or one of something else, is none of it.
-func (d *decoder) ownUnit(line int, key, in string, from unit.Unit, given bool) unit.Unit {
-	u, err := d.parseUnit(in)
-	if err != nil || u.Dim == unit.None {
-		return from
-	}
-	switch m, err := unit.Between(u, from); {
-	case err != nil:
-		d.remarks = append(d.remarks, note{line, fmt.Sprintf("column %q seems to be in %s: it is read as %s, as configured", key, in, from), true})
-	case m == unit.Identity:
-	case given:
-		d.remarks = append(d.remarks, note{line, fmt.Sprintf("column %q says %s: it is read as %s, as configured (unit)", key, in, from), true})
-	default:
-		d.remarks = append(d.remarks, note{line, fmt.Sprintf("column %q is read as %s, as it says itself", key, u), false})
-		return u
-	}
-	return from
-}
-
-// takeUnits takes the row of units that was split: those of columns whose unit nobody has said.
-func (d *decoder) takeUnits(line int) {
-	if d.meld {
-		return
-	}
-	if d.named {
-		d.otherUnits(line)
-		return
-	}
-	for i := range d.cols {
-		c := &d.cols[i]
-		if c.index < 0 || len(d.fields[c.index]) == 0 || c.byMode {
-			continue
-		}
-		u := d.ownUnit(line, c.Key, strings.Trim(string(d.fields[c.index]), "[]()"), c.named, c.given)
-		if c.given {
-			continue
-		}
-		if d.rows > 0 { // below a header inside the log
-			c.again, _ = unit.Between(u, c.named)
-		} else {
-			c.named = u
-			c.inch, _ = unit.Between(u, c.Unit) // of one dimension: ownUnit has looked
-			c.mm = c.inch
-		}
-	}
-	d.tellRemarks(line)
-}
-
 // otherUnits takes the row of units that was split, below a header that comes again and names the quantities themselves.
 func (d *decoder) otherUnits(line int) {
-	if scale := countUnits[strings.ToLower(strings.Trim(string(d.fields[d.clock]), "[]()"))]; scale != 0 && scale != d.stamps.scale {
+	if scale := countUnits[strings.ToLower(inBrackets(d.fields[d.clock]))]; scale != 0 && scale != d.stamps.scale {
 		d.refused = fmt.Sprintf("below the row of units in line %d, which has another unit of time", line)
 		d.doubt(line, "the unit of the time is another here; the rows below are left out")
 		return
@@ -242,7 +191,7 @@ func (d *decoder) otherUnits(line int) {
 		if c.index < 0 || len(d.fields[c.index]) == 0 {
 			continue
 		}
-		text := strings.Trim(string(d.fields[c.index]), "[]()")
+		text := inBrackets(d.fields[c.index])
 		u, err := d.parseUnit(text)
 		if err == nil {
 			c.again, err = unit.Between(u, c.named)
@@ -352,29 +301,6 @@ func (d *decoder) add(m *meldColumn, i int) error {
 	}
 	d.cols = append(d.cols, c)
 	return nil
-}
-
-// isUnits tells whether the line that was split is a row of units below the header; below columns that are not read any word
-// may stand.
-func (d *decoder) isUnits(reads func(i int) bool) bool {
-	if d.meld || d.clock >= 0 && startsNumber(d.fields[d.clock]) {
-		return false
-	}
-	known := 0
-	for i, f := range d.fields {
-		switch {
-		case len(f) == 0 || i == d.clock || i == d.date:
-		case startsNumber(f):
-			return false
-		case !reads(i):
-		default:
-			if _, err := d.parseUnit(strings.Trim(string(f), "[]()")); err != nil {
-				return false
-			}
-			known++
-		}
-	}
-	return known > 0
 }
 
 // reads tells whether field i is read into a column.

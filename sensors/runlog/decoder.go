@@ -20,6 +20,7 @@ type column struct {
 	named      unit.Unit // that the column has in the first header, or is said to have; zero where the mode of a MELD log decides
 	given      bool      // named is what the options say
 	said       bool      // the options say it, or the header
+	wrong      bool      // it says a unit of something else: its values are none of the channel's
 	again      unit.Map  // from the unit in the newest header to named
 	cell       unitOf    // behind a number
 	sent       string    // the last text where a number should be
@@ -158,6 +159,10 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 			return nil
 		}
 		d.skip(n, "a quoted field has no end", b)
+		return nil
+	}
+	if !d.started && d.refused == "" && len(d.fields) == len(d.header) && d.isUnits(d.reads) {
+		d.takeUnits(n)
 		return nil
 	}
 	if d.isHeader() {
@@ -397,7 +402,7 @@ func (d *decoder) take(line int, at int64) {
 		switch {
 		case !status.IsGood():
 			if status.Signal == sensors.Failure {
-				d.badCell(c, line, cell)
+				d.badCell(c, line, cell, "")
 			}
 		case c.hasUnwired && !c.wired && v == c.unwired:
 			status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Unwired}
@@ -407,6 +412,14 @@ func (d *decoder) take(line int, at int64) {
 				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.Sentinel}
 			} else if c.again != unit.Identity && !d.converted {
 				v = c.again.Apply(v)
+			}
+			switch {
+			case !status.IsGood():
+			case c.wrong:
+				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.WrongUnit}
+			case sensors.Absurd(v, c.named):
+				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.OutOfRange}
+				d.badCell(c, line, cell, "temperature")
 			}
 		}
 		r.value[i], r.status[i], r.sent[i] = v, status, ""

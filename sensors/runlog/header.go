@@ -32,6 +32,7 @@ type preamble struct {
 	units   []byte // a header whose columns say what they are, but not their units: the next line may
 	spaced  *spaced
 	misfit  string // why the last of those was none
+	above   []byte // the line before
 	known   *decoder
 	lvm     labview
 }
@@ -113,6 +114,8 @@ func (d *decoder) findHeader(b []byte, n int) error {
 		p.sep = sep
 		return nil
 	}
+	above := p.above
+	p.above = bytes.Clone(b)
 	p.lines++
 	if p.spaced != nil {
 		if done, err := d.spacedBelow(b, n); done {
@@ -133,6 +136,9 @@ func (d *decoder) findHeader(b []byte, n int) error {
 				return nil
 			}
 			err := d.readHeader(header, b)
+			if err == nil {
+				d.unitsAbove(above, n-1)
+			}
 			d.tellRemarks(n)
 			return err
 		}
@@ -473,7 +479,9 @@ func (d *decoder) follow(b []byte, n int) error {
 		}
 		c.index, c.Key, c.cell = next.cols[k].index, next.cols[k].Key, unitOf{}
 		c.again = unit.Identity
-		if !c.byMode && (d.named || next.cols[k].said) { // else the unit is that of before
+		if c.wrong = next.cols[k].wrong; c.wrong {
+			told = append(told, fmt.Sprintf("%s is in a unit that its channel cannot have, and its values are failures", c.Name))
+		} else if !c.byMode && (d.named || next.cols[k].said) { // else the unit is that of before
 			if c.again, err = unit.Between(next.cols[k].named, c.named); err != nil {
 				c.index = -1
 				told = append(told, err.Error())

@@ -70,9 +70,12 @@ func splitTime(cell string) (name, in string) {
 	return name, in
 }
 
+// unitSigns stand between a name and a unit that is in no brackets.
+var unitSigns = []string{"/", ",", ";", ":", " in ", " - ", "_", ".", " "}
+
 // splitUnit parts a column's name from a unit that stands behind another sign than a bracket, where both are known.
 func splitUnit(cell string, known func(name, unit string) bool) (name, unit string, ok bool) {
-	for _, sign := range []string{"/", ",", ";", ":", " in ", " - ", "_", ".", " "} {
+	for _, sign := range unitSigns {
 		for i := range cell {
 			if i == 0 || !strings.HasPrefix(cell[i:], sign) {
 				continue
@@ -158,7 +161,7 @@ func (d *decoder) unitsBelow(b []byte, n int) error {
 	d.clock, d.date = d.timeColumn(header), -1
 	if b != nil && d.split(b) && d.padded(len(header)) && d.isUnits(func(i int) bool { name, _ := d.naming(header[i]); return d.wants(name) != nil }) {
 		for i, f := range d.fields {
-			text := strings.Trim(string(f), "[]()")
+			text := inBrackets(f)
 			name, in := d.naming(header[i])
 			_, err := newStamps(TimeColumn{Unit: wire.TimeUnit(text)}, d.opt.Location)
 			if in == "" && text != "" && (i == d.clock && err == nil || i != d.clock && d.wants(name) != nil) {

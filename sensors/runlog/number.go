@@ -249,12 +249,13 @@ func wayOut(cell []byte) string {
 	return ""
 }
 
-// badCell counts a field that holds no number.
-func (d *decoder) badCell(c *column, line int, cell []byte) {
+// badCell counts a field that holds no number, or none that the column's quantity can have: is names what it is not, "" a number.
+func (d *decoder) badCell(c *column, line int, cell []byte, is string) {
 	d.badCells++
 	c.bad.Count++
 	if c.bad.Count == 1 {
 		c.bad.Column, c.bad.Line, c.bad.Text = c.Key, line, fmt.Sprintf("%.40q", cell)
+		c.bad.Is = is
 		if d.sign(c.index, cell) == 0 {
 			c.bad.Text = wire.TwoWays(numeral(cell))
 		} else {

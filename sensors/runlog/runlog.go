@@ -6,6 +6,7 @@ package runlog
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -71,20 +72,21 @@ type Skip struct {
 	Header bool // it is the header again, and no row
 }
 
-// BadCells are the fields of a column that hold no number.
+// BadCells are the fields of a column that hold no number, or none that can be a reading.
 type BadCells struct {
 	Column string // as the header has it
 	Count  int
 	Line   int    // of the first
 	Text   string // the first, quoted, and what may be done about it
+	Is     string // what the first is not: "" a number, or a temperature
 }
 
 // String is e.g. `heater power [W]: 120 values are no number, the first in line 302: "---"`.
 func (b BadCells) String() string {
 	if b.Count == 1 {
-		return fmt.Sprintf("%s: 1 value is no number, in line %d: %s", b.Column, b.Line, b.Text)
+		return fmt.Sprintf("%s: 1 value is no %s, in line %d: %s", b.Column, cmp.Or(b.Is, "number"), b.Line, b.Text)
 	}
-	return fmt.Sprintf("%s: %d values are no number, the first in line %d: %s", b.Column, b.Count, b.Line, b.Text)
+	return fmt.Sprintf("%s: %d values are no %s, the first in line %d: %s", b.Column, b.Count, cmp.Or(b.Is, "number"), b.Line, b.Text)
 }
 
 // Step is a place where the log's clock was set back for good.

@@ -29,6 +29,17 @@ func TestConversionsAgainstPublishedFactors(t *testing.T) {
 		{1000, "BTU/h", "W", 293.0710701722222},
 		{1, "gpm", "l/min", 3.785411784},
 		{3600, "l/h", "m³/s", 1e-3},
+		{1, "kgf/cm²", "kPa", 98.0665},
+		{1, "mmHg", "Pa", 133.322387415},
+		{1, "inHg", "kPa", 3.386388640341},
+		{1, "PS", "W", 735.49875},
+		{1, "kgf·m", "N·m", 9.80665},
+		{1, "in·ozf", "N·m", 7.0615518333e-3},
+		{1, "klbf", "N", 4448.2216152605},
+		{1, "mil", "µm", 25.4},
+		{10000, "ppm", "%", 1},
+		{1, "ft³/min", "l/min", 28.316846592},
+		{1, "gal/h", "l/h", 3.785411784},
 	} {
 		m, err := Between(MustParse(c.from), MustParse(c.to))
 		if err != nil {
@@ -116,17 +127,21 @@ func FuzzParseQuantity(f *testing.F) {
 // Units come in the signs of many programs and code pages; what they mean is one.
 func TestSpellings(t *testing.T) {
 	for symbol, spellings := range map[string][]string{
-		"°C":  {"℃", "ºC", "˚C", "deg C", "degC", "deg. C", "° C", "C", "Celsius", "¡æ", "°\u00a0C", "Deg C", "DEG C", "CELSIUS", "Celcius", "degrees C", "Grad Celsius", "Â°C", "øC", "\ufffdC", "oC", "°c"},
-		"°F":  {"℉", "ºF", "degF", "deg F", "F"},
+		"°C":  {"℃", "ºC", "˚C", "deg C", "degC", "deg. C", "° C", "C", "Celsius", "¡æ", "°\u00a0C", "Deg C", "DEG C", "CELSIUS", "Celcius", "degrees C", "Grad Celsius", "Â°C", "øC", "\ufffdC", "oC", "°c", "Deg. C.", "C°", "*C"},
+		"°F":  {"℉", "ºF", "degF", "deg F", "F", "Deg. F.", "DEG.F"},
 		"K":   {"°K", "kelvin", "deg K"},
-		"rpm": {"RPM", "1/min", "min⁻¹", "min^-1", "min-1", "U/min", "r/min"},
+		"rpm": {"RPM", "1/min", "min⁻¹", "min^-1", "min-1", "U/min", "r/min", "Upm", "tr/min", "ot/min", "U / min", "rev./min", "r.p.m."},
 		"N·m": {"Nm", "N*m", "N m", "N⋅m", "N∙m", "N-m", "N\u00a0m"},
 		"µm":  {"μm", "um"},
-		"%":   {"pct", "percent"},
-		"W":   {"WATT", "Watts"}, "hp": {"HP"}, "kW": {"kw", "Kw"}, "mm/min": {"MM/MIN"}, "in/min": {"IPM", "IN/MIN", "Inch/min"}, "ft·lbf": {"FT-LBF", "Ft-Lb"},
-		"kN": {"KN"}, "rev/s": {"rps"}, "psi": {"PSI"}, "kPa": {"KPA"},
+		"%":   {"pct", "percent", "vol%", "Vol.-%", "% RH"},
+		"W":   {"WATT", "Watts"}, "hp": {"HP"}, "kW": {"kw", "Kw"}, "mm/min": {"MM/MIN"}, "in/min": {"IPM", "IN/MIN", "Inch/min"},
+		"kN": {"KN"}, "rev/s": {"rps"}, "kPa": {"KPA"},
 		"min": {"minutes", "MIN"}, "s": {"sec", "seconds", "SEC"}, "h": {"hours"},
 		"m/s²": {"m/s^2", "m/s2", "m·s⁻²"}, "m³/s": {"m^3/s", "m3/s"},
+		"ft·lbf": {"ft-lbs", "FT-LBS", "ft.lbs", "ft lbs", "lb.ft", "lb-ft", "ftlbs", "lbs-ft", "FT-LBF", "Ft-Lb"},
+		"in·lbf": {"in-lbs", "in.lb", "lb-in", "inlb"}, "N·cm": {"Ncm", "N cm", "N.cm", "N-cm"}, "kgf·m": {"kgf.m", "kg-m", "kgfm"},
+		"klbf": {"kip", "KIPS"}, "psi": {"PSI", "psig", "psi(g)"}, "bar": {"Bar", "bar(g)", "barg"}, "MPa": {"Mpa", "N/mm²", "N/mm^2"},
+		"ppm": {"ppmv", "PPM"}, "l/h": {"L/hr"}, "mil": {"thou"}, "PS": {"metric hp"}, "krpm": {"KRPM"},
 	} {
 		want := MustParse(symbol)
 		for _, s := range spellings {
