@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // DateOrder is a set of orders in which year, month and day may stand.
@@ -49,10 +51,18 @@ type Date struct {
 // ParseDate reads a date, a time of day, or both, with or without a zone: "2025-07-08T10:43:15.30Z",
 // "2025-07-08 10:43:15,3 +0200", "31.10.25 10:43", "7/8/2025 1:43:15 PM UTC", "8 Jul 2025 24:00:00",
 // "20250708T104315", "20250708104315", "Tue Jul  8 10:43:15 2025", "8.7.2025 10.43.15", "8/7/2025 10h43m15s", "26:10:05",
-// "1 day, 2:10:05", "1.02:10:05", "59:07.5", "PT1M3.5S". Points stand in dates
+// "1 day, 2:10:05", "1.02:10:05", "59:07.5", "PT1M3.5S", "08JUL2025:10:43:15", "28/7/2025 10:43:15 p. m.". Points stand in dates
 // whose day comes first. Months may have English, German, French, Spanish, Italian or Dutch names. A zone is Z, UTC, GMT, or
 // an offset; names such as CET mean something in a place alone.
 func ParseDate(b []byte) (Date, bool) {
+	d, ok := parseDate(b)
+	if !ok && bytes.ContainsFunc(b, func(r rune) bool { return r == '\'' || r == '(' || unicode.IsLetter(r) }) {
+		d, ok = parseDate(respell(b))
+	}
+	return d, ok
+}
+
+func parseDate(b []byte) (Date, bool) {
 	p := dateParser{rest: bytes.TrimSpace(plainSigns(b))}
 	if isoDuration(p.rest) {
 		d, ok := ParseDuration(p.rest)
@@ -60,6 +70,29 @@ func ParseDate(b []byte) (Date, bool) {
 	}
 	ok := p.date(true) && p.clock() && p.zone() && len(p.rest) == 0
 	return p.Date, ok
+}
+
+// asides are words in stamps that say nothing, or say it in another place than elsewhere, and what stands for them.
+var asides = []struct {
+	find *regexp.Regexp
+	put  string
+}{
+	{regexp.MustCompile(`^'`), ""},                                   // a spreadsheet's mark of text
+	{regexp.MustCompile(`\s*\(\p{L}{1,3}\.?\)\s*`), " "},             // a day of the week: 2025年7月8日(火)
+	{regexp.MustCompile(`(?i)([+-]\d\d:?\d\d)\s*\([^()]*\)$`), "$1"}, // a zone's name behind its offset
+	{regexp.MustCompile(`\s*\(((?:UTC|GMT)[^()]*)\)$`), " $1"},
+	{regexp.MustCompile(`(?i)(\d)[.,]?\s+(?:um|at|à|kl\.?|alle|a las)\s+(\d)`), "$1 $2"},
+	{regexp.MustCompile(`(?i)\s*\b(?:uhr|hrs?)\b\.?`), ""},
+	{regexp.MustCompile(`^(?i:mo|di|mi|do|fr|sa|so|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag|lun|mar|mer|jeu|ven|sam|dim|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|mié|jue|vie|sáb|dom|gio|sab|ma|wo|vr|za|zo|po|út|st|čt|pá|ne)[.,]*\s+(\d)`), "$1"},
+}
+
+// respell writes a stamp that cannot be read without its asides.
+func respell(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	for _, a := range asides {
+		b = bytes.TrimSpace(a.find.ReplaceAll(b, []byte(a.put)))
+	}
+	return b
 }
 
 // plainSigns puts blanks and minus signs of ASCII for those of typesetters.
@@ -253,6 +286,8 @@ func (p *dateParser) date(named bool) bool {
 	case c == ':':
 		p.rest = all
 		return true
+	case na <= 2 && p.monthGlued(a): // 08JUL2025
+		return p.fits(p.number, DayFirst)
 	case c|0x20 == 'd' && na <= 4: // 1d 02:10:05
 		p.rest, p.days = p.rest[1:], time.Duration(a)*24*time.Hour
 		return p.skip(", ")
@@ -286,6 +321,9 @@ func (p *dateParser) date(named bool) bool {
 		n := [3]int{a, b, y}
 		switch {
 		case na == 4 && ny > 0 && ny <= 2:
+			if c == '.' {
+				p.skip(".")
+			}
 			return p.fits(n, YearFirst)
 		case na > 2 || ny != 4 && ny != 2:
 			return false
@@ -299,6 +337,18 @@ func (p *dateParser) date(named bool) bool {
 	return false
 }
 
+// monthGlued takes a month and a year that stand behind a day without a sign between them.
+func (p *dateParser) monthGlued(day int) bool {
+	all := p.rest
+	m, ok := month(p.word())
+	y, ny := p.digits()
+	if p.number = [3]int{day, m, y}; ok && (ny == 2 || ny == 4) {
+		return true
+	}
+	p.rest = all
+	return false
+}
+
 // fits keeps the orders in which the numbers are a day of the calendar, and takes what parts it from the time of day.
 func (p *dateParser) fits(n [3]int, orders DateOrder) bool {
 	p.number = n
@@ -308,7 +358,7 @@ func (p *dateParser) fits(n [3]int, orders DateOrder) bool {
 	switch {
 	case len(p.rest) == 0:
 		return true
-	case p.peek()|0x20 == 't' || p.peek() == '_' || p.peek() == '-' && len(p.rest) > 1 && p.rest[1] >= '0' && p.rest[1] <= '9':
+	case p.peek()|0x20 == 't' || p.peek() == '_' || (p.peek() == '-' || p.peek() == ':') && len(p.rest) > 1 && p.rest[1] >= '0' && p.rest[1] <= '9':
 		p.rest = p.rest[1:]
 		return true
 	}
@@ -347,7 +397,9 @@ func (p *dateParser) clock() bool {
 		p.rest = p.rest[1:]
 		if m, nm = p.digits(); p.peek() == ':' {
 			p.rest = p.rest[1:]
-			if s, ns = p.digits(); ns != 2 {
+			if s, ns = p.digits(); ns == 1 && p.peek() != '.' && p.peek() != ',' || nm == 1 && ns == 2 { // 9:3:5, as programs write that do not pad
+				nm, ns = 2, 2
+			} else if ns != 2 {
 				return false
 			}
 		}
@@ -378,17 +430,18 @@ func (p *dateParser) clock() bool {
 	p.skip(" \t")
 	if w := p.peek() | 0x20; w == 'a' || w == 'p' {
 		half := p.word()
-		if p.skip("."); len(half) == 1 { // a.m.
+		if p.skip(". "); len(half) == 1 { // a.m., a. m.
 			half = append(half[:1:1], p.word()...)
 			p.skip(".")
 		}
-		if !bytes.EqualFold(half, []byte("am")) && !bytes.EqualFold(half, []byte("pm")) || h < 1 || h > 12 || p.Orders == 0 && nh > 2 {
+		after := half[0]|0x20 == 'p'
+		if !bytes.EqualFold(half, []byte("am")) && !bytes.EqualFold(half, []byte("pm")) || h > 12 || p.Orders == 0 && nh > 2 {
 			return false
 		}
 		if h == 12 {
 			c -= 12 * time.Hour
 		}
-		if half[0]|0x20 == 'p' {
+		if after {
 			c += 12 * time.Hour
 		}
 	}
@@ -397,13 +450,13 @@ func (p *dateParser) clock() bool {
 }
 
 // apart takes what stands behind the hour h where points or letters part a time of day beside a date: 10.43.15, 10h43m15s,
-// 10h43. Two numbers with a point between them may be anything.
+// 10h43, 10-43-15. Two numbers with a point or a hyphen between them may be anything.
 func (p *dateParser) apart(h int) bool {
 	all := p.rest
 	p.parts = [3]int{h, 0, 0}
 	signs := [2]string{"h", "m"}
-	if p.peek() == '.' {
-		signs = [2]string{".", "."}
+	if c := p.peek(); c == '.' || c == '-' || c == '_' {
+		signs = [2]string{string(c), string(c)}
 	}
 	for i, sign := range signs {
 		if len(p.rest) == 0 || p.rest[0]|0x20 != sign[0]|0x20 {
@@ -440,6 +493,9 @@ func (p *dateParser) zone() bool {
 	}
 	p.Zoned = true
 	if w := p.word(); len(w) > 0 {
+		if bytes.EqualFold(w, []byte("uhr")) { // no zone
+			return false
+		}
 		if !bytes.EqualFold(w, []byte("z")) && !bytes.EqualFold(w, []byte("utc")) && !bytes.EqualFold(w, []byte("gmt")) {
 			p.Zoned, p.Name = false, string(w)
 			return len(p.rest) == 0 && len(w) >= 3 && len(w) <= 5 && p.Orders != 0
