@@ -74,30 +74,33 @@ type decoder struct {
 	ignored []string
 	clock   int // field of the time stamp
 	date    int // field of the date, -1 if none
+	millis  int // field of the milliseconds that a stamp of whole seconds lacks, -1 if none
 	rpm     int // fields that the detection reads, -1 if none
 	torque  int
 	power   int
 	pos     [4]int
 
-	signs     []signs           // of each field
-	untold    []int             // fields that have not told enough
-	byName    map[string]*signs // of the fields of headers before
-	grouped   []bool            // of each field: how its numbers are read was told
-	comma     bool              // a decimal comma was told
-	fields    [][]byte
-	unquoted  []byte
-	row       row
-	converted bool   // the number just read was in the unit behind it
-	last      int64  // stamp of the newest row
-	rows      int    // rows handed out
-	badCells  uint64 // fields without a readable number, empty ones not counted
-	decimals  int    // of the newest row's last field
-	held      []byte // a line that went back in time, until the next one tells why
-	heldLine  int
-	heldTime  int64
-	waiting   []openLine // lines whose date is not settled
-	waitSize  int
-	noStamp   bool // told that the stamps cannot be used
+	signs      []signs           // of each field
+	untold     []int             // fields that have not told enough
+	byName     map[string]*signs // of the fields of headers before
+	grouped    []bool            // of each field: how its numbers are read was told
+	comma      bool              // a decimal comma was told
+	fields     [][]byte
+	unquoted   []byte
+	row        row
+	converted  bool   // the number just read was in the unit behind it
+	last       int64  // stamp of the newest row
+	rows       int    // rows handed out
+	badCells   uint64 // fields without a readable number, empty ones not counted
+	decimals   int    // of the newest row's last field
+	held       []byte // a line that went back in time, until the next one tells why
+	heldLine   int
+	heldTime   int64
+	waiting    []openLine // lines whose date is not settled
+	waitSize   int
+	noStamp    bool // told that the stamps cannot be used
+	toldMillis bool
+	noMillis   bool // what is called milliseconds is something else
 
 	onHeader func() error // the columns are known
 	onRow    func(*row)
@@ -146,7 +149,7 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		}
 		return nil
 	}
-	if d.survey && d.sep != ' ' && len(d.untold) == 0 && (d.stamps == nil || d.stamps.scale != 0 || d.stamps.orders.Settled()) && startsNumber(b) {
+	if d.survey && d.sep != ' ' && len(d.untold) == 0 && (d.stamps == nil || !d.stamps.open()) && d.millis < 0 && startsNumber(b) {
 		return nil // a row, and nothing is left to find out
 	}
 	if d.before.lvm.betweenRows(b) {
@@ -233,7 +236,7 @@ func (d *decoder) give(why string) {
 
 // data takes the line that was split, b, as a row, once its date can be read.
 func (d *decoder) data(b []byte, n int, whole bool) error {
-	at, err := d.stamp()
+	at, err := d.stamp(n)
 	if len(d.waiting) > 0 && d.stamps.orders.Settled() {
 		waiting := d.waiting
 		d.waiting, d.waitSize = nil, 0
@@ -245,7 +248,7 @@ func (d *decoder) data(b []byte, n int, whole bool) error {
 			}
 		}
 		d.splitRow(b)
-		at, err = d.stamp()
+		at, err = d.stamp(n)
 	}
 	switch {
 	case errors.Is(err, errOrder) && !d.opt.untimed:
@@ -306,8 +309,8 @@ func (d *decoder) data(b []byte, n int, whole bool) error {
 	return nil
 }
 
-// stamp reads the time of the line that was split.
-func (d *decoder) stamp() (int64, error) {
+// stamp reads the time of line n, which was split.
+func (d *decoder) stamp(n int) (int64, error) {
 	if d.clock < 0 {
 		return d.last + 1, nil
 	}
@@ -316,10 +319,54 @@ func (d *decoder) stamp() (int64, error) {
 		date = d.fields[d.date]
 	}
 	at, err := d.stamps.parse(date, d.fields[d.clock], d.sign(d.clock, d.fields[d.clock]))
+	if err == nil && d.millis >= 0 {
+		at = d.withMillis(at, n)
+	}
 	if err == nil && d.stamps.local {
 		return d.stamps.nearest(at, d.last, d.rows > 0), nil
 	}
 	return at, err
+}
+
+// withMillis adds the milliseconds that stand in a column of their own to a stamp of whole seconds.
+func (d *decoder) withMillis(at int64, line int) int64 {
+	cell := d.fields[d.millis]
+	ms, ok := milliseconds(cell)
+	switch {
+	case d.noMillis || len(cell) == 0:
+	case !ok || at%1e9 != 0:
+		d.noMillis = true
+		d.doubt(line, fmt.Sprintf("column %q: %.20q is not the milliseconds of the stamp beside it, and is left out", d.header[d.millis], cell))
+	default:
+		if !d.toldMillis {
+			d.toldMillis = true
+			d.note(line, fmt.Sprintf("column %q is read as the milliseconds of %q", d.header[d.millis], d.header[d.clock]))
+		}
+		at += ms * 1e6
+	}
+	return at
+}
+
+// milliseconds reads what may be those of a second.
+func milliseconds(cell []byte) (int64, bool) {
+	n, ok := digits(cell)
+	return int64(n), ok && len(cell) <= 3
+}
+
+// findMillis finds the column of milliseconds that loggers write beside a stamp of whole seconds, where nobody asks for it.
+func (d *decoder) findMillis(header []string, used func(i int) bool) {
+	d.millis = -1
+	if d.stamps == nil || d.stamps.scale != 0 {
+		return
+	}
+	if i := d.clock + 1; i < len(header) && !used(i) && millisNamed(header[i]) {
+		d.millis = i
+	}
+}
+
+func millisNamed(cell string) bool {
+	name, _ := splitName(cell)
+	return slices.Contains([]string{"ms", "msec", "millis", "millisec", "millisecond", "milliseconds"}, name)
 }
 
 func orderName(o wire.DateOrder) string {

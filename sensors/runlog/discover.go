@@ -77,7 +77,7 @@ func discover(text io.Reader, opt Options) (Options, []string, error) {
 	}
 	var left, answers []string
 	for i, cell := range t.header {
-		if i == clock || i == date {
+		if i == clock || i == date || clock >= 0 && i == clock+1 && millisNamed(cell) && t.stamps(clock) {
 			continue
 		}
 		name, in := splitName(cell)

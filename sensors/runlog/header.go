@@ -326,7 +326,7 @@ func (d *decoder) readHeader(header []string, raw []byte) error {
 			format = CSV
 		}
 	}
-	d.clock, d.date, d.rpm, d.torque, d.power, d.pos = -1, -1, -1, -1, -1, [4]int{-1, -1, -1, -1}
+	d.clock, d.date, d.millis, d.rpm, d.torque, d.power, d.pos = -1, -1, -1, -1, -1, -1, [4]int{-1, -1, -1, -1}
 	d.cols, d.ignored, d.keys = nil, nil, nil
 	var err error
 	switch {
@@ -495,7 +495,7 @@ func (d *decoder) follow(b []byte, n int) error {
 			told = append(told, fmt.Sprintf("column %q is new and not read", name))
 		}
 	}
-	d.clock, d.date, d.rpm, d.torque, d.power, d.pos = next.clock, next.date, next.rpm, next.torque, next.power, next.pos
+	d.clock, d.date, d.millis, d.rpm, d.torque, d.power, d.pos = next.clock, next.date, next.millis, next.rpm, next.torque, next.power, next.pos
 	d.setHeader(header, b)
 	text := "another header is followed"
 	if len(told) > 0 {

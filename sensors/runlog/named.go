@@ -97,8 +97,8 @@ func (d *decoder) knowsUnit(s string) bool {
 // asksFor tells whether the folded name of a column is the time's or that of a quantity asked for.
 func (d *decoder) asksFor(name string) bool { return name == "time" || d.wants(name) != nil }
 
-// timeColumn is the place of the column of time: the one named so, else by another usual name that nobody asks for; -1 if
-// there is none.
+// timeColumn is the place of the column of time: the one named so, else by another usual name that nobody asks for, else the
+// first, where it has no name; -1 if there is none.
 func (d *decoder) timeColumn(header []string) int {
 	for _, want := range times {
 		for i, cell := range header {
@@ -106,6 +106,9 @@ func (d *decoder) timeColumn(header []string) int {
 				return i
 			}
 		}
+	}
+	if len(header) > 0 && header[0] == "" { // as data frames are exported, with their index
+		return 0
 	}
 	return -1
 }
@@ -254,8 +257,9 @@ func (d *decoder) namedHeader(header []string) error {
 	if d.clock < 0 {
 		return fmt.Errorf("%w: no column is the time: name one \"time [s]\" (or d, h, min, ms, us, ns, excel; without a unit it holds dates, or times elapsed as hh:mm:ss)", ErrFormat)
 	}
+	d.findMillis(header, func(i int) bool { name, _ := d.naming(header[i]); return d.wants(name) != nil })
 	if d.date >= 0 {
-		if d.stamps.scale != 0 {
+		if d.stamps.scale != 0 && !d.stamps.excel {
 			d.date = -1
 		} else {
 			d.stamps.DateKey = header[d.date]

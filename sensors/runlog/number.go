@@ -188,7 +188,11 @@ func (d *decoder) weigh() {
 			d.untold = slices.Delete(d.untold, k, k+1)
 		}
 	}
-	if d.clock >= 0 && !d.stamps.orders.Settled() {
+	if d.millis >= 0 && len(d.fields[d.millis]) > 0 {
+		_, ok := milliseconds(d.fields[d.millis])
+		d.noMillis = d.noMillis || d.survey && !ok
+	}
+	if d.clock >= 0 && d.stamps.open() {
 		var date []byte
 		if d.date >= 0 {
 			date = d.fields[d.date]

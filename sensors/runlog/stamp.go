@@ -111,12 +111,20 @@ var (
 
 // narrow takes what a stamp tells of the order of all dates.
 func (s *stamps) narrow(date, clock []byte) {
-	if s.scale != 0 || s.orders.Settled() {
+	if !s.open() {
 		return
+	}
+	if s.scale != 0 {
+		date, clock = nil, date
 	}
 	if d, ok := s.take(date, clock); ok && d.Orders&s.orders != 0 {
 		s.orders &= d.Orders
 	}
+}
+
+// open tells whether the order of the dates is still to be found out.
+func (s *stamps) open() bool {
+	return (s.scale == 0 || s.DateKey != "") && !s.orders.Settled()
 }
 
 // take reads the text of a stamp.
@@ -168,7 +176,7 @@ func year(d wire.Date) int {
 // parse reads one stamp; date is empty unless it has a column of its own. decimal is the sign that a
 // count is written with, 0 where that is not known.
 func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
-	s.local = s.scale == 0 || s.excel
+	s.local = s.scale == 0 || s.excel || s.DateKey != ""
 	if s.scale != 0 {
 		n, ok := count(clock, s.scale, decimal)
 		if !ok && decimal == 0 && wire.Analyse(clock).Either != 0 {
@@ -180,11 +188,20 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 		if !ok || s.base > 0 && n > math.MaxInt64-s.base || s.base < 0 && n < math.MinInt64-s.base {
 			return 0, fmt.Errorf("%w: %.40q is not a count of %s", errStamp, clock, s.Unit)
 		}
-		if s.excel {
-			t := time.Unix(0, s.base+n).UTC()
-			n = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), s.loc).UnixNano() - s.base
+		if n += s.base; s.DateKey != "" && !(s.excel && n-s.base >= countUnits["d"]) {
+			day, err := s.day(date)
+			if n -= s.base; err == nil && (n < 0 || n > countUnits["d"]) {
+				err = fmt.Errorf("%w: %.40q is beyond the day of the date beside it: a count beside a date is since its midnight", errStamp, clock)
+			}
+			if err != nil {
+				return 0, err
+			}
+			n += day
 		}
-		return s.base + n, nil
+		if s.excel || s.DateKey != "" {
+			n = s.wall(n)
+		}
+		return n, nil
 	}
 	if len(date) > 0 {
 		s.dated = true
@@ -224,11 +241,40 @@ func (s *stamps) parse(date, clock []byte, decimal byte) (int64, error) {
 	if d.InHour {
 		round = time.Hour
 	}
-	if d.Clock < s.clock-round/2 {
+	switch {
+	case d.Clock < s.clock-round/2:
 		s.midnight += round
+	case s.midnight > 0 && d.Clock > s.clock+round-round/24: // of before midnight, out of its order
+		s.midnight -= round
 	}
 	s.clock = d.Clock
 	return int64(s.midnight + d.Clock), nil
+}
+
+// day is the midnight of a date that a count stands beside, ns as if its zone were UTC.
+func (s *stamps) day(date []byte) (int64, error) {
+	if n, ok := count(date, countUnits["d"], '.'); ok && s.excel {
+		return s.base + n, nil
+	}
+	d, ok := s.take(nil, date)
+	if !ok || d.Orders == 0 || d.Clock != 0 {
+		return 0, fmt.Errorf("%w: %.40q is no date", errStamp, date)
+	}
+	orders := d.Orders & s.orders
+	if orders == 0 {
+		orders = d.Orders
+	}
+	n, ok := d.At(orders, time.UTC)
+	if !ok {
+		return 0, fmt.Errorf("%w: %.40q", errOrder, date)
+	}
+	return n, nil
+}
+
+// wall is the instant at which clocks in the zone show what they show in UTC at n.
+func (s *stamps) wall(n int64) int64 {
+	t := time.Unix(0, n).UTC()
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), s.loc).UnixNano()
 }
 
 // nearest settles the hour in which the clocks go back, of which every time of day comes twice: of the two instants that a

@@ -140,7 +140,7 @@ func (s *Stream) Each(take func(*Row) error) error {
 
 // again is a decoder of the file that was looked through.
 func (d *decoder) again() *decoder {
-	a := &decoder{opt: d.opt, whole: true, byName: d.byName, blanks: blanks{aligned: d.aligned, askew: d.askew}}
+	a := &decoder{opt: d.opt, whole: true, noMillis: d.noMillis, byName: d.byName, blanks: blanks{aligned: d.aligned, askew: d.askew}}
 	if d.stamps != nil {
 		a.opt.Time.Order = d.stamps.orders
 	}

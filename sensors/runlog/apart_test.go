@@ -1,0 +1,81 @@
+package runlog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"stirwatch/sensors/wire"
+)
+
+// A stamp may be in several columns: a date beside a count of the day, milliseconds beside whole seconds.
+func TestStampsInSeveralColumns(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text string
+		time TimeColumn
+		want string // of the rows, in UTC
+		told string
+	}{
+		"seconds of the day":           {"d;s;T\n2025-07-08;0;1\n2025-07-08;38595.5;2\n2025-07-09;1;3\n", TimeColumn{Key: "s", DateKey: "d", Unit: wire.Seconds}, "07T22:00:00 08T08:43:15.5 08T22:00:01", ""},
+		"of days that another settles": {"d;s;T\n8/7/2025;38595;1\n13/7/2025;1;2\n", TimeColumn{Key: "s", DateKey: "d", Unit: wire.Seconds}, "08T08:43:15 12T22:00:01", ""},
+		"milliseconds of the day":      {"d;ms;T\n20250708;38595500;1\n", TimeColumn{Key: "ms", DateKey: "d", Unit: wire.Milliseconds}, "08T08:43:15.5", ""},
+		"a count of no day":            {"d;s;T\n2025-07-08;1751971395;1\n2025-07-08;5;2\n", TimeColumn{Key: "s", DateKey: "d", Unit: wire.Seconds}, "07T22:00:05", "is beyond the day of the date beside it"},
+		"no date":                      {"d;s;T\n2025-07-08;5;1\n;6;2\n-;7;3\n", TimeColumn{Key: "s", DateKey: "d", Unit: wire.Seconds}, "07T22:00:05", "is no date"},
+		"a spreadsheet's":              {"d;s;T\n45846;0.5;1\n08.07.2025;0.75;2\n45847;0;3\n", TimeColumn{Key: "s", DateKey: "d", Unit: "excel"}, "08T10:00:00 08T16:00:00 08T22:00:00", ""},
+		"a spreadsheet's whole stamp":  {"d;s;T\n45846;45846.5;1\n", TimeColumn{Key: "s", DateKey: "d", Unit: "excel"}, "08T10:00:00", ""},
+		"milliseconds":                 {"t;ms;T\n2025-07-08 10:00:00;0;1\n2025-07-08 10:00:00;250;2\n2025-07-08 10:00:01;5;3\n2025-07-08 10:00:02;;4\n", TimeColumn{Key: "t"}, "08T08:00:00 08T08:00:00.25 08T08:00:01.005 08T08:00:02", `line 2: column "ms" is read as the milliseconds of "t"`},
+		"milliseconds beside a date":   {"d;t;Millisecond;T\n2025-07-08;10:00:00;7;1\n", TimeColumn{Key: "t", DateKey: "d"}, "08T08:00:00.007", ""},
+		"milliseconds since the start": {"t;ms;T\n2025-07-08 10:00:00;500;1\n2025-07-08 10:00:01;1500;2\n", TimeColumn{Key: "t"}, "08T08:00:00 08T08:00:01", ""},
+		"of a stamp that has its own":  {"t;ms;T\n2025-07-08 10:00:00.5;500;1\n2025-07-08 10:00:01;500;2\n", TimeColumn{Key: "t"}, "08T08:00:00.5 08T08:00:01", `"500" is not the milliseconds of the stamp`},
+	} {
+		log, err := Parse(strings.NewReader(c.text), Options{Format: CSV, Location: berlin, Time: c.time, Fields: []Field{{Key: "T", Channel: "T"}}})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for _, at := range log.Time {
+			got = append(got, time.Unix(0, at).UTC().Format("02T15:04:05.999999999"))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %s, want %s; %v", name, got, c.want, log.Skipped)
+		}
+		if told := strings.Join(log.Remarks(), "\n") + fmt.Sprint(log.Skipped); !strings.Contains(told, c.told) {
+			t.Errorf("%s: told %q, want %q", name, told, c.told)
+		}
+	}
+}
+
+// A row out of its order around midnight makes no day of its own where the time of day has no date.
+func TestMidnightOutOfOrder(t *testing.T) {
+	log, err := Parse(strings.NewReader("time,T [°C]\n23:59:58,1\n00:00:01,2\n23:59:59,3\n00:00:02,4\n12:00:00,5\n23:59:59,6\n00:00:00,7\n"), Options{Named: []Named{{Name: "T", Unit: "°C", Must: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for _, at := range log.Time {
+		got = append(got, (at-log.Time[0])/1e9)
+	}
+	if want := []int64{0, 3, 4, 43202, 86401, 86402}; !slices.Equal(got, want) || log.Skips != 1 {
+		t.Errorf("rows at %v s, want %v; %v", got, want, log.Skipped)
+	}
+}
+
+// The first column of an exported data frame has no name: it is its index, the time where that is one.
+func TestNamelessIndex(t *testing.T) {
+	const rows = ",T [°C]\n%s\n%s\n"
+	named := Options{Named: []Named{{Name: "T", Unit: "°C", Must: true}}}
+	log, err := Parse(strings.NewReader(fmt.Sprintf(rows, "2025-07-08 10:43:15,1", "2025-07-08 10:43:16,2")), named)
+	if err != nil || len(log.Time) != 2 {
+		t.Errorf("dates: %v", err)
+	}
+	if _, err = Parse(strings.NewReader(fmt.Sprintf(rows, "0,1", "1,2")), named); err == nil || !strings.Contains(err.Error(), "a count needs its unit") {
+		t.Errorf("counts: %v", err)
+	}
+}
