@@ -90,7 +90,8 @@ func (b *Block) word(line string) string {
 		for n = from; n < len(line) && strings.IndexByte("+-.0123456789", line[n]) >= 0; n++ {
 		}
 		v, err := strconv.ParseFloat(line[from:n], 64)
-		if err == nil && v >= -maxValue && v <= maxValue {
+		decimals := n+1 < len(line) && line[n] == ',' && line[n+1]-'0' <= 9 // of a decimal comma: half a number would be another
+		if err == nil && v >= -maxValue && v <= maxValue && !decimals {
 			if letter == 'N' && b.Number < 0 && v >= 0 && v == float64(int(v)) {
 				b.Number = int(v)
 			} else {
@@ -99,7 +100,7 @@ func (b *Block) word(line string) string {
 			return line[n:]
 		}
 	}
-	if n = max(n, 1); n == from { // no number: up to the next blank
+	if n = max(n, 1); n == from || n < len(line) && line[n] == ',' { // no number: up to the next blank
 		for n < len(line) && line[n] != ' ' && line[n] != '\t' {
 			n++
 		}

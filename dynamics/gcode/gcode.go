@@ -84,7 +84,7 @@ func Read(text string) (*Program, error) {
 	p := &Program{Numbered: numbered(text)}
 	var in Interpreter
 	in.unknown = map[string]int{}
-	line := 0
+	line, ended := 0, false
 	for b := range Blocks(text) {
 		switch {
 		case !p.Numbered:
@@ -99,11 +99,18 @@ func Read(text string) (*Program, error) {
 		if b.Name != "" && p.Name == "" {
 			p.Name = b.Name
 		}
+		if ended {
+			if len(b.Words) > 0 {
+				in.note("lines behind the end", b.Place)
+			}
+			continue
+		}
 		if b.Comment != "" {
 			p.Comments = append(p.Comments, Comment{Step: len(p.Steps), Line: line, Text: b.Comment})
 		}
 		from := len(p.Steps)
 		p.Steps = in.Do(p.Steps, b)
+		ended = !b.Skip && (b.does('M', 2) || b.does('M', 30)) // what follows is run by nobody, or called
 		if len(b.Words) > 0 {
 			in.count++
 		}
@@ -158,6 +165,7 @@ type Interpreter struct {
 	inch     bool
 	relative bool
 	inverse  bool // G93: F is 1/min of the block
+	turn     bool // G95: F is for a turn of the spindle, whose speed is not known
 	centres  bool // G90.1: centres of arcs are absolute
 	plane    plane
 	planed   bool
@@ -207,9 +215,12 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 		case 92, 10:
 			set = true
 		case 93:
-			in.inverse = true
+			in.inverse, in.turn = true, false
 		case 94:
-			in.inverse = false
+			in.inverse, in.turn = false, false
+		case 95:
+			in.turn = true
+			in.note(word(w), b.Place)
 		case 9, 40, 43, 43.1, 44, 49, 50, 53, 54, 55, 56, 57, 58, 59, 60, 61, 61.1, 64, 69, 92.1, 98, 99: // no motion of their own
 		default:
 			in.note(word(w), b.Place)
@@ -220,7 +231,10 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 		unit = 25.4
 	}
 	if f, is := b.Get('F'); is && !wait && f > 0 {
-		if in.feed = f / 60; !in.inverse {
+		switch in.feed = f / 60; {
+		case in.turn:
+			in.feed = 0
+		case !in.inverse:
 			in.feed *= unit
 		}
 	}
@@ -228,13 +242,18 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 	axes := b.Has("XYZ")
 	switch l, laps := b.Get('L'); {
 	case wait:
-		s, _ := b.Get('P')
-		if !b.Has("P") {
-			s, _ = b.Get('X')
+		s, is := b.Get('P')
+		for _, letter := range [...]byte{'X', 'U', 'F'} { // lathes and Siemens' controllers
+			if !is {
+				s, is = b.Get(letter)
+			}
+		}
+		if !is { // S counts turns of the spindle
+			in.note("G4 without seconds", b.Place)
 		}
 		to = append(to, Step{Kind: Waits, Skip: b.Skip, Seconds: max(0, s)})
 	case set:
-		if motion < 0 && axes && b.is(92) {
+		if motion < 0 && axes && b.does('G', 92) {
 			in.at = in.target(b, unit)
 		}
 	case axes && home:
@@ -242,7 +261,11 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 		m.Rapid = true
 		in.at = m.To
 		to = append(to, Step{Kind: Moves, Skip: b.Skip, Inch: in.inch, Move: m})
-	case laps && !axes && in.moving && in.motion == 1:
+	case laps && !axes && motion != 1: // a subprogram, as a word alone or of one that is not understood
+		if !b.Has("GM") {
+			in.note("L words", b.Place)
+		}
+	case laps && !axes:
 		to = append(to, Step{Kind: Laps, Skip: b.Skip, Inch: in.inch, Laps: max(0, l), Feed: in.feed})
 	case in.moving && (axes || in.motion > 1 && b.Has("IJK")):
 		to = in.move(to, b, unit)
@@ -254,14 +277,9 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 	return to
 }
 
-// is tells whether b has a G word.
-func (b *Block) is(g float64) bool {
-	for _, w := range b.Words {
-		if w.Letter == 'G' && w.Value == g {
-			return true
-		}
-	}
-	return false
+// does tells whether b has a word of that value.
+func (b *Block) does(letter byte, value float64) bool {
+	return slices.Contains(b.Words, Word{letter, value})
 }
 
 // target is where the axis words lead.
@@ -364,6 +382,10 @@ func (in *Interpreter) others(b *Block) {
 	for _, w := range b.Words {
 		switch w.Letter {
 		case 'G', 'M', 'X', 'Y', 'Z', 'I', 'J', 'K', 'R', 'F', 'S', 'P', 'L', 'T', 'D', 'H', 'N':
+		case 'U':
+			if !b.does('G', 4) {
+				in.note("U words", b.Place)
+			}
 		case 'O':
 			if in.name == "" {
 				in.name = strconv.FormatFloat(w.Value, 'f', -1, 64)

@@ -44,6 +44,7 @@ func TestBlocksAreReadAsPeopleWriteThem(t *testing.T) {
 		"hello world":               {Number: -1, Bad: "hello"},
 		"G1 X99999999999":           {Number: -1, Words: []Word{{'G', 1}}, Bad: "X99999999999"},
 		"\x00\x00N1\tM60\x00":       {Number: 1, Words: []Word{{'M', 60}}},
+		"G1 X1,5 Y2":                {Number: -1, Words: []Word{{'G', 1}, {'Y', 2}}, Bad: "X1,5"},
 		"M41 S":                     {Number: -1, Words: []Word{{'M', 41}}, Bad: "S"},
 	} {
 		var b Block
@@ -51,6 +52,53 @@ func TestBlocksAreReadAsPeopleWriteThem(t *testing.T) {
 		if b.Number != want.Number || b.Skip != want.Skip || b.Name != want.Name || b.Comment != want.Comment || b.Bad != want.Bad || !slices.Equal(b.Words, want.Words) {
 			t.Errorf("%q is %+v, want %+v", line, b, want)
 		}
+	}
+}
+
+// What other controllers mean by the same letters is not taken for something else without a word.
+func TestWordsOfOtherControllers(t *testing.T) {
+	for text, want := range map[string]struct {
+		steps   []float64 // s of a wait, mm of a move, −1 of laps
+		unknown string
+	}{
+		"G4 P2.5\nG4 X2\nG4 F3\nG04 U1.5":                    {[]float64{2.5, 2, 3, 1.5}, ""},
+		"G1 X10 F300\nG4 F3\nG1 X20":                         {[]float64{10, 3, 10}, ""},
+		"G4 P1\nG4 S3":                                       {[]float64{1, 0}, "G4 without seconds in line 2"},
+		"G1 X10 F300\nM98 P1001 L3\nG1 X20":                  {[]float64{10, 10}, "M98 in line 2"},
+		"G1 X10 F300\nL100 P2":                               {[]float64{10}, "L words in line 2"},
+		"G1 F300\nG1 L3":                                     {[]float64{-1}, ""},
+		"G1 X10 F300\nM30\nO1001\nG91 G1 X5\nM99":            {[]float64{10}, "lines behind the end 3 times, first in line 3"},
+		"G1 X10 F300\n/M30\nG1 X20\nM2\nG1 X30 (LAYER 9)\n%": {[]float64{10, 10}, "lines behind the end in line 5"},
+		"G95 G1 X10 F0.2\nG94 X20 F300":                      {[]float64{10, 10}, "G95 in line 1"},
+		"G1 X10 F300\nX1,5\nX20":                             {[]float64{10, 10}, "X1,5 in line 2"},
+	} {
+		p, err := Read(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		var steps []float64
+		for _, s := range p.Steps {
+			switch s.Kind {
+			case Waits:
+				steps = append(steps, s.Seconds)
+			case Moves:
+				steps = append(steps, s.Move.Length)
+			case Laps:
+				steps = append(steps, -1)
+			}
+		}
+		var unknown []string
+		for _, u := range p.Unknown {
+			unknown = append(unknown, u.String())
+		}
+		if !slices.Equal(steps, want.steps) || want.unknown != "" && !slices.Contains(unknown, want.unknown) || want.unknown == "" && unknown != nil || len(p.Comments) > 0 {
+			t.Errorf("%q: %v, unknown %q, want %v, %q; comments %v", text, steps, unknown, want.steps, want.unknown, p.Comments)
+		}
+	}
+	p, err := Read("G95 G1 X10 F0.2\nG94 X20 F300")
+	if err != nil || p.Steps[0].Move.Feed != 0 || !near(p.Steps[1].Move.Feed, 5) {
+		t.Errorf("feed for a turn of the spindle: %+v, %v", p.Steps, err)
 	}
 }
 
