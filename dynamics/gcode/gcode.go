@@ -100,7 +100,7 @@ func Read(text string) (*Program, error) {
 			p.Name = b.Name
 		}
 		if ended {
-			if len(b.Words) > 0 {
+			if len(in.Do(nil, b)) > 0 {
 				in.note("lines behind the end", b.Place)
 			}
 			continue

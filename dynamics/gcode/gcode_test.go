@@ -67,7 +67,7 @@ func TestWordsOfOtherControllers(t *testing.T) {
 		"G1 X10 F300\nM98 P1001 L3\nG1 X20":                  {[]float64{10, 10}, "M98 in line 2"},
 		"G1 X10 F300\nL100 P2":                               {[]float64{10}, "L words in line 2"},
 		"G1 F300\nG1 L3":                                     {[]float64{-1}, ""},
-		"G1 X10 F300\nM30\nO1001\nG91 G1 X5\nM99":            {[]float64{10}, "lines behind the end 3 times, first in line 3"},
+		"G1 X10 F300\nM30\nO1001\nG91 G1 X5\nM99":            {[]float64{10}, "lines behind the end in line 4"},
 		"G1 X10 F300\n/M30\nG1 X20\nM2\nG1 X30 (LAYER 9)\n%": {[]float64{10, 10}, "lines behind the end in line 5"},
 		"G95 G1 X10 F0.2\nG94 X20 F300":                      {[]float64{10, 10}, "G95 in line 1"},
 		"G1 X10 F300\nX1,5\nX20":                             {[]float64{10, 10}, "X1,5 in line 2"},
