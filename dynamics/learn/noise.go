@@ -45,7 +45,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 	default:
 		splits = p.splits()
 	}
-	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped}
+	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped, starts: s.starts}
 	before := p.before
 	rounds := []float64{firstStep, math.Sqrt(firstStep)}
 	if p.noiseKnown() { // it will not go far: the second round is enough
@@ -56,6 +56,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.begin(s.starts)
 		steps := foldSteps
 		if k+1 < len(rounds) { // another noise follows, and with it the rest of the way
 			steps /= 2
@@ -83,6 +84,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 			return nil, err
 		}
 		storeParameters(s.m, s.theta)
+		s.starts = f.starts(f.x)
 	}
 	return s, nil
 }

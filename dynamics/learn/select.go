@@ -50,7 +50,7 @@ func (p *problem) fit(ctx context.Context) (*weighing, error) {
 // eliminate drops, one by one, the candidates that the data do not bear out: backward elimination on
 // the forecasts themselves.
 func (p *problem) eliminate(ctx context.Context, all *weighing) (*solution, error) {
-	s := &solution{m: all.f.s.Model, theta: all.theta, dropped: map[string]string{}}
+	s := &solution{m: all.f.s.Model, theta: all.theta, dropped: map[string]string{}, starts: all.f.starts(all.f.x)}
 	f, q, se := all.f, all.q, all.se
 	for {
 		k := p.weakest(f, q, s.theta, se)
@@ -79,11 +79,13 @@ func (p *problem) drop(ctx context.Context, s *solution, k int, why string) (*so
 	if err != nil {
 		return nil, nil, err
 	}
+	f.begin(s.starts)
 	s.theta = slices.Clone(f.s.Theta)
 	if err := f.solve(ctx, s.theta, warmSteps); err != nil {
 		return nil, nil, err
 	}
 	storeParameters(s.m, s.theta)
+	s.starts = f.starts(f.x)
 	return s, f, nil
 }
 
@@ -190,6 +192,7 @@ func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.begin(s.starts)
 	f.halved = r.halved
 	r.theta = slices.Clone(f.s.Theta)
 	if err := f.solve(ctx, r.theta, warmSteps); err != nil {

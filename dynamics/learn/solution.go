@@ -14,7 +14,7 @@ type solution struct {
 	m       *model.Model
 	theta   []float64            // of m, SI: parameters, then coefficients
 	dropped map[string]string    // by [model.CandidateName]: why
-	starts  []map[string]float64 // by run: see model.RunSource.Start; nil until refined
+	starts  []map[string]float64 // by run: see model.RunSource.Start
 	misfits []float64            // by run: see model.RunSource.Misfit; nil until refined
 	halved  int                  // how often the steps of its last fit are halved
 	without []*unseen            // by run: what the others tell; nil where nobody has asked
@@ -29,10 +29,10 @@ type weighing struct {
 	weak  map[string]model.WeakForm // nil where no evidence is asked for
 }
 
-// less is s with term k dropped, and what shares its coefficient, and the reason; m and theta are those of the fit that follows.
+// less is s with term k dropped, and what shares its coefficient, and the reason; m, theta and starts are those of the fit that follows.
 func (s *solution) less(p *problem, k int, why string) *solution {
 	gone := s.m.Terms[k]
-	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped), without: s.without}
+	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped), starts: s.starts, without: s.without}
 	c.m.Terms = slices.DeleteFunc(c.m.Terms, func(t model.Term) bool {
 		is := t.State == gone.State && t.Name == gone.Name || gone.Shared != "" && t.Shared == gone.Shared
 		if is {
