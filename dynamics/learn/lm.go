@@ -14,6 +14,10 @@ const firstDamping = 1e-2
 // settled is the share of the cost that an iteration must gain to be worth another.
 const settled = 5e-4
 
+// alike is how far, as a share of the cost, what a step gained may be from what it promised for the equations that promised it
+// to hold at its end too.
+const alike = 10 * settled
+
 // squares is a sum of squares to be minimised over x.
 type squares interface {
 	normal(x []float64) *normalEquations // linearised about x, with the cost there
@@ -43,7 +47,7 @@ func minimise(ctx context.Context, s squares, x, lo, hi []float64, iterations in
 			if c := s.cost(trial); c < now.cost {
 				lambda = max(lambda/5, 1e-7)
 				gained = now.cost - c
-				if math.Abs(gained-promised) < settled*c { // as linear as it seemed: so is the next step
+				if math.Abs(gained-promised) < alike*c { // as linear as it seemed: so is the next step
 					now.move(x, trial)
 					damping := lambda
 					if now.attempt(next, trial, lo, hi, &damping) < settled*c {
