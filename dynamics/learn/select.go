@@ -48,33 +48,36 @@ func (p *problem) fit(ctx context.Context) (*weighing, error) {
 }
 
 // eliminate drops, one by one, the candidates that the data do not bear out: backward elimination on
-// the forecasts themselves.
+// the forecasts themselves. Those whose coefficients are zero go together: without them the fit is the same.
 func (p *problem) eliminate(ctx context.Context, all *weighing) (*solution, error) {
 	s := &solution{m: all.f.s.Model, theta: all.theta, dropped: map[string]string{}, starts: all.f.starts(all.f.x)}
 	f, q, se := all.f, all.q, all.se
 	for {
-		k := p.weakest(f, q, s.theta, se)
-		if k < 0 {
+		weak := p.weakest(f, q, s.theta, se)
+		if weak == nil {
 			return s, nil
 		}
-		t := s.m.Terms[k]
-		i := len(s.m.Parameters) + k
-		scale := expr.MustUnit(t.Unit).Scale
-		why := fmt.Sprintf("its coefficient is %.2g ± %.2g %s", s.theta[i]/scale, se[slices.Index(f.free, i)]/scale, t.Unit)
-		if p.required(&t) {
-			return nil, fmt.Errorf("the data do not bear out the term %q (%s), which is required: %s", t.Name, t.Expression, why)
+		why := map[int]string{}
+		for _, k := range weak {
+			t := s.m.Terms[k]
+			i := len(s.m.Parameters) + k
+			scale := expr.MustUnit(t.Unit).Scale
+			why[k] = fmt.Sprintf("its coefficient is %.2g ± %.2g %s", s.theta[i]/scale, se[slices.Index(f.free, i)]/scale, t.Unit)
+			if p.required(&t) {
+				return nil, fmt.Errorf("the data do not bear out the term %q (%s), which is required: %s", t.Name, t.Expression, why[k])
+			}
 		}
 		var err error
-		if s, f, err = p.drop(ctx, s, k, why); err != nil {
+		if s, f, err = p.drop(ctx, s, why); err != nil {
 			return nil, err
 		}
 		q, se = f.judge(s.theta)
 	}
 }
 
-// drop takes term k out of s and fits the rest again.
-func (p *problem) drop(ctx context.Context, s *solution, k int, why string) (*solution, *fitter, error) {
-	s = s.less(p, k, why)
+// drop takes terms out of s, each with its reason, and fits the rest again.
+func (p *problem) drop(ctx context.Context, s *solution, why map[int]string) (*solution, *fitter, error) {
+	s = s.less(p, why)
 	f, err := p.fitter(s.m, p.runs, nil)
 	if err != nil {
 		return nil, nil, err
@@ -89,14 +92,14 @@ func (p *problem) drop(ctx context.Context, s *solution, k int, why string) (*so
 	return s, f, nil
 }
 
-// weakest is the term to drop next, −1 if all should stay: the one that is least sure, or saves too
-// little. What dropping costs is told by the quadratic model around the fit, the other parameters
+// weakest are the terms to drop next, nil if all should stay: those that are zero, else the one that is least sure, or
+// saves too little. What dropping costs is told by the quadratic model around the fit, the other parameters
 // following (Wald, Trans. Am. Math. Soc. 54, 1943). Terms that people require stay, but a source
 // without effect is an error.
-func (p *problem) weakest(f *fitter, q *normalEquations, theta, se []float64) int {
+func (p *problem) weakest(f *fitter, q *normalEquations, theta, se []float64) (terms []int) {
 	m := f.s.Model
 	inverse := q.inverse()
-	worst, least := -1, 1.0
+	least := 1.0
 	for lane, i := range f.free {
 		k := i - len(m.Parameters)
 		if k < 0 {
@@ -118,11 +121,14 @@ func (p *problem) weakest(f *fitter, q *normalEquations, theta, se []float64) in
 			}
 			score = -1
 		}
-		if score < least {
-			worst, least = k, score
+		switch {
+		case score < least:
+			terms, least = []int{k}, score
+		case score == least && v == 0:
+			terms = append(terms, k)
 		}
 	}
-	return worst
+	return terms
 }
 
 // economise drops proposed terms, the most useless first, as long as the rows held out are forecast as
@@ -177,7 +183,7 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 		if worst < 0 {
 			return s, folds, nil
 		}
-		if s, _, err = p.drop(ctx, s, worst, fmt.Sprintf("rows held out are forecast as well without it (%+.1f %% of their cost)", 100*least)); err != nil {
+		if s, _, err = p.drop(ctx, s, map[int]string{worst: fmt.Sprintf("rows held out are forecast as well without it (%+.1f %% of their cost)", 100*least)}); err != nil {
 			return nil, nil, err
 		}
 	}

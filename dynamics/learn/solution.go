@@ -29,17 +29,17 @@ type weighing struct {
 	weak  map[string]model.WeakForm // nil where no evidence is asked for
 }
 
-// less is s with term k dropped, and what shares its coefficient, and the reason; m, theta and starts are those of the fit that follows.
-func (s *solution) less(p *problem, k int, why string) *solution {
-	gone := s.m.Terms[k]
+// less is s with terms dropped, and what shares their coefficients, for the reasons given by term; m, theta and starts are those of the fit that follows.
+func (s *solution) less(p *problem, why map[int]string) *solution {
 	c := &solution{m: copyOf(s.m), dropped: maps.Clone(s.dropped), starts: s.starts, without: s.without}
-	c.m.Terms = slices.DeleteFunc(c.m.Terms, func(t model.Term) bool {
-		is := t.State == gone.State && t.Name == gone.Name || gone.Shared != "" && t.Shared == gone.Shared
-		if is {
-			c.dropped[model.CandidateName(t.State, t.Name)] = why
+	c.m.Terms = nil
+	for i, t := range s.m.Terms {
+		if reason, gone := why[s.m.Sharing(i)]; gone {
+			c.dropped[model.CandidateName(t.State, t.Name)] = reason
+		} else {
+			c.m.Terms = append(c.m.Terms, t)
 		}
-		return is
-	})
+	}
 	p.prune(c.m)
 	return c
 }
