@@ -159,14 +159,8 @@ func (p *problem) weigh(ctx context.Context, b *built) (*model.Evidence, error) 
 	if len(all.f.free) == 0 {
 		return nil, nil // nothing was left to the data
 	}
-	f, err := p.fitter(m, p.runs, nil)
-	if err != nil {
-		return nil, err
-	}
-	f.begin(b.found.starts)
-	f.halved = b.found.halved
-	q, _ := f.judge(b.found.theta)
-	kept, ofAll := f.known(q), all.f.known(all.q)
+	f := b.last.f
+	kept, ofAll := f.known(b.last.q), all.f.known(all.q)
 	inclusion := p.inclusion(all)
 
 	e := &model.Evidence{Seed: p.o.Seed, Resamples: resamples, Horizons: score.Horizons}

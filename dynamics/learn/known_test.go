@@ -88,11 +88,11 @@ func TestWholeStepsFollowWhatWasLearned(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &solution{m: all.f.s.Model, theta: all.theta, dropped: map[string]string{}}
-	r, err := p.refine(t.Context(), s)
+	r, last, err := p.refine(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.halved != 1 {
+	if last.f.halved != 1 {
 		t.Error("a slow plant is refined in whole steps")
 	}
 	fast := copyOf(r.m)

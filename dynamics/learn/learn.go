@@ -92,6 +92,7 @@ func Learn(ctx context.Context, given []runs.Run, o Options) (*model.Model, erro
 type built struct {
 	p     *problem  // of these hypotheses, as far as they suit the machine
 	all   *weighing // the fit of all candidates
+	last  *weighing // and the last
 	found *solution
 	folds []*fold
 	m     *model.Model
@@ -152,12 +153,13 @@ func (p *problem) equation(ctx context.Context) (*built, error) {
 		return nil, errors.New("no term with an input is left: nothing would drive the process; let the hypotheses propose a source")
 	}
 	p.tell(Describe, "the coefficients and how well they are known")
-	if s, err = p.refine(ctx, s); err != nil {
+	s, last, err := p.refine(ctx, s)
+	if err != nil {
 		return nil, err
 	}
 	m, err := p.document(s)
 	if err != nil {
 		return nil, err
 	}
-	return &built{p, all, s, folds, m}, nil
+	return &built{p, all, last, s, folds, m}, nil
 }

@@ -189,35 +189,36 @@ func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fol
 	}
 }
 
-// refine is the last fit, with its standard errors. Here steps are halved: the coefficients are to be
+// refine is the last fit, with its standard errors, and what it tells of them. Here steps are halved: the coefficients are to be
 // those of the equation, whatever the steps. Those that whole steps, which forecasts take, cannot follow are of no use:
 // at a rate of more than two over a step they swing (Heun's rule). Then it is fitted in whole steps.
-func (p *problem) refine(ctx context.Context, s *solution) (*solution, error) {
-	r := &solution{m: copyOf(s.m), dropped: s.dropped, without: s.without, halved: 1}
+func (p *problem) refine(ctx context.Context, s *solution) (*solution, *weighing, error) {
+	r := &solution{m: copyOf(s.m), dropped: s.dropped, without: s.without}
 	f, err := p.fitter(r.m, p.runs, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	f.begin(s.starts)
-	f.halved = r.halved
+	f.halved = 1
 	r.theta = slices.Clone(f.s.Theta)
 	if err := f.solve(ctx, r.theta, warmSteps); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if halves := f.data(r.theta); f.inWhole(r.theta) > swings*halves {
-		r.halved, f.halved = 0, 0
+		f.halved = 0
 		copy(r.theta, f.s.Theta)
 		if err := f.solve(ctx, r.theta, warmSteps); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	storeParameters(r.m, r.theta)
 	r.starts, r.misfits = f.starts(f.x), f.misfits(r.theta)
-	_, se := f.judge(r.theta)
+	last := &weighing{f: f, theta: r.theta}
+	last.q, last.se = f.judge(r.theta)
 	for lane, i := range f.free {
-		storeError(r.m, i, se[lane])
+		storeError(r.m, i, last.se[lane])
 	}
-	return r, nil
+	return r, last, nil
 }
 
 // swings is how many times as much whole steps may cost as half ones.

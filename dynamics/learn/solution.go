@@ -16,7 +16,6 @@ type solution struct {
 	dropped map[string]string    // by [model.CandidateName]: why
 	starts  []map[string]float64 // by run: see model.RunSource.Start
 	misfits []float64            // by run: see model.RunSource.Misfit; nil until refined
-	halved  int                  // how often the steps of its last fit are halved
 	without []*unseen            // by run: what the others tell; nil where nobody has asked
 }
 
