@@ -14,7 +14,7 @@ func TestStandardErrorsOfBlocksThatHangTogether(t *testing.T) {
 	var sum, squares, claimed, naive [2]float64
 	for range trials {
 		q := newNormalEquations(2)
-		q.keep = true
+		q.keep = rows
 		var a [2][2]float64
 		var b [2]float64
 		type point struct{ x, y float64 }
@@ -58,7 +58,7 @@ func TestStandardErrorsOfBlocksThatHangTogether(t *testing.T) {
 
 func TestStandardErrorsWithoutAnInverse(t *testing.T) {
 	q := newNormalEquations(2)
-	q.keep = true
+	q.keep = rows
 	for i := range 10 {
 		q.add(1, []float64{1, 1}, 1, i) // the two cannot be told apart
 	}

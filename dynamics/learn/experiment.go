@@ -54,7 +54,7 @@ func (p *problem) experiments(found *model.Model, all *weighing, doubt []float64
 		if !inside {
 			return // it would leave what the model was trained on
 		}
-		more := newFitter(f.s, []*fitRun{newFitRun(&m, run, nil)}).evaluate(all.theta, false)
+		more := newFitter(f.s, []*fitRun{newFitRun(&m, run, nil)}).evaluate(all.theta, sums)
 		sum := newNormalEquations(len(f.free))
 		for i := range q.a {
 			sum.a[i] = q.a[i] + float64(len(run.Time))/rows*more.a[i]

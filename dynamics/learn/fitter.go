@@ -236,9 +236,9 @@ func (f *fitter) simulate(r *fitRun, theta []float64) {
 	}
 }
 
-// evaluate gives the normal equations of the data at theta, with keep every row too. Where theta holds the starts of the runs behind the parameters, they
+// evaluate gives the normal equations of the data at theta, and what keep says of the rows. Where theta holds the starts of the runs behind the parameters, they
 // take part; otherwise the runs keep theirs.
-func (f *fitter) evaluate(theta []float64, keep bool) *normalEquations {
+func (f *fitter) evaluate(theta []float64, keep keeps) *normalEquations {
 	n, shared := f.lanes(theta), len(f.free)
 	all := f.vary
 	if n == shared {
@@ -298,7 +298,7 @@ func (f *fitter) forecasts(q *normalEquations, r *fitRun, theta []float64, from,
 		q.add((pred-z)/scale, row, weight, block)
 	}
 	every := farEvery
-	if q.keep { // standard errors want them all
+	if q.keep == rows { // standard errors want them all
 		every = 1
 	}
 	for o := from; o < to; o++ {
@@ -370,7 +370,7 @@ func (f *fitter) rowWeight(data float64) float64 { return min(1, data) / f.rows(
 // judge gives the normal equations of the data at theta, and the standard errors. Where they cannot tell all parameters
 // apart, the starting values are weighed in.
 func (f *fitter) judge(theta []float64) (q *normalEquations, se []float64) {
-	q = f.evaluate(theta, true)
+	q = f.evaluate(theta, rows)
 	if q.inverse() == nil {
 		f.weighStart(q)
 	}
@@ -402,15 +402,18 @@ func (f *fitter) rows() (n float64) {
 }
 
 // data is the cost without that of the starting values, and without derivatives, which is cheap.
-func (f *fitter) data(theta []float64) float64 {
-	return (&fitter{s: f.plain, runs: f.runs, hidden: f.hidden, halved: f.halved, simulated: f.simulated}).evaluate(theta, false).cost
+func (f *fitter) data(theta []float64) float64 { return f.residuals(theta, sums).cost }
+
+// residuals are those of the data, and their cost.
+func (f *fitter) residuals(theta []float64, keep keeps) *normalEquations {
+	return (&fitter{s: f.plain, runs: f.runs, hidden: f.hidden, halved: f.halved, simulated: f.simulated}).evaluate(theta, keep)
 }
 
 // misfits are the roots of what the data of each run cost at theta.
 func (f *fitter) misfits(theta []float64) (all []float64) {
 	for _, r := range f.runs {
 		alone := fitter{s: f.plain, runs: []*fitRun{r}, hidden: f.hidden, halved: f.halved}
-		all = append(all, math.Sqrt(alone.evaluate(theta, false).cost))
+		all = append(all, math.Sqrt(alone.evaluate(theta, sums).cost))
 	}
 	return all
 }

@@ -16,7 +16,7 @@ const settled = 5e-4
 
 // alike is how far, as a share of the cost, what a step gained may be from what it promised for the equations that promised it
 // to hold at its end too.
-const alike = 10 * settled
+const alike = 5e-3
 
 // squares is a sum of squares to be minimised over x.
 type squares interface {
@@ -167,7 +167,7 @@ func (f *fitter) solve(ctx context.Context, theta []float64, iterations int) err
 		f.x[i] = b.theta[p]
 	}
 	if len(f.free) == 0 {
-		f.evaluate(theta, false)
+		f.evaluate(theta, sums)
 		return ctx.Err()
 	}
 	err := minimise(ctx, b, f.x, f.lo, f.hi, iterations)
@@ -203,7 +203,7 @@ func (b *bounded) at(x []float64) []float64 {
 }
 
 func (b *bounded) normal(x []float64) *normalEquations {
-	q := b.f.evaluate(b.at(x), false)
+	q := b.f.evaluate(b.at(x), sums)
 	b.f.ridge = b.f.rowWeight(q.cost) // the starting values weigh less at a lower cost
 	b.f.addPull(q, b.theta)
 	return q

@@ -6,15 +6,17 @@ import (
 	"slices"
 	"sync"
 
+	"gonum.org/v1/gonum/floats"
+
 	"stirwatch/dynamics/model"
 )
 
 // Bounds and steps of the search for the noise of the states.
 const (
-	noiseRange = 100.0 // times more or less than the hypotheses say
-	firstStep  = 3.0
-	lastStep   = 1.3
-	cautious   = 2e-3 // share of the cost that a decade away from the hypotheses costs where they do not say how sure they are
+	noiseRange = 100.0  // times more or less than the hypotheses say
+	noiseFar   = 3.0    // factor by which a first search looks about
+	noiseSteps = 6      // iterations of a search
+	cautious   = 3.8e-4 // share of the cost that a factor e away from the hypotheses costs where they do not say how sure they are
 )
 
 // trial is a fit whose forecasts count in the choice of noise.
@@ -47,11 +49,11 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 	}
 	s = &solution{m: copyOf(s.m), theta: slices.Clone(s.theta), dropped: s.dropped, starts: s.starts}
 	before := p.before
-	rounds := []float64{firstStep, math.Sqrt(firstStep)}
+	rounds := []float64{noiseFar, math.Sqrt(noiseFar)}
 	if p.noiseKnown() { // it will not go far: the second round is enough
 		rounds = rounds[1:]
 	}
-	for k, coarse := range rounds {
+	for k, apart := range rounds {
 		f, err := p.fitter(s.m, p.runs, nil)
 		if err != nil {
 			return nil, err
@@ -73,12 +75,10 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 		for _, h := range folds {
 			trials = append(trials, h.trial)
 		}
-		was := slices.Clone(s.m.States)
-		if err := searchNoise(ctx, s.m, p.h, append(trials, trial{f, s.theta}), coarse); err != nil {
-			return nil, err
-		}
-		if slices.Equal(was, s.m.States) { // it is as good as can be, and so is the fit
-			return s, nil
+		trials = append(trials, trial{f, s.theta})
+		moved, err := newNoise(s.m, p.h, trials, f.rows(), math.Log(apart)).search(ctx)
+		if err != nil || !moved { // it is as good as can be, and so is the fit
+			return s, err
 		}
 		if err := f.solve(ctx, s.theta, warmSteps); err != nil {
 			return nil, err
@@ -89,106 +89,143 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 	return s, nil
 }
 
-// noiseKnown tells if the hypotheses know the noise of every state within a factor that is no more than a first step.
+// noiseKnown tells if the hypotheses know the noise of every state within a factor of noiseFar.
 func (p *problem) noiseKnown() bool {
 	return !slices.ContainsFunc(p.h.States, func(s model.HypothesisState) bool {
-		return (s.Noise > 0 || s.NoiseShare > 0) && !(s.NoiseFactor > 1 && s.NoiseFactor <= firstStep)
+		return (s.Noise > 0 || s.NoiseShare > 0) && !(s.NoiseFactor > 1 && s.NoiseFactor <= noiseFar)
 	})
 }
 
-// searchNoise finds the noise of the states of m with which the forecasts of trials are best, each counting by
-// the logarithm of its cost, by a pattern search (Hooke and Jeeves, J. ACM 8, 1961): how the gain of
-// the filter depends on noise is not differentiated, and a cost without derivatives is cheap. A
-// noise of 0 stays. All trials are of m, the last of them of all runs. What the hypotheses h propose is
-// preferred: as little as a guess deserves, or where they say how sure they are, as the other priors, by a
-// number of rows. The search begins with steps by the factor coarse.
-func searchNoise(ctx context.Context, m *model.Model, h *model.Hypotheses, trials []trial, coarse float64) error {
-	type knob struct {
-		share bool
-		state int
-		first float64
-		pull  float64 // share of the cost that a decade away from first costs
-	}
-	var knobs []knob
-	rows := trials[len(trials)-1].f.rows()
+// noise is the choice of the noise of the states of m as squares over its logarithms: x are the knobs. Every trial counts by
+// the logarithm of what its forecasts cost, so that the cost is their geometric mean. What the hypotheses propose is
+// preferred: as little as a guess deserves, or where they say how sure they are, as the other priors, by a number of rows.
+type noise struct {
+	m      *model.Model
+	knobs  []knob
+	trials []trial // of m
+	apart  float64 // how far apart a knob is tried to differentiate
+}
+
+// knob is a noise that is chosen; one of 0 stays.
+type knob struct {
+	at    func(m *model.Model) *float64
+	first float64
+	pull  float64 // share of the cost that a factor e away from first costs
+}
+
+// newNoise has the knobs of m; rows is how many tell of them.
+func newNoise(m *model.Model, h *model.Hypotheses, trials []trial, rows, apart float64) *noise {
+	c := &noise{m: m, trials: trials, apart: apart}
 	for i, x := range m.States {
 		k := slices.IndexFunc(h.States, func(s model.HypothesisState) bool { return s.Symbol == x.Symbol })
 		first, pull := &h.States[k], cautious
 		if first.NoiseFactor > 1 {
-			sd := math.Log10(first.NoiseFactor)
+			sd := math.Log(first.NoiseFactor)
 			pull = priorRows / rows / (sd * sd)
 		}
 		if x.Noise > 0 {
-			knobs = append(knobs, knob{false, i, first.Noise, pull})
+			c.knobs = append(c.knobs, knob{func(m *model.Model) *float64 { return &m.States[i].Noise }, first.Noise, pull})
 		}
 		if x.NoiseShare > 0 {
-			knobs = append(knobs, knob{true, i, first.NoiseShare, pull})
+			c.knobs = append(c.knobs, knob{func(m *model.Model) *float64 { return &m.States[i].NoiseShare }, first.NoiseShare, pull})
 		}
 	}
-	at := func(k knob) float64 {
-		if k.share {
-			return m.States[k.state].NoiseShare
-		}
-		return m.States[k.state].Noise
+	return c
+}
+
+// search chooses the noise, and tells if it is another.
+func (c *noise) search(ctx context.Context) (moved bool, err error) {
+	n := len(c.knobs)
+	x, lo, hi := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i, k := range c.knobs {
+		x[i] = math.Log(*k.at(c.m) / k.first)
+		lo[i], hi[i] = -math.Log(noiseRange), math.Log(noiseRange)
 	}
-	set := func(k knob, v float64) {
-		if k.share {
-			m.States[k.state].NoiseShare = v
-		} else {
-			m.States[k.state].Noise = v
-		}
-	}
-	costs := make([]float64, len(trials))
-	cost := func() (sum float64) {
-		var wg sync.WaitGroup
-		for i := range trials {
-			wg.Go(func() {
-				trials[i].f.setNoise(m)
-				costs[i] = trials[i].cost()
-				trials[i].f.simulated = true // noise does not touch what no reading corrects
-			})
-		}
-		wg.Wait()
-		for _, c := range costs {
-			sum += c / float64(len(trials))
-		}
-		for _, k := range knobs {
-			d := math.Log10(at(k) / k.first)
-			sum += k.pull * d * d
-		}
-		return sum
-	}
-	best := cost()
-	for step := coarse; step > lastStep; step = math.Sqrt(step) {
-		for range 3 {
-			moved := false
-			for _, k := range knobs {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				now := at(k)
-				for _, v := range []float64{now * step, now / step} {
-					if v > k.first*noiseRange || v < k.first/noiseRange {
-						continue
-					}
-					set(k, v)
-					if c := cost(); c < best-1e-4 {
-						best, now, moved = c, v, true
-						break
-					}
-				}
-				set(k, now)
-			}
-			if !moved {
-				break
-			}
-		}
-	}
-	for _, t := range trials {
-		t.f.setNoise(m)
+	was := slices.Clone(x)
+	err = minimise(ctx, c, x, lo, hi, noiseSteps)
+	c.set(x)
+	for _, t := range c.trials {
 		t.f.simulated = false
 	}
-	return nil
+	return !slices.Equal(x, was), err
+}
+
+// set puts the noise x in place.
+func (c *noise) set(x []float64) {
+	for i, k := range c.knobs {
+		*k.at(c.m) = k.first * math.Exp(x[i])
+	}
+	for _, t := range c.trials {
+		t.f.setNoise(c.m)
+	}
+}
+
+// each tries the noise x.
+func (c *noise) each(x []float64, fn func(i int, t *trial)) {
+	c.set(x)
+	var wg sync.WaitGroup
+	for i := range c.trials {
+		wg.Go(func() {
+			fn(i, &c.trials[i])
+			c.trials[i].f.simulated = true // noise does not touch what no reading corrects
+		})
+	}
+	wg.Wait()
+}
+
+func (c *noise) cost(x []float64) float64 {
+	logs := make([]float64, len(c.trials))
+	c.each(x, func(i int, t *trial) { logs[i] = t.cost() })
+	sum := 0.0
+	for _, v := range logs {
+		sum += v / float64(len(logs))
+	}
+	for i, k := range c.knobs {
+		sum += k.pull * x[i] * x[i]
+	}
+	return math.Exp(sum)
+}
+
+// normal differentiates by differences: how the gain of the filter depends on the noise is not differentiated elsewhere.
+func (c *noise) normal(x []float64) *normalEquations {
+	n := len(c.knobs)
+	at := make([]*normalEquations, len(c.trials)) // the residuals there
+	c.each(x, func(i int, t *trial) { at[i] = t.f.residuals(t.theta, roots) })
+	moved := make([][]*normalEquations, n)
+	for k := range n {
+		to := slices.Clone(x)
+		to[k] += c.apart
+		moved[k] = make([]*normalEquations, len(c.trials))
+		c.each(to, func(i int, t *trial) { moved[k][i] = t.f.residuals(t.theta, roots) })
+	}
+	total := newNormalEquations(n)
+	row := make([]float64, n)
+	logs := 0.0
+	for i, q := range at {
+		if q.cost == 0 {
+			continue
+		}
+		logs += math.Log(q.cost) / float64(len(at))
+		share := 1 / (q.cost * float64(len(at)))
+		for j, r := range q.r {
+			for k := range row {
+				row[k] = 0
+				if p := moved[k][i]; len(p.r) == len(q.r) { // a forecast that is no number has no residual
+					row[k] = (p.r[j] - r) / c.apart
+				}
+			}
+			total.add(r, row, share, 0)
+		}
+	}
+	for i, k := range c.knobs {
+		logs += k.pull * x[i] * x[i]
+		total.g[i] += k.pull * x[i]
+		total.a[i*n+i] += k.pull
+	}
+	total.cost = math.Exp(logs)
+	floats.Scale(total.cost, total.g)
+	floats.Scale(total.cost, total.a)
+	return total
 }
 
 // setNoise takes over the noise of the states of m.

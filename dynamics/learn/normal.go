@@ -9,12 +9,21 @@ import (
 // huber is how many scales an error may be before it counts linearly (Huber, Ann. Math. Statist. 35, 1964).
 const huber = 3.0
 
+// keeps is what normal equations store of their rows.
+type keeps int
+
+const (
+	sums  keeps = iota // nothing
+	roots              // residuals, as the roots of what they cost
+	rows               // all, weighted
+)
+
 // normalEquations gathers the normal equations of weighted least squares.
 type normalEquations struct {
 	a    []float64 // n × n, lower triangle
 	g    []float64
 	cost float64
-	keep bool // whether to store the rows
+	keep keeps // what it stores of the rows
 	j    []float64
 	r    []float64
 	at   []int // block of each row
@@ -27,12 +36,12 @@ func newNormalEquations(n int) *normalEquations {
 // add takes residual r with gradient row and weight; beyond huber it counts linearly.
 func (q *normalEquations) add(r float64, row []float64, weight float64, block int) {
 	w := weight
+	cost := weight * r * r
 	if a := math.Abs(r); a > huber {
-		q.cost += weight * (2*huber*a - huber*huber)
+		cost = weight * (2*huber*a - huber*huber)
 		w *= huber / a
-	} else {
-		q.cost += weight * r * r
 	}
+	q.cost += cost
 	n := len(q.g)
 	for i, x := range row {
 		if x == 0 {
@@ -45,7 +54,10 @@ func (q *normalEquations) add(r float64, row []float64, weight float64, block in
 			to[j] += wx * row[j]
 		}
 	}
-	if q.keep {
+	switch q.keep {
+	case roots:
+		q.r = append(q.r, math.Copysign(math.Sqrt(cost), r))
+	case rows:
 		root := math.Sqrt(w)
 		q.r = append(q.r, root*r)
 		for _, x := range row {

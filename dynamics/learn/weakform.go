@@ -167,7 +167,7 @@ func (f *fitter) weakRows(theta []float64, terms []int) (w weakRows) {
 // normal gathers the normal equations of the columns that stay, at coefficients.
 func (w *weakRows) normal(stays []int, coefficients []float64, scale float64) *normalEquations {
 	q := newNormalEquations(len(stays))
-	q.keep = true
+	q.keep = rows
 	row := make([]float64, len(stays))
 	for i, y := range w.y {
 		r := -y
