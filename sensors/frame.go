@@ -41,8 +41,8 @@ type Board struct {
 	newest Sample // the sample with the latest Time, whatever its channel
 }
 
-// NewBoard makes an empty board. What is now is told by the arrival clock, or by the newest of the
-// devices' stamps.
+// NewBoard makes an empty board. The present instant is that of the arrival clock or, with
+// deviceClock, the newest stamp of the devices.
 func NewBoard(reg *Registry, deviceClock bool) *Board {
 	return &Board{reg: reg, device: deviceClock, latest: make([]Sample, reg.Len()), fresh: make([]bool, reg.Len())}
 }

@@ -88,7 +88,7 @@ func (h *Health) Reject(to Sink, source string, at int64, raw []byte, why error)
 	return due
 }
 
-// RejectKnown counts a message that could not be read for a reason that has been recorded already and stays.
+// RejectKnown counts a message that could not be read for a lasting reason, which has been recorded already.
 func (h *Health) RejectKnown(raw []byte, why error) { h.reject(raw, why) }
 
 func (h *Health) reject(raw []byte, why error) uint64 {

@@ -37,7 +37,7 @@ type seen struct {
 	low, up float64
 }
 
-// said is what a source has found out about what it reads, and doubts. Of texts that differ in counts alone the newest is kept.
+// said is what a source has reported about its input, and its doubts. Of texts that differ only in numbers the newest is kept.
 type said struct {
 	texts []string
 	more  int
@@ -63,7 +63,7 @@ func (s *said) event(e Event) {
 	s.texts = append(s.texts, e.Text)
 }
 
-// digitless is a text without the words that are whole numbers: counts and lines.
+// digitless is a text without its whole numbers, such as counts and line numbers.
 func digitless(text string) string {
 	words := slices.DeleteFunc(strings.Fields(text), func(w string) bool { return strings.Trim(w, "0123456789:,;") == "" })
 	return strings.Join(words, " ")
@@ -134,7 +134,7 @@ func (l looker) Event(e Event) {
 	l.said[l.source].event(e)
 }
 
-// Missing counts the channels without a good value, but those that are not wired, and the sources that have given nothing.
+// Missing counts the channels without a good value, except those that are not wired, and the sources that have given nothing.
 func (l *Look) Missing() (channels, sources int) {
 	gave := make([]bool, len(l.sources))
 	for i := range l.seen {

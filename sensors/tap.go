@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Tap keeps the last messages of a source as they came, for as long as somebody looks at them. While nobody does, a message
+// Tap keeps the last messages of a source as they came, while somebody looks at them. Otherwise a message
 // costs the load of one atomic. The zero Tap is ready.
 type Tap struct {
 	open atomic.Bool
@@ -39,7 +39,7 @@ const (
 	tapFor      = 15 * time.Second // after the last look
 )
 
-// Open reports whether somebody looks, so that whoever has no message at hand need not make one.
+// Open reports whether somebody looks: a source that would have to build the message for [Tap.Hear] can ask first.
 func (t *Tap) Open() bool { return t.open.Load() }
 
 // Hear takes a message in, if somebody looks. It keeps nothing of the slices, and does not allocate once all places have

@@ -11,10 +11,10 @@ import (
 	"stirwatch/agent/api"
 )
 
-// unnamed is in whose name something is done where nobody has to say who it is, and has not.
+// unnamed is the name on record for what is done on the page by somebody who need not log in and gives no name.
 const unnamed = "page"
 
-// act hands what a person asks on to the agent's socket, in that person's name whatever the request says, and puts it on
+// act hands a person's request on to the agent's socket, in that person's name whatever the request says, and puts it on
 // the audit trail once it is done. Without users the request may say who.
 func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	var body map[string]json.RawMessage
@@ -63,7 +63,7 @@ func (s *Server) audit(who, what, why string) {
 	}
 }
 
-// statusWriter knows what was answered.
+// statusWriter remembers the status that was answered.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -75,7 +75,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets [http.ResponseController] through.
+// Unwrap gives [http.ResponseController] the writer underneath.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // AuditRow is one row of the audit trail.

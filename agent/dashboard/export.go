@@ -96,7 +96,7 @@ func (s *Server) answerReport(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// noReport says why there is none, to a person who has followed a link as a page.
+// noReport answers a person who has followed a link to a report with a page that says why there is none.
 func noReport(w http.ResponseWriter, r *http.Request, status int, err error) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		api.Fail(w, status, err)

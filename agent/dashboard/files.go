@@ -12,7 +12,7 @@ import (
 //go:embed all:ui/dist
 var dist embed.FS
 
-// notBuilt is what the page says where the front end has not been built.
+// notBuilt is the page where the front end has not been built.
 const notBuilt = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>stirwatch</title>
 <h1>The page has not been built into this program</h1>

@@ -23,7 +23,7 @@ type Now struct {
 	agent.View
 }
 
-// frame is a [Now] as it is sent, made once for all who look.
+// frame is a [Now] as it is sent, encoded once for all streams.
 type frame struct {
 	count uint64 // of frames
 	etag  string
@@ -42,7 +42,7 @@ const (
 	allowedFor     = 10 * time.Second // after that it is looked again whether the reader is still let in
 )
 
-// hub makes frames while somebody looks and hands the newest to everyone. It keeps none for whoever reads slowly.
+// hub makes frames while there are streams and gives the newest to each. It queues none for a slow reader.
 type hub struct {
 	look func() (n Now, version string)
 
@@ -107,7 +107,7 @@ func (h *hub) renew(age time.Duration) *frame {
 	return was
 }
 
-// now is the page's present state, with what it changes with.
+// now is the page's present state, and a key that differs whenever the state does.
 func (s *Server) now() (Now, string) {
 	v := s.Agent.View()
 	return Now{s.Machine, s.Version, s.modelName(), s.Agent.Now(), v}, fmt.Sprintf("%d-%d", v.Tick, s.Agent.Alarms().Version())
@@ -126,7 +126,7 @@ func (s *Server) answerNow(w http.ResponseWriter, r *http.Request) {
 	w.Write(f.json)
 }
 
-// answerStream is GET /api/v1/stream: every frame, or the newest each so many seconds, as server-sent events.
+// answerStream is GET /api/v1/stream: every frame, or the newest at an interval, as server-sent events.
 func (s *Server) answerStream(w http.ResponseWriter, r *http.Request) {
 	h := s.hub
 	every, err := seconds(r, "every", 0, 60)
@@ -177,7 +177,7 @@ func (s *Server) answerStream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream is one reader.
+// stream is the connection of one reader.
 type stream struct {
 	w    http.ResponseWriter
 	out  *http.ResponseController
@@ -196,7 +196,8 @@ func (x *stream) send(head string, data []byte, tail string) bool {
 	return x.out.Flush() == nil
 }
 
-// await returns when there is something newer, and says now and then that the stream lives; false where it ends.
+// await returns when there is a newer frame; meanwhile it sends comments that show that the stream is alive. It is false when
+// the stream ends.
 func (x *stream) await(ctx context.Context, next <-chan struct{}) bool {
 	for {
 		select {
@@ -212,7 +213,7 @@ func (x *stream) await(ctx context.Context, next <-chan struct{}) bool {
 	}
 }
 
-// wait is false where ctx ends before d has passed.
+// wait waits for d; it is false if ctx ends first.
 func wait(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

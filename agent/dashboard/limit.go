@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// limiter lets each name try a few times at once and then once in a while.
+// limiter allows each name a burst of attempts and then one at an interval.
 type limiter struct {
 	burst int
 	every time.Duration
@@ -16,7 +16,7 @@ type limiter struct {
 
 const mostNames = 4096 // that a limiter remembers; beyond, those that have all their tries again go
 
-// take gives how long a name has to wait before it may try again, 0 for now: then this is its try.
+// take uses up an attempt of a name and gives 0, or gives how long the name has to wait for the next one.
 func (l *limiter) take(name string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,7 +45,7 @@ func (l *limiter) take(name string, now time.Time) time.Duration {
 	return 0
 }
 
-// forget gives a name all its tries again.
+// forget gives a name all its attempts back.
 func (l *limiter) forget(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

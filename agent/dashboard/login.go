@@ -14,7 +14,7 @@ import (
 	"stirwatch/agent/api"
 )
 
-// person is who asks.
+// person is who makes a request.
 type person struct {
 	Name string `json:"name"` // "" where nobody has to say who it is
 	Role Role   `json:"role"`
@@ -26,8 +26,8 @@ type Session struct {
 	Login bool `json:"login"` // there are users, and one logs in
 }
 
-// who tells who asks, by session or token. Without users everyone on this computer may do everything, as whoever may open
-// the agent's socket. It is nobody who has not logged in.
+// who finds the person behind a request, by session or token. Without users everyone on this computer may do everything, like
+// everyone who may open the agent's socket. Somebody who has not logged in is nobody.
 func (s *Server) who(r *http.Request) (person, error) {
 	list, err := s.users.All()
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Server) cookie(value string, age time.Duration) *http.Cookie {
 	return &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", MaxAge: int(age.Seconds()), HttpOnly: true, Secure: s.TLS != nil, SameSite: http.SameSiteStrictMode}
 }
 
-// personKey is where a request's context has its person.
+// personKey is the key of the person in a request's context.
 type personKey struct{}
 
 func personOf(r *http.Request) person {
@@ -76,7 +76,7 @@ func personOf(r *http.Request) person {
 	return p
 }
 
-// allow lets a handler answer those who have a role at least.
+// allow passes on requests of people whose role is at least the given one.
 func (s *Server) allow(least Role, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p, err := s.who(r)
@@ -94,7 +94,7 @@ func (s *Server) allow(least Role, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// answerSession is GET /session; also somebody who has not logged in may ask.
+// answerSession is GET /session, which needs no login.
 func (s *Server) answerSession(w http.ResponseWriter, r *http.Request) {
 	p, err := s.who(r)
 	if err != nil {
@@ -112,7 +112,7 @@ type LoginRequest struct {
 	Password string `json:"password"`
 }
 
-// Logins are slow on purpose, and few.
+// Logins are slow on purpose, and limited in number.
 const (
 	triesOfAddress = 10
 	triesOfName    = 30
@@ -120,7 +120,7 @@ const (
 	loginPatience  = 10 * time.Second
 )
 
-// nobodysHash is compared with where there is no such user, so that this takes as long.
+// nobodysHash is compared with when there is no such user, so that the answer takes as long as for one.
 var nobodysHash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // answerLogin is POST /login.

@@ -67,7 +67,7 @@ func (s *Server) answerAddNote(w http.ResponseWriter, r *http.Request) {
 	api.Write(w, Note(n))
 }
 
-// whoever is in whose name something is done: of those who log in their own, else what the request says.
+// whoever is the name on record for a request: that of the login or, without users, the one that the request gives.
 func (s *Server) whoever(r *http.Request, said string) string {
 	if name := personOf(r).Name; name != "" {
 		return name

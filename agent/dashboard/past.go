@@ -18,7 +18,7 @@ import (
 	"stirwatch/sensors"
 )
 
-// This file answers for what has been: series, forecasts and runs, out of the journal.
+// This file answers requests about the past, from the journal: series, forecasts and runs.
 
 // Series is one channel for a chart: see [history.Reduced].
 type Series struct {
@@ -106,7 +106,7 @@ func (s *Server) channels(r *http.Request) (names []string, err error) {
 	return names, nil
 }
 
-// damaged makes a note of what could not be read beside the rest.
+// damaged turns damage of the journal into a note beside what could be read; other errors stay errors.
 func damaged(err error) (note string, other error) {
 	var damage *journal.DamageError
 	if errors.As(err, &damage) {
@@ -143,7 +143,7 @@ func rows[R record.Row](ctx context.Context, s *Server, from, to int64, most int
 	return all, note, err
 }
 
-// Forecasts is what was expected in a span, when it was.
+// Forecasts are the forecasts that were made in a span.
 type Forecasts struct {
 	From      int64                          `json:"from"` // ns since the Unix epoch; of the instants that were forecast
 	To        int64                          `json:"to"`
@@ -215,7 +215,7 @@ func (s *Server) answerRuns(w http.ResponseWriter, _ *http.Request) {
 	api.Write(w, all)
 }
 
-// find gives the run that a path names; it answers for itself where there is none.
+// find gives the run that the path of a request names; if there is none it answers the request itself.
 func (s *Server) find(w http.ResponseWriter, r *http.Request) (run journal.Run, ok bool) {
 	run, err := s.Journal.Run(r.PathValue("run"))
 	switch none := (*journal.NoRunError)(nil); {

@@ -30,7 +30,7 @@ type route struct {
 	answer  http.HandlerFunc
 }
 
-// api are the requests below root that need a role. Of the agent's socket the page lets through what is named here.
+// api lists the requests below root that need a role. Of the agent's socket only what is listed here can be reached.
 func (s *Server) api() []route {
 	return []route{
 		{"GET /now", Viewer, s.answerNow},
@@ -165,13 +165,13 @@ func (s *Server) span(r *http.Request, while time.Duration) (from, to int64, err
 	return from, to, nil
 }
 
-// errBusy tells that what is done for somebody else takes its time.
+// errBusy reports that all places for long reads are taken.
 var errBusy = errors.New("the same is being done for somebody else; ask again in a moment")
 
 // reading takes the journal for one long read, so that pages can keep no more than one core busy. done gives it back.
 func (s *Server) reading(ctx context.Context) (done func(), err error) { return turn(ctx, s.reads) }
 
-// turn waits for a place in a channel that has few.
+// turn waits for a free place in a channel of places.
 func turn(ctx context.Context, places chan struct{}) (done func(), err error) {
 	t := time.NewTimer(readPatience)
 	defer t.Stop()

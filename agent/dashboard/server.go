@@ -113,7 +113,7 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-// Wide tells why a page with these users may not be reached from the network.
+// Wide is the error if a page with these users may not be reached from the network.
 func Wide(u *Users) error {
 	list, err := u.All()
 	if err == nil && len(list) == 0 {
@@ -186,12 +186,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// contentPolicy lets a page load nothing but what this server serves, and no script that stands in the page.
+// contentPolicy lets a page load only what this server serves, and run no inline script.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// local reports whether a request came by a name of this computer: a page elsewhere whose name has been made to point here
-// asks under its own.
+// local reports whether a request names this computer as its host. A page elsewhere whose name was made to resolve to this
+// computer (DNS rebinding) sends that name.
 func local(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 	keepSeen     = 10 * time.Minute // how often it is written down that a session is used
 )
 
-// over reports whether a session has ended by itself.
+// over reports whether a session has expired.
 func (x *session) over(r Role, now time.Time) bool {
 	life, idle := sessionLife, sessionIdle
 	if r == Viewer {
@@ -36,7 +36,7 @@ func (x *session) over(r Role, now time.Time) bool {
 	return now.Sub(x.Began) > life || now.Sub(x.Seen) > idle
 }
 
-// sessions are kept in a file, by the digest of what the browser holds, so that an agent that starts again knows them.
+// sessions are kept in a file, under the digest of the secret that the browser holds, so that they outlive a restart.
 type sessions struct {
 	path string
 	log  *slog.Logger
@@ -102,7 +102,7 @@ func (s *sessions) find(key string, list []User, now time.Time) *User {
 	return u
 }
 
-// save writes the file. What cannot be written costs a login after the next start, and is told.
+// save writes the file. If that fails it is logged, and users log in again after the next start.
 func (s *sessions) save(now time.Time) {
 	s.saved = now
 	if err := writeSecret(s.path, s.all); err != nil {

@@ -13,8 +13,7 @@ import (
 	"stirwatch/sensors"
 )
 
-// This file answers for what people need who set a machine up: what comes on each line, which ports there are, what doctor
-// finds.
+// This file answers requests of people who set a machine up: the messages of each source, the ports, and what doctor finds.
 
 // Message is one message of a source as it came.
 type Message struct {
@@ -43,7 +42,7 @@ func messageOf(m *sensors.Message) Message {
 	return Message{At: m.At, Topic: printable([]byte(m.About)), Text: sensors.HideSecrets(printable(m.Raw)), Size: m.Size}
 }
 
-// printable is b as text; in hexadecimal where it is none. The end of a text that was cut may be half a letter.
+// printable is b as text or, if it is not text, in hexadecimal. A text that was cut may end within a character.
 func printable(b []byte) string {
 	for cut := 0; cut < utf8.UTFMax && cut <= len(b); cut++ {
 		if text := b[:len(b)-cut]; utf8.Valid(text) {

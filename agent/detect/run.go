@@ -129,7 +129,7 @@ func good(dst []float64, columns []int, r *runlog.Row) []float64 {
 // Stretch is the data rows From ≤ row < To of a file that are called good.
 type Stretch struct {
 	From, To int
-	Part     int // above 0: the first of so many parts of the file, at most [MostGood] rows, instead
+	Part     int // above 0: the first 1/Part of the file instead, at most [MostGood] rows
 }
 
 // ParseStretch reads N, which means the first N rows, or A:B.

@@ -38,7 +38,7 @@ func (f *FlagWriter) Write(row int, flag Flag) {
 	f.End(row + 1)
 }
 
-// End completes a log of so many data rows.
+// End completes a log that has rows data rows.
 func (f *FlagWriter) End(rows int) {
 	for ; f.next < rows; f.next++ {
 		is := byte('0')
@@ -79,7 +79,7 @@ func WriteEvents(w io.Writer, events []Event) error {
 	return nil
 }
 
-// PrintEvents writes the events of a log of so many rows for people, or that there are none.
+// PrintEvents writes the events of a log for people, with its number of data rows, or that there are none.
 func PrintEvents(w io.Writer, log string, rows int, events []Event) {
 	if len(events) == 0 {
 		fmt.Fprintf(w, "%s: nothing found in %d rows\n", log, rows)

@@ -15,7 +15,7 @@ import (
 // Choice says which runs of a journal are wanted.
 type Choice struct {
 	Names []string  // these runs, or "last"; nil: the newest that can be learned from
-	Last  int       // so many of them
+	Last  int       // how many of the newest
 	All   bool      // all that Since allows, whatever Last is
 	Since time.Time // begun since then; zero: at any time
 }

@@ -27,7 +27,7 @@ type Point struct {
 	Value float64
 }
 
-// Happening is something that a journal has kept for people: an alarm that comes, goes or is acknowledged, what
+// Happening is an entry of the journal that people want to see: an alarm that comes, goes or is acknowledged, what
 // befell a source or the record, advice, a command, a run.
 type Happening struct {
 	Time int64 // ns since the Unix epoch

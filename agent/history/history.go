@@ -61,10 +61,10 @@ func NewestFirst(runs []journal.Run) []journal.Run {
 	return slices.CompactFunc(runs, func(a, b journal.Run) bool { return a.Start == b.Start })
 }
 
-// Unusable is why nothing can be learned from a run.
+// Unusable is the error of a run from which nothing can be learned.
 type Unusable struct{ error }
 
-// TellsNothing is an [Unusable] for a reason that was found elsewhere.
+// TellsNothing makes an [Unusable] of a reason that was found outside this package.
 func TellsNothing(why error) Unusable { return Unusable{why} }
 
 // Usable reads of the runs chosen, in this order, as many as wanted from which the channels can be learned. One

@@ -14,7 +14,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// OneRunError tells that one run was given twice.
+// OneRunError reports that the same run was given twice.
 type OneRunError struct{ Paths [2]string }
 
 func (e *OneRunError) Error() string {
@@ -56,7 +56,7 @@ func Logs(paths []string, o runlog.Options, channels model.Channels, note func(s
 	return all, nil
 }
 
-// quantities are the columns that a CSV may have which says what they are.
+// quantities are the columns that are looked for, by name and unit, in a CSV whose header describes them.
 func quantities(want model.Channels) []runlog.Named {
 	named := []runlog.Named{{Name: string(sensors.SetPoint), Unit: "°C"}, {Name: string(sensors.ProgramLine), Unit: "1"}, {Name: string(sensors.FeedOverride), Unit: "%"}}
 	for _, in := range want.Inputs {

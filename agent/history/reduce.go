@@ -11,7 +11,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// Reduced is one channel of a span for a chart: of each of so many equal parts of it that has samples, the lowest and the
+// Reduced is one channel of a span for a chart: of each of the equal parts of the span that has samples, the lowest and the
 // highest good one, so that no peak is lost however long the span is.
 type Reduced struct {
 	Channel string

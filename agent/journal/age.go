@@ -12,7 +12,7 @@ import (
 )
 
 // Age. How long a batch has been kept is counted on the monotonic clock, not read from the calendar:
-// a wall clock that is set wrong would else erase the record, or keep it forever. While the agent runs,
+// otherwise a wall clock that is set wrong would erase the record, or keep it forever. While the agent runs,
 // age passes; a stop counts as the wall clock says, as long as it is no longer than a tenth of
 // Options.Keep. A longer one is in doubt: see doubt.go.
 //
@@ -61,7 +61,7 @@ func (j *Journal) beginAge(st *store, now time.Duration) error {
 	return st.keepDoubt(j.doubt, last)
 }
 
-// markAt is a mark of this moment.
+// markAt is a mark of the present moment.
 func (j *Journal) markAt(now time.Duration) mark {
 	return mark{batch: j.st.next - 1, age: j.age.age + int64(now), wall: j.opts.Clock(), bytes: j.age.bytes + j.storedBytes}
 }
@@ -96,7 +96,7 @@ func (j *Journal) limitAge(now time.Duration) error {
 // tooOld is the reason of a removal by age.
 func (j *Journal) tooOld() string { return "kept for more than " + forPeople(j.opts.Keep) }
 
-// forPeople writes a long time.
+// forPeople formats a long time.
 func forPeople(d time.Duration) string {
 	if d < 48*time.Hour {
 		return fmt.Sprintf("%.3g hours", d.Hours())
@@ -105,7 +105,7 @@ func forPeople(d time.Duration) string {
 }
 
 // tellRemoved puts into the record and the log what was removed, at most once an hour: where batches
-// go one by one as others come, each would else make a new one.
+// go one by one as others come, each would otherwise be a row of its own.
 func (j *Journal) tellRemoved(now time.Duration) error {
 	if j.toldRemoved != 0 && now-j.toldRemoved < markEvery {
 		return nil
@@ -128,7 +128,7 @@ func (j *Journal) tellRemoved(now time.Duration) error {
 	return nil
 }
 
-// A journal that is the store itself says beforehand that its size will not do for Keep.
+// A journal that is the only store announces that its size will not suffice for Keep.
 const (
 	announceBefore = 3 * 24 * time.Hour
 	announceEvery  = 24 * time.Hour

@@ -49,7 +49,7 @@ func (c *pace) silence() time.Duration {
 	return c.quiet - c.quiet/4
 }
 
-// look reports whether p must be committed at now, or else how long until the next look.
+// look reports whether p must be committed at now, and if not, how long until the next look.
 func (c *pace) look(now time.Duration, p *pending) (due bool, wait time.Duration) {
 	if p.empty() {
 		return false, -1
@@ -383,14 +383,14 @@ func (j *Journal) resume() {
 	}
 }
 
-// gapEvent is of the committing goroutine.
+// gapEvent records a gap; only the committing goroutine may call it.
 func (j *Journal) gapEvent(g gap, why string) {
 	write(j, record.Event{Time: j.opts.Clock(), Source: "journal", Kind: string(sensors.Gap), Count: int64(g.lines),
 		Text: fmt.Sprintf("%d lines from %s to %s are missing: %s", g.lines,
 			time.Unix(0, g.from).UTC().Format(time.RFC3339Nano), time.Unix(0, g.to).UTC().Format(time.RFC3339Nano), why)}, true)
 }
 
-// disposable is the last batch that may be removed without loss.
+// disposable is the id of the last batch that may be removed without loss.
 func (j *Journal) disposable() int64 {
 	if j.opts.Archive {
 		return 1<<63 - 1

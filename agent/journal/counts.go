@@ -64,7 +64,7 @@ func (c *counts) open(path string) {
 	})
 }
 
-// guarded runs do; where somebody has cut the file off, the counts are given up.
+// guarded runs do, which touches the map. If somebody has truncated the file, the counts are given up.
 func (c *counts) guarded(do func()) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -79,7 +79,7 @@ func (c *counts) slot(place int, seq uint64) []byte {
 	return c.page[(2*place+int(seq%2))*slotSize:][:slotSize]
 }
 
-// get gives the newer of two slots that is whole.
+// get gives the newer intact one of the two slots of a place.
 func (c *counts) get(place int) (g gap) {
 	for n := range uint64(2) {
 		b := c.slot(place, n)
@@ -245,7 +245,7 @@ func (j *Journal) missing(g gap, why string) bool {
 	return true
 }
 
-// noteMissed takes over what the file's gaps count.
+// noteMissed takes over the number of lines in the file's gaps.
 func (j *Journal) noteMissed() {
 	j.mu.Lock()
 	j.missed = j.st.missed

@@ -15,7 +15,7 @@ type database struct {
 	kept map[string]*sql.Stmt
 }
 
-// again is the statement of a text, prepared once. The texts must be few: none is forgotten before the file is closed.
+// again is the prepared statement of an SQL text. The texts must be few: their statements are kept until the file is closed.
 func (d *database) again(ctx context.Context, text string) (*sql.Stmt, error) {
 	d.mu.Lock()
 	s := d.kept[text]
@@ -39,7 +39,7 @@ func (d *database) again(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// scan puts the first row that the statement of a text gives into places. Without one it is sql.ErrNoRows.
+// scan reads the first row of a query into places. If there is none the error is sql.ErrNoRows.
 func (d *database) scan(ctx context.Context, text string, args []any, places ...any) error {
 	s, err := d.again(ctx, text)
 	if err != nil {
@@ -48,7 +48,7 @@ func (d *database) scan(ctx context.Context, text string, args []any, places ...
 	return s.QueryRowContext(ctx, args...).Scan(places...)
 }
 
-// run runs the statement of a text that gives no rows.
+// run runs a statement that gives no rows.
 func (d *database) run(text string, args ...any) error {
 	s, err := d.again(context.Background(), text)
 	if err == nil {
@@ -67,7 +67,7 @@ func (d *database) within(tx *sql.Tx, text string, args ...any) error {
 	return err
 }
 
-// rows runs the statement of a text.
+// rows runs a query.
 func (d *database) rows(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	s, err := d.again(ctx, text)
 	if err != nil {

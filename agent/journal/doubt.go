@@ -14,7 +14,7 @@ import (
 // clock that was set, and is in doubt: it does not count as age until a person confirms the clock, the clock
 // itself is set back to where the stop is short, or the agent has run for Keep, which is age enough.
 
-// doubt is such a stop: where record and clock stood before it. Stops that follow it are part of it.
+// doubt is such a stop, by the state of record and clock before it. Stops that follow are part of it.
 type doubt struct {
 	wall int64 // of the newest mark before it, ns since the Unix epoch; 0: nothing is in doubt
 	age  int64 // of that mark
@@ -25,7 +25,7 @@ func (d doubt) length(wall, age int64) time.Duration {
 	return time.Duration(wall - d.wall - (age - d.age))
 }
 
-// believed reports whether the wall clock is believed that so much time has passed while nobody ran.
+// believed reports whether the wall clock is trusted about the length of a stop.
 func believed(stop, keep time.Duration) bool {
 	return stop >= -time.Minute && stop <= max(keep/10, markEvery)
 }
@@ -80,7 +80,7 @@ func (s *store) inOne(do func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// settleDoubt ends a doubt that time has ended.
+// settleDoubt ends a doubt once the clock or running time has resolved it.
 func (j *Journal) settleDoubt(now time.Duration) error {
 	d := j.doubt
 	if d.wall == 0 {

@@ -168,7 +168,7 @@ func (p *pending) trim() {
 	p.most = 0
 }
 
-// gap counts lines that could not be kept.
+// gap counts lines that could not be kept, with their first and last stamp.
 type gap struct {
 	from, to int64
 	lines    int
@@ -233,7 +233,7 @@ func Open(path string, opts Options) (*Journal, error) {
 	return j, nil
 }
 
-// lockFile keeps a second agent from writing into the same journal; readers do not need it.
+// lockFile locks the journal against a second writer; readers need no lock.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
 	if err != nil {

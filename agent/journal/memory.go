@@ -35,7 +35,7 @@ func (j *Journal) Remember(room, key string, value []byte) {
 	}
 }
 
-// keepInMind puts a value among what is to be committed; mu is held. Of the zero key there is none.
+// keepInMind adds a value to what is to be committed; the zero key adds nothing. mu is held.
 func (j *Journal) keepInMind(k memoryKey, value []byte) {
 	if k == (memoryKey{}) {
 		return
@@ -66,7 +66,7 @@ func (j *Journal) Recall(room, key string) ([]byte, error) {
 	return all[key], err
 }
 
-// remind puts back what could not be committed, as it stands now; mu is held.
+// remind has keys committed again whose values could not be, now with the newest value of each; mu is held.
 func (j *Journal) remind(lost map[memoryKey][]byte) {
 	if len(lost) > 0 && j.fill.memory == nil {
 		j.fill.memory = make(map[memoryKey][]byte)
@@ -126,7 +126,7 @@ func (j *Journal) notRecording() error {
 	return fmt.Errorf("journal %s: nothing is recorded now: %w", j.path, errors.New(why))
 }
 
-// flushed is an acknowledgement that somebody waits for.
+// flushed is an [sensors.Acker] that closes a channel on which Flush waits.
 type flushed chan struct{}
 
 // Ack implements [sensors.Acker].
@@ -155,7 +155,7 @@ func (r *Reader) Remembered(room string) (map[string][]byte, error) {
 	return all, rows.Err()
 }
 
-// attached makes a file that was just opened remember what this process knows; mu is held.
+// attached has the values that this process knows written into a file that was just opened; mu is held.
 func (j *Journal) attached() {
 	if len(j.memory) > 0 {
 		all := maps.Clone(j.memory)

@@ -158,8 +158,8 @@ func (j *Journal) openOrReplace() (*store, error) {
 	return st, err
 }
 
-// promote puts a new file in the place of the old one, which is gone, with its log: a kill may have come before all was in it,
-// and what it has is all there is. It reports whether there was one.
+// promote moves a half-made new file, with its log, to the place of the old one, which is gone: a kill came while it took over,
+// and what it holds is all that is left. It reports whether there was one.
 func promote(path string) bool {
 	if _, err := os.Stat(path + newFile); err != nil {
 		return false
@@ -178,7 +178,7 @@ func removeNew(path string) {
 	}
 }
 
-// unfit tells why the file can be used no longer, "" if it can.
+// unfit says why the file can no longer be used, "" if it can.
 func (j *Journal) unfit() string {
 	if j.st == nil {
 		return ""
@@ -197,10 +197,10 @@ func (j *Journal) damage() string {
 	return j.broken
 }
 
-// gone reports whether the path leads to another file than the open one, or to none.
+// gone reports whether the path no longer leads to the open file.
 func (s *store) gone() bool { return isGone(s.path, s.file) }
 
-// logGone tells the same of the write-ahead log, which people delete who take it for a temporary file.
+// logGone reports the same of the write-ahead log, which people may delete as a temporary file.
 func (s *store) logGone() bool { return s.log != nil && isGone(s.path+"-wal", s.log) }
 
 func isGone(path string, was os.FileInfo) bool {

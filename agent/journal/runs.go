@@ -186,7 +186,7 @@ type Refused struct {
 // maxRefused bounds the table: beyond it, the oldest refused lines go.
 const maxRefused = 100_000
 
-// SetAside keeps lines that were refused for good, so that the rest can go on. An entry without a line is a
+// SetAside stores lines that the server has refused for good, so that the upload can go on. An entry without a line is a
 // batch that cannot be read: it is a gap of the record.
 func (j *Journal) SetAside(lines []Refused) error {
 	tx, err := j.db().Begin()

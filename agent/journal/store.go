@@ -127,7 +127,7 @@ func openStore(path string, archive bool) (*store, error) {
 	return s, nil
 }
 
-// mistake is an error that only a person can set right: the file is not ours to touch.
+// mistake is an error that only a person can mend, such as a file that is no journal: it is left alone.
 type mistake struct{ error }
 
 func (m mistake) Unwrap() error { return m.error }
@@ -258,7 +258,7 @@ func code(err error) int {
 	return 0
 }
 
-// isDamaged reports whether what was to be read cannot be, for good.
+// isDamaged reports whether an error means that the file itself is damaged, so that trying again is of no use.
 func isDamaged(err error) bool {
 	if errors.Is(err, errDamaged) {
 		return true

@@ -46,7 +46,7 @@ type summaries struct {
 	upTo int64     // chapters up to this one have been looked at
 }
 
-// summarise looks at so many chapters at most. One that cannot be read whole or written is left out: its batches are
+// summarise looks at turn chapters at most. One that cannot be read whole or written is left out: its batches are
 // read in place of its summary.
 func (j *Journal) summarise(ctx context.Context, s *summaries, turn int) error {
 	r := j.Reader.fixed()

@@ -193,7 +193,7 @@ func (s *Shelf) said(j *job, line string) {
 	}
 }
 
-// limited takes no more than so many bytes, and throws the rest away.
+// limited keeps the first bytes written to it, up to a limit, and drops the rest.
 type limited struct {
 	to   *bytes.Buffer
 	left int

@@ -23,7 +23,7 @@ type Options struct {
 	Folder     string // of documents; it need not be there
 	File       string // document that the configuration names; "": it names none
 	Hypotheses string // file of those that models are learned by; "": those built in
-	// Fits tells why a model cannot be used on this machine.
+	// Fits is the error of a model that cannot be used on this machine.
 	Fits func(*model.Model) error
 	// Use lets the agent go on with another model.
 	Use func(ctx context.Context, m *model.Model, name, who, why string) error
@@ -178,7 +178,7 @@ func (s *Shelf) read(path string) Document {
 	return d
 }
 
-// ErrNone tells that there is no such document.
+// ErrNone reports that there is no document of that name.
 var ErrNone = errors.New("there is no such model")
 
 // find gives the document of a name.

@@ -278,7 +278,7 @@ func (e *Estimator) fuse(dst *Estimate, dt float64, z []float64) {
 	}
 }
 
-// accept notes that the state which output i shows has been measured, whichever output that was.
+// accept notes that the state which output i shows has been measured, by this output or by another.
 func (e *Estimator) accept(i int) {
 	e.refused[i] = 0
 	for k, o := range e.s.Out {
@@ -349,8 +349,8 @@ func (e *Estimator) begin(reading float64) {
 	e.started = true
 }
 
-// restart sets the states that output i starts by a reading (SI) after a long time without one, and leaves
-// the others as they are.
+// restart sets the states that output i starts, from its first reading (SI) after a long time without one. The
+// other states stay as they are.
 func (e *Estimator) restart(i int, reading float64) {
 	e.nis[i], e.nisAge[i] = 1, 0
 	if i != e.s.Leading {

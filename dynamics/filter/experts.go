@@ -60,7 +60,7 @@ func (t *Trust) Text(unit string) string {
 	return text + fmt.Sprintf(" (%.1f windows)", t.Windows)
 }
 
-// What is believed of the experts before they have shown anything. Chosen on three recordings and on
+// Prior weights of the experts, before they have shown anything. Chosen on three recordings and on
 // simulated builds.
 const (
 	arrives      = 12.0 // s, in which a controller that is free to move brings the tool near its set-point
@@ -90,7 +90,7 @@ type skill struct {
 	seconds    float64 // of evidence
 	square     [Experts]float64
 	windows    float64          // seconds over the horizon
-	taught     [Experts]float64 // logarithm of what other runs have taught, see [Forecaster.learn]
+	taught     [Experts]float64 // logarithm of what other runs have taught, see [Forecaster.experience]
 	justNow    float64          // as seconds, with the short memory
 	justSquare [Experts]float64
 }
@@ -114,10 +114,10 @@ func (s *skill) add(errors *[Experts]float64, horizon, span float64) {
 	s.windows = keep*s.windows + min(1, span/horizon)
 }
 
-// mean square of an expert, at least floor.
+// mean is the mean square error of an expert, at least floor.
 func (s *skill) mean(x Expert, floor float64) float64 { return s.square[x]/s.seconds + floor }
 
-// suddenly is by how much an expert has just been worse than it was before, 1 to mostSudden: what has failed
+// suddenly is the factor by which an expert has lately been worse than before, 1 to mostSudden: what has failed
 // at a shorter horizon will fail at the longer one, long before it comes due there.
 func (s *skill) suddenly(x Expert, floor float64) float64 {
 	if s.justNow < enoughToSay {
@@ -143,7 +143,7 @@ func prior(p phase.Phase, horizon float64, told bool) (w [Experts]float64) {
 	return w
 }
 
-// weigh fills t for what the experts say (NaN: asleep) horizon seconds ahead. skills are their records in this
+// weigh fills t from what the experts say (NaN: asleep) horizon seconds ahead. skills are their records in this
 // phase by horizon, of which the last is that horizon's; mean and sd are the equation's own forecast; floor is
 // added to every mean square, so that exact ones can be compared.
 //

@@ -34,13 +34,13 @@ func ParseWay(s string) (Way, error) {
 	return 0, fmt.Errorf("inputs %q: must be live, known, held or plan", s)
 }
 
-// Drives gives into d the mean of what acts on the states (as [System.Drives]) between two instants, s
+// Drives gives into d the mean of what acts on the states (as [system.System.Drives]) between two instants, s
 // ahead. readings are the outputs (as Model.Outputs, in their units) as they are forecast so far: a controller acts on
 // them.
 type Drives func(d []float64, from, to float64, readings []float64)
 
-// Scenario says what will be: what is asked of a forecast. Whoever wants one, for the tick, for advice,
-// for a "what if" or to score, says so in a scenario.
+// Scenario is the condition of a forecast: what the inputs and the set-point will be. Every forecast is asked for by one,
+// whether for the tick, for advice, for a "what if" or to be scored.
 type Scenario struct {
 	// Way says on what the scenario rests, and with it which calibrated interval holds. By Planned the
 	// controllers of the model move their inputs, and the machine's own speed and power; where the model has no plan or the set-point is not
@@ -149,7 +149,7 @@ func (f *Forecast) CopyTo(dst *Forecast) {
 	}
 }
 
-// resize is s with n elements, which keep what they hold.
+// resize gives s n elements and keeps the values that it holds.
 func resize[T any](s []T, n int) []T {
 	for cap(s) < n {
 		s = append(s[:cap(s)], *new(T))
@@ -175,7 +175,7 @@ func (e *Estimator) AheadMean(dst *Forecast, sc Scenario) {
 // they stay.
 func (e *Estimator) Knows(inputs func(u []float64, ahead float64)) { e.coming = inputs }
 
-// under makes ready to run ahead under a scenario: what will act, and on what that rests.
+// under prepares a run ahead under a scenario: it gives the drives, and the way that they rest on.
 func (e *Estimator) under(sc Scenario) (Drives, Way) {
 	e.byItsPlan = false
 	if sc.Drives != nil {

@@ -177,7 +177,7 @@ func (f *Forecaster) Step(dt float64, z []float64, est *Estimate) {
 	}
 }
 
-// follow tells the phase.
+// follow moves the phase to the present instant.
 func (f *Forecaster) follow(dt float64) {
 	input := func(k int) float64 {
 		if k < 0 {
@@ -307,7 +307,7 @@ func (f *Forecaster) Ahead(dst *Forecast, sc Scenario) {
 // arrived is how far below its set-point, K, the tool may be and yet be called hot.
 const arrived = 20.0
 
-// ask lets the equation speak under each condition, and reports whether it goes by a plan. Every time it gives its own
+// ask runs the equation ahead under each condition, and reports whether it goes by a plan. Every time it gives its own
 // forecast; the rest of it, which costs several times that (how sure it is, inputs held, a stop), only where the whole is
 // asked for: once a grain of the ledger. In between that has moved by what the plan has.
 func (f *Forecaster) ask(horizons []float64, sc Scenario, whole, stops bool) (planned bool) {
@@ -364,7 +364,8 @@ func (f *Forecaster) branch(x *Expected, said *saying, o, h int, moved float64) 
 	x.Stopped.Mean[h], x.Stopped.Lower[h], x.Stopped.Upper[h] = said.stop, max(lower, f.e.m.Outputs[o].Min-belowRange), upper
 }
 
-// says lets the experts speak of output o at horizon h, where the plan has moved since they were asked.
+// says fills said with the experts' forecasts of output o at horizon h; moved is how far the plan has moved since they were
+// made.
 func (f *Forecaster) says(said *saying, o, h int, planned bool, moved float64, sc Scenario) {
 	nan := math.NaN()
 	said.by = [Experts]float64{Persist: f.ledger.last[o].value, Holding: said.mean, Planning: nan, AtSetPoint: nan}

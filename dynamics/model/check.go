@@ -44,7 +44,7 @@ const (
 	maxNames  = 100
 )
 
-// startSymbol stands for the first reading in State.Start.
+// StartSymbol stands for the first reading in State.Start.
 const StartSymbol = "reading"
 
 // faults gathers what makes a document unusable.

@@ -17,7 +17,7 @@ const (
 // StateTool is the first state of a model; with the built-in hypotheses, the tool temperature.
 const StateTool = 0
 
-// maxInput bounds what an input may be: beyond it a value is no measurement.
+// MaxInput bounds the magnitude of an input, in its unit: a value beyond it is no measurement.
 const MaxInput = 1e9
 
 // Format and Version of the model document that this package reads and writes.

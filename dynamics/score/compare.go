@@ -88,7 +88,7 @@ const fewestBlocks = 5
 // themselves than runs do. The interval speaks of builds like these: of others only more runs tell.
 //
 // What is compared is every output that both models have, in the order of the candidate's; the runs need
-// the inputs and outputs of both. For [Planned] both need a plan. Nothing is kept or changed.
+// the inputs and outputs of both. For [filter.Planned] both need a plan. Nothing is kept or changed.
 func Compare(candidate, inUse *model.Model, spans []Span, way filter.Way, horizons []float64, o CompareOptions) ([]*Comparison, error) {
 	if len(horizons) == 0 || len(spans) == 0 {
 		return nil, fmt.Errorf("nothing to compare: %d runs and %d horizons", len(spans), len(horizons))

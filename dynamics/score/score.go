@@ -114,7 +114,7 @@ func median(values []float64) float64 {
 }
 
 // Score forecasts run and compares with what was measured, output by output: one line per horizon over all rows
-// in which the output is above its ScoreAbove, then, where there are phases, one per horizon over the windows in which the [Phase] does not
+// in which the output is above its ScoreAbove, then, where there are phases, one per horizon over the windows in which the [phase.Phase] does not
 // change. Over all rows the interval is that of whatever comes, within one phase that of "if nothing stops"; the
 // latter is told too over all windows in which nothing stopped or started. "T = set-point" is scored where the set-point is above zero (a controller that is off has none), for the
 // leading output. Persistence is the last reading.
