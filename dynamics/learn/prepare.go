@@ -114,7 +114,9 @@ func prepare(given []runs.Run, o Options) (*problem, error) {
 			return nil, err
 		}
 	}
-	p.spindle, p.start = learnSpindle(all)
+	if p.spindle, p.start = learnSpindle(all); p.spindle != nil {
+		p.h = p.h.Sized(p.spindle.FreeTorque / phase.DefaultContactRule.FreeTorque)
+	}
 	var active []*runs.Run
 	for _, r := range all {
 		a, err := p.active(r)

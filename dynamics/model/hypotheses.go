@@ -94,6 +94,20 @@ func (h *Hypotheses) Unbound() *Hypotheses {
 	return &c
 }
 
+// Sized gives the hypotheses for a machine whose spindle takes so many times the free torque of [phase.DefaultContactRule]: parameters that are
+// sized start at as many times their value, may be anything between 0 and as many times their largest, and nothing is known of them beforehand, since
+// what runs show of a free spin is rough.
+func (h *Hypotheses) Sized(times float64) *Hypotheses {
+	c := *h
+	c.Parameters = slices.Clone(h.Parameters)
+	for i := range c.Parameters {
+		if p := &c.Parameters[i]; p.Sized {
+			p.Value, p.Min, p.Max, p.SD = times*p.Value, 0, times*p.Max, 0
+		}
+	}
+	return &c
+}
+
 // Ordered gives the hypotheses with the outputs in the order of [Model.OutputOrder].
 func (h *Hypotheses) Ordered() *Hypotheses {
 	c := *h
@@ -136,7 +150,8 @@ type HypothesisParameter struct {
 	Max   float64 `yaml:"max,omitempty"`
 	Unit  string  `yaml:"unit"`
 	Fixed bool    `yaml:"fixed,omitempty"`
-	SD    float64 `yaml:"sd,omitempty"` // how far from Value it may well be, where that is known; 0: not known
+	SD    float64 `yaml:"sd,omitempty"`    // how far from Value it may well be, where that is known; 0: not known
+	Sized bool    `yaml:"sized,omitempty"` // it grows with the torques of the machine, see [Hypotheses.Sized]
 	Text  string  `yaml:"text,omitempty"`
 }
 

@@ -123,22 +123,38 @@ func (m *MELD) Set(ctx context.Context, target string, v float64) error {
 }
 
 // acknowledged waits for ok or error. Other lines are noise: if the answer was among them, the time
-// runs out and the next request finds the beat again.
+// runs out, the error tells the last of them, and the next request finds the beat again.
 func (m *MELD) acknowledged(ctx context.Context, request string) error {
+	said := ""
 	for {
 		reply, err := m.line(ctx)
 		if err != nil {
-			return err
+			return m.instead(request, said, "ok, or error: why", err)
 		}
-		if reply == "ok" {
+		if strings.EqualFold(reply, "ok") {
 			m.stale = false
 			return nil
 		}
-		if strings.HasPrefix(reply, "error:") {
+		if refuses(reply) {
 			m.stale = false
 			return &bridge.DeviceError{Request: request, Reply: reply}
 		}
+		said = reply
 	}
+}
+
+// refuses tells whether a line is an error of the machine's: "error", whatever its case, and behind it nothing or why.
+func refuses(line string) bool {
+	const word = "error"
+	return len(line) >= len(word) && strings.EqualFold(line[:len(word)], word) && (len(line) == len(word) || line[len(word)] == ':' || line[len(word)] == ' ')
+}
+
+// instead is err, with what was said last in the place of what was waited for.
+func (m *MELD) instead(request, said, wanted string, err error) error {
+	if said == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %q was answered by %.80q; this dialect knows %s: %w", m.port.Name, request, said, wanted, err)
 }
 
 // Safe implements [bridge.Dialect].
@@ -174,20 +190,20 @@ func (m *MELD) status(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	m.drain()
-	again := m.stale
+	again, said := m.stale, ""
 	if err := m.write(ctx, []byte("?"+meldEnd)); err != nil {
 		return nil, err
 	}
 	for {
 		reply, err := m.line(ctx)
 		if err != nil {
-			return nil, err
+			return nil, m.instead("?", said, "one line of key=value pairs", err)
 		}
 		if pairs := pairsOf(reply); len(pairs) > 0 {
 			m.stale = false
 			return pairs, nil
 		}
-		if strings.HasPrefix(reply, "error:") && again {
+		if said = reply; refuses(reply) && again {
 			again = false // it took "?" for the end of half a line
 			if err := m.write(ctx, []byte("?"+meldEnd)); err != nil {
 				return nil, err

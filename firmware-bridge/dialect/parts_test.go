@@ -959,3 +959,44 @@ func (d *deafBox) feed(in []byte) [][]byte {
 	}
 	return replies
 }
+
+// What a controller of another make says is taken in either case, and where it says something else the error tells what.
+func TestMELDTellsWhatCameInstead(t *testing.T) {
+	for said, want := range map[string]string{
+		"OK": "", "ERROR": "ERROR", "Error 17": "Error 17", "error: door open": "error: door open",
+		"done": `"M41 S455" was answered by "done"; this dialect knows ok, or error: why`, "errors=3": `was answered by "errors=3"`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, err := NewMELD(scripted(t, func(line string, say func(string)) {
+				if line == "?" {
+					say("sp=400\r\n")
+					return
+				}
+				say(said + "\r\n")
+			}), map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err = m.Set(ctx, "x", 455)
+			var refused *bridge.DeviceError
+			switch errors.As(err, &refused); {
+			case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+				t.Errorf("%q: %v, want %q", said, err, want)
+			case (refused != nil) != (strings.EqualFold(said[:min(5, len(said))], "error") && said != "errors=3"):
+				t.Errorf("%q: %v", said, err)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := NewMELD(scripted(t, func(_ string, say func(string)) { say("RUN sp 455\r\n") }), map[string]MELDWord{"x": {Code: "M41", Key: "sp"}})
+		defer m.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := m.Get(ctx, "x"); err == nil || !strings.Contains(err.Error(), `"?" was answered by "RUN sp 455"; this dialect knows one line of key=value pairs`) {
+			t.Error(err)
+		}
+	})
+}
