@@ -11,7 +11,7 @@ import (
 // [phase.DefaultContactRule] and its like. start is the torque (N·m) of a start on cold metal in the middle one of those that have one, 0 without
 // any: one hard start among them does not count. Runs have names for their inputs and outputs.
 func learnSpindle(all []runs.Run) (rule *phase.ContactRule, start float64) {
-	var free, work, starts []float64
+	var free, work, least, starts []float64
 	for i := range all {
 		s := all[i].Spindle()
 		if s.Free > 0 {
@@ -19,6 +19,9 @@ func learnSpindle(all []runs.Run) (rule *phase.ContactRule, start float64) {
 		}
 		if s.Work > 0 {
 			work = append(work, s.Work)
+		}
+		if s.Least > 0 {
+			least = append(least, s.Least)
 		}
 		if s.Start > 0 {
 			starts = append(starts, s.Start)
@@ -34,7 +37,7 @@ func learnSpindle(all []runs.Run) (rule *phase.ContactRule, start float64) {
 	if slices.Sort(starts); len(starts) > 0 {
 		start = rounded(starts[(len(starts)-1)/2])
 	}
-	s := phase.Spindle{Free: middle(free), Work: middle(work)}
+	s := phase.Spindle{Free: middle(free), Work: middle(work), Least: middle(least)}
 	if s.Like() {
 		return nil, start
 	}

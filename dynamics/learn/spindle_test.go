@@ -48,6 +48,12 @@ func TestRuleOfTheSpindleIsLearned(t *testing.T) {
 		} else if !like && (math.Abs(p.spindle.FreeTorque/phase.DefaultContactRule.FreeTorque/size-1) > 0.05 || math.Abs(p.spindle.Size()/size-1) > 0.05) {
 			t.Errorf("size %g: rule %+v, of size %.2f", size, p.spindle, p.spindle.Size())
 		}
+		drag := p.draft.ParameterNamed("drag") // what it takes is no heat: with another machine's, a small one would heat nothing
+		if like := p.spindle == nil; like && (drag.Min != 25 || drag.Max != 38 || drag.Value != 26 || drag.Prior == nil) {
+			t.Errorf("size %g: drag %+v", size, *drag)
+		} else if !like && (drag.Min != 0 || math.Abs(drag.Value/(26*size)-1) > 0.05 || math.Abs(drag.Max/(38*size)-1) > 0.05 || drag.Prior != nil) {
+			t.Errorf("size %g: drag %+v", size, *drag)
+		}
 		if math.Abs(p.start/(170*size)-1) > 0.05 {
 			t.Errorf("size %g: a start takes %g N·m", size, p.start)
 		}

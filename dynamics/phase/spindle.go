@@ -23,7 +23,10 @@ const (
 	workLeast  = 30.0  // N·m above the free torque, averaged: the least
 	workMost   = 260.0 // and the most that such machines take as they deposit
 	workMiddle = 117.0 // and between them
-	workShare  = 0.2   // of the torque at work that a free spin takes where nobody has seen one
+	workShare  = 0.2   // of the torque at work that a free spin takes where nobody has seen one, or less:
+	leastFor   = 3.0   // s that a spindle turns whose mean torque no free spin exceeds,
+	leastAt    = 0.05  // share by which its speed may move meanwhile,
+	leastOf    = 0.02  // share of the torque at work below which it is no torque of a spindle's
 	totalLeast = 84.0  // N·m at work from which, and up to which, nothing speaks against the free torque of such machines
 	totalMost  = 290.0
 
@@ -36,6 +39,9 @@ const (
 type Spindle struct {
 	Free float64 // N·m: the torque of a free spin, 0 where none was seen
 	Work float64 // N·m: the most that the spindle took on the average as it deposited, 0 where it has not
+	// Least is the least (N·m) that it took on the average over leastFor at a speed that hardly moved: a free spin takes no more, as of a tool that
+	// has been lifted off and is hot. 0 where there was none.
+	Least float64
 
 	// Start is the most (N·m) that it took, averaged over startOver, as it heated a tool from the cold to beyond coldTo; of several
 	// starts that of the hardest, 0 where there was none.
@@ -45,6 +51,9 @@ type Spindle struct {
 	pushes       float64 // s that it has taken so much
 	pushedAt     float64 // °C as that began
 	pushed       float64 // N·m meanwhile
+	leastSpeed   float64 // rad/s as the time of Least began,
+	leastTurns   float64 // s since then
+	leastMean    float64 // N·m, mean since then
 	speed, turns float64 // rad/s, and s that it has turned as fast
 	mean         float64 // N·m over them
 	first        float64 // °C as they began
@@ -60,11 +69,21 @@ type Spindle struct {
 func (s *Spindle) Step(dt, speed, power, path, temperature float64) {
 	omega := math.Abs(speed) * math.Pi / 30
 	if !(omega > TellsFrom*math.Pi/30) || math.IsNaN(power) || math.IsNaN(temperature) {
-		s.turns, s.works, s.pushes = 0, 0, 0
+		s.turns, s.works, s.pushes, s.leastTurns = 0, 0, 0, 0
 		s.starting, s.hardest = 0, 0
 		return
 	}
 	torque := power / omega
+	if s.leastTurns == 0 || !(math.Abs(omega-s.leastSpeed) <= leastAt*s.leastSpeed) {
+		s.leastSpeed, s.leastTurns, s.leastMean = omega, dt, torque
+	} else {
+		s.leastMean += (torque - s.leastMean) * dt / (s.leastTurns + dt)
+		if s.leastTurns += dt; s.leastTurns >= leastFor {
+			if s.leastTurns = 0; s.leastMean > 0 && (s.Least == 0 || s.leastMean < s.Least) {
+				s.Least = s.leastMean
+			}
+		}
+	}
 	if temperature < coldTo {
 		s.starting += (torque - s.starting) * min(dt/startOver, 1)
 		s.hardest = max(s.hardest, s.starting)
@@ -126,6 +145,9 @@ func (s *Spindle) Rule() ContactRule {
 		size = free
 	case s.Free == 0 && s.Work > 0 && (s.Work < totalLeast || s.Work > totalMost):
 		free = workShare * s.Work / r.FreeTorque
+		if s.Least > leastOf*s.Work {
+			free = min(free, s.Least/r.FreeTorque)
+		}
 	}
 	if s.Work > 0 {
 		above := s.Work - free*r.FreeTorque

@@ -65,6 +65,13 @@ func TestSpindleThatIsNeverFree(t *testing.T) {
 	if r := small.Rule(); r.FreeTorque > 20 || r.FreeTorque+r.Full > 50 {
 		t.Errorf("a small machine: %+v", r)
 	}
+	for i := range 8 { // the build is over: the hot tool is lifted off and turns on for a moment, its speed rising
+		speed := 380 + 3*float64(i)
+		small.Step(1, speed, speed*math.Pi/30*4, 0, 440-8*float64(i))
+	}
+	if r := small.Rule(); math.Abs(r.FreeTorque-4) > 0.5 {
+		t.Errorf("a small machine that has let go, with 4 N·m: %+v", r)
+	}
 	small.Step(1, math.NaN(), math.NaN(), math.NaN(), math.NaN())
 	if r := small.Rule(); math.IsNaN(r.FreeTorque + r.Full) {
 		t.Errorf("after a row without values: %+v", r)
