@@ -660,3 +660,34 @@ func FuzzStory(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) { story(t, seed) })
 	})
 }
+
+// A loop commands another value before the answer to the last one is due: the end of its lease tells all the same what hindered it.
+func TestWhyALeaseEndsIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{held: 400}
+		answersIn := func(d time.Duration) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.fault = func(Op) (time.Duration, error) { return d, nil }
+		}
+		b, stop := start(t, Options{Dialect: m.dialect, Targets: []Target{toolTemperature()}})
+		l, _ := ask(b, 410, time.Minute)
+		<-l.Reached()
+		answersIn(time.Minute)
+		for i := 0; l.Err() == nil && i < 100; i++ {
+			next, err := ask(b, 410+float64(i%5), time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l = next
+			time.Sleep(100 * time.Millisecond)
+		}
+		if err := l.Err(); err == nil || !strings.Contains(err.Error(), "nothing confirmed for 5s: context deadline exceeded") {
+			t.Errorf("%v", err)
+		}
+		answersIn(0)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

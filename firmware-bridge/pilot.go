@@ -54,8 +54,11 @@ func (b *Bridge) fly(ctx context.Context, g *gate) {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if g.lease != l {
-		return // the watchdog or another command has taken over
+	if g.lease != l { // the watchdog or another command has taken over
+		if g.leased() && err != nil && ctx.Err() == nil && !errors.Is(err, ErrReplaced) {
+			g.problem = err // of a value that was commanded anew meanwhile: what hinders it hinders the next one
+		}
+		return
 	}
 	var refused *DeviceError
 	g.problem = err
