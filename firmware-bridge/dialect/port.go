@@ -366,7 +366,7 @@ func (l *link) take(ctx context.Context, accept func([]byte) int) ([]byte, error
 		case b := <-l.conn.in:
 			l.buf = append(l.buf, b...)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: no reply: %w", l.port.Name, ctx.Err())
+			return nil, fmt.Errorf("%s: no reply in the time that a request has (timeout under bridge): %w", l.port.Name, ctx.Err())
 		case <-l.conn.gone:
 			select {
 			case b := <-l.conn.in: // what came before the end
