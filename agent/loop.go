@@ -94,8 +94,8 @@ type loop struct {
 	who       string
 	kick      chan struct{}
 
-	blindText string   // no good value
-	openText  []string // by interlock: it is open
+	blindText string      // no good value
+	openText  [][2]string // by interlock: it is open, since its channel is not good, or is beyond its bounds
 
 	// Owned by the tick.
 	sense   control.Sense
@@ -190,7 +190,8 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 	}
 	l.blindText = "no good value of " + reg.Channel(o.Output).Name
 	for _, lock := range o.Locks {
-		l.openText = append(l.openText, "the interlock on "+reg.Channel(lock.Channel).Name+" is open")
+		open := "the interlock on " + reg.Channel(lock.Channel).Name + " is open: "
+		l.openText = append(l.openText, [2]string{open + "it has no good value", open + "its value is beyond the bounds"})
 	}
 	if o.Moves == model.SpindleSpeed {
 		if l.rpm, err = unit.Between(s.Unit, unit.MustParse("rpm")); err != nil {
@@ -206,7 +207,7 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 // step is one tick of the loop. It neither waits for the controller nor allocates while nothing changes.
 func (l *loop) step(dt float64, a *Agent) {
 	l.mu.Lock()
-	mode, ended, found := l.status.Mode, l.ended, l.found
+	mode, ended, found, changed := l.status.Mode, l.ended, l.found, l.changed
 	l.ended = ""
 	l.tripped = l.tripped && !l.reset
 	l.reset = false
@@ -244,7 +245,11 @@ func (l *loop) step(dt float64, a *Agent) {
 	case l.tripped && l.Resume == 0 && mode.Auto():
 		l.rest(a, "it waits for a person after a doubt", y, aim)
 	case l.good < need:
-		l.rest(a, "everything must be in order for a while", y, aim)
+		why := "everything must be in order for a while"
+		if !mode.Auto() && changed != "" {
+			why = changed
+		}
+		l.rest(a, why, y, aim)
 	case !l.began && math.IsNaN(found):
 		l.rest(a, "what the controller holds is not known", y, aim)
 		l.look(againAfter)
@@ -276,7 +281,7 @@ func (l *loop) rest(a *Agent, why string, y, aim float64) {
 		l.found = math.NaN()
 	}
 	s := &l.status
-	s.Commands, s.Why, s.Goal, s.Output, s.Wanted, s.Predicted, s.Without = false, why, aim, y, math.NaN(), math.NaN(), math.NaN()
+	s.Commands, s.Why, s.Goal, s.Output, s.Wanted, s.Held, s.Predicted, s.Without = false, why, aim, y, math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	if held {
 		l.wake()
 	}
@@ -453,7 +458,10 @@ func (l *loop) doubt(dt float64, y, aim float64, a *Agent) string {
 	}
 	for i := range l.Locks {
 		if l.broken[i] > l.Locks[i].For.Seconds() {
-			return l.openText[i]
+			if a.frame.Status[l.Locks[i].Channel].IsGood() {
+				return l.openText[i][1]
+			}
+			return l.openText[i][0]
 		}
 	}
 	if l.Phases != nil {

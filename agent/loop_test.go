@@ -222,7 +222,9 @@ func TestInterlocks(t *testing.T) {
 		"a dead sensor":           {nil, func(d *looped) { d.tool = math.NaN() }, 7, "no good value of tool"},
 		"a reading out of bounds": {nil, func(d *looped) { d.tool = 900 }, 4, "no good value of tool"},
 		"an envelope": {func(l *Loop) { l.Locks = []Interlock{{Channel: 0, Min: 300, Max: 500}} },
-			func(d *looped) { d.tool = 505 }, 1, "the interlock on tool is open"},
+			func(d *looped) { d.tool = 505 }, 1, "the interlock on tool is open: its value is beyond the bounds"},
+		"an envelope whose channel fails": {func(l *Loop) { l.Locks = []Interlock{{Channel: 2, Min: 100, Max: 900}} },
+			func(d *looped) { d.speed = math.NaN() }, 5, "the interlock on speed is open: it has no good value"},
 		"an interlock with a delay": {func(l *Loop) {
 			l.Locks = []Interlock{{Channel: 2, Min: 100, Max: math.Inf(1), For: 5 * time.Second}}
 		}, func(d *looped) { d.speed = 50 }, 6, "the interlock on speed is open"},

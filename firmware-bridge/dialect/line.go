@@ -226,7 +226,7 @@ func (l *Line) command(ctx context.Context, s string, reply *pattern, sent float
 	}
 	if v, _ := reply.match(answer); reply.hasValue && format != nil {
 		if tiny := 1e-9 * math.Max(1, math.Abs(sent)); math.Abs(v-sent) > tiny && math.Abs(v-sent) > 0.51*format.step() {
-			return fmt.Errorf("%s: %q was answered by %q: another value", l.port.Name, s, answer)
+			return fmt.Errorf("%s: %q was answered by %q: another value; of a device that rounds let the reply be {any}, and a get with the tolerance tell", l.port.Name, s, answer)
 		}
 	}
 	l.stale = false
