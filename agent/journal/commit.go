@@ -206,7 +206,17 @@ func (j *Journal) keep(p *pending, last bool) bool {
 		if err == nil {
 			sent, dirty := j.cursor()
 			if err = j.st.append(&b, p.memory, j.opts.Clock(), sent, dirty); err == nil {
-				if !j.st.gone() {
+				gone := j.st.gone()
+				if !gone && j.st.logEmpty() { // before anything more is put into the file
+					if b.Lines > 0 {
+						j.st.next = b.ID
+					}
+					if err := j.renew("its write-ahead log (-wal) was emptied while in use"); err != nil {
+						j.fail(err)
+					}
+					continue
+				}
+				if !gone {
 					j.kept(&b, sent, dirty)
 					if j.st.logGone() { // before anything of it is acknowledged
 						if err := j.reopen(); err != nil {

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,6 +29,10 @@ type predecessor struct {
 	aside string // where it will be moved; empty if it was deleted
 	why   string
 	next  int64 // id after its newest batch; 0: not known
+
+	// Where its write-ahead log was emptied: the connection that wrote it. It takes zeros for what was in the log, and puts them
+	// into the file if it is closed before the file has been moved. db then reads the file alone.
+	cut *database
 }
 
 // attach opens the file at the path, makes it if it is not there, and takes a predecessor over.
@@ -105,6 +111,9 @@ func (j *Journal) attach() error {
 	if replaced {
 		j.log.Error("a new journal is begun", "path", j.path, "reason", j.old.why, "lines_taken_over", st.unsent.lines, "aside", j.old.aside)
 		j.old.db.Close()
+		if j.old.cut != nil {
+			j.old.cut.Close()
+		}
 		j.old = nil
 	}
 	j.rememberGap(replaced)
@@ -201,7 +210,18 @@ func (j *Journal) damage() string {
 func (s *store) gone() bool { return isGone(s.path, s.file) }
 
 // logGone reports the same of the write-ahead log, which people may delete as a temporary file.
-func (s *store) logGone() bool { return s.log != nil && isGone(s.path+"-wal", s.log) }
+func (s *store) logGone() bool {
+	was, err := s.log.Stat()
+	return err == nil && isGone(s.path+"-wal", was)
+}
+
+// logEmpty reports whether the write-ahead log has no header. SQLite writes one with the first that it puts into the log, and
+// leaves the log empty when it has put all of it into the file; right after an append somebody else has emptied it.
+func (s *store) logEmpty() bool {
+	var magic [4]byte
+	_, err := s.log.ReadAt(magic[:], 0)
+	return (err == nil || errors.Is(err, io.EOF)) && magic == [4]byte{}
+}
 
 func isGone(path string, was os.FileInfo) bool {
 	now, err := os.Stat(path)
@@ -243,9 +263,24 @@ func (j *Journal) renew(why string) error {
 	j.old = &predecessor{db: j.st.db, why: why, next: j.st.next}
 	if !j.st.gone() {
 		j.old.aside = asideName(j.path)
+		if j.st.logEmpty() {
+			if err := j.old.withoutLog(j.path); err != nil {
+				j.fail(err)
+			}
+		}
 	}
+	j.st.log.Close()
 	j.st = nil
 	return j.attach()
+}
+
+// withoutLog reads the predecessor at path without its write-ahead log, which is empty.
+func (p *predecessor) withoutLog(path string) error {
+	db, err := openAs(path, 1, url.Values{"immutable": {"1"}}, "query_only(true)")
+	if err == nil {
+		p.cut, p.db = p.db, db
+	}
+	return err
 }
 
 // takeOver copies from the predecessor what is not sent and can be read, and the small tables. What the
@@ -272,7 +307,7 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 		return unsent, err
 	}
 	var whole gap // all that was there
-	if old.aside == "" || !j.opts.Archive {
+	if old.aside == "" || !j.opts.Archive || old.cut != nil {
 		whole = extent(old.db)
 	}
 	for _, table := range []string{"runs", "audit", "gaps", "refused", "removed", "memory"} {
@@ -296,7 +331,7 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 	}
 	held := j.before[heldAt]
 	held.add(j.held.from, j.held.to, j.held.lines)
-	trust := !j.opts.Archive && (j.partial || !known) && held.lines > st.unsent.lines // the count knows better than the file
+	trust := !j.opts.Archive && (j.partial || old.cut != nil || !known) && held.lines > st.unsent.lines // the count knows better than the file
 	if damage.Batches > 0 || trust {
 		lines, about := due-st.unsent.lines, ""
 		if trust {
@@ -313,11 +348,19 @@ func (j *Journal) takeOver(st *store) (unsent backlogCount, err error) {
 			whole.from, whole.to = held.from, held.to
 		}
 		lost = lines
+		if old.cut != nil { // the file does not have them
+			whole.lines += lines
+		}
 		whole.lines = max(whole.lines, st.unsent.lines+lines)
 	}
 	missing := gap{whole.from, whole.to, whole.lines - st.unsent.lines}
-	if old.aside == "" && j.opts.Archive {
+	switch {
+	case j.opts.Archive && old.aside == "":
 		lost = max(missing.lines, 0)
+	case j.opts.Archive && old.cut != nil: // all else is in the file aside
+		missing = gap{held.from, held.to, max(held.lines-whole.lines, 0)}
+		lost = missing.lines
+		text += fmt.Sprintf("; %d lines of the log are lost", lost)
 	}
 	if missing.lines > 0 {
 		if err := st.addGap(missing, text, j.opts.Clock()); err != nil {

@@ -95,7 +95,7 @@ func TestFileDeletedWhileRecording(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !archive {
-					if err := j.Sent(sent); err != nil {
+					if err := j.Sent(int64(sent)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -675,7 +675,7 @@ func TestLogDeletedWhileRecording(t *testing.T) {
 					appendDurably(t, j, good(int64(i), 1))
 				}
 				if !archive {
-					if err := j.Sent(sent); err != nil {
+					if err := j.Sent(int64(sent)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -714,5 +714,76 @@ func TestLogDeletedWhileRecording(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Somebody empties the write-ahead log in place (`: > j.db-wal`): what was in it is gone, and counted; what is in the file is
+// not overwritten with it, and what comes afterwards is kept.
+func TestLogEmptiedWhileRecording(t *testing.T) {
+	const inLog, after = 10, 15
+	for _, c := range []struct {
+		archive      bool
+		inFile, sent int
+	}{{false, 20, 5}, {true, 20, 0}, {false, 0, 0}, {true, 0, 0}} {
+		archive, inFile, sent := c.archive, c.inFile, c.sent
+		t.Run(fmt.Sprintf("archive %v, %d in the file", archive, inFile), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "j.db")
+			var log parts.Buffer
+			o := Options{Commit: time.Millisecond, Archive: archive, Log: slog.New(slog.NewTextHandler(&log, nil))}
+			j := testOpen(t, path, o)
+			for i := range inFile {
+				appendDurably(t, j, good(int64(i), 1))
+			}
+			if !archive {
+				if err := j.Sent(int64(sent)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := j.Close(); err != nil { // puts the log into the file
+				t.Fatal(err)
+			}
+			j = testOpen(t, path, o)
+			for i := range inLog {
+				appendDurably(t, j, good(int64(inFile+i), 1))
+			}
+			if err := os.Truncate(path+"-wal", 0); err != nil {
+				t.Fatal(err)
+			}
+			for i := range after {
+				appendDurably(t, j, good(int64(inFile+inLog+i), 1))
+			}
+			want, missing := inFile-sent+after, sent+inLog // sent lines are in the file aside alone
+			if archive {
+				want, missing = after, inLog
+			}
+			if got, damage := stamps(t, j.Reader); len(got) != want || damage != nil {
+				t.Errorf("%d instants are there, want %d; %v", len(got), want, damage)
+			}
+			gaps, err := j.Gaps()
+			if err != nil || len(gaps) != 1 || gaps[0].Lines != missing || !strings.Contains(gaps[0].Reason, "was emptied while in use") {
+				t.Errorf("gaps %+v, %v; want one of %d lines", gaps, err, missing)
+			}
+			if lost := j.Stats().Lost; lost != inLog {
+				t.Errorf("%d lines count as lost, want %d", lost, inLog)
+			}
+			if n := strings.Count(log.String(), "the journal is given up and a new one begun"); n != 1 {
+				t.Errorf("%d files are given up:\n%s", n, log.String())
+			}
+			aside, err := filepath.Glob(path + ".*Z")
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("aside: %v, %v", aside, err)
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			old, err := OpenReader(aside[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer old.Close()
+			if got, damage := stamps(t, old); len(got) != inFile || damage != nil {
+				t.Errorf("%d instants are in the file aside, want %d; %v", len(got), inFile, damage)
+			}
+		})
 	}
 }

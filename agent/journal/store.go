@@ -80,18 +80,23 @@ type store struct {
 	missed     gap // what its gaps count
 	removed    int // lines removed since takeRemoved
 	file       os.FileInfo
-	log        os.FileInfo // SQLite's write-ahead log, which has what is not yet in the file
-	fresh      bool        // there was nothing in it
+	log        *os.File // SQLite's write-ahead log, which has what is not yet in the file; nil: it could not be opened
+	fresh      bool     // there was nothing in it
 }
 
 // open opens a connection pool on path. Its page cache is small: rows are written once and read
 // in order, so that a large one would only take memory.
 func open(path string, conns int, pragmas ...string) (*database, error) {
+	return openAs(path, conns, url.Values{}, pragmas...)
+}
+
+// openAs is open with SQLite's own parameters of the name (https://www.sqlite.org/uri.html).
+func openAs(path string, conns int, q url.Values, pragmas ...string) (*database, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "cache_size(-512)"}, pragmas...)}
+	q["_pragma"] = append([]string{"busy_timeout(10000)", "cache_size(-512)"}, pragmas...)
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: abs}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
@@ -122,7 +127,7 @@ func openStore(path string, archive bool) (*store, error) {
 		s.close()
 		return nil, explain(path, err)
 	}
-	s.log, _ = os.Stat(path + "-wal")
+	s.log, _ = os.Open(path + "-wal")
 	s.reserve()
 	return s, nil
 }
@@ -152,6 +157,9 @@ func (s *store) prepare(archive bool) error {
 			return err
 		}
 		s.fresh = true
+		if err := s.emptyLog(); err != nil { // so that the file is one by itself, whatever becomes of the log
+			return err
+		}
 	case app != applicationID:
 		return errForeign
 	case version != formatVersion:
@@ -401,4 +409,7 @@ const insertGap = "INSERT INTO gaps (from_ns, to_ns, lines, reason, at_ns) VALUE
 
 const dropStep = 256 // batches removed in one transaction, so that a commit waits little
 
-func (s *store) close() error { return s.db.Close() }
+func (s *store) close() error {
+	s.log.Close() // an error where it could not be opened
+	return s.db.Close()
+}
