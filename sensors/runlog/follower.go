@@ -34,7 +34,8 @@ type follower struct {
 	detect  bool                // some column depends on the mode
 	held    []heldRow           // rows whose mode is not settled, the newest last
 	told    int                 // stretches of units announced
-	ahead   bool                // told that a stamp is in the future
+	absurd  bool                // told of a stamp that cannot be
+	saving  int64               // since when the file is shorter than what was read, and has nothing else; 0: it is not
 
 	past     place            // what was handed out before; of the zero place nothing
 	known    []sensors.Sample // the newest of each channel up to there, while they are gathered
@@ -61,14 +62,34 @@ func (f *follower) leap() {
 	}
 }
 
-// rewritten tells whether the file no longer begins with what was read from it.
+// savingFor is how long a file may be saved anew.
+const savingFor = int64(2 * time.Second)
+
+// rewritten tells whether the file no longer begins with what was read from it. One whose writer saves it anew with each row
+// is shorter for a moment: while it begins as what was read nothing is known. Rows without a time may be equal by chance.
 func (f *follower) rewritten() (bool, error) {
 	info, err := f.file.Stat()
 	if err != nil {
 		return false, err
 	}
 	if info.Size() < f.offset {
-		return true, nil
+		now := f.tail.buf[:min(info.Size(), int64(len(f.head)))]
+		n, err := f.file.ReadAt(now, 0)
+		if err != nil && err != io.EOF {
+			return false, err
+		}
+		if f.saving == 0 {
+			f.saving = f.tail.opt.Clock()
+		}
+		anew := f.dec.header != nil && f.dec.clock >= 0 && bytes.Equal(now[:n], f.head[:n])
+		return !anew || f.tail.opt.Clock()-f.saving > savingFor, nil
+	}
+	if f.saving != 0 {
+		f.saving = 0
+		at, now := f.offset-int64(len(f.before)), f.tail.buf[:len(f.before)]
+		if n, err := f.file.ReadAt(now, at); err != nil && err != io.EOF || n < len(now) || !bytes.Equal(now, f.before) {
+			return true, err
+		}
 	}
 	if info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
 		return false, nil
@@ -154,10 +175,8 @@ func (f *follower) row(r *row) {
 		// Rows read together still need stamps of their own.
 		t.stamp = max(t.stamp+1, f.arrival)
 		stamp = t.stamp
-	} else if ahead := time.Duration(stamp - f.arrival); ahead > sensors.MaxAhead && !f.ahead {
-		f.ahead = true
-		f.note(note{r.line, fmt.Sprintf("stamped %s, %.3g days ahead of this computer's clock: is the zone, the unit or the epoch of the time another, or a clock wrong?",
-			time.Unix(0, stamp).UTC().Format(time.RFC3339Nano), ahead.Hours()/24), true})
+	} else if !f.absurd {
+		f.absurd = f.doubtStamp(r.line, stamp)
 	}
 	var h *heldRow
 	if !settled && byMode {
@@ -194,6 +213,22 @@ func (f *follower) row(r *row) {
 	case len(f.held) > maxHeld:
 		f.lose(maxHeld/10, "the units of the log cannot be told for lack of spindle power; say them: units inch or mm")
 	}
+}
+
+// doubtStamp tells of a stamp that rules and that no clock has shown which was ever set, or will show for long; true: it did.
+func (f *follower) doubtStamp(line int, stamp int64) bool {
+	at := time.Unix(0, stamp).UTC()
+	switch ahead := time.Duration(stamp - f.arrival); {
+	case ahead > sensors.MaxAhead:
+		f.note(note{line, fmt.Sprintf("stamped %s, %.3g days ahead of this computer's clock: is the zone, the unit or the epoch of the time another, or a clock wrong?",
+			at.Format(time.RFC3339Nano), ahead.Hours()/24), true})
+	case at.Year() < 1980:
+		f.note(note{line, fmt.Sprintf("stamped %s: is the unit or the epoch of the time another, or was the clock never set? A time that counts from the start of the log cannot rule: clock: arrival",
+			at.Format(time.RFC3339Nano)), true})
+	default:
+		return false
+	}
+	return true
 }
 
 // recall hands over what was known when the last row of before a restart had been read: until the log goes on that is
