@@ -213,6 +213,9 @@ func (x *crosscheck) oneOf(s *Source, path string) {
 
 func (x *crosscheck) serial(s *Serial, path string) {
 	x.fields(s.Fields, path)
+	for _, f := range s.Fields {
+		x.keySaysUnit(f.Key, f.Unit, f.Channel, path+".fields."+f.Channel+".key")
+	}
 	switch {
 	case s.Format == "daq":
 		x.useless(path+".time", s.Time != nil, "a daq frame has its own time stamp")
@@ -238,6 +241,29 @@ func (x *crosscheck) fields(fields []Field, path string) {
 		at := path + ".fields." + f.Channel
 		if ch := x.channel(f.Channel, at); ch != nil {
 			x.fits(f.Unit, ch, at+".unit")
+		}
+	}
+}
+
+// element finds the value that an element of an array is named by: metrics[name=P_kW].value.
+var element = regexp.MustCompile(`=([^\]]*)\]`)
+
+// keySaysUnit reports the key of a message that ends with another unit than its channel's, where nobody says in which the value is.
+// What a log's header says is looked at when it is read. One letter may be anything, but for °F and °C.
+func (x *crosscheck) keySaysUnit(key Key, given *unit.Unit, channel, path string) {
+	ch := x.channels[channel]
+	if ch == nil || given != nil {
+		return
+	}
+	names := []string{string(key)}
+	for _, m := range element.FindAllStringSubmatch(string(key), -1) {
+		names = append(names, m[1])
+	}
+	for _, name := range names {
+		u, text, ok := unit.Behind(name, ch.Unit.Dim)
+		if m, err := unit.Between(u, ch.Unit); ok && err == nil && m != unit.Identity && (len(text) > 1 || text == "F" || text == "C") {
+			x.at(path, complaint{message: fmt.Sprintf("%s says %s, and its channel is in %s", printable(name), u, ch.Unit), allowed: fmt.Sprintf("unit: %s beside it, or unit: %s", u, ch.Unit)})
+			return
 		}
 	}
 }
@@ -321,6 +347,9 @@ func (x *crosscheck) topic(t *Topic, clock, path string) {
 			x.useless(path+"."+key, x.written(path+"."+key), "a frame names its channels under fields")
 		}
 		x.fields(t.Fields, path)
+		for _, f := range t.Fields {
+			x.keySaysUnit(f.Key, f.Unit, f.Channel, path+".fields."+f.Channel+".key")
+		}
 		return
 	case "number":
 		for _, key := range []string{"value", "unit_key", "time"} {
@@ -331,6 +360,9 @@ func (x *crosscheck) topic(t *Topic, clock, path string) {
 			t.Value = "value"
 		}
 		x.useless(path+".unit", x.written(path+".unit") && x.written(path+".unit_key"), "unit_key finds the unit in the message")
+		if t.UnitKey == "" {
+			x.keySaysUnit(t.Value, t.Unit, t.Channel, path+".value")
+		}
 	}
 	x.useless(path+".fields", x.written(path+".fields"), "fields belong to payload: frame")
 	if t.Channel == "" {

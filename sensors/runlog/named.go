@@ -70,12 +70,9 @@ func splitTime(cell string) (name, in string) {
 	return name, in
 }
 
-// unitSigns stand between a name and a unit that is in no brackets.
-var unitSigns = []string{"/", ",", ";", ":", " in ", " - ", "_", ".", " "}
-
 // splitUnit parts a column's name from a unit that stands behind another sign than a bracket, where both are known.
 func splitUnit(cell string, known func(name, unit string) bool) (name, unit string, ok bool) {
-	for _, sign := range unitSigns {
+	for _, sign := range []string{"/", ",", ";", ":", " in ", " - ", "_", ".", " "} {
 		for i := range cell {
 			if i == 0 || !strings.HasPrefix(cell[i:], sign) {
 				continue

@@ -42,21 +42,9 @@ func (d *decoder) says(cell string, from unit.Unit) (s saying) {
 	if len(texts) > 0 {
 		return d.saying(texts[0], from)
 	}
-	small := false
-	for i, r := range cell {
-		for _, sign := range append(unitSigns, "") {
-			if i == 0 || sign == "" && !(small && unicode.IsUpper(r)) || !strings.HasPrefix(cell[i:], sign) {
-				continue
-			}
-			s = d.word(cell[i+len(sign):])
-			if _, err := unit.Between(s.unit, from); s.known && err == nil && from.Dim != unit.None {
-				s.loose = true
-				return s
-			}
-		}
-		small = unicode.IsLower(r)
-	}
-	return saying{}
+	s.unit, s.text, s.known = unit.Behind(cell, from.Dim)
+	s.loose = s.known
+	return s
 }
 
 // saying reads a text in brackets: a unit, or words with one among them ("°F avg", "% rated"), from's kind of unit first.

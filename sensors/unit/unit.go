@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Dimension holds the exponents of length, mass, time, current, temperature and angle.
@@ -290,6 +291,22 @@ var tight = strings.NewReplacer(" / ", "/", "./", "/", " · ", "·", "/ ", "/")
 
 // apart are the signs that people put between the units of a product: ft-lbs, N.cm, kgf cm.
 var apart = regexp.MustCompile(`([A-Za-z])[-. ]+([A-Za-z])`)
+
+// Behind finds the unit of a dimension that a name ends with, behind a sign or as a word with a capital: "SPDL_RPM", "Torque ft-lbs",
+// "PowerKW". text is how it stands there. A name says nothing of a number without dimension.
+func Behind(name string, d Dimension) (u Unit, text string, ok bool) {
+	small := false
+	for i, r := range name {
+		if i > 0 && d != None && (strings.ContainsRune("/,;:_. -", rune(name[i-1])) || small && unicode.IsUpper(r)) {
+			text = strings.TrimSpace(name[i:])
+			if u, err := Parse(text); err == nil && u.Dim == d {
+				return u, text, true
+			}
+		}
+		small = unicode.IsLower(r)
+	}
+	return Unit{}, "", false
+}
 
 // MustParse is Parse for names fixed in the program; it panics on an unknown one.
 func MustParse(s string) Unit {
