@@ -23,6 +23,7 @@ type table struct {
 	lists   bool // commas may part the numbers of a list
 	signs   signs
 	units   []unitOf // by field
+	hex     []int8   // by field: places of the last number that was hexadecimal for sure, 0: none
 	sent    sent
 	plain   []byte // a message without escape sequences
 	found   []span // one for each field, then one for the time if there is one
@@ -30,7 +31,7 @@ type table struct {
 
 func newTable(o Options) table {
 	t := table{stamper: newStamper(o.TimeUnit, o.DeviceClock), fields: ownAll(o.Fields), timeKey: o.TimeKey, signs: signs{given: o.Decimal}}
-	t.units = make([]unitOf, len(t.fields))
+	t.units, t.hex = make([]unitOf, len(t.fields)), make([]int8, len(t.fields))
 	n := len(t.fields)
 	if t.timeKey != "" {
 		n++

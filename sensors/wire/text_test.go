@@ -79,6 +79,21 @@ func TestKeyValue(t *testing.T) {
 	accept(t, NewKeyValue(Options{Fields: fields("T"), TimeKey: "t", TimeUnit: RFC3339}), "t:2025-07-08T10:43:15Z T:20.1", "0=20.1")
 }
 
+// A number of figures alone is none where the field has had hexadecimal ones of as many places, until a decimal point shows.
+func TestHexadecimalNumbersAreNone(t *testing.T) {
+	newton := []Field{{Channel: 0, Key: "1", Unit: unit.MustParse("N")}, {Channel: 1, Key: "2", Unit: unit.MustParse("N")}}
+	d := NewCSV(Options{Fields: newton}, ',', nil)
+	for _, c := range []struct {
+		line string
+		good bool
+	}{{"0150,1", true}, {"01DB,1", false}, {"0150,1", false}, {"12E4,1", false}, {"BAD,1", false}, {"150,1", true}, {"12A,1", false}, {"471.9,1", true}, {"0150,1", true}, {"BAD,1", false}, {"150,1", true}} {
+		samples, err := d.Decode(nil, 0, []byte(c.line))
+		if err != nil || len(samples) != 2 || samples[0].Status.IsGood() != c.good || !samples[1].Status.IsGood() {
+			t.Errorf("%s: %v, %v", c.line, samples, err)
+		}
+	}
+}
+
 // What devices wrap around a line, how they write numbers, and the units they put behind them.
 func TestLinesAsDevicesSendThem(t *testing.T) {
 	u := unit.MustParse

@@ -13,8 +13,35 @@ import (
 
 // This file reads numbers in text, with the units behind them.
 
-// textNumber reads the number of a field that is text, with its unit if one stands behind it.
+// textNumber reads the number of a field that is text, with its unit if one stands behind it. Where the field has had a number of figures
+// and letters to F, one of as many places is hexadecimal too: 0150 is not 150, nor 12E4 120000.
 func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
+	b := bytes.TrimSpace(s.bytes(msg))
+	places := &t.hex[i]
+	if *places > 0 && len(b) == int(*places) && isHex(b) {
+		return 0, t.fields[i].Map, fmt.Errorf("%.40q may be hexadecimal, as what came before it: %w", b, errNotNumber)
+	}
+	if v, m, err = t.decimalNumber(i, s, msg); err == nil && bytes.IndexByte(b, '.') >= 0 {
+		*places = 0
+	} else if err != nil && len(b) < 20 && isHex(b) && bytes.ContainsAny(b, "0123456789") {
+		if _, behind := CutUnit(b); len(behind) != 1 { // 12A may be of amperes
+			*places = int8(len(b))
+		}
+	}
+	return v, m, err
+}
+
+func isHex(b []byte) bool {
+	for _, c := range b {
+		if c-'0' > 9 && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// decimalNumber reads a number of figures to 9.
+func (t *table) decimalNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
 	f, b := &t.fields[i], bytes.TrimSpace(s.bytes(msg))
 	behind := msg[s.unitFrom:s.unitTo]
 	if t.escapes && bytes.IndexByte(b, '\\') >= 0 {
