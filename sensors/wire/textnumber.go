@@ -16,16 +16,24 @@ import (
 // textNumber reads the number of a field that is text, with its unit if one stands behind it. Where the field has had a number of figures
 // and letters to F, one of as many places is hexadecimal too: 0150 is not 150, nor 12E4 120000.
 func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
-	b := bytes.TrimSpace(s.bytes(msg))
-	places := &t.hex[i]
-	if *places > 0 && len(b) == int(*places) && isHex(b) {
-		return 0, t.fields[i].Map, fmt.Errorf("%.40q may be hexadecimal, as what came before it: %w", b, errNotNumber)
+	places := int(t.hex[i])
+	if places == 0 {
+		if v, m, err = t.decimalNumber(i, s, msg); err == nil {
+			return v, m, nil
+		}
 	}
-	if v, m, err = t.decimalNumber(i, s, msg); err == nil && bytes.IndexByte(b, '.') >= 0 {
-		*places = 0
-	} else if err != nil && len(b) < 20 && isHex(b) && bytes.ContainsAny(b, "0123456789") {
+	b := bytes.TrimSpace(s.bytes(msg))
+	hex := len(b) < 20 && isHex(b)
+	switch {
+	case places == 0 && hex && bytes.ContainsAny(b, "0123456789"):
 		if _, behind := CutUnit(b); len(behind) != 1 { // 12A may be of amperes
-			*places = int8(len(b))
+			t.hex[i] = int8(len(b))
+		}
+	case places > 0 && hex && len(b) == places:
+		return 0, t.fields[i].Map, fmt.Errorf("%.40q may be hexadecimal, as what came before it: %w", b, errNotNumber)
+	case places > 0:
+		if v, m, err = t.decimalNumber(i, s, msg); err == nil && bytes.IndexByte(b, '.') >= 0 {
+			t.hex[i] = 0
 		}
 	}
 	return v, m, err
