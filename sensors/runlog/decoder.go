@@ -93,6 +93,7 @@ type decoder struct {
 	rows       int    // rows handed out
 	badCells   uint64 // fields without a readable number, empty ones not counted
 	decimals   int    // of the newest row's last field
+	ends       int    // characters of the shortest last field of a row
 	held       []byte // a line that went back in time, until the next one tells why
 	heldLine   int
 	heldTime   int64
@@ -192,7 +193,7 @@ func (d *decoder) line(b []byte, n int, whole bool) error {
 		d.takeUnits(n)
 		return nil
 	}
-	d.started = true
+	d.started = d.started || d.clock < 0 || startsNumber(d.fields[d.clock]) || d.stampAt(d.clock)
 	d.weigh()
 	if d.survey {
 		return nil
@@ -272,10 +273,14 @@ func (d *decoder) data(b []byte, n int, whole bool) error {
 		d.doubt(n, fmt.Sprintf("%v: rows are stamped with the time of reading", err))
 	}
 	d.row.stamped, d.row.time = err == nil && d.clock >= 0, at
-	decimals := countDecimals(d.fields[min(max(d.least, 1), d.short.fields)-1])
-	if !whole && d.rows > 0 && decimals != d.decimals {
+	end := d.fields[min(max(d.least, 1), d.short.fields)-1]
+	decimals := countDecimals(end)
+	if !whole && d.rows > 0 && (decimals != d.decimals || decimals == 0 && len(end) < d.ends) {
 		d.skip(n, "torn: the file ends in the middle of the line", b)
 		return nil
+	}
+	if d.ends = min(d.ends, len(end)); d.rows == 0 {
+		d.ends = len(end)
 	}
 	if d.opt.untimed { // the time of reading rules: the order of the stamps is no matter
 		d.decimals = decimals

@@ -421,7 +421,7 @@ func (d *decoder) isHeader() bool {
 	if d.clock >= 0 && d.clock < len(d.fields) && startsNumber(d.fields[d.clock]) {
 		return false
 	}
-	if d.foreign() {
+	if (d.started || d.refused != "") && d.foreign() { // right below a header it tells of types, or describes the columns
 		return true
 	}
 	if d.named {
@@ -478,10 +478,11 @@ func (d *decoder) follow(b []byte, n int) error {
 			told = append(told, fmt.Sprintf("%s is column %d now", c.Name, next.cols[k].index+1))
 		}
 		c.index, c.Key, c.cell = next.cols[k].index, next.cols[k].Key, unitOf{}
-		c.again = unit.Identity
-		if c.wrong = next.cols[k].wrong; c.wrong {
+		if next.cols[k].wrong {
+			c.wrong = true
 			told = append(told, fmt.Sprintf("%s is in a unit that its channel cannot have, and its values are failures", c.Name))
 		} else if !c.byMode && (d.named || next.cols[k].said) { // else the unit is that of before
+			c.wrong = false
 			if c.again, err = unit.Between(next.cols[k].named, c.named); err != nil {
 				c.index = -1
 				told = append(told, err.Error())

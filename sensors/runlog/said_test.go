@@ -93,6 +93,8 @@ func TestRowsOfUnitsWithOtherWords(t *testing.T) {
 	for name, text := range map[string]string{
 		"a word that is no unit":      "stamp;T1;note;load\ns;°F;-;counts\n0;212;a;5\n1;212;b;5\n",
 		"of which one names the time": "NO.;stamp;ms;T1;load\nNO.;Time;ms;degF;V\n1;0;0;212;5\n2;1;0;212;5\n",
+		"types and words above it":    "stamp;T1;load\nDATE;REAL;REAL\nTime;Tool temperature;Load\n;°F;V\n0;212;5\n1;212;5\n",
+		"types below it":              "stamp;T1;load\n;°F;V\nDATE;REAL;REAL\n0;212;5\n1;212;5\n",
 		"a unit of the time alone":    "stamp;T1 [°F];load\ns;Tool;Motor\n0;212;5\n1;212;5\n",
 	} {
 		log, err := Parse(strings.NewReader(text), Options{Format: CSV, Time: TimeColumn{Key: "stamp", Unit: wire.Seconds},
@@ -101,7 +103,7 @@ func TestRowsOfUnitsWithOtherWords(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if v := log.Value; len(v[0]) != 2 || math.Abs(v[0][0]-100) > 1e-9 || v[1][1] != 5 || log.Skips > 0 {
+		if v := log.Value; len(v[0]) != 2 || math.Abs(v[0][0]-100) > 1e-9 || v[1][1] != 5 || log.Skips > strings.Count(text, "REAL")/2+strings.Count(text, "Tool temp") {
 			t.Errorf("%s: %v, %v", name, v, log.Skipped)
 		}
 	}
@@ -121,5 +123,33 @@ func TestTemperaturesThatNobodyMeasures(t *testing.T) {
 	}
 	if told := strings.Join(log.Remarks(), "\n"); !strings.Contains(told, `T1 [°F]: 3 values are no temperature, the first in line 3: "-9999"`) {
 		t.Errorf("told: %s", told)
+	}
+}
+
+// A header inside a log that says no unit leaves the last one that was said; one of something else makes failures until another comes.
+func TestUnitsOfHeadersInsideALog(t *testing.T) {
+	log, err := Parse(strings.NewReader("t,T1 [°F]\n0,212\nt,T1 [K]\n1,373.15\nt,T1\n2,373.15\nt,T1 [mV]\n3,4.1\nt,T1\n4,4.1\nt,T1 [°C]\n5,100\n"), Options{Format: CSV, Time: TimeColumn{Key: "t", Unit: wire.Seconds},
+		Channels: []sensors.Channel{{Name: "tool", Unit: unit.MustParse("°C")}}, Fields: []Field{{Key: "T1", Channel: "tool"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, s := range log.Status[0] {
+		if k == 3 || k == 4 {
+			if s.Reason != sensors.WrongUnit {
+				t.Errorf("row %d: %s", k+1, s)
+			}
+		} else if v := log.Value[0][k]; !s.IsGood() || math.Abs(v-100) > 1e-9 {
+			t.Errorf("row %d: %g, %s", k+1, v, s)
+		}
+	}
+}
+
+// A last number without a line end that is shorter than any before it may be torn.
+func TestATornWholeNumber(t *testing.T) {
+	for text, rows := range map[string]int{"0,600\n1,601\n2,60": 2, "0,600\n1,601\n2,602": 3, "0,600\n1,601\n2,60\n": 3, "0,5\n1,601\n2,60": 3, "0,600.5\n1,601.5\n2,60.5": 3} {
+		log, err := Parse(strings.NewReader("t,n\n"+text), Options{Format: CSV, Time: TimeColumn{Key: "t", Unit: wire.Seconds}, Fields: []Field{{Key: "n", Channel: "n"}}})
+		if err != nil || len(log.Time) != rows {
+			t.Errorf("%q: %v, %v", text, log, err)
+		}
 	}
 }

@@ -77,7 +77,7 @@ var asides = []struct {
 	find *regexp.Regexp
 	put  string
 }{
-	{regexp.MustCompile(`^'`), ""},                                   // a spreadsheet's mark of text
+	{regexp.MustCompile(`^'|'$`), ""},                                // a spreadsheet's mark of text, or quotes
 	{regexp.MustCompile(`\s*\(\p{L}{1,3}\.?\)\s*`), " "},             // a day of the week: 2025年7月8日(火)
 	{regexp.MustCompile(`(?i)([+-]\d\d:?\d\d)\s*\([^()]*\)$`), "$1"}, // a zone's name behind its offset
 	{regexp.MustCompile(`\s*\(((?:UTC|GMT)[^()]*)\)$`), " $1"},
