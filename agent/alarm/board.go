@@ -22,7 +22,7 @@ type Key struct {
 	Subject string       `json:"subject,omitempty"` // the channel or source that it is about; "": none
 }
 
-// String is the code, with the subject behind it where there is one.
+// String is the code, followed by the subject if there is one.
 func (k Key) String() string {
 	if k.Subject == "" {
 		return string(k.Code)
@@ -51,7 +51,7 @@ type Alarm struct {
 // Occurrence names this raising of the alarm: it is the same after a restart.
 func (a *Alarm) Occurrence() string { return fmt.Sprintf("%s@%d", a.Key, a.Raised) }
 
-// Keeper puts the board's steps on record. It may not wait: it is called on the tick.
+// Keeper records the board's steps. It must not wait: it is called on the tick.
 type Keeper interface {
 	Record(record.Alarm)
 	// Remember makes value what is remembered of an alarm; nil forgets it.
@@ -89,7 +89,7 @@ type Board struct {
 	version uint64
 }
 
-// point is one alarm with what its condition is judged by.
+// point is one alarm with the state from which its condition is judged.
 type point struct {
 	Alarm
 	set       Setting
@@ -210,7 +210,7 @@ func (b *Board) Step(now int64, running bool) {
 	}
 }
 
-// advance moves one alarm on.
+// advance lets dt pass for one alarm.
 func (b *Board) advance(p *point, dt time.Duration) {
 	b.service(p)
 	b.condition(p, dt)
@@ -226,7 +226,7 @@ func (b *Board) advance(p *point, dt time.Duration) {
 	b.design(p)
 }
 
-// service follows the configuration.
+// service takes an alarm out of service, or returns it, as the configuration says.
 func (b *Board) service(p *point) {
 	switch {
 	case p.set.Out != "" && p.State != OutOfService:
@@ -242,7 +242,7 @@ const (
 	inFlood = "flood"
 )
 
-// held says why an alarm is not to be put before people now; "": it is.
+// held says why an alarm is suppressed at present, "" if it is not.
 func (b *Board) held(p *point) string {
 	switch {
 	case p.set.InRun && !b.running:
@@ -253,7 +253,7 @@ func (b *Board) held(p *point) string {
 	return ""
 }
 
-// design brings back what is no longer held, and lets go of what concerns nobody after the run.
+// design ends suppression that no longer holds, and drops alarms that matter only during a run once that is over.
 func (b *Board) design(p *point) {
 	switch why := b.held(p); {
 	case why == "" && p.State == Suppressed:
@@ -307,7 +307,7 @@ func (b *Board) condition(p *point, dt time.Duration) {
 // that is further ahead is of another time, such as that in which a recording is played.
 const otherTime = 7 * 24 * time.Hour
 
-// do takes an event, records it and tells of it; false if it may not happen in this state.
+// do applies an event, records it and announces it; false if the event may not happen in this state.
 func (b *Board) do(p *point, e Event, who, why string) bool {
 	was := p.State
 	next, ok := step(was, e, p.Active, p.set.Latch)
@@ -359,7 +359,7 @@ func (b *Board) do(p *point, e Event, who, why string) bool {
 	return true
 }
 
-// raised notes that an alarm is put before people.
+// raised counts an alarm that is put before people.
 func (b *Board) raised(p *point) {
 	p.Raised, p.First = p.stamp, ""
 	p.Count++
@@ -394,7 +394,7 @@ func (b *Board) judgeFlood() {
 	}
 }
 
-// remember keeps how an alarm stands, for the next start. One that is as it always was is forgotten.
+// remember stores the state of an alarm for the next start, and forgets an alarm that is normal again.
 func (b *Board) remember(p *point) {
 	if b.opt.Keep == nil {
 		return

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// This file is what people do with a board, and see of it.
+// This file has what people do with the alarms of a board, and what they see of them.
 
 // Refusals, for [errors.Is].
 var (
@@ -20,7 +20,7 @@ var (
 // All stands for every alarm that a call may be about.
 const All = "all"
 
-// Listing is what a board says at one time.
+// Listing is the state of a board at one instant.
 type Listing struct {
 	Time   int64   `json:"time"`  // ns since the Unix epoch
 	Flood  bool    `json:"flood"` // alarms of low priority are kept back
@@ -75,7 +75,7 @@ func (b *Board) Ack(now int64, name, who, why string) ([]Alarm, error) {
 		"nobody needs to acknowledge it: it is")
 }
 
-// Reset lets go of latched alarms that are acknowledged.
+// Reset returns latched alarms that are acknowledged to normal.
 func (b *Board) Reset(now int64, name, who, why string) ([]Alarm, error) {
 	return b.operate(now, name, who, Reset, func(p *point) bool { return b.do(p, Reset, who, why) },
 		"only what is latched and acknowledged can be reset; it is")
@@ -146,7 +146,7 @@ func (b *Board) Names() []Alarm {
 	return all
 }
 
-// Remarks are what is to be said of an alarm beside its text: what to do, who has it, until when.
+// Remarks are lines about an alarm to show below its text: what to do, who has acknowledged or shelved it, until when.
 func (a *Alarm) Remarks() (lines []string) {
 	if a.State.Unseen() || a.State == Acknowledged {
 		lines = append(lines, "do: "+a.Response)

@@ -28,10 +28,10 @@ type Request struct {
 	ForS float64 `json:"for_s,omitempty"` // of shelving
 }
 
-// Answer is what came of it.
+// Answer is the result of a [Request].
 type Answer struct {
 	Changed []Alarm `json:"changed"`
-	// Warning tells that it is done, and would be forgotten by a kill: the record cannot be written.
+	// Warning says that the request is carried out but not on disk, since the record cannot be written: a kill would undo it.
 	Warning string `json:"warning,omitempty"`
 }
 

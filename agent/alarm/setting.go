@@ -52,7 +52,7 @@ type Change struct {
 	Out               string // why it is out of service
 }
 
-// Settings gives the setting of every code: as shipped, with changes. It fails at a code that there is not.
+// Settings gives the setting of every code: as shipped, with changes. It fails at an unknown code.
 func Settings(changes []Change) (func(anomaly.Code) Setting, error) {
 	all := make(map[anomaly.Code]Setting)
 	var codes []string
@@ -103,7 +103,7 @@ func (s Setting) Line(c anomaly.Code) string {
 		c, priority, s.OnDelay.Seconds(), s.OffDelay.Seconds(), s.Deadband, s.Latch, when, s.Group)
 }
 
-// Check tells what is wrong with a setting.
+// Check is the error of a setting that cannot be.
 func (s Setting) Check() error {
 	switch {
 	case s.Priority < anomaly.High || s.Priority > anomaly.Low:

@@ -28,7 +28,7 @@ type Statistics struct {
 	Shelved    int            `json:"times_shelved"`
 }
 
-// Bad is an alarm that keeps coming.
+// Bad is an alarm that comes often.
 type Bad struct {
 	Key
 	Times int     `json:"times"`

@@ -50,7 +50,7 @@ type machine struct {
 	unjudged string // what could not be judged in a run of this log
 }
 
-// newMachine makes one; reg has the run's channels, m may be nil.
+// newMachine makes a judge of a machine's runs; reg has the channels of the run, m may be nil.
 func newMachine(r *Run, reg *sensors.Registry, m *model.Model, set []agent.Limit) (*machine, error) {
 	interval, err := r.interval()
 	if err != nil {
@@ -160,7 +160,7 @@ func (e *Event) leading() string {
 	return e.Contributions[0].Channel
 }
 
-// merged joins what two judges say of one row: it is an anomaly if one of them says so, and has the code of the first that does.
+// merged joins the flags of two judges on one row: it is an anomaly if either says so, and has the code of the first that does.
 func merged(a, b Flag) Flag {
 	switch {
 	case a.Anomaly:

@@ -23,7 +23,7 @@ type Run struct {
 	Remarks func() []string                          // what was found out about the file, once Each has come to its end
 }
 
-// Open opens any log of numbers, by what its columns hold, and gives the registry of its channels.
+// Open opens any log of numbers, guesses the kind of each column from its values, and gives the registry of its channels.
 func Open(path string, o runlog.Options) (*Run, *sensors.Registry, error) {
 	o, notes, err := runlog.Discover(path, o)
 	if err != nil {
@@ -83,7 +83,7 @@ func (r *Run) count() (int, error) {
 	return r.Rows(), nil
 }
 
-// channels are the names of the columns, but for those to be ignored. It fails where one of those is not there.
+// channels are the names of the columns, except those to be ignored. It fails where one of those is not there.
 func (r *Run) channels(ignore []string) ([]string, error) {
 	var names []string
 	for i := range r.Columns {
@@ -229,5 +229,5 @@ func slowed(reg *sensors.Registry, interval time.Duration) (*sensors.Registry, e
 	return sensors.NewRegistry(channels)
 }
 
-// staleAfter are the halves of an interval after which a value is missing.
+// staleAfter is the number of half intervals after which a value is missing.
 const staleAfter = 5

@@ -25,7 +25,7 @@ type delivery struct {
 	probed   bool // the server has taken a line that is surely good
 }
 
-// smallBatch is the size, in bytes of lines, below which batches are compressed anew for sending. Small ones
+// smallBatch is the size, in bytes of lines, below which batches are compressed again for sending. Small ones
 // say names and stamps so often that this halves what goes over the wire; large ones gain nothing.
 const smallBatch = 32 << 10
 
@@ -110,7 +110,7 @@ const (
 	lastTrial  = 1024
 )
 
-// grow makes requests larger after one of so many lines was taken.
+// grow makes requests larger after one with that many lines was taken.
 func (u *Uploader) grow(lines int) {
 	if top := max(u.opts.Request, u.opts.Batch); u.most < top && lines > u.most/2 {
 		if u.taken++; u.taken >= u.trial {

@@ -18,7 +18,7 @@ type Request struct {
 	Why    string   `json:"why,omitempty"` // use needs it
 }
 
-// Answer is what came of it.
+// Answer is the result of a [Request].
 type Answer struct {
 	Warning string `json:"warning,omitempty"` // it is done, and will be forgotten at the next start
 }

@@ -1,5 +1,5 @@
-// Package assemble makes an agent of a configuration: it turns sections of agent.yaml into the rooms' Options, and runs
-// what comes of them. Nothing else knows both. It knows no command line.
+// Package assemble makes an agent from a configuration: it turns the sections of agent.yaml into the rooms' Options, and
+// runs the result. Only this package knows both. It does not know the command line.
 package assemble
 
 import (
@@ -68,7 +68,7 @@ func Sources(c *config.Config, reg *sensors.Registry, clock sensors.Clock, b *br
 	return all, nil
 }
 
-// Probe makes a source that looks and leaves no trace: at an MQTT broker it is another client,
+// Probe makes a source that reads and leaves no trace: at an MQTT broker it is another client,
 // without a session that would gather messages.
 func Probe(c *config.Config, s *config.Source, reg *sensors.Registry, clock sensors.Clock, b *bridge.Bridge) (sensors.Source, error) {
 	if s.MQTT != nil && s.MQTT.Listen == "" {
@@ -127,8 +127,8 @@ func newSerial(c *config.Config, name string, s *config.Serial, reg *sensors.Reg
 	return serialport.New(opt), nil
 }
 
-// coalesce is how long messages of a fast stream are let gather, whose cost is mostly waking up: a tenth of the tick at
-// most, and not so long that a sender who waits for its acknowledgements would be slowed.
+// coalesce is how long messages of a fast stream gather before they are read, since most of their cost is waking up: a tenth
+// of the tick at most, and not so long that it slows a sender that waits for its acknowledgements.
 func coalesce(tick time.Duration) time.Duration {
 	if tick /= 10; tick >= time.Millisecond {
 		return min(tick, 10*time.Millisecond)
@@ -201,7 +201,7 @@ func mqttOptions(c *config.Config, name string, s *config.MQTT, reg *sensors.Reg
 	return opt, nil
 }
 
-// newBroker makes a source that is the broker; o holds what it shares with one that reads a broker.
+// newBroker makes a source that is a broker itself; o holds the options that it shares with one that reads a broker.
 func newBroker(c *config.Config, s *config.MQTT, o mqtt.Options) (sensors.Source, error) {
 	b := mqtt.BrokerOptions{Options: o, Listen: string(s.Listen), Users: map[string]string{}}
 	for _, u := range s.Users {
@@ -344,7 +344,7 @@ func JournalSize(c *config.Config) int64 {
 	return journal.FittingSize(c.Abs(c.Journal.Path))
 }
 
-// Journal opens the record. watching is for the agent beside the machine, which must go on in any case.
+// Journal opens the journal. watching is for the agent beside the machine, which must go on in any case.
 func Journal(c *config.Config, reg *sensors.Registry, clock sensors.Clock, log *slog.Logger, watching bool) (*journal.Journal, error) {
 	return journal.Open(c.Abs(c.Journal.Path), journal.Options{
 		Machine: c.Machine, Registry: reg, Commit: c.Journal.Commit, Keep: c.Journal.Keep, Size: JournalSize(c),

@@ -22,7 +22,8 @@ func newBridge(c *config.Config, to bridge.Recorder) (*bridge.Bridge, error) {
 	return bridge.New(o)
 }
 
-// BridgeOptions are those of which a bridge can be made: limits and number formats fit.
+// BridgeOptions turns the section bridge into options, and fails if no bridge can be made of them: limits or number formats
+// do not fit.
 func BridgeOptions(conf *config.Config) (bridge.Options, error) {
 	o, err := bridgeOptions(conf)
 	if err == nil {

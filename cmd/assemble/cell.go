@@ -22,7 +22,7 @@ import (
 // WallClock is what the clock of this computer shows at an instant, ns since the Unix epoch; tests set it.
 var WallClock = time.Time.UnixNano
 
-// Cell is an agent with all that it stands on.
+// Cell is an agent with everything that it depends on: journal, bridge, uploader, models.
 type Cell struct {
 	Registry *sensors.Registry
 	Sources  []sensors.Source // none where nothing is live

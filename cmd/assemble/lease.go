@@ -12,7 +12,7 @@ import (
 	bridge "stirwatch/firmware-bridge"
 )
 
-// tellLeft says what a program that died has left under lease.
+// tellLeft prints which targets a program that died has left under lease.
 func tellLeft(w io.Writer) func(targets []string) {
 	return func(targets []string) {
 		fmt.Fprintf(w, "%s: left under lease by a program that died; it is reverted first\n", strings.Join(targets, ", "))

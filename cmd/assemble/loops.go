@@ -117,7 +117,7 @@ func loopOf(c *config.Config, l *config.Loop, reg *sensors.Registry) (o agent.Lo
 	return o, nil
 }
 
-// law is the one that a loop has where its configuration names none.
+// law is the name of a loop's law: that of the configuration, else the default.
 func law(c *config.Config, l *config.Loop) string {
 	switch {
 	case l.Law != "":
@@ -145,7 +145,7 @@ func besideController(m *model.Model, l *config.Loop, limits control.Limits, out
 	return &control.PID{Limits: limits, Gains: t.Gains, Feed: control.Itself, Near: control.NearItself / out.Unit.Scale}, nil
 }
 
-// pidOf makes a PID. Where it leads a set-point of the output in its unit, that is the goal but for what it adds.
+// pidOf makes a PID. Where it commands a set-point of the output itself, in the output's unit, it adds to the goal.
 func pidOf(l *config.Loop, limits control.Limits, out, target unit.Unit) *control.PID {
 	p := &control.PID{Limits: limits, Gains: control.Gains{
 		Gain: l.PID.Gain, Integral: l.PID.Integral.Seconds(), Derivative: l.PID.Derivative.Seconds(), Weight: l.PID.Weight}}

@@ -20,7 +20,7 @@ import (
 // notifyRoom is where the journal remembers what people have yet to be told.
 const notifyRoom = "notify"
 
-// newNotifier makes whom alarms are told, nil where nobody is.
+// newNotifier makes the notifier of the configuration, nil if that has no targets.
 func newNotifier(conf *config.Config, j *journal.Journal, b *bridge.Bridge, ack acknowledge, log *slog.Logger) (*notify.Notifier, error) {
 	targets, err := notifyTargets(conf, b, ack, log)
 	if err != nil || targets == nil {
@@ -41,7 +41,7 @@ func newNotifier(conf *config.Config, j *journal.Journal, b *bridge.Bridge, ack 
 	return n, nil
 }
 
-// acknowledge acknowledges alarms for whoever asks over a broker.
+// acknowledge acknowledges alarms on request of a client of a broker.
 type acknowledge = func(context.Context, alarm.Request) (alarm.Answer, error)
 
 // notifyTargets turns the section into targets; secrets are fetched here.

@@ -37,7 +37,7 @@ func pageTLS(c *config.Config) (*tls.Config, error) {
 	return conf, nil
 }
 
-// checkPage tells what keeps the page of a configuration from being served.
+// checkPage is the error that keeps the page of a configuration from being served.
 func checkPage(c *config.Config) error {
 	if c.Page == nil {
 		return nil
@@ -70,7 +70,7 @@ func (c *Cell) page(version string) (*dashboard.Server, error) {
 	return dashboard.New(o), nil
 }
 
-// examine tries what the agent stands on, from inside.
+// examine runs the doctor's checks from inside the agent.
 func (c *Cell) examine(ctx context.Context, found func(doctor.Finding)) {
 	d, err := Doctor(c.conf, examinePatience, io.Discard)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Cell) examine(ctx context.Context, found func(doctor.Finding)) {
 // examinePatience is how long what is examined from the page may take to answer.
 const examinePatience = 5 * time.Second
 
-// ports are the serial ports of this computer, and who of the configuration has them.
+// ports are the serial ports of this computer, with the source or bridge of the configuration that uses each.
 func ports(conf *config.Config) ([]dashboard.Port, error) {
 	found, err := serialport.Ports()
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *Cell) report(ctx context.Context, w io.Writer, run journal.Run, version
 	return made.Write(w)
 }
 
-// listen takes the address of the page, where there is one. An agent that cannot have it watches anyway.
+// listen takes the address of the page, if one is configured. If it cannot, the agent goes on without a page.
 func (c *Cell) listen(ctx context.Context, version string) (serve func(context.Context)) {
 	if c.conf.Page == nil {
 		return func(context.Context) {}

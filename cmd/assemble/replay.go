@@ -21,7 +21,7 @@ type ReplayOptions struct {
 	Progress func(row, rows int) // of rows, from 1
 }
 
-// Replayed sums up.
+// Replayed sums up a replay.
 type Replayed struct {
 	Log            string
 	Rows           int

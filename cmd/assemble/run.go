@@ -175,7 +175,7 @@ func spareMemory(watched bool) {
 	}
 }
 
-// answer serves the agent's socket until ctx ends. An agent that cannot have it watches anyway.
+// answer serves the agent's socket until ctx ends. If it cannot, the agent goes on without one.
 func (c *Cell) answer(ctx context.Context, version string) {
 	path := c.conf.Abs(c.conf.API.Socket)
 	err := os.MkdirAll(filepath.Dir(path), 0o755)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress is a line on W that is written over and over, where W is a terminal; else nothing is seen of it, or with Lines
-// what begins, each on a line of its own.
+// Progress is a line on W that is overwritten, if W is a terminal. If it is not, nothing is written or, with Lines, each step
+// that begins on a line of its own.
 type Progress struct {
 	W     io.Writer
 	Lines bool
@@ -25,7 +25,7 @@ func (p *Progress) Show(format string, args ...any) {
 	}
 }
 
-// Begin writes at once that something begins.
+// Begin writes at once that a step begins.
 func (p *Progress) Begin(format string, args ...any) {
 	if p.Lines && !terminal(p.W) {
 		fmt.Fprintf(p.W, format+"\n", args...)
@@ -40,7 +40,7 @@ func (p *Progress) Note(text string) {
 	fmt.Fprintln(p.W, text)
 }
 
-// Done takes the line away.
+// Done erases the line.
 func (p *Progress) Done() {
 	if terminal(p.W) {
 		fmt.Fprint(p.W, "\r\x1b[K")

@@ -1,4 +1,4 @@
-// Package screen shows an agent, or what a journal says of one: as a live view on a terminal, else as lines of text.
+// Package screen shows a running agent, or one by its journal: as a live view on a terminal, otherwise as lines of text.
 package screen
 
 import (
@@ -82,7 +82,7 @@ func tell(ctx context.Context, c *Shown, out io.Writer) error {
 	}
 }
 
-// toldLine is a look on one line.
+// toldLine is a look as one line of text.
 func toldLine(l *Look) string {
 	if l.Time == 0 {
 		return "waiting for the first samples"

@@ -75,6 +75,7 @@ sources:
 		{"play --mqtt tcp://127.0.0.1:1", 2, "stirwatch play --help"},
 		{"play run.csv --mqtt tcp://127.0.0.1:1 --speed -1", 2, "--speed"},
 		{"play run.csv --mqtt tcp://127.0.0.1:1 --rows x", 2, "--rows"},
+		{"play run.csv --mqtt tcp://127.0.0.1:1 --rows 1:20x", 2, "--rows"},
 		{"replay --speed x run.csv", 2, "--speed"},
 		{"demo --for soon", 2, "--for"},
 		{"run -c wrong.yaml", 3, "channels"},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +42,11 @@ agent.yaml at both.
 				return coded{fmt.Errorf("--speed %g: use 1 for real time, 0 for as fast as possible, or any positive factor", o.Speed), exitUsage}
 			}
 			if rows != "" {
-				if _, err := fmt.Sscanf(rows, "%d:%d", &o.From, &o.To); err != nil {
+				from, to, _ := strings.Cut(rows, ":")
+				var fromErr, toErr error
+				o.From, fromErr = strconv.Atoi(from)
+				o.To, toErr = strconv.Atoi(to)
+				if fromErr != nil || toErr != nil {
 					return coded{fmt.Errorf("--rows %q: write A:B, rows counted from 1, for example 100:400", rows), exitUsage}
 				}
 			}
