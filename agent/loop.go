@@ -72,6 +72,7 @@ const (
 	settleFor  = 2.0  // everything is in order before a loop first commands
 	outsideFor = 20.0 // outside the training range before the model is no longer relied on
 	againAfter = 5.0  // between two attempts to find out what the controller holds
+	stillFor   = 60.0 // the output may show the very same number while its target is at a limit
 )
 
 // loop carries a [Loop] out: the tick decides, and a goroutine of its own commands, which may wait for the
@@ -84,6 +85,7 @@ type loop struct {
 	bridge  *bridge.Bridge
 	log     *slog.Logger
 	unit    unit.Unit // of the target
+	safe    float64   // its safe value, in that unit
 	rpm     unit.Map  // from it, where the target is the spindle's speed
 	celsius struct {  // where the target is a temperature
 		from, to unit.Map
@@ -95,6 +97,8 @@ type loop struct {
 	kick      chan struct{}
 
 	blindText string      // no good value
+	stillText string      // the output does not answer what is commanded
+	stuckText string      // it is known to be stuck
 	openText  [][2]string // by interlock: it is open, since its channel is not good, or is beyond its bounds
 
 	// Owned by the tick.
@@ -104,6 +108,8 @@ type loop struct {
 	good    float64 // s without doubt
 	blind   float64 // s without a good value
 	outside float64 // s that the process has been outside of what the model was learned on
+	still   float64 // s at a limit of the target since the output last showed another number,
+	shows   float64 // this one
 	since   float64 // s since the last step
 	wanted  float64 // what it decided last
 	looked  float64 // s since what the controller holds was last asked for
@@ -157,7 +163,7 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 		return fail(fmt.Errorf("the bridge has no target %s", o.Target))
 	}
 	l := &loop{
-		Loop: o, bridge: b, log: log.With("loop", o.Name), unit: s.Unit, who: Commander + " " + o.Name, kick: make(chan struct{}, 1),
+		Loop: o, bridge: b, log: log.With("loop", o.Name), unit: s.Unit, safe: s.Safe.Value, who: Commander + " " + o.Name, kick: make(chan struct{}, 1),
 		out: signal{name: o.Name, id: o.Output, unit: unit.Identity, known: true}, broken: make([]float64, len(o.Locks)),
 		cap: math.Inf(1), found: math.NaN(), looked: math.Inf(1), saidAt: math.Inf(1), said: math.NaN(),
 	}
@@ -189,6 +195,8 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 		l.toolKnown = true
 	}
 	l.blindText = "no good value of " + reg.Channel(o.Output).Name
+	l.stillText = fmt.Sprintf("%s stands still while %s is at its limit: the sensor is stuck, or the target does nothing", reg.Channel(o.Output).Name, o.Target)
+	l.stuckText = reg.Channel(o.Output).Name + " is stuck"
 	for _, lock := range o.Locks {
 		open := "the interlock on " + reg.Channel(lock.Channel).Name + " is open: "
 		l.openText = append(l.openText, [2]string{open + "it has no good value", open + "its value is beyond the bounds"})
@@ -438,10 +446,25 @@ func (l *loop) distrust(dt float64, e *estimator) string {
 	return ""
 }
 
+// atLimit tells whether the target is held at a limit of what its law commands that is not its safe value.
+func (l *loop) atLimit() bool {
+	limits, held := l.Limits, l.sense.Held
+	if law, ok := l.law.(interface{ Within() control.Limits }); ok {
+		limits = law.Within()
+	}
+	return held >= limits.Max || held <= limits.Min && limits.Min != l.safe
+}
+
 // doubt says why the loop must not command now, "" if it may.
 func (l *loop) doubt(dt float64, y, aim float64, a *Agent) string {
 	if l.blind += dt; !math.IsNaN(y) {
 		l.blind = 0
+	}
+	switch {
+	case !math.IsNaN(y) && y != l.shows:
+		l.still, l.shows = 0, y
+	case l.began && l.atLimit() || l.still > stillFor: // once it is doubted another number is waited for
+		l.still += dt
 	}
 	for i := range l.Locks {
 		lock := &l.Locks[i]
@@ -455,6 +478,10 @@ func (l *loop) doubt(dt float64, y, aim float64, a *Agent) string {
 		return l.blindText
 	case math.IsNaN(aim):
 		return "the goal is not known"
+	case l.still > stillFor:
+		return l.stillText
+	case a.machine.stuck(l.Output, a.watch.set):
+		return l.stuckText
 	}
 	for i := range l.Locks {
 		if l.broken[i] > l.Locks[i].For.Seconds() {

@@ -89,6 +89,7 @@ type looped struct {
 	speed float64
 	set   float64 // what the channel of the set-point shows
 	hangs bool
+	stuck bool // the reading is the very same number each time; else it trembles
 	end   func()
 }
 
@@ -113,7 +114,7 @@ func newLooped(t *testing.T, change func(*Loop)) *looped {
 	if change != nil {
 		change(&o)
 	}
-	a := agentOf(t, Options{Registry: cell(t), Process: process(), Bridge: b, Loops: []Loop{o}})
+	a := agentOf(t, Options{Registry: cell(t, sensors.Channel{Name: "plate", Unit: celsius, MaxAge: 3 * time.Second}), Process: process(), Bridge: b, Loops: []Loop{o}})
 	records.To = a.opt.Journal
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -129,7 +130,11 @@ func (d *looped) ticks(seconds float64) {
 		d.now += 1e8
 		if !d.hangs {
 			if !math.IsNaN(d.tool) {
-				put(d.a, d.now, d.tool, 4.2, d.speed, 8, 9, d.set)
+				tremble := 0.0
+				if !d.stuck {
+					tremble = float64(d.now/1e8%2) * 1e-6
+				}
+				put(d.a, d.now, d.tool+tremble, 4.2, d.speed, 8, 9, d.set, d.tool+tremble)
 			}
 			d.a.tick(d.now)
 		}
@@ -495,4 +500,50 @@ func TestASafeStateThatIsNotConfirmedIsAnAlarm(t *testing.T) {
 			t.Errorf("it answers again: %q", got)
 		}
 	})
+}
+
+// A loop lets go where its reading is known to be stuck, and, of whatever process it is, where its reading stands still for long with the target at
+// its limit: a stuck sensor below its goal would have a heater on for ever. A reading that trembles, or a target that is at its safe value, does nothing.
+func TestAReadingThatStandsStill(t *testing.T) {
+	kit := func(goal float64) func(*Loop) {
+		return func(l *Loop) {
+			l.Goal, l.Output = control.Constant(goal), 6 // no tool: nothing else tells that it is stuck
+			l.Limits.Min = safeSetPoint
+			limits := l.Limits
+			l.NewLaw = func(*model.Model, *filter.Estimator, *filter.Estimate) (control.Law, error) {
+				return &control.Follow{Limits: limits}, nil
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*Loop)
+		stuck  bool
+		says   string
+	}{
+		"the tool, stuck":           {nil, true, "tool is stuck"},
+		"the tool, trembling":       {nil, false, ""},
+		"at its limit, stuck":       {kit(900), true, "plate stands still while set-point is at its limit"},
+		"at its limit, trembling":   {kit(900), false, ""},
+		"between its limits, stuck": {kit(460), true, ""},
+		"at its safe value, stuck":  {kit(0), true, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newLooped(t, c.change)
+			defer d.end()
+			d.ticks(6)
+			if !d.a.Loops()[0].Commands {
+				t.Fatalf("%s: %+v", name, d.a.Loops()[0])
+			}
+			d.stuck = c.stuck
+			d.ticks(70)
+			if s := d.a.Loops()[0]; s.Commands != (c.says == "") || !strings.HasPrefix(s.Why, c.says) {
+				t.Errorf("%s: %+v, want %q", name, s, c.says)
+			}
+			d.stuck = false
+			d.ticks(40)
+			if s := d.a.Loops()[0]; !s.Commands {
+				t.Errorf("%s, when it moves again: %+v", name, s)
+			}
+		})
+	}
 }

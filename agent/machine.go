@@ -247,6 +247,12 @@ func (m *machine) unjudged() string {
 	return fmt.Sprintf("a reading each %.3g s is too slow to judge %s", m.every(), strings.Join(codes, ", "))
 }
 
+// stuck tells whether a channel is the tool temperature and known to be stuck.
+func (m *machine) stuck(id sensors.ChannelID, set *anomaly.Set) bool {
+	in := &m.in[signature.Temperature]
+	return in.known && in.id == id && set.Active(m.place[signature.Frozen])
+}
+
 // every is how far apart the readings of the slowest signal are by which a fault would be judged, s.
 func (m *machine) every() (slowest float64) {
 	for k, in := range m.in {

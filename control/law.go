@@ -58,6 +58,9 @@ func (l *Limits) Bound(v, held, dt float64) float64 {
 	return min(max(v, l.Min), l.Max)
 }
 
+// Within are the limits themselves, as a law's own.
+func (l *Limits) Within() Limits { return *l }
+
 // Goal is where an output is kept, by time.
 type Goal struct{ steps []GoalStep }
 

@@ -118,6 +118,9 @@ func NewMPC(o MPCOptions) *MPC {
 	return m
 }
 
+// Within are the limits that it keeps.
+func (m *MPC) Within() Limits { return m.o.Limits }
+
 func (m *MPC) String() string { return fmt.Sprintf("mpc: prediction as far as %g s", m.o.Horizon) }
 
 // Begin implements [Law]. What was learned of the machine stays.
