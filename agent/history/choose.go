@@ -32,7 +32,7 @@ func (h *History) Choose(ctx context.Context, c Choice, channels model.Channels)
 			}
 			chosen = append(chosen, run)
 		}
-		found, err = h.Named(ctx, NewestFirst(chosen), channels)
+		found, err = h.Named(ctx, newestFirst(chosen), channels)
 	} else {
 		var chosen []journal.Run
 		if chosen, err = h.since(c.Since); err != nil {

@@ -52,11 +52,11 @@ func (h *History) note(format string, a ...any) {
 // could be learned from and held out at once.
 func (h *History) Runs() ([]journal.Run, error) {
 	all, err := h.Reader.Runs()
-	return NewestFirst(all), err
+	return newestFirst(all), err
 }
 
-// NewestFirst sorts runs in place and drops all but one of those that began at one instant.
-func NewestFirst(runs []journal.Run) []journal.Run {
+// newestFirst sorts runs in place and drops all but one of those that began at one instant.
+func newestFirst(runs []journal.Run) []journal.Run {
 	slices.SortFunc(runs, func(a, b journal.Run) int { return cmp.Or(cmp.Compare(b.Start, a.Start), cmp.Compare(b.ID, a.ID)) })
 	return slices.CompactFunc(runs, func(a, b journal.Run) bool { return a.Start == b.Start })
 }

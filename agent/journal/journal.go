@@ -189,9 +189,8 @@ type backlogCount struct {
 	bytes          int64
 }
 
-// Open opens the journal at path and makes it, and its folder, if it is not there. A file that is something else,
-// damaged, or in use by another process is an error that says so; [MoveAside] puts such a file
-// out of the way.
+// Open opens the journal at path, and makes file and folder if they are not there. It fails, and says why, if the file is
+// something else, damaged (see [Options.Recover]), or in use by another process.
 func Open(path string, opts Options) (*Journal, error) {
 	if opts.Commit <= 0 {
 		opts.Commit = defaultCommit

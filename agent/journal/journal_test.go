@@ -315,8 +315,8 @@ func TestOpenRefuses(t *testing.T) {
 					t.Errorf("a reader of it: %v, %v", r, err)
 				}
 			}
-			aside, err := MoveAside(path)
-			if err != nil {
+			aside := asideName(path)
+			if err := moveTo(path, aside); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := os.Stat(aside); err != nil {

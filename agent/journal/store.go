@@ -295,13 +295,7 @@ func isFull(path string, err error) bool {
 	return false
 }
 
-// MoveAside renames a file that cannot be used as a journal, with the companions SQLite keeps
-// beside it, and returns the new name. It is for an operator who asks for it.
-func MoveAside(path string) (string, error) {
-	aside := asideName(path)
-	return aside, moveTo(path, aside)
-}
-
+// asideName is the name to which the file at path is moved that can no longer be used.
 func asideName(path string) string {
 	return path + time.Now().UTC().Format(".20060102T150405.000Z")
 }

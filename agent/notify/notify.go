@@ -350,11 +350,11 @@ func (n *Notifier) Test(ctx context.Context, name string) error {
 	if t.Display != nil {
 		return t.Display.Test(ctx)
 	}
-	return t.attempt(ctx, Trial(n.opt.Machine, name))
+	return t.attempt(ctx, trialMessage(n.opt.Machine, name))
 }
 
-// Trial is the message of a test.
-func Trial(machine, name string) *Message {
+// trialMessage is the message of a test.
+func trialMessage(machine, name string) *Message {
 	return &Message{ID: fmt.Sprintf("%s.%s.test.%d", machine, name, time.Now().UnixNano()), Machine: machine, Priority: 3, Items: []Item{},
 		Title: machine + ": a test", Text: "Somebody tries whether messages about alarms of " + machine + " arrive here. There is nothing to do."}
 }

@@ -357,15 +357,15 @@ func newUploader(c *config.Config, j *journal.Journal, log *slog.Logger) (*influ
 	if c.InfluxDB == nil {
 		return nil, nil
 	}
-	o, err := InfluxOptions(c, log)
+	o, err := influxOptions(c, log)
 	if err != nil {
 		return nil, err
 	}
 	return influx.New(o, j)
 }
 
-// InfluxOptions are those of the section influxdb, which must be there; log may be nil.
-func InfluxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err error) {
+// influxOptions are those of the section influxdb, which must be there; log may be nil.
+func influxOptions(c *config.Config, log *slog.Logger) (o influx.Options, err error) {
 	in := c.InfluxDB
 	token, err := in.Token.Resolve()
 	if err != nil {
@@ -386,8 +386,8 @@ func Model(c *config.Config) (*model.Model, error) {
 	return models.Load(c.Abs(c.Model.Folder), c.Abs(c.Model.File))
 }
 
-// ModelPath is the document of that model, "" where there is none.
-func ModelPath(c *config.Config) string {
+// modelPath is the document of that model, "" where there is none.
+func modelPath(c *config.Config) string {
 	return models.Path(c.Abs(c.Model.Folder), c.Abs(c.Model.File))
 }
 

@@ -35,11 +35,11 @@ func Doctor(c *config.Config, patience time.Duration, notes io.Writer) (*doctor.
 	if c.Bridge != nil {
 		d.Bridge = &doctor.Bridge{
 			Options: func() (bridge.Options, error) { return BridgeOptions(c) },
-			Revert:  func(ctx context.Context, o bridge.Options) error { return RevertLeft(ctx, c, o, notes) },
+			Revert:  func(ctx context.Context, o bridge.Options) error { return revertLeft(ctx, c, o, notes) },
 		}
 	}
 	if c.InfluxDB != nil {
-		d.Influx = func() (influx.Options, error) { return InfluxOptions(c, nil) }
+		d.Influx = func() (influx.Options, error) { return influxOptions(c, nil) }
 	}
 	return d, nil
 }
@@ -54,7 +54,7 @@ func modelInShort(c *config.Config, reg *sensors.Registry) (string, error) {
 		return "none: monitoring without estimate and forecast (the page's Models or 'stirwatch learn' makes one)", nil
 	}
 	name := string(c.Model.File)
-	if path := ModelPath(c); path != c.Abs(c.Model.File) { // chosen on the page
+	if path := modelPath(c); path != c.Abs(c.Model.File) { // chosen on the page
 		name = path
 	}
 	if err := CheckModel(c, reg, m); err != nil {

@@ -19,9 +19,9 @@ func tellLeft(w io.Writer) func(targets []string) {
 	}
 }
 
-// RevertLeft shows and reverts, on record, what a program that died has left under lease. Leases that another
+// revertLeft shows and reverts, on record, what a program that died has left under lease. Leases that another
 // program has in force are left alone. It gives up where the controller cannot be reached.
-func RevertLeft(ctx context.Context, conf *config.Config, o bridge.Options, notes io.Writer) error {
+func revertLeft(ctx context.Context, conf *config.Config, o bridge.Options, notes io.Writer) error {
 	left, err := o.Left()
 	if errors.Is(err, bridge.ErrInUse) {
 		return nil // those leases are in force
@@ -64,7 +64,7 @@ func Ask(ctx context.Context, conf *config.Config, o bridge.Options, notes io.Wr
 	if a := Client(conf); a.Runs(ctx) {
 		return byAgent{a}, nil
 	}
-	if err := RevertLeft(ctx, conf, o, notes); err != nil {
+	if err := revertLeft(ctx, conf, o, notes); err != nil {
 		return nil, err
 	}
 	if s := conf.Bridge.Serial; s != nil && s.Settle > 0 {

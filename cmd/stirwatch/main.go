@@ -108,7 +108,10 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 som
 		}
 	}
 	root.AddCommand(versionCommand(), manCommand())
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages |", fmt.Sprintf("FlagUsagesWrapped %d |", helpWidth)))
+	root.SetUsageTemplate(strings.NewReplacer(
+		"FlagUsages |", fmt.Sprintf("FlagUsagesWrapped %d |", helpWidth),
+		"{{if .Runnable}}", "{{if and .Runnable (not .DisableFlagsInUseLine)}}", // a group alone does nothing
+	).Replace(root.UsageTemplate()))
 	root.SetVersionTemplate(versionText())
 	root.InitDefaultCompletionCmd()
 	usageErrors(root)
