@@ -79,3 +79,43 @@ func TestNamelessIndex(t *testing.T) {
 		t.Errorf("counts: %v", err)
 	}
 }
+
+// The name of the column of the time may say the zone, as loggers and people write it; a place that is given wins, and is told.
+func TestZonesThatColumnsSay(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := time.Local
+	defer func() { time.Local = local }()
+	time.Local = berlin
+	for _, c := range []struct {
+		column, stamp string
+		loc           *time.Location
+		want, told    string
+	}{
+		{"Date Time, GMT-05:00", "07/28/2025 10:43:15 AM", nil, "15:43:15", "are read in UTC-05:00, as it says itself"},
+		{"time_utc", "2025-07-28 10:43:15", time.Local, "10:43:15", "as it says itself"},
+		{"Time (UTC)", "45866.446701389", nil, "10:43:15", "as it says itself"},
+		{"Time (UTC)", "2025-07-28 10:43:15+02:00", nil, "08:43:15", "that name no zone"},
+		{"Time (UTC)", "2025-07-28 10:43:15", time.FixedZone("mine", 3600), "09:43:15", "read in mine, as configured (zone)"},
+		{"Time (UTC)", "2025-07-28 10:43:15", time.UTC, "10:43:15", ""},
+		{"outcome", "2025-07-28 10:43:15", nil, "08:43:15", ""},
+	} {
+		opt := TimeColumn{Key: c.column}
+		if strings.HasPrefix(c.stamp, "45") {
+			opt.Unit = "excel"
+		}
+		log, err := Parse(strings.NewReader("\""+c.column+"\",T\n"+c.stamp+",1\n"), Options{Format: CSV, Location: c.loc, Time: opt, Fields: []Field{{Key: "T", Channel: "T"}}})
+		if err != nil {
+			t.Errorf("%s: %v", c.column, err)
+			continue
+		}
+		if got := time.Unix(0, log.Time[0]).UTC().Round(time.Millisecond).Format(time.TimeOnly); got != c.want {
+			t.Errorf("%s, %s: %s, want %s", c.column, c.stamp, got, c.want)
+		}
+		if told := strings.Join(log.Remarks(), "\n"); !strings.Contains(told, c.told) || c.told == "" && told != "" {
+			t.Errorf("%s: told %q, want %q", c.column, told, c.told)
+		}
+	}
+}

@@ -135,6 +135,7 @@ func (d *decoder) csvHeader(header []string) error {
 				d.remarks = append(d.remarks, note{0, fmt.Sprintf("column %q says %s: it is read in %s, as configured (time: unit)", header[d.clock], in, d.opt.Time.Unit), true})
 			}
 		}
+		d.tellZone(header[d.clock])
 		if d.opt.Time.DateKey != "" {
 			if d.date, err = find(header, d.opt.Time.DateKey); err != nil {
 				return err
@@ -204,6 +205,13 @@ func (d *decoder) otherUnits(line int) {
 		case c.again != unit.Identity:
 			d.doubt(line, fmt.Sprintf("%s is in %s now", c.Name, u))
 		}
+	}
+}
+
+// tellZone tells of the zone that the column of the time says.
+func (d *decoder) tellZone(name string) {
+	if text, doubt := d.stamps.zoneOf(name); text != "" {
+		d.remarks = append(d.remarks, note{0, text, doubt})
 	}
 }
 

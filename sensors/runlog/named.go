@@ -232,6 +232,7 @@ func (d *decoder) namedHeader(header []string) error {
 				return fmt.Errorf("%w: column %q: %w", ErrFormat, cell, err)
 			}
 			d.clock, d.stamps.elapsed = i, true
+			d.tellZone(cell)
 			continue
 		}
 		w := d.wants(name)

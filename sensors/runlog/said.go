@@ -39,12 +39,14 @@ func (d *decoder) says(cell string, from unit.Unit) (s saying) {
 			return s
 		}
 	}
+	name := strings.TrimSpace(bracketed.ReplaceAllString(cell, "")) // Temp, °F (S/N 1234)
+	if u, text, ok := unit.Behind(name, from.Dim); ok {
+		return saying{text, u, true, true}
+	}
 	if len(texts) > 0 {
 		return d.saying(texts[0], from)
 	}
-	s.unit, s.text, s.known = unit.Behind(cell, from.Dim)
-	s.loose = s.known
-	return s
+	return saying{}
 }
 
 // saying reads a text in brackets: a unit, or words with one among them ("°F avg", "% rated"), from's kind of unit first.

@@ -31,6 +31,7 @@ func TestColumnsSayTheirUnitsInManyWays(t *testing.T) {
 		{"T(°F)", "°C", 340. / 9, "as it says itself"},
 		{"T [°F, avg]", "°C", 340. / 9, "as it says itself"},
 		{"T (F) max", "°C", 340. / 9, "as it says itself"},
+		{"T, °F (LGR S/N: 10001, SEN S/N: 2)", "°C", 340. / 9, "as it says itself"},
 		{"T_degF", "°C", 340. / 9, "as it says itself"},
 		{"T_F", "°C", 340. / 9, "as it says itself"},
 		{"PowerKW", "W", 1e5, "as it says itself"},

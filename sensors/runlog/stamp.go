@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -108,6 +110,33 @@ var (
 	// column tells.
 	errOrder = errors.New("day or month first?")
 )
+
+// zoned finds the zone that the name of a column of stamps says: "Date Time, GMT+02:00", time_utc.
+var zoned = regexp.MustCompile(`(?i)(?:^|[^a-z])(?:UTC|GMT)\s*(?:([+-])(\d{1,2})(?::?(\d\d))?)?(?:$|[^a-z0-9])`)
+
+// zoneOf takes the zone of stamps that name none from the name of their column, unless a place is given, and says so; doubt: they
+// differ.
+func (s *stamps) zoneOf(name string) (text string, doubt bool) {
+	m := zoned.FindStringSubmatch(name)
+	if m == nil || s.scale != 0 && !s.excel && s.DateKey == "" {
+		return "", false
+	}
+	hours, _ := strconv.Atoi("0" + m[2])
+	minutes, _ := strconv.Atoi("0" + m[3])
+	offset := hours*3600 + minutes*60
+	if m[1] == "-" {
+		offset = -offset
+	}
+	said := time.FixedZone(fmt.Sprintf("UTC%+03d:%02d", offset/3600, minutes), offset)
+	if s.loc != time.Local {
+		if s.loc == time.UTC && offset == 0 {
+			return "", false
+		}
+		return fmt.Sprintf("column %q says its zone: its stamps are read in %s, as configured (zone)", name, s.loc), true
+	}
+	s.loc = said
+	return fmt.Sprintf("stamps of column %q that name no zone are read in %s, as it says itself", name, said), false
+}
 
 // narrow takes what a stamp tells of the order of all dates.
 func (s *stamps) narrow(date, clock []byte) {
