@@ -119,3 +119,34 @@ func TestZonesThatColumnsSay(t *testing.T) {
 		}
 	}
 }
+
+// A log without a header is read by the numbers of its columns, where the options name all by these.
+func TestALogWithoutAHeader(t *testing.T) {
+	two := []Field{{Key: "2", Channel: "T"}, {Key: "3", Channel: "n"}}
+	for name, c := range map[string]struct {
+		text   string
+		time   TimeColumn
+		fields []Field
+		err    string
+	}{
+		"stamps":           {"2025-07-08 10:43:15,471.9,300\n2025-07-08 10:43:16,471.8,301\n", TimeColumn{Key: "1"}, two, ""},
+		"decimal commas":   {"2025-07-08 10:43:15;471,9;300,0\n2025-07-08 10:43:16;471,8;301,0\n", TimeColumn{Key: "1"}, two, ""},
+		"a count":          {"1751971395,471.9,300\n1751971396,471.8,301\n", TimeColumn{Key: "1", Unit: wire.Seconds}, two, ""},
+		"words before":     {"logger 7\nrate,10\n\n1751971395,471.9,300\n1751971396,471.8,301\n", TimeColumn{Key: "1", Unit: wire.Seconds}, two, ""},
+		"names are wanted": {"1751971395,471.9,300\n1751971396,471.8,301\n", TimeColumn{Key: "stamp", Unit: wire.Seconds}, two, "there is no column"},
+		"too few columns":  {"1751971395,471.9\n1751971396,471.8\n", TimeColumn{Key: "1", Unit: wire.Seconds}, two, "there is no column"},
+		"no time":          {"1751971395,471.9,300\n1751971396,471.8,301\n", TimeColumn{Key: "1"}, two, "no header was found"},
+	} {
+		log, err := Parse(strings.NewReader(c.text), Options{Format: CSV, Location: time.UTC, Time: c.time, Fields: c.fields})
+		switch {
+		case c.err != "":
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case !slices.Equal(log.Value[0], []float64{471.9, 471.8}) || !slices.Equal(log.Value[1], []float64{300, 301}) || log.Time[0] != 1751971395e9 || !strings.Contains(strings.Join(log.Notes, "\n"), "no header"):
+			t.Errorf("%s: %v, %v", name, log.Value, log.Notes)
+		}
+	}
+}

@@ -33,6 +33,7 @@ type preamble struct {
 	spaced  *spaced
 	misfit  string // why the last of those was none
 	above   []byte // the line before
+	row     []byte // the first line of numbers
 	known   *decoder
 	lvm     labview
 }
@@ -160,7 +161,15 @@ func (d *decoder) findHeader(b []byte, n int) error {
 		p.best, p.bestSep, p.score = bytes.Clone(b), d.sep, score
 	}
 	if len(d.fields) > 1 && numeric(d.fields) {
-		p.numbers++
+		if p.numbers++; p.numbers == 1 {
+			p.row = bytes.Clone(b)
+		} else if d.headless(b) {
+			row := p.row
+			if err := d.line(row, n-1, true); err != nil {
+				return err
+			}
+			return d.line(b, n, true)
+		}
 	} else {
 		p.numbers = 0
 	}
@@ -209,6 +218,43 @@ func (d *decoder) noHeader() error {
 	}
 	d.header = nil
 	return fmt.Errorf("%w: no header was found", ErrFormat)
+}
+
+// headless makes the header that a log does not have, where the options name all columns by numbers and two lines of numbers, of
+// which b is the second, have as many fields and a time where it should stand.
+func (d *decoder) headless(b []byte) bool {
+	last := 0
+	for _, key := range d.opt.keys() {
+		n, err := strconv.Atoi(key)
+		if err != nil || n < 1 {
+			return false
+		}
+		last = max(last, n)
+	}
+	if len(d.opt.Fields) == 0 || d.opt.Format == MELD || d.opt.Time.Key == "" {
+		return false
+	}
+	first := d.before.row
+	for _, d.sep = range []byte{';', '\t', '|', ',', '^', '~'} {
+		if d.opt.Separator != 0 && d.opt.Separator != d.sep || d.before.sep != 0 && d.before.sep != d.sep || !d.split(first) {
+			continue
+		}
+		columns := len(d.fields)
+		if columns < last || !d.split(b) || len(d.fields) != columns {
+			continue
+		}
+		header := make([]string, columns)
+		for i := range header {
+			header[i] = strconv.Itoa(i + 1)
+		}
+		if d.readHeader(header, nil) == nil && (d.stamps.scale != 0 || d.date >= 0 || d.split(b) && d.stampAt(d.clock)) {
+			d.remarks = append(d.remarks, note{0, "there is no header: columns are read by their numbers", true})
+			d.tellRemarks(1)
+			return true
+		}
+		d.header = nil
+	}
+	return false
 }
 
 // resumes takes over the header of the content that a file had before it was truncated, if b is a row of it.
@@ -452,7 +498,7 @@ func (d *decoder) follow(b []byte, n int) error {
 	if err == nil && next.meld != d.meld {
 		err = fmt.Errorf("it is a log of another kind")
 	}
-	if err == nil {
+	if err == nil && len(d.raw) > 0 {
 		for i, key := range d.opt.numbered() {
 			if i < len(header) && i < len(d.header) && header[i] != d.header[i] {
 				err = fmt.Errorf("column %s is %q where it was %q: name the columns by their names", key, header[i], d.header[i])
