@@ -245,6 +245,9 @@ func (x *crosscheck) fields(fields []Field, path string) {
 	}
 }
 
+// bracketed finds the unit of a header's column: T1 [°F].
+var bracketed = regexp.MustCompile(`[\[(]([^\])=]+)[\])]`)
+
 // element finds the value that an element of an array is named by: metrics[name=P_kW].value.
 var element = regexp.MustCompile(`=([^\]]*)\]`)
 
@@ -259,10 +262,13 @@ func (x *crosscheck) keySaysUnit(key Key, given *unit.Unit, channel, path string
 	for _, m := range element.FindAllStringSubmatch(string(key), -1) {
 		names = append(names, m[1])
 	}
+	for _, m := range bracketed.FindAllStringSubmatch(string(key), -1) {
+		names = append(names, "in "+m[1])
+	}
 	for _, name := range names {
 		u, text, ok := unit.Behind(name, ch.Unit.Dim)
 		if m, err := unit.Between(u, ch.Unit); ok && err == nil && m != unit.Identity && (len(text) > 1 || text == "F" || text == "C") {
-			x.at(path, complaint{message: fmt.Sprintf("%s says %s, and its channel is in %s", printable(name), u, ch.Unit), allowed: fmt.Sprintf("unit: %s beside it, or unit: %s", u, ch.Unit)})
+			x.at(path, complaint{message: fmt.Sprintf("the key says %s, and its channel is in %s", u, ch.Unit), allowed: fmt.Sprintf("unit: %s beside it, or unit: %s", u, ch.Unit)})
 			return
 		}
 	}

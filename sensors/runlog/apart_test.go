@@ -150,3 +150,27 @@ func TestALogWithoutAHeader(t *testing.T) {
 		}
 	}
 }
+
+// A log with a row for each reading of each quantity cannot be read by a map of columns: it is refused, not mixed.
+func TestALogOfNamedRows(t *testing.T) {
+	const tall = "VarName;TimeString;VarValue\n"
+	row := func(i int, name string) string { return fmt.Sprintf("%s;08.07.2025 10:%02d:%02d;%d\n", name, 43+i/60, i%60, i) }
+	for name, c := range map[string]struct {
+		names string
+		bad   bool
+	}{"two in turn": {"ababab", true}, "three in turn": {"abcabc", true}, "one": {"aaaaaa", false}, "one after the other": {"aaabbb", false}, "each its own": {"abcdef", false}, "numbers": {"121212", false}, "another header": {"ab|ab", false}} {
+		text := tall
+		for i, n := range c.names {
+			if n == '|' {
+				text += "TimeString;VarValue\n08.07.2025 10:44:00;1\n" + tall
+				continue
+			}
+			text += row(120*(i/3)+i, string(n))
+		}
+		opt := Options{Format: CSV, Location: time.UTC, Time: TimeColumn{Key: "TimeString"}, Fields: []Field{{Key: "VarValue", Channel: "T"}}}
+		log, err := Parse(strings.NewReader(text), opt)
+		if c.bad != (err != nil && strings.Contains(err.Error(), "names another quantity in each row")) || !c.bad && (err != nil || len(log.Time) < 5) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -60,6 +60,7 @@ type decoder struct {
 	refused string   // why the rows of the newest header cannot be read
 	sep     byte
 	blanks  // where sep is one
+	tall    tall
 	meld    bool
 	named   bool // the columns say what they are
 	started bool // a row has followed the header
@@ -271,6 +272,14 @@ func (d *decoder) data(b []byte, n int, whole bool) error {
 	case err != nil && !d.noStamp:
 		d.noStamp = true
 		d.doubt(n, fmt.Sprintf("%v: rows are stamped with the time of reading", err))
+	}
+	if why := d.mixes(); why != "" {
+		if d.whole {
+			return fmt.Errorf("%w: line %d: %s", ErrFormat, n, why)
+		}
+		d.refused = why
+		d.doubt(n, why+"; the rows below are left out, and those above may be wrong")
+		return nil
 	}
 	d.row.stamped, d.row.time = err == nil && d.clock >= 0, at
 	end := d.fields[min(max(d.least, 1), d.short.fields)-1]

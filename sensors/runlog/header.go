@@ -373,7 +373,7 @@ func (d *decoder) readHeader(header []string, raw []byte) error {
 		}
 	}
 	d.clock, d.date, d.millis, d.rpm, d.torque, d.power, d.pos = -1, -1, -1, -1, -1, -1, [4]int{-1, -1, -1, -1}
-	d.cols, d.ignored, d.keys = nil, nil, nil
+	d.cols, d.ignored, d.keys, d.tall = nil, nil, nil, tall{at: -1}
 	var err error
 	switch {
 	case d.bearsNames(header) && format != MELD:
@@ -543,6 +543,7 @@ func (d *decoder) follow(b []byte, n int) error {
 		}
 	}
 	d.clock, d.date, d.millis, d.rpm, d.torque, d.power, d.pos = next.clock, next.date, next.millis, next.rpm, next.torque, next.power, next.pos
+	d.tall = next.tall
 	d.setHeader(header, b)
 	text := "another header is followed"
 	if len(told) > 0 {
