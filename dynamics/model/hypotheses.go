@@ -73,15 +73,23 @@ func (h *Hypotheses) Assuming(absent []string) *Hypotheses {
 }
 
 // Unbound gives the hypotheses without what they know beforehand of one machine: no number has a standard deviation or
-// factor any more, and limits and power of a plan are those that runs show.
+// factor any more, learning starts where it does elsewhere, and limits and power of a plan are those that runs show.
 func (h *Hypotheses) Unbound() *Hypotheses {
 	c := *h
 	c.Parameters, c.Terms, c.States = slices.Clone(h.Parameters), slices.Clone(h.Terms), slices.Clone(h.States)
 	for i := range c.Parameters {
-		c.Parameters[i].SD = 0
+		q := &c.Parameters[i]
+		q.SD = 0
+		if e := q.Elsewhere; e != nil {
+			q.Value, q.Min, q.Max, q.Fixed = e.Value, e.Min, e.Max, false
+		}
 	}
 	for i := range c.Terms {
-		c.Terms[i].SD = 0
+		t := &c.Terms[i]
+		t.SD = 0
+		if t.Elsewhere != 0 {
+			t.Start = t.Elsewhere
+		}
 	}
 	for i := range c.States {
 		c.States[i].NoiseFactor = 0
@@ -103,6 +111,7 @@ func (h *Hypotheses) Sized(times float64) *Hypotheses {
 	for i := range c.Parameters {
 		if p := &c.Parameters[i]; p.Sized {
 			p.Value, p.Min, p.Max, p.SD = times*p.Value, 0, times*p.Max, 0
+			p.Elsewhere = nil
 		}
 	}
 	return &c
@@ -153,6 +162,17 @@ type HypothesisParameter struct {
 	SD    float64 `yaml:"sd,omitempty"`    // how far from Value it may well be, where that is known; 0: not known
 	Sized bool    `yaml:"sized,omitempty"` // it grows with the torques of the machine, see [Hypotheses.Sized]
 	Text  string  `yaml:"text,omitempty"`
+
+	// Elsewhere is what takes the place of value and bounds on a machine of which what is known beforehand does not hold,
+	// nil: these. A fixed number that has it is learned there.
+	Elsewhere *HypothesisElsewhere `yaml:"elsewhere,omitempty,flow"`
+}
+
+// HypothesisElsewhere is where learning of a number starts, and its bounds, on a machine of which little is known.
+type HypothesisElsewhere struct {
+	Value float64 `yaml:"value"`
+	Min   float64 `yaml:"min"`
+	Max   float64 `yaml:"max"`
 }
 
 // HypothesisDefined names an expression.
@@ -187,7 +207,8 @@ type HypothesisTerm struct {
 	Start      float64 `yaml:"start,omitempty"`
 	SD         float64 `yaml:"sd,omitempty"` // how far from Start it may well be, where that is known; 0: not known
 	Max        float64 `yaml:"max,omitempty"`
-	Fixed      bool    `yaml:"fixed,omitempty"` // no coefficient: the expression is the whole term
+	Fixed      bool    `yaml:"fixed,omitempty"`     // no coefficient: the expression is the whole term
+	Elsewhere  float64 `yaml:"elsewhere,omitempty"` // as of parameters; 0: at Start
 	Mode       string  `yaml:"mode,omitempty"`
 	Opinion    string  `yaml:"opinion,omitempty"` // propose (default), require, forbid
 
@@ -351,6 +372,9 @@ func (h *Hypotheses) Check() error {
 		if !p.Fixed && !(p.Min < p.Max) {
 			f.bad("parameter %q: give min and max (or `fixed: true`)", p.Name)
 		}
+		if e := p.Elsewhere; e != nil && !(e.Min < e.Max && e.Min <= e.Value && e.Value <= e.Max) {
+			f.bad("parameter %q: elsewhere: give value, min and max, with min < max and value between them", p.Name)
+		}
 	}
 	for _, x := range h.States {
 		if x.NoiseFactor != 0 && !(x.NoiseFactor > 1 && num.Finite(x.NoiseFactor)) {
@@ -381,12 +405,15 @@ func (h *Hypotheses) checkTerm(f *faults, t *HypothesisTerm) {
 		f.bad("term %q: mode %q must be one of %q", t.Name, t.Mode, modes[1:])
 	case !t.Fixed && t.Unit == "":
 		f.bad("term %q: the unit of its coefficient is missing (or `fixed: true`, if it has none)", t.Name)
-	case t.Fixed && (t.Unit != "" || t.Start != 0 || t.Max != 0):
-		f.bad("term %q is fixed: it has no coefficient, so no unit, start or max", t.Name)
-	case !t.Fixed && t.Start < 0, t.Max < 0, t.Max > 0 && t.Start > t.Max:
-		f.bad("term %q: start %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Max)
+	case t.Fixed && (t.Unit != "" || t.Start != 0 || t.Elsewhere != 0 || t.Max != 0):
+		f.bad("term %q is fixed: it has no coefficient, so no unit, start, elsewhere or max", t.Name)
+	case !t.Fixed && min(t.Start, t.Elsewhere) < 0, t.Max < 0, t.Max > 0 && max(t.Start, t.Elsewhere) > t.Max:
+		f.bad("term %q: start %g and elsewhere %g must lie between 0 and its max %g; the sign says which way it acts", t.Name, t.Start, t.Elsewhere, t.Max)
 	}
 	for _, u := range h.Terms {
+		if t.Coefficient != "" && u.Coefficient == t.Coefficient && u.Elsewhere != t.Elsewhere {
+			f.bad("terms %q and %q share coefficient %s: elsewhere must be the same", t.Name, u.Name, t.Coefficient)
+		}
 		if t.Coefficient != "" && u.Coefficient == t.Coefficient && u.opinion() != t.opinion() {
 			f.bad("term %q: opinion %s, but %q has the same coefficient %s and opinion %s", t.Name, t.opinion(), u.Name, t.Coefficient, u.opinion())
 			break

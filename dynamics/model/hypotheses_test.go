@@ -21,6 +21,8 @@ func TestHypothesesRefuse(t *testing.T) {
 		"both signs":     {"  - {of: T, name: path", "  - {of: T, name: again, sign: -, expression: heating, unit: 1/J, opinion: require}\n  - {of: T, name: path", `terms "heat" and "again": the same expression of T is required with both signs`},
 		"no range":       {"score_above: 100}", "score_above: 100, possible: [700, 20]}", "possible 700 to 20 is no range"},
 		"bounds":         {"{name: Tm, value: 560, unit: °C, fixed: true}", "{name: Tm, value: 560, unit: °C}", `parameter "Tm": give min and max`},
+		"elsewhere":      {"value: 560, unit: °C, fixed: true}", "value: 560, unit: °C, fixed: true, elsewhere: {value: 2000, min: 450, max: 900}}", `parameter "Tm": elsewhere: give value, min and max`},
+		"no elsewhere":   {"opinion: require", "opinion: require, elsewhere: -1", "elsewhere -1 must lie between 0 and"},
 		"start of state": {"start: reading, start_sd: 1}", "start: P, start_sd: 1}", `symbol "P" is unknown`},
 		"bracket":        {`"n*(T - Ta)"`, `"n*(T - Ta"`, "a ) is missing"},
 	} {
