@@ -42,7 +42,7 @@ func Quantity(target, text string, u unit.Unit) (unit.Quantity, error) {
 	return unit.ParseQuantity(text, u.Dim)
 }
 
-// Limits describes what may be commanded and what the target reverts to, for people.
+// Limits describes the limits of a target and its safe state, for people.
 func (t Target) Limits() string {
 	safe := fmt.Sprintf("%g %s", t.Safe.Value, t.Unit)
 	switch {
@@ -113,7 +113,7 @@ func (b *Bridge) Read(ctx context.Context, names []string, values []float64) err
 	return failed
 }
 
-// Probe asks the controller who it is and how it does, as far as the dialect knows a question.
+// Probe asks the controller for its identity or status, if the dialect has a question for that.
 func (b *Bridge) Probe(ctx context.Context) (answer string, err error) {
 	err = b.speak(ctx, func(ctx context.Context, d Dialect) error {
 		answer, err = d.Probe(ctx)
@@ -147,7 +147,7 @@ func (b *Bridge) Close() error {
 	return d.Close()
 }
 
-// speak lends the wire for one request, which the watchdog may interrupt.
+// speak lends the wire to one request, which the watchdog may interrupt.
 func (b *Bridge) speak(ctx context.Context, request func(context.Context, Dialect) error) error {
 	b.mu.Lock()
 	s := b.session
@@ -227,7 +227,7 @@ func (b *Bridge) Survey(ctx context.Context) (all []Answer) {
 	return all
 }
 
-// Shown is what one request would put on the wire, for people.
+// Shown is what a request would put on the wire, for people.
 type Shown struct {
 	Op         Op
 	Wire, What string

@@ -439,7 +439,7 @@ func (b *Bridge) Safe(ctx context.Context) error {
 	}
 }
 
-// openLocked says what is not in its safe state, and why.
+// openLocked gives an error for each target that is not in its safe state, with the reason.
 func (b *Bridge) openLocked() (open []error) {
 	for _, g := range b.targets {
 		if g.reverting {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// gate holds a target's limits and what is known of it. The limits are fixed; the rest belongs to
+// gate holds a target's limits and what is known of its value. The limits are fixed; the rest belongs to
 // [Bridge.mu].
 type gate struct {
 	Target
@@ -40,7 +40,7 @@ type gate struct {
 	problem      error     // of the latest request; nil: none
 }
 
-// slack covers the rounding of a few sums and divisions.
+// slack allows for the rounding of a few sums and divisions.
 const slack = 1e-9
 
 func newGate(t Target, resolution float64, step time.Duration) (*gate, error) {
@@ -97,13 +97,13 @@ func (g *gate) leased() bool { return g.lease != nil }
 // known reports whether it is known what the controller holds.
 func (g *gate) known() bool { return !math.IsNaN(g.low) }
 
-// begin forgets what was known before a lease: someone may have turned the knob meanwhile.
+// begin forgets what was known before a lease: somebody may have changed the value at the machine since.
 func (g *gate) begin() {
 	g.low, g.high, g.strange = math.NaN(), math.NaN(), math.NaN()
 	g.acknowledged, g.verified, g.problem = false, false, nil
 }
 
-// found notes what the controller was read to hold where nothing was known of it.
+// found notes the value that was read from the controller when nothing was known of it.
 func (g *gate) found(v float64, now time.Time) {
 	g.last, g.low, g.high, g.readBack, g.confirmed = v, v, v, v, now
 	g.lastAt = later(g.lastAt, now.Add(-g.step)) // it has stood there for a while
@@ -219,7 +219,7 @@ func (g *gate) admit(v float64, now time.Time) error {
 	return nil
 }
 
-// record fills in what is known of the target.
+// record makes a record with what is known of the target.
 func (g *gate) record(v Verdict, note string) Record {
 	r := Record{Target: g.Name, Unit: g.Unit, Verdict: v, Asked: math.NaN(), Given: math.NaN(), ReadBack: g.readBack, Who: g.who, Note: note}
 	if g.lease != nil {

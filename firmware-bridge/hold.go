@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Watch is how whoever waits for a [Hold] takes part in it. Each field may be nil; the functions are
+// Watch has the callbacks of a caller who waits for a [Hold]. Each field may be nil; the functions are
 // called from the goroutine of Hold.
 type Watch struct {
 	Abandon <-chan struct{}        // closed: the way to the safe state is given up
@@ -64,7 +64,7 @@ func Hold(ctx context.Context, o Options, c Command, w Watch) error {
 	return err
 }
 
-// ErrOnItsWay tells that a controller followed, and did not get there in time.
+// ErrOnItsWay reports that the controller followed, but did not reach the value in time.
 var ErrOnItsWay = errors.New("it was on its way there")
 
 // hold commands a value, keeps it for its time and gives it back.
@@ -120,7 +120,7 @@ func (b *Bridge) Carry(ctx context.Context, c Command) error {
 	return err
 }
 
-// Told is closed when every record so far has been handed to the recorder.
+// Told gives a channel that is closed when every record so far has been handed to the recorder.
 func (b *Bridge) Told() <-chan struct{} {
 	c := make(chan struct{})
 	if !b.clerk.do(func() { close(c) }) {
@@ -129,7 +129,7 @@ func (b *Bridge) Told() <-chan struct{} {
 	return c
 }
 
-// stillTrying is the time after which it is told again that a safe state is not reached.
+// stillTrying is the interval at which it is reported that a safe state is not reached yet.
 const stillTrying = 5 * time.Second
 
 // settled waits until no target is on its way to its safe state, and tells why that takes so long.

@@ -41,7 +41,7 @@ func (b *Bridge) pilotDue() time.Duration {
 	return wait
 }
 
-// fly does the next step of one target's lease.
+// fly does the next step of a target's lease.
 func (b *Bridge) fly(ctx context.Context, g *gate) {
 	b.mu.Lock()
 	l := g.lease
@@ -290,7 +290,7 @@ func (b *Bridge) check() time.Duration {
 	return min(b.o.Check, max(left, b.o.Patience/4))
 }
 
-// unconfirmed is why a lease ends that the controller no longer confirms, with what was seen last.
+// unconfirmed is the error of a lease whose value the controller no longer confirms, with the last reading.
 func (b *Bridge) unconfirmed(g *gate) error {
 	if g.problem == nil {
 		return fmt.Errorf("%w: nothing confirmed for %v", ErrFailed, b.o.Patience)

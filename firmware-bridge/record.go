@@ -9,7 +9,7 @@ import (
 	"stirwatch/sensors/unit"
 )
 
-// Verdict is what became of a command.
+// Verdict is the decision on a command, or the end of its lease.
 type Verdict string
 
 const (
@@ -32,7 +32,7 @@ type Record struct {
 	Verdict                Verdict
 	Asked, Given, ReadBack float64
 	Who, Why               string // of the command
-	Note                   string // what the bridge has to say
+	Note                   string // explanation by the bridge, for people
 }
 
 // String is the record on one line, for people.
@@ -117,7 +117,7 @@ func (c *clerk) run() {
 // lastRecords is how long the end waits for a slow recorder.
 const lastRecords = 10 * time.Second
 
-// stop lets the clerk finish and reports whether it did.
+// stop lets the clerk hand over what waits, and reports whether it has within lastRecords.
 func (c *clerk) stop() bool {
 	close(c.quit)
 	t := time.NewTimer(lastRecords)

@@ -26,7 +26,7 @@ func (b *Bridge) watch(ctx context.Context) error {
 	}
 }
 
-// watchOnce does what is due and returns how long nothing more will be.
+// watchOnce does what is due, and returns the time until more will be.
 func (b *Bridge) watchOnce() time.Duration {
 	b.mu.Lock()
 	for _, g := range b.targets {
@@ -64,7 +64,7 @@ func (b *Bridge) watchOnce() time.Duration {
 	return max(wait, 0)
 }
 
-// endLocked is when a lease ends by itself, as far as can be told now.
+// endLocked is the instant at which a lease ends by itself, as known now.
 func (b *Bridge) endLocked(g *gate) time.Time {
 	return sooner(g.expires, g.confirmed.Add(b.o.Patience))
 }
@@ -285,7 +285,7 @@ func (b *Bridge) takeWire() (Dialect, func()) {
 	}
 }
 
-// abandon replaces a dialect that does not come back.
+// abandon replaces a dialect that does not return from a call.
 func (b *Bridge) abandon(d Dialect) {
 	fresh := newSession(b.o.Dialect())
 	b.mu.Lock()

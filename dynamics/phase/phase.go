@@ -62,12 +62,12 @@ func Of(s Signals) Phase {
 	return Deposit
 }
 
-// Flows reports whether metal at a temperature flows, °C, where the tool is held at a set-point; unknown does not.
+// Flows reports whether metal at a temperature (°C) flows, given the set-point that the tool is held at (°C). NaN does not.
 func Flows(temperature, setPoint float64) bool {
 	return temperature >= FlowsFrom || setPoint > heldFrom && temperature >= setPoint-flowsBelow
 }
 
-// When a run begins and ends, s: the spindle turns for a moment, and later stands still long enough that
+// When a run begins and ends, s: it begins when the spindle has turned for a moment, and ends when it has stood still long enough that
 // the next start is another build.
 const (
 	runBegins = 2.0

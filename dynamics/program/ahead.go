@@ -60,7 +60,7 @@ func (t *Tracker) changes(w *walk) bool {
 		!math.IsNaN(w.speed) || w.up*1/60 > layerFrom
 }
 
-// walk goes through the program ahead of the machine.
+// walk runs through the program ahead of the machine.
 type walk struct {
 	t      *Tracker
 	at     int
@@ -75,7 +75,7 @@ type walk struct {
 	path, up, fed float64 // means of the second
 }
 
-// second lets a second pass.
+// second moves on by a second.
 func (w *walk) second() {
 	t := w.t
 	left, flat, rise, fed, blind := 1.0, 0.0, 0.0, 0.0, false
@@ -174,7 +174,7 @@ func (w *walk) do(s *step) {
 	}
 }
 
-// Guide makes what a tracker knows into what the scenario of a forecast by one model says. It serves one goroutine.
+// Guide turns what a tracker knows of the program into the inputs and the set-point of forecasts by one model. It serves one goroutine.
 type Guide struct {
 	Tracker *Tracker // nil: nothing is known
 	Ahead   Ahead    // as Look has filled it
@@ -190,7 +190,7 @@ func NewGuide(m *model.Model) *Guide {
 	return g
 }
 
-// Look looks so many seconds ahead from now on.
+// Look fills g.Ahead with the coming seconds, which are empty while there is no tracker.
 func (g *Guide) Look(seconds int) {
 	if g.Tracker == nil {
 		g.Ahead = Ahead{Path: g.Ahead.Path[:0], Feed: g.Ahead.Feed[:0], Up: g.Ahead.Up[:0], SetPoint: g.Ahead.SetPoint[:0], Speed: g.Ahead.Speed[:0], Layer: g.Ahead.Layer[:0], Changes: math.Inf(1)}
@@ -214,7 +214,7 @@ func (g *Guide) Told(sc filter.Scenario) filter.Scenario {
 	return sc
 }
 
-// Inputs is the filter.Scenario's: where nothing is known what is now goes on, but for what is momentary.
+// Inputs is for [filter.Scenario]: where the program tells nothing an input stays as it is, except one that is momentary.
 func (g *Guide) Inputs(u []float64, ahead float64) {
 	set := func(i int, seconds []float64) bool {
 		v := second(seconds, ahead)

@@ -10,7 +10,7 @@ import (
 	"stirwatch/dynamics/gcode"
 )
 
-// EventKind says what happens.
+// EventKind is a kind of [Event].
 type EventKind uint8
 
 const (
@@ -38,7 +38,7 @@ type Event struct {
 	Value float64 // what Kind says; the number of the layer
 }
 
-// String says the event to an operator: "layer 4 starts in 31 s".
+// String describes the event to an operator: "layer 4 starts in 31 s".
 func (e Event) String() string {
 	what := e.Kind.String()
 	switch {

@@ -107,10 +107,10 @@ func (w *Watch) Step(v *Verdict, dt float64, x []float64) {
 // lasting lets what lasts come before a row's own statistics, whatever those are.
 const lasting = 1e12
 
-// clearly is the share of the limit below which a row speaks for the end of a flag.
+// clearly is the share of the limit below which a row counts towards the end of a flag.
 const clearly = 0.9
 
-// lasts makes flags of scores that last.
+// lasts raises and clears the flag from scores that last.
 func (w *Watch) lasts(score float64) bool {
 	if score > 1 {
 		w.above++
@@ -299,7 +299,7 @@ func confirmed(fast, slow float64) float64 {
 	return share * share
 }
 
-// begin forgets, where the first row comes.
+// begin resets the track if rows is 1: this row is the first.
 func (t *track) begin(rows int) {
 	if rows == 1 {
 		for k := range t.last {

@@ -24,7 +24,7 @@ import (
 	"math"
 )
 
-// Options say how to train. The zero value is ready.
+// Options set how a watch is trained. The zero value is ready for use.
 type Options struct {
 	FalseAlarms float64 // share of good rows that may score above 1; 0: 0.001
 	Memory      int     // rows that a level is averaged over at most; 0: an eighth of the good rows, 4 to 32
@@ -48,14 +48,14 @@ func (o *Options) defaults(n int) {
 	}
 }
 
-// check panics on what cannot be meant.
+// check panics on values that cannot be meant.
 func (o *Options) check() {
 	if !(o.FalseAlarms > 0 && o.FalseAlarms < 0.5) || o.Memory < 1 || !(o.Adapt >= 0) || o.On < 1 || o.Off < 1 {
 		panic(fmt.Sprintf("watch: options out of range: %+v", *o))
 	}
 }
 
-// Statistic is what a row is judged by.
+// Statistic is one of the quantities by which a row is judged.
 type Statistic int
 
 // Statistics.
@@ -75,7 +75,7 @@ var statisticNames = [statistics]string{"row", "relation", "change", "level", "l
 
 func (s Statistic) String() string { return statisticNames[s] }
 
-// Verdict is what a row says. Slices are made on first use and then reused.
+// Verdict is the result for a row. Its slices are made on first use and then reused.
 type Verdict struct {
 	Score     float64   // root of the worst statistic over its limit: above 1 is an anomaly if it lasts
 	Flag      bool      // it has lasted
