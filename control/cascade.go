@@ -73,9 +73,7 @@ func (c Cascade) Tune(tight, every float64) (Tuning, error) {
 // margins of both controllers together.
 func (c Cascade) margins(g Gains, every float64) (gain, phase float64) {
 	return loop(func(w float64) (size, angle float64) {
-		s := complex(0, w)
-		pid := complex(g.Gain, 0) * (1 + 1/(s*complex(g.Integral, 0)) + s*complex(g.Derivative, 0)/(1+s*complex(g.Derivative*filterShare, 0)))
-		both := complex(c.Rate, 0) + complex(c.Error, 0)/s*(1+pid) // its angle lies between −180° and 0
+		both := complex(c.Rate, 0) + complex(c.Error, 0)/complex(0, w)*(1+g.at(w)) // its angle lies between −180° and 0
 		size = cmplx.Abs(both) * math.Abs(c.Gain) / math.Hypot(1, w*c.Tau)
 		return size, cmplx.Phase(both) - math.Atan(w*c.Tau) - w*(c.Dead+every/2)
 	}).margins()

@@ -49,7 +49,7 @@ func TestTuneBesideAController(t *testing.T) {
 	}
 }
 
-// The demo's model proposes gains for where the machine deposits, near those that a search on simulated builds found (1.5, 14 s, 6 s), and a
+// The demo's model proposes gains for where the machine deposits, near those that a search on simulated builds found (1.5, 14 s, 6 s), the same for its spindle, and a
 // spindle of which the tool is not lifted off.
 func TestAModelProposesGainsForItsController(t *testing.T) {
 	m, err := model.Load("../cmd/demo/model.json")
@@ -71,6 +71,11 @@ func TestAModelProposesGainsForItsController(t *testing.T) {
 	}
 	if w.Value < 440 || w.Value > 480 || w.At[model.SpindleSpeed] < 300 {
 		t.Errorf("the working point is %+v", w)
+	}
+	on, err := OnSpindle(m, 0.1)
+	t.Logf("%+v", on)
+	if err != nil || on.Gain < 4 || on.Gain > 9 || on.Integral < 2 || on.Integral > 6 || on.Derivative < 0.4 || on.Derivative > 2 { // the search found 6 rpm/K, 5 s, 1.5 s
+		t.Errorf("%+v, %v", on, err)
 	}
 	none := *m
 	none.Plan = nil

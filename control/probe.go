@@ -48,10 +48,17 @@ const finest = 0.1
 // settling is for how many steps of 1 s the filter sees a working point before it is asked.
 const settling = 5
 
-// Respond gives what a model expects of a step at a working point, of which it fills in what was left open; of a spindle that a controller of
+// Respond gives what a model expects of a step at a working point, of which it fills in what was left open, as a dead time and one time constant; of a spindle that a controller of
 // its own turned in the logs as much more as is to be expected ([Hidden]). It fails
 // where the model has no such input or output, or cannot tell.
-func (p *WorkingPoint) Respond(m *model.Model) (Response, error) {
+func (p *WorkingPoint) Respond(m *model.Model) (Response, error) { return p.respond(m, Identify) }
+
+// RespondWithLag is Respond with two time constants.
+func (p *WorkingPoint) RespondWithLag(m *model.Model) (Response, error) {
+	return p.respond(m, identifyLag)
+}
+
+func (p *WorkingPoint) respond(m *model.Model, identify func(t, y []float64, size float64) (Response, error)) (Response, error) {
 	fail := func(err error) (Response, error) { return Response{}, err }
 	o, in := m.OutputIndex(p.Output), m.InputIndex(p.Moves)
 	if o < 0 {
@@ -112,7 +119,7 @@ func (p *WorkingPoint) Respond(m *model.Model) (Response, error) {
 	for i := range step {
 		step[i] -= stay[i]
 	}
-	r, err := Identify(at, step, p.Step)
+	r, err := identify(at, step, p.Step)
 	r.Gain *= Hidden(m, p.Moves)
 	return r, err
 }
@@ -127,7 +134,11 @@ type Moment struct {
 // Simulate runs a PID that commands a process with the response, each every seconds, through a step of the goal by 1,
 // and gives what it does until it has settled.
 func (r Response) Simulate(g Gains, every float64) []Moment {
-	return r.step(&PID{Gains: g}, every, every, 6*(r.Dead+every)+2*g.Integral, func(_, held float64) float64 { return held })
+	dt := every
+	if r.Lag > 0 {
+		dt /= math.Ceil(10 * every / r.Lag)
+	}
+	return r.step(&PID{Gains: g}, every, dt, 6*(r.Dead+every)+2*g.Integral, func(_, held float64) float64 { return held })
 }
 
 // step runs a PID without limits, each every seconds, through a step of the goal by 1, and the process in steps of dt s, for end s. moved is
@@ -141,7 +152,7 @@ func (r Response) step(pid *PID, every, dt, end float64, moved func(y, held floa
 	late := make([]float64, int(math.Round(r.Dead/dt))+1) // what moves it on its way through the dead time
 	commands := max(1, int(math.Round(every/dt)))
 	var all []Moment
-	y := 0.0
+	y, first := 0.0, 0.0 // first is behind the first time constant
 	for k := 0; float64(k)*dt <= end; k++ {
 		if k%commands == 0 {
 			s.Output = y
@@ -149,7 +160,12 @@ func (r Response) step(pid *PID, every, dt, end float64, moved func(y, held floa
 			all = append(all, Moment{float64(k) * dt, y, s.Held})
 		}
 		late = append(late[1:], moved(y, s.Held))
-		y += -math.Expm1(-dt/r.Tau) * (r.Gain*late[0] - y)
+		first += -math.Expm1(-dt/r.Tau) * (r.Gain*late[0] - first)
+		if r.Lag > 0 {
+			y += -math.Expm1(-dt/r.Lag) * (first - y)
+		} else {
+			y = first
+		}
 	}
 	return all
 }

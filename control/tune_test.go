@@ -36,3 +36,53 @@ func TestTuneKnowsAProcess(t *testing.T) {
 		t.Error("a target that moves nothing was tuned")
 	}
 }
+
+// Of a process with two time constants the longer one is answered by integral and the other by derivative action: what it is comes out of a
+// step, the loop has the margins of the rules and swings beyond them, and what pushes the process is off for less than with a PI.
+func TestTuneAnswersASecondLag(t *testing.T) {
+	const every = 0.1
+	for _, want := range []Response{{Gain: 0.3, Tau: 3, Lag: 1.5, Dead: 0.8}, {Gain: 0.2, Tau: 1.5, Lag: 1.5, Dead: 1}, {Gain: -2, Tau: 40, Lag: 5, Dead: 2}} {
+		var at, y []float64
+		for now := 0.0; now < 15*want.Tau; now += want.Dead / 10 {
+			at, y = append(at, now), append(y, 5*want.after(now))
+		}
+		r, err := identifyLag(at, y, 5)
+		if err != nil || math.Abs(r.Tau/want.Tau-1) > 0.1 || math.Abs(r.Lag/want.Lag-1) > 0.1 || math.Abs(r.Dead-want.Dead) > 0.1*want.Dead {
+			t.Errorf("%+v, want %+v; %v", r, want, err)
+			continue
+		}
+		p := r.Tune(1, every)
+		t.Logf("%+v: %+v", want, p)
+		if p.Derivative == 0 || p.GainMargin < 2.2 || p.GainMargin > 3.6 || p.PhaseMargin < 45 || p.PhaseMargin > 65 {
+			t.Errorf("%+v: %+v", want, p)
+		}
+		most := func(gain, from, to float64) (off float64) { // off the goal, in a part of the time
+			k := want
+			k.Gain *= gain
+			all := k.Simulate(p.Gains, every)
+			n := float64(len(all))
+			for _, m := range all[int(from*n):int(to*n)] {
+				off = max(off, math.Abs(m.Output-1))
+			}
+			return off
+		}
+		if v := most(1, 0.75, 1); v > 0.1 {
+			t.Errorf("%+v: %g of 1 off at the end", want, v)
+		}
+		grows := func(gain float64) float64 { return most(gain, 0.75, 1) / most(gain, 0.25, 0.5) }
+		if calm, swings := grows(0.8*p.GainMargin), grows(1.25*p.GainMargin); calm > 0.9 || swings < 1.1 {
+			t.Errorf("%+v: with 0.8 and 1.25 of the gain margin %g what it is off grows by %g and %g", want, p.GainMargin, calm, swings)
+		}
+		one, err := Identify(at, y, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pi := one.Tune(1, every); pi.Integral/pi.Gain/(p.Integral/p.Gain) < 1.2 { // the integral of the error after a push is that of the gains
+			t.Errorf("%+v: a PI %+v leaves no more than %+v", want, pi, p)
+		}
+	}
+	short := Response{Gain: 1, Tau: 10, Lag: 1, Dead: 2}
+	if p := short.Tune(1, every); p.Derivative != 0 {
+		t.Errorf("a lag shorter than the dead time has derivative action: %+v", p)
+	}
+}

@@ -50,7 +50,7 @@ type Options struct {
 	Vary    float64        // share by which machines differ from it
 	Gain    float64        // factor of the heat of every machine; 0 is 1
 	Dead    float64        // factor of the dead time of every machine; 0 is 1
-	Gains   control.Gains  // of the PID, rpm/K and s, or K/K and s; what is 0: 1 rpm/K and 12 s, of a set-point as the model proposes them, without one 1.5 K/K, 14 s and 6 s
+	Gains   control.Gains  // of the PID, rpm/K and s, or K/K and s; what is 0: as the model proposes them, without one 1 rpm/K and 12 s, of a set-point 1.5 K/K, 14 s and 6 s
 	Limits  control.Limits // of the spindle, rpm; zero: 250 to 450 at 50 rpm/s
 	Calm    float64        // weight of changes of the command in prediction; see [control.MPCOptions]
 	Period  float64        // s of the lap; 0: prediction finds it
@@ -126,15 +126,16 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 		}
 	}
 	usual := control.Gains{Gain: 1, Integral: 12, Weight: 1}
+	propose := control.OnSpindle
 	if o.Way == Cascade {
-		usual = control.Gains{Gain: 1.5, Integral: 14, Derivative: 6, Weight: 1}
-		if o.Model != nil {
-			t, err := control.BesideController(o.Model, o.Every)
-			if err != nil {
-				return nil, err
-			}
-			usual = t.Gains
+		usual, propose = control.Gains{Gain: 1.5, Integral: 14, Derivative: 6, Weight: 1}, control.BesideController
+	}
+	if o.Model != nil && (o.Way == Cascade || o.Way == PID) {
+		t, err := propose(o.Model, o.Every)
+		if err != nil {
+			return nil, err
 		}
+		usual = t.Gains
 	}
 	o.Gains = control.Gains{Gain: cmp.Or(o.Gains.Gain, usual.Gain), Integral: cmp.Or(o.Gains.Integral, usual.Integral),
 		Derivative: cmp.Or(o.Gains.Derivative, usual.Derivative), Weight: cmp.Or(o.Gains.Weight, usual.Weight)}

@@ -92,7 +92,11 @@ func (t *tuneFlags) read(cmd *cobra.Command) (*model.Model, error) {
 
 // single tunes a PID that commands an input of the process.
 func (t *tuneFlags) single(w io.Writer, m *model.Model) error {
-	r, err := t.Respond(m)
+	respond := t.Respond
+	if control.Hidden(m, t.Moves) != 1 {
+		respond = t.RespondWithLag
+	}
+	r, err := respond(m)
 	if err != nil {
 		return err
 	}
@@ -122,7 +126,11 @@ func (t *tuneFlags) cascade(w io.Writer, m *model.Model) error {
 func printResponse(w io.Writer, m *model.Model, p *control.WorkingPoint, r control.Response) {
 	output, input := m.Outputs[m.OutputIndex(p.Output)].Unit, m.Inputs[m.InputIndex(p.Moves)].Unit
 	fmt.Fprintf(w, "%s by %s, at %.4g %s and %.4g %s (from the model; nothing was commanded)\n", p.Output, p.Moves, p.Value, output, p.At[p.Moves], input)
-	fmt.Fprintf(w, "a step does %.3g %s per %s, with a time constant of %.3g s after %.2g s\n", r.Gain, output, input, r.Tau, r.Dead)
+	constants := fmt.Sprintf("a time constant of %.3g s", r.Tau)
+	if r.Lag > 0 {
+		constants = fmt.Sprintf("time constants of %.3g s and %.3g s", r.Tau, r.Lag)
+	}
+	fmt.Fprintf(w, "a step does %.3g %s per %s, with %s after %.2g s\n", r.Gain, output, input, constants, r.Dead)
 	if f := control.Hidden(m, p.Moves); f != 1 {
 		fmt.Fprintf(w, "(%.2g times what the model says: logs of a machine whose own controller turns the spindle show too little of it)\n", f)
 	}

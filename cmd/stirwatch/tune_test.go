@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// tune proposes a PID on the set-point of the machine's own controller from what the model has learned of that, in the line that a
+// tune proposes a PID on the set-point of the machine's own controller from what the model has learned of that, and one on the spindle, in the line that a
 // configuration takes, with margins and a simulated step.
-func TestTuneProposesAPIDOnTheSetPoint(t *testing.T) {
+func TestTuneProposesAPID(t *testing.T) {
 	tune := func(args ...string) (string, error) {
 		c := tuneCommand()
 		var out bytes.Buffer
@@ -26,6 +26,9 @@ func TestTuneProposesAPIDOnTheSetPoint(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+	if out, err = tune("--every", "0.1"); err != nil || !strings.Contains(out, "time constants of 1.4") || !strings.Contains(out, "pid: {gain: 6.") || !strings.Contains(out, ", derivative: 0.7") {
+		t.Errorf("%v; on the spindle\n%s", err, out)
 	}
 	if out, err := tune("--set-point", "--moves", "spindle power"); err == nil || !strings.Contains(err.Error(), "leave --moves and --output out") {
 		t.Errorf("%v\n%s", err, out)

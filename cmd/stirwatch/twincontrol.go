@@ -87,9 +87,9 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Spare, "spare", 0, "K by which advice may leave a set-point that is kept, to keep the spindle off its limits")
 	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
 	f.BoolVar(&o.Program, "program", false, "tell advice the program of each build, to look ahead with")
-	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: 1, of the cascade as the model proposes it, without one 1.5")
-	f.Float64Var(&o.Gains.Integral, "pid-integral", 0, "integral time of the pid, s; 0: 12, of the cascade likewise 14")
-	f.Float64Var(&o.Gains.Derivative, "pid-derivative", 0, "derivative time of the pid, s; 0: none, of the cascade likewise 6")
+	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: as the model proposes it, without one 1, of the cascade 1.5")
+	f.Float64Var(&o.Gains.Integral, "pid-integral", 0, "integral time of the pid, s; 0: likewise, without a model 12, of the cascade 14")
+	f.Float64Var(&o.Gains.Derivative, "pid-derivative", 0, "derivative time of the pid, s; 0: likewise, without a model none, of the cascade 6")
 	f.StringVarP(&out, "output", "o", "", "CSV `file` for a row of each build, - for standard output")
 	return c
 }
