@@ -54,7 +54,7 @@ type Loop struct {
 	Ceiling *unit.Quantity `yaml:"ceiling"`
 	// Length of a disturbance that comes again and again, such as a lap of the path, which mpc cancels; 0 s = mpc finds it.
 	Period time.Duration `yaml:"period" default:"0 s" min:"0 s" max:"10 min"`
-	// Gains of the pid, which mpc falls back on where the model is not to be relied on; `stirwatch tune` proposes them.
+	// Gains of the pid, which mpc falls back on where the model is not to be relied on; `stirwatch tune` proposes them. Left out, with law: pid and a model, those that it proposes: for a set-point and for the spindle speed.
 	PID *PID `yaml:"pid,flow"`
 	// What must hold for the loop to command, by channel: the channel is good and its value within bounds.
 	Interlocks []Interlock `yaml:"interlocks,flow"`
@@ -104,6 +104,9 @@ type Interlock struct {
 	// How long it may not hold before the loop lets go.
 	For time.Duration `yaml:"for" default:"0 s" min:"0 s" max:"1 h"`
 }
+
+// turned is the input of which a model proposes the gains of a pid.
+const turned = "spindle speed"
 
 var phases = []string{"stopped", "free spin", "warm-up", "prime", "deposit"}
 
@@ -164,7 +167,7 @@ func (x *crosscheck) loop(c *Config, l *Loop, path string) {
 	switch {
 	case l.Law == "mpc" && c.Model.File == "":
 		x.at(path+".law", complaint{message: "mpc foretells with a model, and there is none", allowed: "model: {file: …}; or pid, follow"})
-	case l.Law == "pid" && l.PID == nil && (l.Moves != "" || c.Model.File == "") && x.sound(path):
+	case l.Law == "pid" && l.PID == nil && (l.Moves != "" && l.Moves != turned || c.Model.File == "") && x.sound(path):
 		x.at(path+".pid", complaint{message: "this key is missing", allowed: "pid: {gain: …, integral: …}, as `stirwatch tune` proposes them"})
 	case l.Law == "follow" && l.Moves != "":
 		x.at(path+".law", complaint{message: "the goal is no value of an actuator", allowed: "mpc, pid"})

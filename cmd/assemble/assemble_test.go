@@ -165,6 +165,33 @@ func TestALoopOnASetPointHasTheGainsOfItsModel(t *testing.T) {
 	}
 }
 
+// So has a PID on the spindle.
+func TestAPIDOnTheSpindleHasTheGainsOfItsModel(t *testing.T) {
+	m, err := model.Load("../demo/model.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []struct{ unit, pid, want string }{
+		{"rpm", "", "pid: gain 6.4, integral 2.8 s, derivative 0.7"},
+		{"rpm", ", pid: {gain: 3}", "pid: gain 3"},
+		{"rad/s", "", "by the spindle speed in rpm"},
+	} {
+		all, err := loopsOf(t, "spindle: {unit: "+k.unit+", min: 250 rpm, max: 450 rpm, slew: 50 rpm/s, safe: {name: off, value: 250 rpm}}", "spindle: {code: M06, key: rpm}",
+			"mode: advise, output: t, goal: 470 °C, target: spindle, moves: spindle speed, law: pid, every: 100 ms"+k.pid, "model: {file: model.json}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		law, err := all[0].NewLaw(m, nil, nil)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = law.String()
+		}
+		if !strings.Contains(got, k.want) {
+			t.Errorf("%q, in %s: %s, want %s", k.pid, k.unit, got, k.want)
+		}
+	}
+}
+
 // What the file's own rules cannot see is found by Check.
 func TestCheckFindsWhatDoesNotFitTogether(t *testing.T) {
 	for section, says := range map[string]string{

@@ -130,17 +130,26 @@ func law(c *config.Config, l *config.Loop) string {
 	return "follow"
 }
 
-// besideController makes a PID on a set-point with the gains that a model of the machine's own controller proposes.
-func besideController(m *model.Model, l *config.Loop, limits control.Limits, out *sensors.Channel, target unit.Unit) (*control.PID, error) {
-	if m == nil {
+// proposed makes a PID with the gains that a model proposes: on a set-point of the machine's own controller, or on the spindle.
+func proposed(m *model.Model, l *config.Loop, limits control.Limits, out *sensors.Channel, target unit.Unit) (*control.PID, error) {
+	onSpindle, rpm := l.Moves == model.SpindleSpeed, unit.MustParse("rpm")
+	switch {
+	case m == nil:
 		return nil, errors.New("gains of its pid are proposed by a model, and there is none: write pid: {gain: …, integral: …}")
+	case string(out.Role) != model.ToolTemperature || onSpindle && target != rpm || !onSpindle && out.Unit != target:
+		return nil, errors.New("gains of its pid are proposed for the tool temperature, by a set-point in its unit or by the spindle speed in rpm: write pid: {gain: …, integral: …}")
 	}
-	if string(out.Role) != model.ToolTemperature || out.Unit != target {
-		return nil, errors.New("gains of its pid are proposed for a set-point of the tool temperature, in its unit: write pid: {gain: …, integral: …}")
+	propose := control.BesideController
+	if onSpindle {
+		propose = control.OnSpindle
 	}
-	t, err := control.BesideController(m, l.Every.Seconds())
+	t, err := propose(m, l.Every.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("no gains are proposed for its pid: %w; or write pid: {gain: …, integral: …}", err)
+	}
+	if onSpindle {
+		t.Gain *= out.Unit.Scale // rpm for one of the output's unit
+		return &control.PID{Limits: limits, Gains: t.Gains}, nil
 	}
 	return &control.PID{Limits: limits, Gains: t.Gains, Feed: control.Itself, Near: control.NearItself / out.Unit.Scale}, nil
 }
@@ -166,7 +175,7 @@ func lawOf(c *config.Config, l *config.Loop, limits control.Limits, out *sensors
 			if l.PID != nil {
 				return pidOf(l, limits, out.Unit, target), nil
 			}
-			if pid, err := besideController(m, l, limits, out, target); err == nil || l.Law != "" {
+			if pid, err := proposed(m, l, limits, out, target); err == nil || l.Law != "" {
 				return pid, err
 			}
 			return &control.Follow{Limits: limits}, nil
