@@ -154,7 +154,9 @@ func TestALogWithoutAHeader(t *testing.T) {
 // A log with a row for each reading of each quantity cannot be read by a map of columns: it is refused, not mixed.
 func TestALogOfNamedRows(t *testing.T) {
 	const tall = "VarName;TimeString;VarValue\n"
-	row := func(i int, name string) string { return fmt.Sprintf("%s;08.07.2025 10:%02d:%02d;%d\n", name, 43+i/60, i%60, i) }
+	row := func(i int, name string) string {
+		return fmt.Sprintf("%s;08.07.2025 10:%02d:%02d;%d\n", name, 43+i/60, i%60, i)
+	}
 	for name, c := range map[string]struct {
 		names string
 		bad   bool

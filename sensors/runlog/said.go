@@ -54,8 +54,11 @@ func (d *decoder) saying(text string, from unit.Unit) (s saying) {
 	if s = d.word(text); s.known {
 		return s
 	}
-	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;:", r) }) {
+	for i, part := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,;:", r) }) {
 		p := d.word(part)
+		if p.unit.Symbol == "1" || i > 0 && p.letter() { // a number, or a name: zone F
+			continue
+		}
 		if _, err := unit.Between(p.unit, from); p.known && (err == nil || !s.known && !p.letter()) {
 			if s = p; err == nil {
 				return s
@@ -156,7 +159,7 @@ func inBrackets(cell []byte) string {
 // that are read each must be in a unit where they say themselves what they are; else one of them must be in one that its
 // channel may have, or the time.
 func (d *decoder) isUnits(reads func(i int) bool) bool {
-	if d.meld || d.clock >= 0 && startsNumber(d.fields[d.clock]) {
+	if d.meld || d.clock >= 0 && (startsNumber(d.fields[d.clock]) || d.stampAt(d.clock)) {
 		return false
 	}
 	known := 0

@@ -32,6 +32,9 @@ func TestColumnsSayTheirUnitsInManyWays(t *testing.T) {
 		{"T [°F, avg]", "°C", 340. / 9, "as it says itself"},
 		{"T (F) max", "°C", 340. / 9, "as it says itself"},
 		{"T, °F (LGR S/N: 10001, SEN S/N: 2)", "°C", 340. / 9, "as it says itself"},
+		{"T, °F (S/N: 1)", "°C", 340. / 9, "as it says itself"},
+		{"T [F avg]", "°C", 340. / 9, "as it says itself"},
+		{"T (zone F)", "°C", 100, ""},
 		{"T_degF", "°C", 340. / 9, "as it says itself"},
 		{"T_F", "°C", 340. / 9, "as it says itself"},
 		{"PowerKW", "W", 1e5, "as it says itself"},
@@ -107,6 +110,14 @@ func TestRowsOfUnitsWithOtherWords(t *testing.T) {
 		if v := log.Value; len(v[0]) != 2 || math.Abs(v[0][0]-100) > 1e-9 || v[1][1] != 5 || log.Skips > strings.Count(text, "REAL")/2+strings.Count(text, "Tool temp") {
 			t.Errorf("%s: %v, %v", name, v, log.Skipped)
 		}
+	}
+}
+
+// A first row without numbers is no row of units.
+func TestAFirstRowOfMissingValues(t *testing.T) {
+	log, err := Parse(strings.NewReader("stamp;load\nJul 8 2025 10:43:15;-\nJul 8 2025 10:43:16;5\n"), Options{Format: CSV, Time: TimeColumn{Key: "stamp"}, Channels: []sensors.Channel{{Name: "load", Unit: unit.MustParse("1")}}, Fields: []Field{{Key: "load", Channel: "load"}}})
+	if err != nil || len(log.Time) != 2 || log.Status[0][0].Reason != sensors.NotANumber {
+		t.Errorf("%v, %v", log, err)
 	}
 }
 
