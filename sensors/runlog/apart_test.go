@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"stirwatch/sensors"
 	"stirwatch/sensors/wire"
 )
 
@@ -173,6 +174,28 @@ func TestALogOfNamedRows(t *testing.T) {
 		log, err := Parse(strings.NewReader(text), opt)
 		if c.bad != (err != nil && strings.Contains(err.Error(), "names another quantity in each row")) || !c.bad && (err != nil || len(log.Time) < 5) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a column of quality calls bad is no good value.
+func TestColumnsOfQuality(t *testing.T) {
+	for text, fields := range map[string][]Field{
+		"t;Value;Quality\n0;471.9;Good\n1;0;Bad [NoCommunication]\n2;471;Uncertain\n3;471.8;\nt;Quality;Value\n4;bad;0\n5;good;471.7\n":              {{Key: "Value", Channel: "T"}},
+		"t;Value;Value Status;n;n.Status\n0;471.9;OK;1;Bad\n1;0;BAD;1;OK\n2;471;questionable;1;Bad\n3;471.8;192;1;\n4;0;Invalid;1;\n5;471.7;OK;1;\n": {{Key: "Value", Channel: "T"}, {Key: "n", Channel: "n"}},
+	} {
+		log, err := Parse(strings.NewReader(text), Options{Format: CSV, Time: TimeColumn{Key: "t", Unit: wire.Seconds}, Fields: fields})
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		for k, want := range []sensors.Signal{sensors.Good, sensors.Failure, sensors.OutOfSpecification, sensors.Good, sensors.Failure, sensors.Good} {
+			if got := log.Status[0][k]; got.Signal != want {
+				t.Errorf("%q: row %d is %s", text, k+1, got)
+			}
+		}
+		if len(fields) > 1 && (log.Status[1][0].IsGood() || !log.Status[1][1].IsGood()) {
+			t.Errorf("%q: %v", text, log.Status[1])
 		}
 	}
 }

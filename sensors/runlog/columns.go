@@ -174,6 +174,7 @@ func (d *decoder) csvHeader(header []string) error {
 	}
 	d.findMillis(header, func(i int) bool { return used[i] })
 	d.findNamer(header, func(i int) bool { return used[i] })
+	d.findQualities(header, func(i int) bool { return used[i] })
 	for i, key := range header {
 		if !used[i] && key != "" && i != d.millis {
 			d.ignored = append(d.ignored, key)

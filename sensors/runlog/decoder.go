@@ -17,6 +17,7 @@ type column struct {
 	Column
 	index      int       // field of the line, -1 where the newest header lacks it
 	inch, mm   unit.Map  // from the file's unit to the channel's, by mode
+	quality    int       // field that says whether it is good, from 1; 0: none
 	named      unit.Unit // that the column has in the first header, or is said to have; zero where the mode of a MELD log decides
 	given      bool      // named is what the options say
 	said       bool      // the options say it, or the header
@@ -478,6 +479,8 @@ func (d *decoder) take(line int, at int64) {
 			case !status.IsGood():
 			case c.wrong:
 				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.WrongUnit}
+			case c.quality > 0 && d.judged(c) != sensors.OK:
+				status = d.judged(c)
 			case sensors.Absurd(v, c.named):
 				status = sensors.Status{Signal: sensors.Failure, Reason: sensors.OutOfRange}
 				d.badCell(c, line, cell, "temperature")

@@ -523,7 +523,7 @@ func (d *decoder) follow(b []byte, n int) error {
 		case next.cols[k].index != c.index:
 			told = append(told, fmt.Sprintf("%s is column %d now", c.Name, next.cols[k].index+1))
 		}
-		c.index, c.Key, c.cell = next.cols[k].index, next.cols[k].Key, unitOf{}
+		c.index, c.Key, c.quality, c.cell = next.cols[k].index, next.cols[k].Key, next.cols[k].quality, unitOf{}
 		if next.cols[k].wrong {
 			c.wrong = true
 			told = append(told, fmt.Sprintf("%s is in a unit that its channel cannot have, and its values are failures", c.Name))
