@@ -259,3 +259,27 @@ func TestAPIDOnTheSetPointIsBetterThanTheMachinesController(t *testing.T) {
 		}
 	}
 }
+
+// A PID on the spindle with the gains that a model proposes is on no build worse than the machine's own controller, also where the machine heats more or
+// less than that of the model and shows it later; while the spindle has room it is off by less than two thirds of that.
+func TestAPIDOnTheSpindleIsBetterThanTheMachinesController(t *testing.T) {
+	for _, off := range []struct{ gain, dead float64 }{{1, 1}, {0.9, 1.6}, {1.3, 1.6}} {
+		o := Options{Builds: 3, Seed: 9701, Vary: 0.2, Gain: off.gain, Dead: off.dead, Way: Machine}
+		own, err := Run(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Way, o.Model = PID, demoModel(t)
+		led, err := Run(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range led {
+			a, m := &led[i], &own[i]
+			t.Logf("heat × %g, dead time × %g, seed %d: %.2f K, with room %.2f K; by itself %.2f K, %.2f K", off.gain, off.dead, a.Seed, a.MeanAbs, a.Room.MeanAbs, m.MeanAbs, m.Room.MeanAbs)
+			if !(a.MeanAbs <= m.MeanAbs) || a.Room.MeanAbs > 2.0/3*m.Room.MeanAbs || a.Violations != 0 {
+				t.Errorf("heat × %g, dead time × %g, seed %d: %+v\nby itself %+v", off.gain, off.dead, a.Seed, *a, *m)
+			}
+		}
+	}
+}
