@@ -72,7 +72,8 @@ const (
 	settleFor  = 2.0  // everything is in order before a loop first commands
 	outsideFor = 20.0 // outside the training range before the model is no longer relied on
 	againAfter = 5.0  // between two attempts to find out what the controller holds
-	stillFor   = 60.0 // the output may show the very same number while its target is at a limit
+	stillFor   = 60.0 // the output may show the very same number while its target is at a limit, or has since moved
+	farMoved   = 0.3  // by this share of its range, which any output shows
 )
 
 // loop carries a [Loop] out: the tick decides, and a goroutine of its own commands, which may wait for the
@@ -108,8 +109,9 @@ type loop struct {
 	good    float64 // s without doubt
 	blind   float64 // s without a good value
 	outside float64 // s that the process has been outside of what the model was learned on
-	still   float64 // s at a limit of the target since the output last showed another number,
-	shows   float64 // this one
+	still   float64 // s that the output ought to have moved since it last showed another number,
+	shows   float64 // this one,
+	stoodAt float64 // with the target here
 	since   float64 // s since the last step
 	wanted  float64 // what it decided last
 	looked  float64 // s since what the controller holds was last asked for
@@ -195,7 +197,7 @@ func newLoop(o Loop, b *bridge.Bridge, reg *sensors.Registry, e *estimator, log 
 		l.toolKnown = true
 	}
 	l.blindText = "no good value of " + reg.Channel(o.Output).Name
-	l.stillText = fmt.Sprintf("%s stands still while %s is at its limit: the sensor is stuck, or the target does nothing", reg.Channel(o.Output).Name, o.Target)
+	l.stillText = fmt.Sprintf("%s stands still while %s is at its limit or moves far: the sensor is stuck, or the target does nothing", reg.Channel(o.Output).Name, o.Target)
 	l.stuckText = reg.Channel(o.Output).Name + " is stuck"
 	for _, lock := range o.Locks {
 		open := "the interlock on " + reg.Channel(lock.Channel).Name + " is open: "
@@ -446,13 +448,14 @@ func (l *loop) distrust(dt float64, e *estimator) string {
 	return ""
 }
 
-// atLimit tells whether the target is held at a limit of what its law commands that is not its safe value.
-func (l *loop) atLimit() bool {
+// pushes tells whether the target is held at a limit of what its law commands that is not its safe value, or far from where it was when the output
+// last showed another number.
+func (l *loop) pushes() bool {
 	limits, held := l.Limits, l.sense.Held
 	if law, ok := l.law.(interface{ Within() control.Limits }); ok {
 		limits = law.Within()
 	}
-	return held >= limits.Max || held <= limits.Min && limits.Min != l.safe
+	return held >= limits.Max || held <= limits.Min && limits.Min != l.safe || math.Abs(held-l.stoodAt) > farMoved*(limits.Max-limits.Min)
 }
 
 // doubt says why the loop must not command now, "" if it may.
@@ -462,8 +465,8 @@ func (l *loop) doubt(dt float64, y, aim float64, a *Agent) string {
 	}
 	switch {
 	case !math.IsNaN(y) && y != l.shows:
-		l.still, l.shows = 0, y
-	case l.began && l.atLimit() || l.still > stillFor: // once it is doubted another number is waited for
+		l.still, l.shows, l.stoodAt = 0, y, l.sense.Held
+	case l.began && l.pushes() || l.still > stillFor: // once it is doubted another number is waited for
 		l.still += dt
 	}
 	for i := range l.Locks {

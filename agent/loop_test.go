@@ -505,6 +505,9 @@ func TestASafeStateThatIsNotConfirmedIsAnAlarm(t *testing.T) {
 // A loop lets go where its reading is known to be stuck, and, of whatever process it is, where its reading stands still for long with the target at
 // its limit: a stuck sensor below its goal would have a heater on for ever. A reading that trembles, or a target that is at its safe value, does nothing.
 func TestAReadingThatStandsStill(t *testing.T) {
+	ramp := func(l *Loop) { // up by 18 °C, of a range of 40, and never at a limit
+		l.Goal = control.Schedule([]control.GoalStep{{At: 0, Value: 445}, {At: 5, Value: 445}, {At: 6, Value: 463, Ramp: true}})
+	}
 	kit := func(goal float64) func(*Loop) {
 		return func(l *Loop) {
 			l.Goal, l.Output = control.Constant(goal), 6 // no tool: nothing else tells that it is stuck
@@ -522,9 +525,11 @@ func TestAReadingThatStandsStill(t *testing.T) {
 	}{
 		"the tool, stuck":           {nil, true, "tool is stuck"},
 		"the tool, trembling":       {nil, false, ""},
-		"at its limit, stuck":       {kit(900), true, "plate stands still while set-point is at its limit"},
+		"at its limit, stuck":       {kit(900), true, "plate stands still while set-point is at its limit or moves far"},
 		"at its limit, trembling":   {kit(900), false, ""},
 		"between its limits, stuck": {kit(460), true, ""},
+		"moved far, stuck":          {func(l *Loop) { kit(0)(l); ramp(l) }, true, "plate stands still while set-point is at its limit or moves far"},
+		"moved far, trembling":      {func(l *Loop) { kit(0)(l); ramp(l) }, false, ""},
 		"at its safe value, stuck":  {kit(0), true, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
