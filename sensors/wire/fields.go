@@ -72,7 +72,9 @@ func (t *table) build(dst []sensors.Sample, arrival int64, msg []byte) ([]sensor
 		m := f.Map
 		switch s.kind {
 		case '"':
-			v, m, err = t.textNumber(i, s, msg)
+			if v, m, err = t.textNumber(i, s, msg); err != nil || t.hex[i] > 0 {
+				err = t.hexadecimal(i, s.bytes(msg), err)
+			}
 			present = true
 		case 'w':
 			v, m, present = s.value, unit.Identity, true

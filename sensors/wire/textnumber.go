@@ -13,30 +13,22 @@ import (
 
 // This file reads numbers in text, with the units behind them.
 
-// textNumber reads the number of a field that is text, with its unit if one stands behind it. Where the field has had a number of figures
-// and letters to F, one of as many places is hexadecimal too: 0150 is not 150, nor 12E4 120000.
-func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
-	places := int(t.hex[i])
-	if places == 0 {
-		if v, m, err = t.decimalNumber(i, s, msg); err == nil {
-			return v, m, nil
-		}
-	}
-	b := bytes.TrimSpace(s.bytes(msg))
-	hex := len(b) < 20 && isHex(b)
+// hexadecimal looks at a field whose text is no number, or was none before. Where it has had a number of figures and letters to F, one of
+// as many places is hexadecimal too, until a decimal point shows: 0150 is not 150, nor 12E4 120000.
+func (t *table) hexadecimal(i int, b []byte, err error) error {
+	b = bytes.TrimSpace(b)
+	places, hex := int(t.hex[i]), len(b) < 20 && isHex(b)
 	switch {
 	case places == 0 && hex && bytes.ContainsAny(b, "0123456789"):
 		if _, behind := CutUnit(b); len(behind) != 1 { // 12A may be of amperes
 			t.hex[i] = int8(len(b))
 		}
 	case places > 0 && hex && len(b) == places:
-		return 0, t.fields[i].Map, fmt.Errorf("%.40q may be hexadecimal, as what came before it: %w", b, errNotNumber)
-	case places > 0:
-		if v, m, err = t.decimalNumber(i, s, msg); err == nil && bytes.IndexByte(b, '.') >= 0 {
-			t.hex[i] = 0
-		}
+		return fmt.Errorf("%.40q may be hexadecimal, as what came before it: %w", b, errNotNumber)
+	case places > 0 && err == nil && bytes.IndexByte(b, '.') >= 0:
+		t.hex[i] = 0
 	}
-	return v, m, err
+	return err
 }
 
 func isHex(b []byte) bool {
@@ -48,8 +40,8 @@ func isHex(b []byte) bool {
 	return true
 }
 
-// decimalNumber reads a number of figures to 9.
-func (t *table) decimalNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
+// textNumber reads the number of a field that is text, with its unit if one stands behind it.
+func (t *table) textNumber(i int, s *span, msg []byte) (v float64, m unit.Map, err error) {
 	f, b := &t.fields[i], bytes.TrimSpace(s.bytes(msg))
 	behind := msg[s.unitFrom:s.unitTo]
 	if t.escapes && bytes.IndexByte(b, '\\') >= 0 {
