@@ -92,14 +92,12 @@ func (q *Flow) Act(c *Course, from, to float64, hint *int) {
 	if s.dead >= 0 {
 		dead = q.v[s.dead]
 	}
-	for _, reg := range s.drives {
-		q.v[reg] = 0
+	var sides [2]struct {
+		a, b    []float64 // drives of the rows before and after
+		w, perS float64   // share of the second, and by how much that rises
 	}
-	for _, reg := range s.dots {
-		q.v[reg] = 0
-	}
-	for side := range 2 {
-		at := from + (0.25+0.5*float64(side))*(to-from) - dead
+	for n := range sides {
+		at := from + (0.25+0.5*float64(n))*(to-from) - dead
 		k := *hint
 		for k > 0 && c.T[k] > at {
 			k--
@@ -108,26 +106,28 @@ func (q *Flow) Act(c *Course, from, to float64, hint *int) {
 			k++
 		}
 		*hint = k
-		w, perS := 0.0, 0.0
+		side := &sides[n]
 		if k+1 < len(c.T) {
-			perS = 1 / (c.T[k+1] - c.T[k])
-			w = (at - c.T[k]) * perS
-			if w <= 0 || w >= 1 {
-				w = min(1, max(0, w))
-				perS = 0
+			side.perS = 1 / (c.T[k+1] - c.T[k])
+			side.w = (at - c.T[k]) * side.perS
+			if side.w <= 0 || side.w >= 1 {
+				side.w = min(1, max(0, side.w))
+				side.perS = 0
 			}
 		}
-		a := c.Drive[k*nd : (k+1)*nd]
-		b := a
-		if w > 0 {
-			b = c.Drive[(k+1)*nd : (k+2)*nd]
+		side.a = c.Drive[k*nd : (k+1)*nd]
+		side.b = side.a
+		if side.w > 0 {
+			side.b = c.Drive[(k+1)*nd : (k+2)*nd]
 		}
-		for i, reg := range s.drives {
-			q.v[reg] += 0.5 * (a[i] + w*(b[i]-a[i]))
-		}
-		for i, reg := range s.dots {
-			q.v[reg] += 0.5 * (b[i] - a[i]) * perS
-		}
+	}
+	x, y := &sides[0], &sides[1]
+	a, b, d, e := x.a[:nd], x.b[:nd], y.a[:nd], y.b[:nd]
+	for i, reg := range s.drives[:nd] {
+		q.v[reg] = 0.5*(a[i]+x.w*(b[i]-a[i])) + 0.5*(d[i]+y.w*(e[i]-d[i]))
+	}
+	for i, reg := range s.dots {
+		q.v[reg] = 0.5*(b[i]-a[i])*x.perS + 0.5*(e[i]-d[i])*y.perS
 	}
 }
 
@@ -215,8 +215,8 @@ func (q *Flow) settleLanes(x, sens []float64) {
 	m := nx * n
 	for _, i := range s.leads {
 		at := int(i) * n
-		lane, next, by := sens[at:at+n], q.se[at:at+n], q.sm[at:at+n]
-		first, second := q.dk[at:at+n], q.dk[m+at:m+at+n]
+		next := q.se[at : at+n]
+		lane, by, first, second := sens[at:][:len(next)], q.sm[at:][:len(next)], q.dk[at:][:len(next)], q.dk[m+at:][:len(next)]
 		a, c := q.ph2[i], q.decay[i]
 		for l, v := range next {
 			moved := v - lane[l]

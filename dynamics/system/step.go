@@ -241,14 +241,12 @@ func (r *Stepper) jacobian() {
 func (r *Stepper) square() {
 	n := r.s.NX
 	f, out := r.f, r.fp
-	for i := range n {
+	for i, from := range r.s.into {
 		row := out[i*n : (i+1)*n]
 		clear(row)
-		for k, a := range f[i*n : (i+1)*n] {
-			if a == 0 {
-				continue
-			}
-			for j, x := range f[k*n : (k+1)*n] {
+		for _, k := range from {
+			a, next := f[i*n+int(k)], f[int(k)*n:][:len(row)]
+			for j, x := range next {
 				row[j] += a * x
 			}
 		}
@@ -256,7 +254,8 @@ func (r *Stepper) square() {
 	r.f, r.fp = out, f
 }
 
-// propagate is p = F·p·Fᵀ + Q·h with F in r.f, whose rows have entries at the columns of into.
+// propagate is p = F·p·Fᵀ + Q·h with F in r.f, whose rows have entries at the columns of into. What is symmetric is summed
+// over the shorter of two rows: memories take little but themselves.
 func (r *Stepper) propagate(k, p []float64, h float64, into [][]int32) {
 	s := r.s
 	n := s.NX
@@ -276,24 +275,32 @@ func (r *Stepper) propagate(k, p []float64, h float64, into [][]int32) {
 		}
 	}
 	for i := range n {
-		a := fp[i*n : (i+1)*n]
 		for j := range i + 1 {
-			row := f[j*n:][:len(a)]
-			sum := 0.0
-			if len(into[j]) == len(a) {
-				for k, v := range row {
-					sum += v * a[k]
-				}
-			} else {
-				for _, k := range into[j] {
-					sum += row[k] * a[k]
-				}
+			long, short := i, j
+			if len(into[i]) < len(into[j]) {
+				long, short = j, i
 			}
+			sum := along(f[short*n:(short+1)*n], fp[long*n:(long+1)*n], into[short])
 			p[i*n+j], p[j*n+i] = sum, sum
 		}
 		share := s.share[i] * k[i]
 		p[i*n+i] += (s.noise[i]*s.noise[i] + share*share) * h
 	}
+}
+
+// along is the product of a row that has entries at the columns of at with another.
+func along(row, by []float64, at []int32) (sum float64) {
+	if 2*len(at) > len(row) { // to pass over few that are zero costs more than to add them
+		by = by[:len(row)]
+		for k, v := range row {
+			sum += v * by[k]
+		}
+		return sum
+	}
+	for _, k := range at {
+		sum += row[k] * by[k]
+	}
+	return sum
 }
 
 // StepPair is Step for x, while its covariance p moves by two steps with the slopes at the beginning of
@@ -305,7 +312,7 @@ func (r *Stepper) StepPair(x, p []float64, h float64) {
 	expr.Eval(r.s.slopeCode, r.v)
 	r.jacobian()
 	r.square()
-	r.propagate(r.k1, p, 2*h, r.s.all)
+	r.propagate(r.k1, p, 2*h, r.s.intoTwo)
 	r.finish(x)
 }
 

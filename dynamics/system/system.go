@@ -39,7 +39,7 @@ type System struct {
 	tails   []int32   // and those that are
 	tail    []bool    // by state
 	into    [][]int32 // by state: the states of before that a step's Jacobian takes
-	all     [][]int32 // every state, by state
+	intoTwo [][]int32 // and that of two steps
 
 	// Free are the parameters that are learned: the lanes of a [Flow]. Of a shared coefficient it is that of the first
 	// term that has it.
@@ -209,9 +209,10 @@ func (s *System) addRates(b *expr.Builder) {
 // deriveStates adds the derivatives of the rates by the states.
 func (s *System) deriveStates(b *expr.Builder) {
 	n := s.NX
-	direct := make([]bool, n*n)
+	direct := make([]bool, n*n) // what a stage takes: a state itself, and what its rate depends on
 	s.decay = slices.Repeat([]int32{-1}, n)
 	for i, r := range s.rate {
+		direct[i*n+i] = true
 		for j := range n {
 			if d := b.Derive(r, s.state+int32(j)); d >= 0 {
 				s.slopes = append(s.slopes, slope{int32(i), int32(j), d})
@@ -223,28 +224,33 @@ func (s *System) deriveStates(b *expr.Builder) {
 		}
 	}
 	s.findFollowers(b)
-	s.into, s.all = make([][]int32, n), make([][]int32, n)
-	two := make([]bool, n*n) // what two stages reach
+	stages := through(direct, direct, n)
+	step := through(direct, stages, n) // a follower comes after those that it follows
+	s.into, s.intoTwo = columns(step, n), columns(through(step, step, n), n)
+}
+
+// through tells which states (n × n: of, by) are reached by a after b.
+func through(a, b []bool, n int) []bool {
+	out := make([]bool, n*n)
 	for i := range n {
 		for j := range n {
-			two[i*n+j] = i == j || direct[i*n+j]
 			for k := range n {
-				two[i*n+j] = two[i*n+j] || direct[i*n+k] && direct[k*n+j]
+				out[i*n+j] = out[i*n+j] || a[i*n+k] && b[k*n+j]
 			}
 		}
 	}
-	for i := range n {
-		for j := range n {
-			reached := two[i*n+j]
-			for k := range n { // a follower comes after those that it follows
-				reached = reached || direct[i*n+k] && two[k*n+j]
-			}
-			if reached {
-				s.into[i] = append(s.into[i], int32(j))
-			}
-			s.all[i] = append(s.all[i], int32(j))
+	return out
+}
+
+// columns are those that are set, by row of an n × n matrix.
+func columns(set []bool, n int) [][]int32 {
+	out := make([][]int32, n)
+	for at, is := range set {
+		if is {
+			out[at/n] = append(out[at/n], int32(at%n))
 		}
 	}
+	return out
 }
 
 // findFollowers finds the states that follow others linearly, as a sensor does: their rates depend on
