@@ -300,8 +300,11 @@ func (e *Estimator) inputsAt(ahead float64) []float64 {
 	return e.ahead
 }
 
-// farAfter is how far ahead a forecast begins to count its covariance in two steps at a time, s.
-const farAfter = 10.0
+// How far ahead a forecast begins to count its covariance in two steps at a time, and in four, s.
+const (
+	farAfter     = 10.0
+	fartherAfter = 20.0
+)
 
 // forecast runs ahead under the drives that at gives; without intervals those are NaN.
 func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) {
@@ -334,8 +337,11 @@ func (e *Estimator) forecast(dst *Forecast, at Drives, way Way, intervals bool) 
 				switch {
 				case !intervals || from < leapt-h/2:
 					e.r.Step(e.fx, h)
+				case from >= fartherAfter && horizon-from >= 3.5*h:
+					e.r.StepLeap(e.fx, e.fp, h, 2)
+					leapt = from + 4*h
 				case from >= farAfter && horizon-from >= 1.5*h:
-					e.r.StepPair(e.fx, e.fp, h)
+					e.r.StepLeap(e.fx, e.fp, h, 1)
 					leapt = from + 2*h
 				default:
 					e.r.StepCov(e.fx, e.fp, h)

@@ -197,7 +197,8 @@ func (r *Stepper) StepCov(x, p []float64, h float64) {
 // slopes are in the registers, and the rates k there.
 func (r *Stepper) propagateCovariance(k, p []float64, h float64) {
 	r.jacobian()
-	r.propagate(k, p, h, r.s.into)
+	r.propagate(p, r.s.into)
+	r.disturb(k, p, h)
 }
 
 // jacobian is that of a step at the present pace, into r.f: with A = φ₁h·J and the decays C, it is
@@ -237,11 +238,11 @@ func (r *Stepper) jacobian() {
 	}
 }
 
-// square makes of r.f the Jacobian of two steps.
+// square makes of r.f the Jacobian of twice as many steps.
 func (r *Stepper) square() {
 	n := r.s.NX
 	f, out := r.f, r.fp
-	for i, from := range r.s.into {
+	for i, from := range r.s.reach {
 		row := out[i*n : (i+1)*n]
 		clear(row)
 		for _, k := range from {
@@ -254,11 +255,10 @@ func (r *Stepper) square() {
 	r.f, r.fp = out, f
 }
 
-// propagate is p = F·p·Fᵀ + Q·h with F in r.f, whose rows have entries at the columns of into. What is symmetric is summed
+// propagate is p = F·p·Fᵀ with F in r.f, whose rows have entries at the columns of into. What is symmetric is summed
 // over the shorter of two rows: memories take little but themselves.
-func (r *Stepper) propagate(k, p []float64, h float64, into [][]int32) {
-	s := r.s
-	n := s.NX
+func (r *Stepper) propagate(p []float64, into [][]int32) {
+	n := r.s.NX
 	f, fp := r.f, r.fp
 	for i, from := range into {
 		row := fp[i*n : (i+1)*n]
@@ -283,8 +283,15 @@ func (r *Stepper) propagate(k, p []float64, h float64, into [][]int32) {
 			sum := along(f[short*n:(short+1)*n], fp[long*n:(long+1)*n], into[short])
 			p[i*n+j], p[j*n+i] = sum, sum
 		}
+	}
+}
+
+// disturb is p + Q·h, the rates being k.
+func (r *Stepper) disturb(k, p []float64, h float64) {
+	s := r.s
+	for i, noise := range s.noise {
 		share := s.share[i] * k[i]
-		p[i*n+i] += (s.noise[i]*s.noise[i] + share*share) * h
+		p[i*s.NX+i] += (noise*noise + share*share) * h
 	}
 }
 
@@ -303,16 +310,21 @@ func along(row, by []float64, at []int32) (sum float64) {
 	return sum
 }
 
-// StepPair is Step for x, while its covariance p moves by two steps with the slopes at the beginning of
-// this one: far ahead a covariance moves slowly, and nothing else costs as much. The next step must be
-// a plain [Stepper.Step].
-func (r *Stepper) StepPair(x, p []float64, h float64) {
+// StepLeap is Step for x, while its covariance p moves by 2 to the power doubled steps with the slopes at the beginning of
+// this one: far ahead a covariance moves slowly, and nothing else costs as much. Half of the noise acts before, half after.
+// The steps that it leaps over must be plain [Stepper.Step].
+func (r *Stepper) StepLeap(x, p []float64, h float64, doubled int) {
 	r.pace(h)
 	r.Rates(r.k1, x)
 	expr.Eval(r.s.slopeCode, r.v)
 	r.jacobian()
-	r.square()
-	r.propagate(r.k1, p, 2*h, r.s.intoTwo)
+	for range doubled {
+		r.square()
+	}
+	half := h * float64(int(1)<<doubled) / 2
+	r.disturb(r.k1, p, half)
+	r.propagate(p, r.s.reach)
+	r.disturb(r.k1, p, half)
 	r.finish(x)
 }
 

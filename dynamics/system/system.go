@@ -39,7 +39,7 @@ type System struct {
 	tails   []int32   // and those that are
 	tail    []bool    // by state
 	into    [][]int32 // by state: the states of before that a step's Jacobian takes
-	intoTwo [][]int32 // and that of two steps
+	reach   [][]int32 // and that of any number of steps
 
 	// Free are the parameters that are learned: the lanes of a [Flow]. Of a shared coefficient it is that of the first
 	// term that has it.
@@ -226,7 +226,11 @@ func (s *System) deriveStates(b *expr.Builder) {
 	s.findFollowers(b)
 	stages := through(direct, direct, n)
 	step := through(direct, stages, n) // a follower comes after those that it follows
-	s.into, s.intoTwo = columns(step, n), columns(through(step, step, n), n)
+	ever := step
+	for range n {
+		ever = through(ever, step, n)
+	}
+	s.into, s.reach = columns(step, n), columns(ever, n)
 }
 
 // through tells which states (n × n: of, by) are reached by a after b.
