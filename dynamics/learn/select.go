@@ -136,8 +136,15 @@ func (p *problem) weakest(f *fitter, q *normalEquations, theta, se []float64) (t
 func (p *problem) economise(ctx context.Context, s *solution) (*solution, []*fold, error) {
 	splits := p.splits()
 	var before []*unseen
-	if len(splits) == len(s.without) { // they hold out the same
-		before = s.without
+	if s.without != nil {
+		parts := len(splits) / len(p.runs) // of each run in turn
+		for i := range splits {
+			from := s.without[i/parts] // without the whole of it, so that the part was not seen either
+			if parts > 1 {
+				from = &unseen{m: from.m} // it does not know how that run began
+			}
+			before = append(before, from)
+		}
 	}
 	for {
 		folds, err := p.fitFolds(ctx, s.m, splits, before, foldSteps)
