@@ -2,7 +2,7 @@ package learn
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	"stirwatch/dynamics/filter"
 	"stirwatch/dynamics/model"
@@ -26,12 +26,12 @@ func ways(m *model.Model) []filter.Way {
 // of more than judgeParts a share. Where the others do not make a model the run is not judged, and the
 // document says why. A run that is alone is scored in sample.
 func (p *problem) judge(ctx context.Context, b *built) (skill []model.Skill, not []model.NotJudged, err error) {
-	m := b.m
-	rows := make([][]model.Skill, len(p.runs))
+	all := append([]filter.Way{filter.Live}, ways(b.m)...)
+	rows := make([][]model.Skill, len(p.runs)*len(all)) // by run and way
 	parts := min(judgeParts, len(p.runs))
 	failed := make([]error, parts)
 	err = parallel(ctx, parts, func(part int) error {
-		others := m
+		others := b.m
 		if parts > 1 {
 			var err error
 			var from *unseen
@@ -43,22 +43,17 @@ func (p *problem) judge(ctx context.Context, b *built) (skill []model.Skill, not
 				return ctx.Err()
 			}
 		}
-		for i := part; i < len(p.runs); i += parts {
-			for _, w := range append([]filter.Way{filter.Live}, ways(m)...) {
-				if w == filter.Planned && !others.Planned() {
-					continue // the others did not show one
-				}
-				s, err := score.Score(others, p.runs[i], w, score.Horizons, 0, len(p.runs[i].Time))
-				if err := errors.Join(err, ctx.Err()); err != nil {
-					return err
-				}
-				rows[i] = append(rows[i], s...)
+		return parallel(ctx, len(rows), func(k int) (err error) {
+			run, way := p.runs[k/len(all)], all[k%len(all)]
+			if k/len(all)%parts != part || way == filter.Planned && !others.Planned() { // the others did not show a plan
+				return nil
 			}
-		}
-		return nil
+			rows[k], err = score.Score(others, run, way, score.Horizons, 0, len(run.Time))
+			return err
+		})
 	})
-	for i, s := range rows {
-		skill = append(skill, s...)
+	skill = slices.Concat(rows...)
+	for i := range p.runs {
 		if err := failed[i%parts]; err != nil {
 			not = append(not, model.NotJudged{Run: p.runs[i].Name, Why: err.Error()})
 		}
