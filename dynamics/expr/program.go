@@ -28,6 +28,7 @@ type Instruction struct {
 	op   opcode
 	dst  int32
 	A, B int32
+	row  int32 // how many from here on have the same operation, as far as [Schedule] knows
 	val  float64
 }
 
@@ -149,7 +150,7 @@ func (b *Builder) Emit(op opcode, x, y int32, val float64) int32 {
 	}
 	r := b.Register(level)
 	b.known[in] = r
-	in.dst = r
+	in.dst, in.row = r, 1
 	b.made[r] = in
 	b.Program.Code[level] = append(b.Program.Code[level], in)
 	return r
@@ -359,33 +360,48 @@ func Schedule(code []Instruction) {
 		}
 	}
 	copy(code, out)
+	for i := len(code) - 1; i >= 0; i-- {
+		code[i].row = 1
+		if i+1 < len(code) && code[i+1].op == code[i].op {
+			code[i].row += code[i+1].row
+		}
+	}
 }
 
 // Eval runs code over registers v.
 func Eval(code []Instruction, v []float64) {
-	for i := 0; i < len(code); i++ {
-		c := &code[i]
-		switch c.op {
+	for len(code) > 0 {
+		row := code[:code[0].row]
+		code = code[len(row):]
+		switch row[0].op {
 		case opMul:
-			for v[c.dst] = v[c.A] * v[c.B]; i+1 < len(code) && code[i+1].op == opMul; {
-				i++
-				c = &code[i]
+			for i := range row {
+				c := &row[i]
 				v[c.dst] = v[c.A] * v[c.B]
 			}
 		case OpAdd:
-			for v[c.dst] = v[c.A] + v[c.B]; i+1 < len(code) && code[i+1].op == OpAdd; {
-				i++
-				c = &code[i]
+			for i := range row {
+				c := &row[i]
 				v[c.dst] = v[c.A] + v[c.B]
 			}
 		case opSub:
-			v[c.dst] = v[c.A] - v[c.B]
+			for i := range row {
+				c := &row[i]
+				v[c.dst] = v[c.A] - v[c.B]
+			}
 		case OpNeg:
-			v[c.dst] = -v[c.A]
+			for i := range row {
+				v[row[i].dst] = -v[row[i].A]
+			}
 		case opDiv:
-			v[c.dst] = v[c.A] / v[c.B]
+			for i := range row {
+				c := &row[i]
+				v[c.dst] = v[c.A] / v[c.B]
+			}
 		default:
-			v[c.dst] = c.value(v)
+			for i := range row {
+				v[row[i].dst] = row[i].value(v)
+			}
 		}
 	}
 }
