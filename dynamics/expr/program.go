@@ -320,7 +320,7 @@ func (b *Builder) chain(in Instruction, r, da, db int32) int32 {
 }
 
 // Schedule puts code into an order in which equal operations stand together as far as what they need
-// allows, which [eval] runs faster: it reads an operation once for all of a row.
+// allows, which [Eval] runs faster: it reads an operation once for all of a row.
 func Schedule(code []Instruction) {
 	made := map[int32]int{} // register: the instruction that makes it
 	for i, c := range code {
