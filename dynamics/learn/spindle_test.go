@@ -54,6 +54,9 @@ func TestRuleOfTheSpindleIsLearned(t *testing.T) {
 		} else if !like && (drag.Min != 0 || math.Abs(drag.Value/(26*size)-1) > 0.05 || math.Abs(drag.Max/(38*size)-1) > 0.05 || drag.Prior != nil) {
 			t.Errorf("size %g: drag %+v", size, *drag)
 		}
+		if times := p.h.Plan.Free / 3.5; p.spindle == nil && times != 1 || p.spindle != nil && math.Abs(times/size-1) > 0.05 {
+			t.Errorf("size %g: a plan's free spin takes %g W per rpm", size, p.h.Plan.Free) // a plan that lifts off would heat a small tool by it
+		}
 		if math.Abs(p.start/(170*size)-1) > 0.05 {
 			t.Errorf("size %g: a start takes %g N·m", size, p.start)
 		}

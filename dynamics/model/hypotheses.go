@@ -104,7 +104,7 @@ func (h *Hypotheses) Unbound() *Hypotheses {
 
 // Sized gives the hypotheses for a machine whose spindle takes so many times the free torque of [phase.DefaultContactRule]: parameters that are
 // sized start at as many times their value, may be anything between 0 and as many times their largest, and nothing is known of them beforehand, since
-// what runs show of a free spin is rough.
+// what runs show of a free spin is rough. So is the power of a plan's free spin.
 func (h *Hypotheses) Sized(times float64) *Hypotheses {
 	c := *h
 	c.Parameters = slices.Clone(h.Parameters)
@@ -113,6 +113,11 @@ func (h *Hypotheses) Sized(times float64) *Hypotheses {
 			p.Value, p.Min, p.Max, p.SD = times*p.Value, 0, times*p.Max, 0
 			p.Elsewhere = nil
 		}
+	}
+	if h.Plan != nil {
+		plan := *h.Plan
+		plan.Free *= times
+		c.Plan = &plan
 	}
 	return &c
 }
