@@ -22,8 +22,8 @@ type table struct {
 	escapes bool // text has the escapes of JSON
 	lists   bool // commas may part the numbers of a list
 	signs   signs
-	units   []unitOf // by field
-	hex     []int8   // by field: places of the last number that was hexadecimal for sure, 0: none
+	units   []unitOf   // by field
+	hex     []hexDoubt // by field
 	sent    sent
 	plain   []byte // a message without escape sequences
 	found   []span // one for each field, then one for the time if there is one
@@ -31,7 +31,7 @@ type table struct {
 
 func newTable(o Options) table {
 	t := table{stamper: newStamper(o.TimeUnit, o.DeviceClock), fields: ownAll(o.Fields), timeKey: o.TimeKey, signs: signs{given: o.Decimal}}
-	t.units, t.hex = make([]unitOf, len(t.fields)), make([]int8, len(t.fields))
+	t.units, t.hex = make([]unitOf, len(t.fields)), make([]hexDoubt, len(t.fields))
 	n := len(t.fields)
 	if t.timeKey != "" {
 		n++
@@ -72,7 +72,7 @@ func (t *table) build(dst []sensors.Sample, arrival int64, msg []byte) ([]sensor
 		m := f.Map
 		switch s.kind {
 		case '"':
-			if v, m, err = t.textNumber(i, s, msg); err != nil || t.hex[i] > 0 {
+			if v, m, err = t.textNumber(i, s, msg); err != nil || t.hex[i].sure {
 				err = t.hexadecimal(i, s.bytes(msg), err)
 			}
 			present = true

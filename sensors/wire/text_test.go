@@ -79,14 +79,20 @@ func TestKeyValue(t *testing.T) {
 	accept(t, NewKeyValue(Options{Fields: fields("T"), TimeKey: "t", TimeUnit: RFC3339}), "t:2025-07-08T10:43:15Z T:20.1", "0=20.1")
 }
 
-// A number of figures alone is none where the field has had hexadecimal ones of as many places, until a decimal point shows.
+// A number of figures alone is none where the field has had two different hexadecimal ones of as many places, until a decimal point shows or
+// there have been many such numbers. A fault's code, or a value that was garbled once, takes no other value with it.
 func TestHexadecimalNumbersAreNone(t *testing.T) {
 	newton := []Field{{Channel: 0, Key: "1", Unit: unit.MustParse("N")}, {Channel: 1, Key: "2", Unit: unit.MustParse("N")}}
 	d := NewCSV(Options{Fields: newton}, ',', nil)
-	for _, c := range []struct {
+	type sent struct {
 		line string
 		good bool
-	}{{"0150,1", true}, {"01DB,1", false}, {"0150,1", false}, {"12E4,1", false}, {"BAD,1", false}, {"150,1", true}, {"12A,1", false}, {"471.9,1", true}, {"0150,1", true}, {"BAD,1", false}, {"150,1", true}} {
+	}
+	lines := []sent{{"0150,1", true}, {"01DB,1", false}, {"0150,1", true}, {"01DB,1", false}, {"0150,1", true}, {"01DC,1", false}, {"0150,1", false}, {"12E4,1", false}, {"BAD,1", false}, {"150,1", true}, {"12A,1", false}, {"471.9,1", true}, {"0150,1", true}, {"BAD,1", false}, {"150,1", true}, {"E04,1", false}, {"450,1", true}, {"E04,1", false}, {"450,1", true}, {"A1B2,1", false}, {"A1B3,1", false}}
+	for range isDecimal {
+		lines = append(lines, sent{"2047,1", false})
+	}
+	for _, c := range append(lines, sent{"2047,1", true}, sent{"2048,1", true}) {
 		samples, err := d.Decode(nil, 0, []byte(c.line))
 		if err != nil || len(samples) != 2 || samples[0].Status.IsGood() != c.good || !samples[1].Status.IsGood() {
 			t.Errorf("%s: %v, %v", c.line, samples, err)

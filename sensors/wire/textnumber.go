@@ -13,20 +13,40 @@ import (
 
 // This file reads numbers in text, with the units behind them.
 
-// hexadecimal looks at a field whose text is no number, or was none before. Where it has had a number of figures and letters to F, one of
-// as many places is hexadecimal too, until a decimal point shows: 0150 is not 150, nor 12E4 120000.
+// hexDoubt is whether the numbers of a field are hexadecimal.
+type hexDoubt struct {
+	text    string // figures and letters to F, which is hexadecimal or a code: E04 may be a fault; "": there was none
+	sure    bool   // another of as many places has come, so that it is no code and no value that was garbled once
+	figures int    // numbers of figures alone since the last such text
+}
+
+// isDecimal is after how many numbers of figures alone the doubt is over.
+const isDecimal = 100
+
+// hexadecimal looks at a field whose text is no number, or is doubted. Where it has had two different texts of figures and letters to F, one
+// of as many places is hexadecimal too, until a decimal point shows or it has been figures alone for long: 0150 is not 150, nor 12E4 120000.
 func (t *table) hexadecimal(i int, b []byte, err error) error {
+	d := &t.hex[i]
 	b = bytes.TrimSpace(b)
-	places, hex := int(t.hex[i]), len(b) < 20 && isHex(b)
 	switch {
-	case places == 0 && hex && bytes.ContainsAny(b, "0123456789"):
-		if _, behind := CutUnit(b); len(behind) != 1 { // 12A may be of amperes
-			t.hex[i] = int8(len(b))
+	case len(b) >= 20 || !isHex(b):
+		if d.sure && err == nil && bytes.IndexByte(b, '.') >= 0 {
+			*d = hexDoubt{}
 		}
-	case places > 0 && hex && len(b) == places:
+	case d.sure && len(b) == len(d.text):
+		if d.figures++; bytes.ContainsAny(b, "abcdefABCDEF") {
+			d.figures = 0
+		}
+		if d.figures > isDecimal {
+			*d = hexDoubt{}
+			return err
+		}
 		return fmt.Errorf("%.40q may be hexadecimal, as what came before it: %w", b, errNotNumber)
-	case places > 0 && err == nil && bytes.IndexByte(b, '.') >= 0:
-		t.hex[i] = 0
+	case !d.sure && err != nil && bytes.ContainsAny(b, "0123456789") && string(b) != d.text:
+		if _, behind := CutUnit(b); len(behind) != 1 { // 12A may be of amperes
+			d.sure = len(b) == len(d.text)
+			d.text = string(b)
+		}
 	}
 	return err
 }
