@@ -448,7 +448,7 @@ func (l *loop) distrust(dt float64, e *estimator) string {
 	return ""
 }
 
-// pushes tells whether the target is held at a limit of what its law commands that is not its safe value, or far from where it was when the output
+// pushes reports whether the target is held at a limit of what its law commands that is not its safe value, or far from where it was when the output
 // last showed another number.
 func (l *loop) pushes() bool {
 	limits, held := l.Limits, l.sense.Held

@@ -247,7 +247,7 @@ func (m *machine) unjudged() string {
 	return fmt.Sprintf("a reading each %.3g s is too slow to judge %s", m.every(), strings.Join(codes, ", "))
 }
 
-// stuck tells whether a channel is the tool temperature and known to be stuck.
+// stuck reports whether a channel is the tool temperature and known to be stuck.
 func (m *machine) stuck(id sensors.ChannelID, set *anomaly.Set) bool {
 	in := &m.in[signature.Temperature]
 	return in.known && in.id == id && set.Active(m.place[signature.Frozen])

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"math"
 	"testing"
 )
@@ -56,23 +57,11 @@ func TestTuneAnswersASecondLag(t *testing.T) {
 		if p.Derivative == 0 || p.GainMargin < 2.2 || p.GainMargin > 3.6 || p.PhaseMargin < 45 || p.PhaseMargin > 65 {
 			t.Errorf("%+v: %+v", want, p)
 		}
-		most := func(gain, from, to float64) (off float64) { // off the goal, in a part of the time
+		comesToRest(t, fmt.Sprintf("%+v", want), p, 0.1, func(gain float64) []Moment {
 			k := want
 			k.Gain *= gain
-			all := k.Simulate(p.Gains, every)
-			n := float64(len(all))
-			for _, m := range all[int(from*n):int(to*n)] {
-				off = max(off, math.Abs(m.Output-1))
-			}
-			return off
-		}
-		if v := most(1, 0.75, 1); v > 0.1 {
-			t.Errorf("%+v: %g of 1 off at the end", want, v)
-		}
-		grows := func(gain float64) float64 { return most(gain, 0.75, 1) / most(gain, 0.25, 0.5) }
-		if calm, swings := grows(0.8*p.GainMargin), grows(1.25*p.GainMargin); calm > 0.9 || swings < 1.1 {
-			t.Errorf("%+v: with 0.8 and 1.25 of the gain margin %g what it is off grows by %g and %g", want, p.GainMargin, calm, swings)
-		}
+			return k.Simulate(p.Gains, every)
+		})
 		one, err := Identify(at, y, 5)
 		if err != nil {
 			t.Fatal(err)
@@ -84,5 +73,26 @@ func TestTuneAnswersASecondLag(t *testing.T) {
 	short := Response{Gain: 1, Tau: 10, Lag: 1, Dead: 2}
 	if p := short.Tune(1, every); p.Derivative != 0 {
 		t.Errorf("a lag shorter than the dead time has derivative action: %+v", p)
+	}
+}
+
+// comesToRest wants a loop of a step by 1, simulated with so many times the gain of its process, to be no more than most off its goal in the last
+// quarter, and what it is off to fade with 0.8 of the gain margin and to grow with 1.25.
+func comesToRest(t *testing.T, what string, p Tuning, most float64, simulate func(gain float64) []Moment) {
+	t.Helper()
+	off := func(gain, from, to float64) (off float64) { // in a part of the time
+		all := simulate(gain)
+		n := float64(len(all))
+		for _, m := range all[int(from*n):int(to*n)] {
+			off = max(off, math.Abs(m.Output-1))
+		}
+		return off
+	}
+	if v := off(1, 0.75, 1); v > most {
+		t.Errorf("%s: %g of 1 off at the end", what, v)
+	}
+	grows := func(gain float64) float64 { return off(gain, 0.75, 1) / off(gain, 0.25, 0.5) }
+	if calm, swings := grows(0.8*p.GainMargin), grows(1.25*p.GainMargin); calm > 0.9 || swings < 1.1 {
+		t.Errorf("%s: with 0.8 and 1.25 of the gain margin %g what it is off grows by %g and %g", what, p.GainMargin, calm, swings)
 	}
 }

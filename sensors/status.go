@@ -71,7 +71,7 @@ const (
 	hottest = 2673.15
 )
 
-// Absurd tells whether a value in u is no reading of anything: devices without a sensor send −9999, 65535, or −273 °C. In
+// Absurd reports whether a value in u is no reading of anything: devices without a sensor send −9999, 65535, or −273 °C. In
 // kelvin a small value may be a difference.
 func Absurd(v float64, u unit.Unit) bool {
 	if u.Dim != unit.Temperature {

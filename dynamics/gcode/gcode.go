@@ -277,7 +277,7 @@ func (in *Interpreter) Do(to []Step, b *Block) []Step {
 	return to
 }
 
-// does tells whether b has a word of that value.
+// does reports whether b has a word of that value.
 func (b *Block) does(letter byte, value float64) bool {
 	return slices.Contains(b.Words, Word{letter, value})
 }

@@ -114,7 +114,7 @@ func scaleSources(terms []model.Term, by float64) {
 	}
 }
 
-// strained tells if what is known beforehand holds a fit back, or the fit is none.
+// strained reports whether what is known beforehand holds a fit back, or the fit is none.
 func (f *fitter) strained(theta []float64) bool {
 	data := f.data(theta)
 	f.ridge = f.rowWeight(data)

@@ -89,7 +89,7 @@ func (p *problem) tune(ctx context.Context, s *solution) (*solution, error) {
 	return s, nil
 }
 
-// noiseKnown tells if the hypotheses know the noise of every state within a factor of noiseFar.
+// noiseKnown reports whether the hypotheses know the noise of every state within a factor of noiseFar.
 func (p *problem) noiseKnown() bool {
 	return !slices.ContainsFunc(p.h.States, func(s model.HypothesisState) bool {
 		return (s.Noise > 0 || s.NoiseShare > 0) && !(s.NoiseFactor > 1 && s.NoiseFactor <= noiseFar)
@@ -133,7 +133,7 @@ func newNoise(m *model.Model, h *model.Hypotheses, trials []trial, rows, apart f
 	return c
 }
 
-// search chooses the noise, and tells if it is another.
+// search chooses the noise, and reports whether it is another.
 func (c *noise) search(ctx context.Context) (moved bool, err error) {
 	n := len(c.knobs)
 	x, lo, hi := make([]float64, n), make([]float64, n), make([]float64, n)

@@ -111,7 +111,7 @@ func (h *Hypotheses) Sized(times float64) *Hypotheses {
 	for i := range c.Parameters {
 		if p := &c.Parameters[i]; p.Sized {
 			p.Value, p.Min, p.Max, p.SD = times*p.Value, 0, times*p.Max, 0
-			p.Elsewhere = nil
+			p.Elsewhere = nil // of another size
 		}
 	}
 	if h.Plan != nil {

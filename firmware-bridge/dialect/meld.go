@@ -143,7 +143,7 @@ func (m *MELD) acknowledged(ctx context.Context, request string) error {
 	}
 }
 
-// refuses tells whether a line is an error of the machine's: "error", whatever its case, and behind it nothing or why.
+// refuses reports whether a line is an error of the machine's: "error", whatever its case, and behind it nothing or why.
 func refuses(line string) bool {
 	const word = "error"
 	return len(line) >= len(word) && strings.EqualFold(line[:len(word)], word) && (len(line) == len(word) || line[len(word)] == ':' || line[len(word)] == ' ')

@@ -65,7 +65,7 @@ func (f *follower) leap() {
 // savingFor is how long a file may be saved anew.
 const savingFor = int64(2 * time.Second)
 
-// rewritten tells whether the file no longer begins with what was read from it. One whose writer saves it anew with each row
+// rewritten reports whether the file no longer begins with what was read from it. One whose writer saves it anew with each row
 // is shorter for a moment: while it begins as what was read nothing is known. Rows without a time may be equal by chance.
 func (f *follower) rewritten() (bool, error) {
 	info, err := f.file.Stat()

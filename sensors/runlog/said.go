@@ -78,14 +78,14 @@ func (d *decoder) word(text string) (s saying) {
 	return s
 }
 
-// likely tells whether a text that is no unit that is known looks like one: it has a sign or a prefix of units, kVA, mm/rev.
+// likely reports whether a text that is no unit that is known looks like one: it has a sign or a prefix of units, kVA, mm/rev.
 func (s saying) likely() bool {
 	return strings.ContainsAny(s.text, "/°µμ%^²³·*Ω") || prefixed.MatchString(s.text)
 }
 
 var prefixed = regexp.MustCompile(`^[kMGmµun][A-Z][A-Za-z]?$`)
 
-// letter tells whether a unit is said with one letter, which may be a label as well: T1 (A), Temp_K.
+// letter reports whether a unit is said with one letter, which may be a label as well: T1 (A), Temp_K.
 func (s saying) letter() bool {
 	return utf8.RuneCountInString(s.text) == 1 && unicode.IsLetter([]rune(s.text)[0])
 }
@@ -155,7 +155,7 @@ func inBrackets(cell []byte) string {
 	return string(cell)
 }
 
-// isUnits tells whether the line that was split is a row of units; in columns that are not read any word may stand. Of those
+// isUnits reports whether the line that was split is a row of units; in columns that are not read any word may stand. Of those
 // that are read each must be in a unit where they say themselves what they are; else one of them must be in one that its
 // channel may have, or the time.
 func (d *decoder) isUnits(reads func(i int) bool) bool {

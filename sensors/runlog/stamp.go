@@ -151,7 +151,7 @@ func (s *stamps) narrow(date, clock []byte) {
 	}
 }
 
-// open tells whether the order of the dates is still to be found out.
+// open reports whether the order of the dates is still to be found out.
 func (s *stamps) open() bool {
 	return (s.scale == 0 || s.DateKey != "") && !s.orders.Settled()
 }
