@@ -95,13 +95,10 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 		w.offset = math.NaN()
 		return
 	}
-	if !contact || w.fed < fedAgain && q.p.Idle > 0 {
+	if !contact || w.fed < fedAgain {
 		return
 	}
-	offset := u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), w.fed)
-	if q.p.Idle > 0 {
-		offset /= w.fed
-	}
+	offset := (u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), w.fed)) / w.fed
 	smooth := q.p.Smooth
 	if reading < phase.FlowsFrom {
 		smooth /= 4
@@ -139,9 +136,6 @@ func (q *Planner) Start(u []float64, reading float64) {
 // told is the power (W) in contact at a speed (rpm), NaN without a working point.
 func (q *Planner) told(speed float64) float64 {
 	w := &q.ahead
-	if q.p.Idle == 0 {
-		return q.p.WorkingPower(speed) + w.offset + (q.follows-1)*(q.p.WorkingPower(speed)-q.p.WorkingPower(q.from))
-	}
 	return q.p.PowerAt(speed, w.fed) + w.fed*w.offset + (q.follows-1)*(q.p.PowerAt(speed, w.fed)-q.p.PowerAt(q.from, w.fed))
 }
 
@@ -150,11 +144,7 @@ func (q *Planner) follow(fed float64, u []float64, dt float64) float64 {
 	if q.feed < 0 {
 		return 1
 	}
-	to := 0.0
-	if u[q.feed] >= model.FeedsFrom {
-		to = 1
-	}
-	return fed - math.Expm1(-dt/model.FeedTime)*(to-fed)
+	return fed - math.Expm1(-dt/model.FeedTime)*(q.p.FedShare(u[q.feed])-fed)
 }
 
 // Step moves the planned inputs by dt seconds to a time at which the plan says planned (inputs, of

@@ -62,6 +62,39 @@ func TestPowerFollowsTheSpeedMore(t *testing.T) {
 	}
 }
 
+// What the power does beyond pressing goes with the feed as far as was learned, and the working point that was seen stays what it was.
+func TestPowerGoesWithTheFeed(t *testing.T) {
+	power := func(share, before, feed float64) float64 {
+		q, u := planOf()
+		q.p.Idle, q.p.Fed, q.p.UsualFeed = 5, share, 400
+		q.feed = len(u)
+		q.u, u = append(q.u, 0), append(u, before)
+		u[q.power] = 2000 + (5600)*q.p.FedShare(before) // 600 W more than usual, beyond pressing
+		for range 200 {
+			q.Observe(1, 460, u, true)
+		}
+		q.Start(u, 460)
+		u[q.feed] = feed
+		for range 100 {
+			q.Turn(1, 460, u, 400)
+		}
+		return q.u[q.power]
+	}
+	for _, c := range []struct{ share, before, feed, want float64 }{
+		{0, 400, 600, 7600},
+		{1, 400, 400, 7600},
+		{1, 400, 600, 2000 + 1.5*5600},
+		{0.5, 400, 600, 2000 + 1.25*5600},
+		{0.5, 600, 400, 7600},
+		{0.5, 600, 0, 2000},
+		{1, 400, 4000, 2000 + 3*5600}, // no more than three times the usual feed is believed
+	} {
+		if got := power(c.share, c.before, c.feed); math.Abs(got-c.want) > 5 {
+			t.Errorf("share %g, feed %g to %g mm/min: %.0f W, want %.0f", c.share, c.before, c.feed, got, c.want)
+		}
+	}
+}
+
 // ascend steps a planner through seconds of a vertical velocity (mm/min) and gives the power and whether there
 // is contact.
 func ascend(q *Planner, u []float64, velocity, seconds float64) (power, contact float64) {

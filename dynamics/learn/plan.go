@@ -48,6 +48,7 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	var speeds, slews, free, idle []float64
 	type row struct{ n, p float64 }
 	var rows []row
+	var feeds []float64
 	contact := make([][]bool, len(all))
 	for k, r := range all {
 		t := score.NewTrack(s, r)
@@ -82,6 +83,9 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 			if contact[k][i] && r.Z[0][i] >= pressedFrom && unfed == 0 {
 				speeds = append(speeds, n)
 				rows = append(rows, row{n, r.U[power][i]})
+				if feed >= 0 && r.U[feed][i] >= model.FeedsFrom {
+					feeds = append(feeds, r.U[feed][i])
+				}
 			}
 		}
 	}
@@ -124,6 +128,10 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	if len(idle) >= idleRows {
 		slices.Sort(idle)
 		p.Idle = max(0, idle[len(idle)/2])
+	}
+	if len(feeds) > 0 {
+		slices.Sort(feeds)
+		p.UsualFeed = feeds[len(feeds)/2]
 	}
 	p.Free = known.Free
 	if len(free) >= freeRows || p.Free == 0 && len(free) > 0 {
@@ -223,6 +231,9 @@ func tunePlan(p *model.Plan, known *model.HypothesisPlan, s *system.System, m *m
 		if k.known == 0 {
 			knobs = append(knobs, k.knob)
 		}
+	}
+	if p.UsualFeed > 0 {
+		knobs = append(knobs, knob{&p.Fed, []float64{0, 0.25, 0.5, 0.75, 1}})
 	}
 	if len(knobs) == 0 {
 		return

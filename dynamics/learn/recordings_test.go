@@ -111,6 +111,36 @@ func TestForecastsOfARecordingNotSeen(t *testing.T) {
 	}
 }
 
+// That the power goes with the feed is learned from two recordings, and forecasts the third one, in which the feed was changed
+// three times, better by plan.
+func TestPowerThatGoesWithTheFeed(t *testing.T) {
+	learnsMuch(t)
+	m := learnedFrom(t, []string{light, first})
+	if !(m.Plan.Fed > 0) {
+		t.Fatal("the power does not go with the feed")
+	}
+	r := recording(t, second)
+	r.Inputs = testInputs
+	by := func(fed float64) []model.Skill {
+		plan := *m.Plan
+		plan.Fed = fed
+		c := *m
+		c.Plan = &plan
+		skill, err := score.Score(&c, r, filter.Planned, score.Horizons, 2, 1098)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return skill
+	}
+	with, without := by(m.Plan.Fed), by(0)
+	for i, h := range score.Horizons {
+		t.Logf("%g s by plan: RMSE %.2f °C, without %.2f", h, with[i].RMSE, without[i].RMSE)
+		if h >= 30 && !(with[i].RMSE < 0.97*without[i].RMSE) {
+			t.Errorf("%g s by plan: RMSE %.2f °C, without %.2f", h, with[i].RMSE, without[i].RMSE)
+		}
+	}
+}
+
 // compareLive wants live forecasts, over all rows and within one phase, no more than 5 % worse than the best of
 // persistence, held and "T = set-point", each on the same windows; of a build that is held at its set-point, half a
 // minute ahead and more, better than the set-point.

@@ -30,6 +30,10 @@ type Plan struct {
 	// Idle is the power in contact while nothing is fed, W per rpm; 0: the runs do not show it. The power
 	// goes there, and back, with FeedTime.
 	Idle float64 `json:"power_idle_W_per_rpm,omitempty"`
+	// Fed is how the power beyond Idle (where that is not known, beyond Free) grows with the feed, 0 to 1: at twice
+	// UsualFeed (mm/min, the median) it is 1 + Fed times what it is there. 0: the runs do not show that it does.
+	Fed       float64 `json:"power_feed_share,omitempty"`
+	UsualFeed float64 `json:"usual_feed_mm_per_min,omitempty"`
 	// Free is the power of a spindle that turns without contact, W per rpm. Contact ends when the
 	// tool moves up.
 	Free float64 `json:"power_free_W_per_rpm"`
@@ -68,8 +72,8 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 	if m.InputIndex(SpindleSpeed) < 0 || m.InputIndex(SpindlePower) < 0 {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
-	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Smooth, p.Ripple, p.Free, p.Idle, p.Softening, p.Reload, p.Settled)...) || min(p.Smooth, p.Free, p.Idle, p.Softening, p.Reload, p.Settled, float64(p.Stops)) < 0 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
-		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and ripple positive, %g to %g rpm a range", p.Min, p.Max))
+	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Smooth, p.Ripple, p.Free, p.Idle, p.Fed, p.UsualFeed, p.Softening, p.Reload, p.Settled)...) || min(p.Smooth, p.Free, p.Idle, p.Fed, p.UsualFeed, p.Softening, p.Reload, p.Settled, float64(p.Stops)) < 0 || p.Fed > 1 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
+		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and ripple positive, the share that goes with the feed 1 at most, %g to %g rpm a range", p.Min, p.Max))
 	}
 	return errs
 }
@@ -96,14 +100,29 @@ func (p *Plan) MayStop(seconds float64) float64 {
 	return -math.Expm1(-seconds * (stopsAtFirst + float64(p.Stops)) / (settledAtFirst + p.Settled))
 }
 
-// PowerAt is the power (W) in contact at a speed (rpm) and a share of what is fed as usual, 0 to 1.
+// PowerAt is the power (W) in contact at a speed (rpm) and a share of what is fed as usual.
 func (p *Plan) PowerAt(speed, fed float64) float64 {
-	work := p.WorkingPower(speed)
+	idle := p.Idle * speed
 	if p.Idle == 0 {
-		return work
+		idle = p.Free * speed
 	}
-	return p.Idle*speed + fed*(work-p.Idle*speed)
+	return idle + fed*(p.WorkingPower(speed)-idle)
 }
+
+// FedShare is what [Plan.PowerAt] takes for the share that is fed, at a feed (mm/min): 1 at the usual one, 0 where nothing is fed and
+// the power is known there.
+func (p *Plan) FedShare(feed float64) float64 {
+	switch {
+	case feed >= FeedsFrom && p.UsualFeed > 0:
+		return 1 + p.Fed*(min(feed/p.UsualFeed, mostFed)-1)
+	case feed >= FeedsFrom || p.Idle == 0: // what pressing without feed takes is not known
+		return 1
+	}
+	return 0
+}
+
+// mostFed is how many times the usual feed counts at most.
+const mostFed = 3.0
 
 // WorkingPower is the power (W) in contact at a speed (rpm) while material is fed as usual.
 func (p *Plan) WorkingPower(speed float64) float64 {
