@@ -91,14 +91,14 @@ var toolReasons = map[sensors.Signal]string{
 // record writes the advice when it differs from the last one recorded, and again before that expires.
 func (a *advisor) record(j *journal.Journal, t int64) {
 	n, o := &a.advice, &a.said
-	same := n.Kind == o.Kind && (math.Abs(n.SetPoint-o.SetPoint) < 0.5 || math.IsNaN(n.SetPoint) && math.IsNaN(o.SetPoint) && n.Kind != control.NoAdvice) || n.Kind == control.NoAdvice && n.Reason == o.Reason
+	same := n.Kind == o.Kind && n.Pace == o.Pace && (math.Abs(n.SetPoint-o.SetPoint) < 0.5 || math.IsNaN(n.SetPoint) && math.IsNaN(o.SetPoint) && n.Kind != control.NoAdvice) || n.Kind == control.NoAdvice && n.Reason == o.Reason
 	if same && t < a.expires-int64(n.ExpiresIn*1e9/4) {
 		return
 	}
 	a.said, a.expires = *n, t+int64(n.ExpiresIn*1e9)
 	with, without := n.With.Last(), n.Without.Last()
 	journal.Write(j, record.Recommendation{Time: t, Kind: n.Kind.String(),
-		SetPoint: n.SetPoint, Predicted: n.Predicted, Expires: a.expires, Reason: n.Reason, Tick: int64(a.tick), Model: a.model,
+		SetPoint: n.SetPoint, Pace: n.Percent(), Predicted: n.Predicted, Expires: a.expires, Reason: n.Reason, Tick: int64(a.tick), Model: a.model,
 		With: with.Temperature, WithLower: with.Lower, WithUpper: with.Upper,
 		WithSpeed: with.Speed, WithSpeedLower: with.SpeedLower, WithSpeedUpper: with.SpeedUpper,
 		Without: without.Temperature, WithoutLower: without.Lower, WithoutUpper: without.Upper,

@@ -96,6 +96,7 @@ type Next struct {
 // Advised is advice in numbers; null without advice.
 type Advised struct {
 	SetPoint  Number `json:"set_point"`       // °C
+	Pace      Number `json:"pace"`            // feed and path velocity together, % of what they are; null: as they are
 	Predicted Number `json:"predicted"`       // °C, expected at the longest horizon with the inputs as they are
 	Expires   Number `json:"expires_s"`       // from now
 	Tick      uint64 `json:"tick"`            // that it rests on
@@ -124,7 +125,7 @@ type WayOut struct {
 // advisedOf is advice in numbers.
 func advisedOf(s *Snapshot) Advised {
 	r := &s.Advice
-	v := Advised{SetPoint: Number(r.SetPoint), Predicted: Number(r.Predicted), Expires: Number(r.ExpiresIn), Tick: s.Tick, Model: s.Model}
+	v := Advised{SetPoint: Number(r.SetPoint), Pace: Number(r.Percent()), Predicted: Number(r.Predicted), Expires: Number(r.ExpiresIn), Tick: s.Tick, Model: s.Model}
 	if !math.IsNaN(r.Without.Last().Speed) && r.Kind != control.NoAdvice {
 		v.Horizon, v.With, v.Without = control.Horizons(), prospectOf(&r.With), prospectOf(&r.Without)
 	}

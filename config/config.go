@@ -144,9 +144,9 @@ type Process struct {
 	Window *TemperatureRange `yaml:"window,flow"`
 	// Torque of the spindle that is not to be passed; another set-point is advised where the forecast leads there.
 	Torque *unit.Quantity `yaml:"torque"`
-	// Share of the spindle's range that advice keeps free at either limit, so that the machine's own controller keeps its authority.
-	Margin float64 `yaml:"margin" default:"0.05" min:"0.001" max:"0.4"`
-	// K by which advice may leave a set-point that is kept, for that margin alone: who spares nothing is told that the spindle is near its limit, and advised another set-point only where the present one is not kept.
+	// Share of the spindle's range that advice keeps free at either limit, by another pace of feed and path where the model says what a feed does, so that the machine's own controller keeps its authority.
+	Margin float64 `yaml:"margin" default:"0.1" min:"0.001" max:"0.4"`
+	// K by which advice may leave a set-point that is kept, for that margin alone, where no pace frees it: who spares nothing is told that the spindle is near its limit, and advised another set-point only where the present one is not kept.
 	Spare float64 `yaml:"spare" default:"0" min:"0" max:"100"`
 	// Step of advised set-points, K; what is wrong must be mended within three of them (the ceiling knows no such bound).
 	Change float64 `yaml:"change" default:"5" min:"1" max:"100"`

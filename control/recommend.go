@@ -19,7 +19,7 @@ type Options struct {
 
 	WindowMin, WindowMax float64 // °C, of the material; advice steers the temperature into it
 	TorqueMax            float64 // N·m of the spindle
-	Margin               float64 // share of the spindle's range that is kept free at either limit; 0 is 0.05
+	Margin               float64 // share of the spindle's range that is kept free at either limit; 0 is 0.1
 	Spare                float64 // K by which a set-point that is kept may be left for that margin alone; 0: none
 	Change               float64 // K, step and least change of an advised set-point; 0 is 5
 	MostChange           float64 // K within which what is wrong must be mended; 0 is 3 × Change. The ceiling knows no such bound
@@ -34,10 +34,11 @@ const (
 	Hold                    // the set-point is right
 	Change                  // go to Recommendation.SetPoint
 	Unreachable             // the set-point cannot be reached; SetPoint is one that can be, NaN if none within the limits is
+	Pace                    // feed and path faster or slower together, by Recommendation.Pace; the set-point is right
 )
 
 func (k Kind) String() string {
-	return [...]string{"none", "hold", "change", "unreachable"}[k]
+	return [...]string{"none", "hold", "change", "unreachable", "pace"}[k]
 }
 
 // Recommendation is advice, with the reason and for how long it is good.
@@ -45,12 +46,13 @@ type Recommendation struct {
 	Kind      Kind
 	SetPoint  float64 // °C, NaN without advice
 	Must      bool    // of Change: for the ceiling, or a limit of the set-point
+	Pace      float64 // factor of feed and path velocity: of Pace, and of Unreachable where it brings the set-point nearer; 0: none
 	Predicted float64 // °C, expected at the longest horizon with the inputs as they are; NaN without advice
 	Reason    string
 	ExpiresIn float64 // s
 
 	With, Without Course    // what is expected in the next minute if it is followed, and as things are
-	Ways          [3]WayOut // where the set-point cannot be reached, the least change first; those without a name are none
+	Ways          [4]WayOut // where the set-point cannot be reached, the least change first; those without a name are none
 }
 
 // Situation is what one tick knows. Temperatures are in °C, NaN is unknown.
@@ -140,7 +142,7 @@ func New(o Options) (*Recommender, error) {
 		return nil, fmt.Errorf("ceiling: %g °C is not above the lowest set-point of %g °C", o.Ceiling, o.SetPointMin)
 	}
 	if o.Margin == 0 {
-		o.Margin = 0.05
+		o.Margin = 0.1
 	}
 	if o.Change == 0 {
 		o.Change = 5
@@ -174,9 +176,9 @@ func known(v float64) bool { return v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0
 //     the feed, are no such case);
 //  3. a lower set-point, where it is above the highest that may be advised, or where the upper end of the
 //     95 % forecast (in a start what is expected) crosses the ceiling and a lower one averts that; unreachable, where none does;
-//  4. another set-point, where the scenario of things as they are leaves the spindle no room to its limits, or leads out
-//     of the material's window or beyond the torque, and that with the other set-point does not; and back again
-//     when what it was advised for is over;
+//  4. another pace of feed and path, where the scenario of things as they are leaves the spindle no room to its limits and that
+//     with the other pace does; where none does, or it leads out of the material's window or beyond the torque, another set-point by
+//     which it does not; and back again when what that was advised for is over;
 //  5. hold.
 //
 // No rule advises a set-point beyond a limit, the ceiling included, nor a higher one while the forecast
@@ -204,7 +206,7 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 	r.survey(&s, dt)
 	mean, far := s.last()
 	stuck, hot, better := r.stuck(&s, mean, dt), r.tooHot(&s, dt), r.steers(&s, dt) // all, so that no times stand still
-	dst.Ways = [3]WayOut{}
+	dst.Ways = [4]WayOut{}
 	switch {
 	case stuck:
 		r.adviseUnreachable(dst, &s, mean, far)
@@ -212,6 +214,8 @@ func (r *Recommender) Advise(dst *Recommendation, s Situation) {
 		r.adviseLimit(dst, &s, mean)
 	case hot:
 		r.adviseLower(dst, &s, mean)
+	case better && r.steer.pace != 0:
+		r.advisePace(dst, &s, mean)
 	case better:
 		r.adviseChange(dst, &s, mean)
 	default:
@@ -249,17 +253,26 @@ func (r *Recommender) foretell(dst *Recommendation, s *Situation) {
 	}
 	r.expect(&dst.Without, s, &r.is)
 	dst.With = dst.Without
-	if math.IsNaN(dst.SetPoint) || dst.Kind == Hold {
+	followed := dst.setting()
+	if dst.Kind == Hold || followed == asItIs {
 		return
 	}
-	if r.surveyed == 0 || dst.SetPoint != r.last.SetPoint {
-		if !s.Ask(&r.would, Setting{SetPoint: dst.SetPoint}) {
+	if r.surveyed == 0 || dst.Kind != r.last.Kind || followed != r.last.setting() {
+		if !s.Ask(&r.would, followed) {
 			return
 		}
 		r.expect(&dst.With, s, &r.would)
 		return
 	}
 	dst.With = r.last.With
+}
+
+// setting is what the advice asks for: where a set-point is named, that.
+func (r *Recommendation) setting() Setting {
+	if r.Pace != 0 && (r.Kind == Pace || math.IsNaN(r.SetPoint)) {
+		return paced(r.Pace)
+	}
+	return Setting{SetPoint: r.SetPoint}
 }
 
 func (r *Recommender) reset() {

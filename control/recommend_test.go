@@ -8,7 +8,7 @@ import (
 	"stirwatch/dynamics/filter"
 )
 
-var options = Options{SetPointMin: 350, SetPointMax: 500, Ceiling: 520, SpindleMin: 300, SpindleMax: 450}
+var options = Options{SetPointMin: 350, SetPointMax: 500, Ceiling: 520, SpindleMin: 300, SpindleMax: 450, Margin: 0.05}
 
 // at is an untroubled situation at 475 °C, one second after the last.
 func at() Situation {

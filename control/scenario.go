@@ -65,6 +65,7 @@ type Scenarios struct {
 	expected       func() filter.Scenario
 	follows        float64
 	path, feed, up int
+	acts           []bool // by input: the model says what it does
 
 	is       filter.Scenario // what is expected
 	set      Setting
@@ -82,6 +83,9 @@ func NewScenarios(m *model.Model, e *filter.Estimator, expected func() filter.Sc
 	s := &Scenarios{e: e, output: m.OutputIndex(model.ToolTemperature), expected: expected, follows: Hidden(m, model.SpindleSpeed),
 		path: m.InputIndex(model.PathVelocity), feed: m.InputIndex(model.FeedVelocity), up: m.InputIndex(model.ZVelocity)}
 	s.f.Horizon = minute
+	for i := range m.Inputs {
+		s.acts = append(s.acts, m.Takes(m.Inputs[i].Name))
+	}
 	s.inputs, s.setPoint = s.scaled, s.aim
 	return s
 }
@@ -135,6 +139,7 @@ func (s *Scenarios) scaled(u []float64, ahead float64) {
 type Velocity struct {
 	Now      float64 // NaN or 0: unknown, or it rests
 	Min, Max float64 // between which the model has learned
+	Acts     bool    // the model says what it does
 }
 
 // Velocities are those that the model takes in.
@@ -143,7 +148,7 @@ func (s *Scenarios) Velocities(m *model.Model) (path, feed Velocity) {
 		if i < 0 {
 			return Velocity{Now: math.NaN()}
 		}
-		return Velocity{s.e.Inputs()[i], m.Inputs[i].Min, m.Inputs[i].Max}
+		return Velocity{s.e.Inputs()[i], m.Inputs[i].Min, m.Inputs[i].Max, s.acts[i]}
 	}
 	return of(s.path), of(s.feed)
 }

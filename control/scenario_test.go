@@ -14,6 +14,7 @@ type cell struct {
 	perKelvin float64 // rpm for 1 K more
 	at475     float64 // rpm that 475 °C asks for
 	perPath   float64 // rpm more for a path that is as fast again
+	perFeed   float64 // and for such a feed
 	setPoint  float64
 	live      filter.Forecast
 	torque    float64 // N·m at 475 °C; it falls by 1 N·m with each K
@@ -22,14 +23,17 @@ type cell struct {
 
 func (c *cell) ask(dst *Outcome, s Setting) bool {
 	c.asked++
-	aim, path := c.setPoint, 1.0
+	aim, path, feed := c.setPoint, 1.0, 1.0
 	if !math.IsNaN(s.SetPoint) {
 		aim = s.SetPoint
 	}
 	if s.Path != 0 {
 		path = s.Path
 	}
-	wants := c.at475 + c.perKelvin*(aim-475) + c.perPath*(path-1)
+	if s.Feed != 0 {
+		feed = s.Feed
+	}
+	wants := c.at475 + c.perKelvin*(aim-475) + c.perPath*(path-1) + c.perFeed*(feed-1)
 	speed := min(max(wants, options.SpindleMin), options.SpindleMax)
 	t := aim + (speed-wants)/c.perKelvin
 	dst.Horizon = minute
@@ -49,7 +53,7 @@ func (c *cell) situation(setPoint float64) Situation {
 	t := o.Temperature[0]
 	c.live = filter.Forecast{Horizon: []float64{10, 60}, Outputs: []filter.Expected{{Mean: []float64{t, t}, Lower: []float64{t - 3, t - 3}, Upper: []float64{t + 3, t + 3}}}}
 	return Situation{Dt: 1, SetPoint: setPoint, Temperature: t, SpindleSpeed: o.Speed[0], Estimate: &filter.Estimate{}, Forecast: &c.live,
-		Ask: c.ask, Path: Velocity{800, 0, 1000}, Feed: Velocity{400, 0, 500}}
+		Ask: c.ask, Path: Velocity{800, 0, 1000, true}, Feed: Velocity{400, 0, 500, c.perFeed != 0}}
 }
 
 // The spindle is near its limit: the nearest set-point is advised that leaves it room, with what is expected with it and without. It

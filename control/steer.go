@@ -25,7 +25,7 @@ const (
 	calmFor     = 15.0 // without the trouble, before what was advised is dropped
 	overFor     = 30.0 // that the set-point from before would do again
 	lookEvery   = 5.0  // between two searches
-	speedSlow   = 10.0 // time constant of the speed that is meant by "of late"
+	speedSlow   = 10.0 // time constant of what is meant by "of late"
 )
 
 // steering follows whether another set-point would be better than the present one.
@@ -34,6 +34,7 @@ type steering struct {
 	stood    float64 // s
 	calm     float64 // s without it
 	target   float64 // °C advised; NaN: none
+	pace     float64 // factor of feed and path advised; 0: none
 	looked   float64 // s since it was looked for
 	searched bool    // it was, for this concern
 	kept     bool    // and the set-point is better kept
@@ -41,13 +42,15 @@ type steering struct {
 	last     float64 // °C, set-point of the tick before
 	was      float64 // °C, set-point from before our advice was followed; NaN: it was not
 	over     float64 // s that it would do again
+	short    float64 // K by which the temperature has been short of the set-point of late
+	paced    followed
 	speed    float64 // rpm of late
 }
 
 // reset forgets all but the set-point from before: it is advised again after data were bad for a while, too.
 func (k *steering) reset() {
 	nan := math.NaN()
-	*k = steering{target: nan, last: k.last, was: k.was, speed: nan, quiet: math.Inf(1), looked: math.Inf(1)}
+	*k = steering{target: nan, last: k.last, was: k.was, paced: k.paced, speed: nan, short: nan, quiet: math.Inf(1), looked: math.Inf(1)}
 }
 
 // room is how much of the spindle's range is kept free, rpm.
@@ -85,24 +88,36 @@ func (r *Recommender) usual() float64 {
 	return r.approach.speed
 }
 
-// steers follows whether another set-point is to be advised; its target is then in r.steer.
+// drop forgets what troubles, and what was advised for it.
+func (k *steering) drop() {
+	k.concern, k.target, k.pace, k.stood, k.over = untroubled, math.NaN(), 0, 0, 0
+}
+
+// steers follows whether another pace or set-point is to be advised, which is then in r.steer.
 func (r *Recommender) steers(s *Situation, dt float64) bool {
 	k := &r.steer
 	k.stood, k.calm, k.looked, k.quiet = k.stood+dt, k.calm+dt, k.looked+dt, k.quiet+dt
-	if math.IsNaN(k.speed) {
-		k.speed = s.SpindleSpeed
-	} else if !math.IsNaN(s.SpindleSpeed) {
-		k.speed -= math.Expm1(-dt/speedSlow) * (s.SpindleSpeed - k.speed)
-	}
+	late(&k.speed, s.SpindleSpeed, dt)
+	late(&k.short, s.SetPoint-s.Temperature, dt)
 	r.noteChange(s)
-	if !r.knows() || known(s.Led) || r.unreachable || r.heat.lowering || s.idles() || math.Abs(s.SetPoint-s.Temperature) > farOff && r.slope != 0 && math.Abs(r.slope) > warming {
-		k.concern, k.target, k.stood, k.over = untroubled, math.NaN(), 0, 0
+	r.notePace(s, dt)
+	if !r.knows() || r.unreachable || r.heat.lowering || s.idles() || math.Abs(s.SetPoint-s.Temperature) > farOff && r.slope != 0 && math.Abs(r.slope) > warming {
+		k.drop()
 		return false
 	}
 	if r.surveyed == 0 {
 		r.consider(s)
 	}
-	return !math.IsNaN(k.target)
+	return k.pace != 0 || !math.IsNaN(k.target)
+}
+
+// late moves the mean of late towards a value.
+func late(mean *float64, v, dt float64) {
+	if math.IsNaN(*mean) {
+		*mean = v
+	} else if !math.IsNaN(v) {
+		*mean -= math.Expm1(-dt/speedSlow) * (v - *mean)
+	}
 }
 
 // noteChange takes in that somebody has changed the set-point.
@@ -122,7 +137,8 @@ func (r *Recommender) noteChange(s *Situation) {
 	case math.IsNaN(k.was):
 		k.was = was
 	}
-	k.concern, k.target, k.stood, k.over, k.quiet = untroubled, math.NaN(), 0, 0, 0
+	k.drop()
+	k.quiet = 0
 	r.speeds.forget()
 }
 
@@ -144,14 +160,14 @@ func (r *Recommender) consider(s *Situation) {
 	}
 	switch {
 	case now != untroubled && now != k.concern:
-		k.concern, k.stood, k.calm, k.target, k.searched = now, 0, 0, math.NaN(), false
+		k.concern, k.stood, k.calm, k.target, k.pace, k.searched = now, 0, 0, math.NaN(), 0, false
 	case now != untroubled:
 		k.calm = 0
 	case k.concern == itIsOver:
 		r.goBack(s)
 		return
 	case k.concern != untroubled && k.calm >= calmFor:
-		k.concern, k.target = untroubled, math.NaN()
+		k.concern, k.target, k.pace = untroubled, math.NaN(), 0
 	}
 	switch {
 	case k.concern == untroubled:
@@ -159,15 +175,27 @@ func (r *Recommender) consider(s *Situation) {
 	case k.stood < k.lasts() || k.quiet < r.o.Interval || k.looked < lookEvery || now == untroubled:
 	default:
 		k.looked, k.searched = 0, true
+		if k.roomless() {
+			if k.pace = r.freeing(s); k.pace != 0 {
+				k.target = math.NaN()
+				return
+			}
+		}
+		if known(s.Led) {
+			return // the goal is whose loop it is
+		}
 		if math.IsNaN(k.target) || k.target > s.SetPoint && !r.mends(s, k.target) {
 			k.target = r.search(s, k.concern)
 		}
 	}
 }
 
+// roomless tells whether it is the spindle that has no room.
+func (k *steering) roomless() bool { return k.concern == noRoomUp || k.concern == noRoomDown }
+
 // lasts is how long a concern must stand, s.
 func (k *steering) lasts() float64 {
-	if k.concern == noRoomUp || k.concern == noRoomDown {
+	if k.roomless() {
 		return swingsFor
 	}
 	return troubledFor
@@ -210,7 +238,7 @@ func (r *Recommender) search(s *Situation, c concern) float64 {
 	if c == noRoomDown || c == tooColdFor || c == tooStiff {
 		sign = 1
 	}
-	if k := &r.steer; c == noRoomUp || c == noRoomDown {
+	if k := &r.steer; k.roomless() {
 		if k.kept = r.costsMore(s, sign); k.kept {
 			return math.NaN()
 		}
@@ -230,7 +258,7 @@ func (r *Recommender) search(s *Situation, c concern) float64 {
 // goBack advises the set-point from before, where it would do again with twice the room for a while.
 func (r *Recommender) goBack(s *Situation) {
 	k := &r.steer
-	if math.IsNaN(k.was) || k.quiet < r.o.Interval || r.clamp(k.was) != k.was {
+	if known(s.Led) || math.IsNaN(k.was) || k.quiet < r.o.Interval || r.clamp(k.was) != k.was {
 		return
 	}
 	if k.looked < lookEvery {
@@ -252,24 +280,30 @@ func (r *Recommender) goBack(s *Situation) {
 func (r *Recommender) adviseChange(dst *Recommendation, s *Situation, mean float64) {
 	k := &r.steer
 	*dst = Recommendation{Kind: Change, SetPoint: k.target, Predicted: mean}
-	if !s.Ask(&r.would, Setting{SetPoint: k.target}) {
+	compared := r.compare(dst, s)
+	if r.changed(k.why(), k.target, s.SetPoint, 0) {
+		verb := "lower"
+		if k.target > s.SetPoint {
+			verb = "raise"
+		}
+		r.last.Reason = fmt.Sprintf("%s the set-point from %s °C to %s °C: %s; %s", verb, tenths(s.SetPoint), tenths(k.target), r.because(s), compared())
+	}
+	dst.Reason = r.last.Reason
+}
+
+// compare puts what is expected with the advice into dst, and tells it beside what is expected without.
+func (r *Recommender) compare(dst *Recommendation, s *Situation) (text func() string) {
+	if !s.Ask(&r.would, dst.setting()) {
 		r.would.Temperature = append(r.would.Temperature[:0], r.is.Temperature...)
 		r.would.Speed = append(r.would.Speed[:0], r.is.Speed...)
 	}
 	var with, without Course
 	r.expect(&with, s, &r.would)
 	r.expect(&without, s, &r.is)
-	a, b := with.Last(), without.Last()
-	dst.Predicted = a.Temperature
-	if r.changed(k.why(), k.target, s.SetPoint, 0) {
-		verb := "lower"
-		if k.target > s.SetPoint {
-			verb = "raise"
-		}
-		r.last.Reason = fmt.Sprintf("%s the set-point from %s °C to %s °C: %s; in %g s%s with it %s, without it %s",
-			verb, tenths(s.SetPoint), tenths(k.target), r.because(s), minute[len(minute)-1], r.under(), a.text(), b.text())
+	dst.Predicted = with.Last().Temperature
+	return func() string {
+		return fmt.Sprintf("in %g s%s with it %s, without it %s", minute[len(minute)-1], r.under(), with.Last().text(), without.Last().text())
 	}
-	dst.Reason = r.last.Reason
 }
 
 // text is "466 °C (461 to 471) at 421 rpm (395 to 447)".
@@ -308,7 +342,7 @@ func (k *steering) why() string {
 
 // helpless tells whether the spindle has no room, and no set-point is advised for it.
 func (k *steering) helpless() bool {
-	return (k.concern == noRoomUp || k.concern == noRoomDown) && k.searched && math.IsNaN(k.target)
+	return k.roomless() && k.searched && math.IsNaN(k.target) && k.pace == 0
 }
 
 // note says so behind "hold".

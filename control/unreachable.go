@@ -181,7 +181,7 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	if r.last.Kind == Unreachable && math.Abs(reach-r.last.SetPoint) < stayWithin {
 		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
 	}
-	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean, Ways: r.ways.all}
+	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean, Pace: r.ways.pace, Ways: r.ways.all}
 	top, _ := r.peak(s, tooWide, 0, nil)
 	if math.IsNaN(r.ways.setPoint) && math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint || r.approach.on || !r.lasts(s, mean) {
 		dst.SetPoint = math.NaN() // none within the limits can be reached either, it would make matters worse, or it is not known yet whether it lasts

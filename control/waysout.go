@@ -12,7 +12,7 @@ import (
 
 // WayOut is something to set otherwise, by which the set-point can be reached.
 type WayOut struct {
-	What     string // path velocity, feed velocity or set-point; "": none
+	What     string // path velocity, feed velocity, both together, or set-point; "": none
 	From, To float64
 	Unit     string
 	Share    float64 // of what it is that it changes; of a set-point, of the range that it may have
@@ -20,10 +20,14 @@ type WayOut struct {
 
 // waysOut looks for them, seldom.
 type waysOut struct {
-	all      [3]WayOut
+	all      [4]WayOut
+	pace     float64 // factor of feed and path together by which it comes nearer; 0: none
 	setPoint float64 // °C that can be reached with room for the spindle, NaN: none is known
 	looked   float64 // s
 }
+
+// bothVelocities is the name of the pace among ways out, in % of what it is.
+const bothVelocities = "feed and path velocity"
 
 // What ways out may ask for.
 const (
@@ -67,6 +71,15 @@ func (r *Recommender) look(s *Situation) {
 			}
 		}
 	}
+	pace := math.NaN()
+	least, most := r.paces(s)
+	for _, end := range [...]float64{least, most} {
+		if pace = r.least(s, 1, end, paced); !math.IsNaN(pace) {
+			add(WayOut{bothVelocities, 100, math.Round(100 * pace), "%", math.Abs(pace - 1)})
+			break
+		}
+	}
+	w.pace = r.nearing(s, pace)
 	sign := -1.0
 	if r.limit == "lower" {
 		sign = 1
@@ -119,13 +132,15 @@ func (r *Recommender) reaches(s *Situation, set Setting) bool {
 }
 
 // waysText is "; ways out: path velocity 790 → 650 mm/min (-18 %), set-point 475 → 462 °C", or nothing.
-func waysText(all *[3]WayOut) string {
+func waysText(all *[4]WayOut) string {
 	var parts []string
 	for _, w := range all {
 		switch {
 		case w.What == "":
 		case w.Unit == "°C":
 			parts = append(parts, fmt.Sprintf("%s %s → %s °C", w.What, tenths(w.From), tenths(w.To)))
+		case w.What == bothVelocities:
+			parts = append(parts, fmt.Sprintf("%s %+.0f %%", w.What, w.To-w.From))
 		default:
 			parts = append(parts, fmt.Sprintf("%s %.0f → %.0f %s (%+.0f %%)", w.What, w.From, w.To, w.Unit, 100*(w.To/w.From-1)))
 		}

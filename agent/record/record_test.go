@@ -92,7 +92,7 @@ health,machine=m,source=tc connected=true,connects=1i,bytes=2i,messages=3i,sampl
 	same(t, old, Estimate{8, "tool temperature", 471.2, 0.5})
 	same(t, old, Innovation{8, "tool temperature", 0.1, 0.4, 0.02, false})
 	same(t, old, Event{8, "journal", "gap", 3, "gone"})
-	same(t, old, Recommendation{Time: 8, Kind: "hold", SetPoint: 470, Predicted: 469.5, Expires: 18, Reason: "holds", With: nan, WithLower: nan, WithUpper: nan, WithSpeed: nan, WithSpeedLower: nan, WithSpeedUpper: nan,
+	same(t, old, Recommendation{Time: 8, Kind: "hold", SetPoint: 470, Pace: nan, Predicted: 469.5, Expires: 18, Reason: "holds", With: nan, WithLower: nan, WithUpper: nan, WithSpeed: nan, WithSpeedLower: nan, WithSpeedUpper: nan,
 		Without: nan, WithoutLower: nan, WithoutUpper: nan, WithoutSpeed: nan, WithoutSpeedLower: nan, WithoutSpeedUpper: nan})
 	same(t, strings.Replace(old, "asked=470,", "", 1), Command{Time: 8, Target: "set_point", Verdict: "reached", Asked: nan, Given: 470, ReadBack: nan, Who: "ann"})
 	same(t, old, Attribution{8, "forecast", "30s", "", 3, Parts{[]string{"heat", "to build"}, []float64{1, 2}}})

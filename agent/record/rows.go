@@ -158,7 +158,7 @@ type Notification struct {
 // Recommendation is advice.
 type Recommendation struct {
 	Time      int64   `stamp:"the tick it rests on"`
-	Kind      string  `tag:"kind" doc:"hold, change, unreachable or none"`
+	Kind      string  `tag:"kind" doc:"hold, change, pace, unreachable or none"`
 	SetPoint  float64 `field:"set_point" unit:"°C" doc:"advised set-point, in °C whatever the channel's unit; not there without advice"`
 	Predicted float64 `field:"predicted" unit:"°C" doc:"tool temperature expected at the longest horizon, with the inputs as they are"`
 	Expires   int64   `field:"expires" unit:"ns" doc:"not to be followed after this, since 1970"`
@@ -178,6 +178,8 @@ type Recommendation struct {
 	WithoutSpeed      float64 `field:"without_speed" unit:"rpm" doc:"spindle speed expected in 60 s as things are"`
 	WithoutSpeedLower float64 `field:"without_speed_lower" unit:"rpm" doc:"lower end of its 95 % interval"`
 	WithoutSpeedUpper float64 `field:"without_speed_upper" unit:"rpm" doc:"upper end"`
+
+	Pace float64 `field:"pace" unit:"%" doc:"advised feed and path velocity, both together, of what they are; only with the kind pace, and where it brings a set-point nearer that cannot be reached"`
 }
 
 // Command is one decision about what was asked of the machine.

@@ -38,9 +38,13 @@ func (d *driver) advised() (err error) {
 // step takes in a row that the estimator has seen, and renews the advice.
 func (a *adviser) step(d *driver, r *twin.Row) {
 	a.setPoint = r.SetPoint
+	led := 0.0
+	if (d.law != nil || d.bound != nil) && d.goal > 0 && (r.SetPoint > 0 || !math.IsNaN(d.commanded)) { // what a loop leads the machine's controller to is nobody's wish
+		a.setPoint, led = d.goal, d.goal
+	}
 	a.live.Step(interval, d.z, &d.est)
 	a.live.Ahead(&a.f, a.expected)
-	s := control.Situation{Dt: interval, SetPoint: r.SetPoint, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &a.f, Ask: a.ask}
+	s := control.Situation{Dt: interval, SetPoint: a.setPoint, Led: led, Temperature: r.ToolTemp, SpindleSpeed: r.RPM, Estimate: &d.est, Forecast: &a.f, Ask: a.ask}
 	if r.ToolTemp == twin.NoSignal {
 		s.Bad = "the tool temperature has failed"
 	}
@@ -50,14 +54,54 @@ func (a *adviser) step(d *driver, r *twin.Row) {
 	a.recommender.Advise(&a.advice, s)
 }
 
-// reachAgain is how long such an operator leaves a set-point that can be reached before another one of these, s.
-const reachAgain = 60.0
+// reachAgain is how long such an operator leaves a set-point that can be reached before another one of these, s; paceAgain how long a pace.
+const (
+	reachAgain = 60.0
+	paceAgain  = 30.0
+)
 
-// follow sets every advised set-point, as an operator who follows advice at once, those included that can be reached where
-// the present one cannot, once the build deposits.
+// pacer is an operator who sets the pace of feed and path that is advised.
+type pacer struct {
+	factor   float64 // by which the pace is other than the program's, 0: it is the program's
+	feed     float64 // mm/min, as it was set
+	override float64 // %, as it was set
+	since    float64 // s
+}
+
+// ownFeed is by what share a feed differs from the one that was set where the program has said another one.
+const ownFeed = 0.02
+
+// pace sets the pace that is advised. Once the program says another feed it is the program's again.
+func (d *driver) pace(m *twin.Machine, r *twin.Row) {
+	p := &d.pacer
+	p.since += interval
+	fed := r.True.Phase == twin.Deposit || r.True.Phase == twin.Prime
+	if p.factor != 0 && p.since > paceTakes && math.Abs(r.FeedVel-p.feed) > ownFeed*p.feed {
+		if r.Override == p.override {
+			m.Do(twin.Code{Name: "M52", S: math.Round(r.Override / p.factor), HasS: true})
+		}
+		p.factor = 0
+	}
+	if a := &d.adviser.advice; a.Pace != 0 && fed && p.since >= paceAgain {
+		if p.factor == 0 {
+			p.factor = 1
+		}
+		p.factor *= a.Pace
+		p.feed, p.override, p.since = math.Round(r.FeedVel*a.Pace), math.Round(r.Override*a.Pace), 0
+		m.Do(twin.Code{Name: "M24", S: p.feed, HasS: true})
+		m.Do(twin.Code{Name: "M52", S: p.override, HasS: true})
+	}
+}
+
+// paceTakes is how long the feed takes to come to what is set, s.
+const paceTakes = 2.0
+
+// follow sets every advised set-point and pace, as an operator who follows advice at once; where the set-point cannot be reached one that can be
+// only where no pace brings it nearer, and once the build deposits.
 func (d *driver) follow(m *twin.Machine, r *twin.Row) {
+	d.pace(m, r)
 	a := &d.adviser.advice
-	if a.Kind == control.Unreachable && r.True.Phase != twin.Deposit {
+	if a.Kind == control.Unreachable && (a.Pace != 0 || r.True.Phase != twin.Deposit) {
 		return // a program that waits for the temperature of its start would wait for ever
 	}
 	if d.since += interval; a.Kind == control.Unreachable && d.since < reachAgain {

@@ -5,6 +5,7 @@ package trial
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -58,6 +59,7 @@ type Options struct {
 	Faults  []twin.Fault   // that every build has
 	Horizon float64        // s that prediction looks ahead; 0 is 20, of a set-point 30
 	Spare   float64        // K by which advice may leave a set-point for the spindle's room; see [control.Options]
+	Paced   bool           // an operator sets every pace of feed and path that is advised; who follows advice does so anyway
 	Planned bool           // changes of the override stand in the program of a build, instead of being an operator's
 	Program bool           // advice is told the program of the build: path, feed and height to come
 
@@ -107,6 +109,9 @@ func Run(ctx context.Context, o Options) ([]Build, error) {
 	}
 	if o.Model == nil && (o.Way == Advice || o.Way == SetPoint || o.Way == Actuator) {
 		return nil, fmt.Errorf("the way %s foretells with a model, and none is given", o.Way)
+	}
+	if o.Model == nil && o.Paced {
+		return nil, errors.New("a pace is advised with a model, and none is given")
 	}
 	if o.Program && o.Way != Advice && o.Way != Machine {
 		return nil, fmt.Errorf("the way %s looks at no program: only advice does", o.Way)
@@ -240,6 +245,7 @@ type driver struct {
 	law     control.Law
 	bound   *bound   // nil but where that is the way
 	adviser *adviser // nil where nothing is advised
+	pacer   pacer    // the operator who sets paces
 	contact phase.Contact
 	u, z    []float64
 	guide   *program.Guide // nil: the program is not told
@@ -281,13 +287,12 @@ func newDriver(o *Options) (*driver, error) {
 		u.Output, u.OutputUnit = model.ToolTemperature, celsius
 		return control.Through(o.Model, d.e, &d.est, u)
 	}
-	switch o.Way {
-	case Machine:
-		if o.Model != nil {
-			return d, d.advised()
+	if o.Way == Advice || o.Paced || o.Way == Machine && o.Model != nil {
+		if err := d.advised(); err != nil {
+			return nil, err
 		}
-	case Advice:
-		return d, d.advised()
+	}
+	switch o.Way {
 	case SetPoint:
 		f, err := foretell(control.Use{TargetUnit: celsius})
 		if err != nil {
@@ -391,10 +396,16 @@ func (d *driver) row(m *twin.Machine, r *twin.Row) {
 		d.release()
 		return
 	case d.o.Way == Machine:
+		if d.o.Paced {
+			d.pace(m, r)
+		}
 		return
 	case d.o.Way == Advice:
 		d.follow(m, r)
 		return
+	}
+	if d.o.Paced {
+		d.pace(m, r)
 	}
 	d.decide(m, r)
 }

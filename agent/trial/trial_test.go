@@ -132,7 +132,7 @@ func TestTheProgramIsFollowed(t *testing.T) {
 }
 
 func TestTrialsThatCannotBe(t *testing.T) {
-	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}, {Way: PID, Builds: 1, Program: true}, {Way: Actuator, Builds: 1, Program: true, Model: demoModel(t)}} {
+	for _, o := range []Options{{Way: Actuator, Builds: 1}, {Way: "magic", Builds: 1}, {Way: PID, Builds: 1, Program: true}, {Way: PID, Builds: 1, Paced: true}, {Way: Actuator, Builds: 1, Program: true, Model: demoModel(t)}} {
 		if _, err := Run(context.Background(), o); err == nil {
 			t.Errorf("%+v ran", o)
 		}

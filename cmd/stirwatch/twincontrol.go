@@ -85,6 +85,7 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Every, "every", 0.1, "s between two commands")
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
 	f.Float64Var(&o.Spare, "spare", 0, "K by which advice may leave a set-point that is kept, to keep the spindle off its limits")
+	f.BoolVar(&o.Paced, "paced", false, "let an operator set every advised pace of feed and path")
 	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
 	f.BoolVar(&o.Program, "program", false, "tell advice the program of each build, to look ahead with")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: as the model proposes it, without one 1, of the cascade 1.5")

@@ -84,6 +84,27 @@ func (m *Model) observed(shown string) string {
 	return of
 }
 
+// Takes tells whether the equation or the power of the plan answers to an input.
+func (m *Model) Takes(input string) (found bool) {
+	i := m.InputIndex(input)
+	if i < 0 {
+		return false
+	}
+	found = input == FeedVelocity && m.Plan != nil && m.Plan.Fed > 0
+	look := func(expression string) {
+		if n, err := expr.Parse(expression); err == nil {
+			n.Symbols(func(name string) { found = found || name == m.Inputs[i].Symbol })
+		}
+	}
+	for k := range m.Terms {
+		look(m.Terms[k].Expression)
+	}
+	for k := range m.Definitions {
+		look(m.Definitions[k].Expression)
+	}
+	return found
+}
+
 // takes gives the states that an expression takes, through definitions too, and whether it takes an input.
 func (m *Model) takes(expression string) (states []string, inputs bool) {
 	var look func(expression string, above int)

@@ -22,7 +22,7 @@ type Advised struct {
 // Advice is what was advised from an instant on, until something else was or it was good no longer.
 type Advice struct {
 	From, To                      float64 // s
-	Kind                          string  // hold, change, unreachable; "none" is no advice
+	Kind                          string  // hold, change, pace, unreachable; "none" is no advice
 	SetPoint                      float64 // °C, NaN without any
 	Reason                        string
 	Ahead                         float64 // s ahead that the following are expected; 0: nothing is

@@ -39,7 +39,7 @@ func cellRecord(t testing.TB) *journal.Journal {
 	})
 	journaltest.Keep(j, []sensors.Sample{{Channel: 1, Time: 2*s + 5e8, Value: 405, Status: ok}}) // recorded late
 	journal.Write(j, record.Anomaly{Time: 2 * s, Code: "sensor.failure", Channel: "tool", Active: true, Score: 1, Limit: 0.5, Since: s, Text: "dead, it seems"})
-	journal.Write(j, record.Recommendation{Time: 2 * s, Kind: "none", SetPoint: math.NaN(), Predicted: math.NaN(), Expires: 12 * s, Reason: "no advice"})
+	journal.Write(j, record.Recommendation{Time: 2 * s, Kind: "none", SetPoint: math.NaN(), Predicted: math.NaN(), Expires: 12 * s, Reason: "no advice", Pace: math.NaN()})
 	journal.Write(j, record.Attribution{Time: 2 * s, Of: "forecast", Horizon: "60s", Output: "tool temperature", Total: 3, Parts: record.Parts{Name: []string{"to build", "heat"}, Value: []float64{1, 2}}})
 	if err := j.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -68,8 +68,8 @@ func TestSheets(t *testing.T) {
 			"1970-01-01T00:00:01Z,tool,0.26416,°C,good,,", "1970-01-01T00:00:02.5Z,tool,0,°C,good,,", "1970-01-01T00:00:03Z,tool,-2,°C,failure,sentinel,"}},
 		"anomalies": {Options{}, record.Anomalies, []string{"time,channel,code,source,active,score,limit,since,text",
 			`1970-01-01T00:00:02Z,tool,sensor.failure,,true,1,0.5,1970-01-01T00:00:01Z,"dead, it seems"`}},
-		"advice": {Options{}, record.Recommendations, []string{"time,kind,set_point,predicted,expires,reason,tick,model,with,with_lower,with_upper,with_speed,with_speed_lower,with_speed_upper,without,without_lower,without_upper,without_speed,without_speed_lower,without_speed_upper",
-			"1970-01-01T00:00:02Z,none,,,1970-01-01T00:00:12Z,no advice,0,,0,0,0,0,0,0,0,0,0,0,0,0"}},
+		"advice": {Options{}, record.Recommendations, []string{"time,kind,set_point,predicted,expires,reason,tick,model,with,with_lower,with_upper,with_speed,with_speed_lower,with_speed_upper,without,without_lower,without_upper,without_speed,without_speed_lower,without_speed_upper,pace",
+			"1970-01-01T00:00:02Z,none,,,1970-01-01T00:00:12Z,no advice,0,,0,0,0,0,0,0,0,0,0,0,0,0,"}},
 		"attributions": {Options{}, record.Attributions, []string{"time,horizon,of,output,total,part,value",
 			"1970-01-01T00:00:02Z,60s,forecast,tool temperature,3,heat,2", "1970-01-01T00:00:02Z,60s,forecast,tool temperature,3,to build,1"}},
 	} {

@@ -122,7 +122,7 @@ export const text = {
 
   // Advice
   advice: 'Advice',
-  adviceKind: { none: 'No advice', hold: 'Hold', change: 'Change the set-point', unreachable: 'Set-point out of reach' } as Record<string, string>,
+  adviceKind: { none: 'No advice', hold: 'Hold', change: 'Change the set-point', pace: 'Change the pace of feed and path', unreachable: 'Set-point out of reach' } as Record<string, string>,
   holdsFor: (s: number) => `valid for ${span(s)}`,
 
   priority: (p: number) => `Priority ${p}, ${['high', 'medium', 'low'][p - 1] ?? ''}`,

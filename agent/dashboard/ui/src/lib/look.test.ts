@@ -13,7 +13,7 @@ const view = (v: Partial<View>): View => ({
   expected: { horizon_s: null, mean: null, lower: null, upper: null, stopped: { mean: null, lower: null, upper: null } },
   change: { total: null, ahead_s: null },
   layer: -1,
-  advised: { set_point: null, predicted: null, expires_s: null },
+  advised: { set_point: null, pace: null, predicted: null, expires_s: null },
   alarms: { time: 0, flood: false, alarms: [] },
   sources: [],
   records: 0,

@@ -163,6 +163,8 @@ export interface View {
 /** Advice in numbers, °C and rpm; what is expected if it is followed and if nothing changes, where the model has a plan. */
 export interface Advised {
   set_point: N
+  /** Feed and path velocity together, % of what they are; null: as they are. */
+  pace: N
   predicted: N
   expires_s: N
   horizon_s?: number[]
