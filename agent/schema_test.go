@@ -62,6 +62,7 @@ func TestWhatIsWrittenIsTheSchema(t *testing.T) {
 	journal.Write(j, record.ProgramEvent{Time: begin, Event: program.LayerStarts.String(), In: 31, Value: 4, Line: 23})
 	journal.Write(j, record.Alarm{Time: begin, Code: "sensor.failure", Subject: "tc", Event: "shelve", State: "shelved", Was: "unacknowledged", Active: true,
 		Priority: 2, Raised: begin, Until: begin + 60*second, First: "source.missing tc", Who: "ann", Why: "is being replaced", Text: "tc: no reading"})
+	journal.Write(j, record.Recommendation{Time: begin, Kind: "pace", SetPoint: 470, Predicted: 470, Reason: "the spindle has no room", Pace: 105})
 	journal.Write(j, record.Notification{Time: begin, Target: "shift", Message: "m1-1", Sent: true, Alarms: 1, Attempt: 1, Text: "tc: no reading"})
 	if err := j.Close(); err != nil {
 		t.Fatal(err)

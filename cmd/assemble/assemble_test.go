@@ -172,7 +172,7 @@ func TestAPIDOnTheSpindleHasTheGainsOfItsModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []struct{ unit, pid, want string }{
-		{"rpm", "", "pid: gain 6.4, integral 2.8 s, derivative 0.7"},
+		{"rpm", "", "pid: gain 6.63, integral 2.88 s, derivative 0.719"},
 		{"rpm", ", pid: {gain: 3}", "pid: gain 3"},
 		{"rad/s", "", "by the spindle speed in rpm"},
 	} {
