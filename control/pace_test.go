@@ -2,6 +2,7 @@ package control
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,8 +69,8 @@ func TestPaceGivesTheSpindleRoom(t *testing.T) {
 	}
 }
 
-// A set-point that is out of reach: the pace that reaches it is among the ways out, and a step towards it is advised; where none within reach
-// does, a step to where it helps.
+// A set-point that is out of reach: the pace that reaches it is among the ways out, and a step towards it is advised and told; where none within
+// reach does, a step to where it helps.
 func TestPaceBringsASetPointNearer(t *testing.T) {
 	for _, c := range []struct {
 		name                 string
@@ -77,6 +78,7 @@ func TestPaceBringsASetPointNearer(t *testing.T) {
 		way                  bool
 	}{
 		{"upper limit", 480, -200, 1.1, true},
+		{"a small step", 480, -1000, 1.05, true},
 		{"lower limit", 270, -200, 0.9, true},
 		{"it helps", 560, -100, 1.1, false},
 		{"it hardly helps", 560, -30, 0, false},
@@ -87,8 +89,96 @@ func TestPaceBringsASetPointNearer(t *testing.T) {
 		if a.Kind != Unreachable || math.Abs(a.Pace-c.pace) > 1e-9 {
 			t.Errorf("%s: %v, pace %g, want %g: %s", c.name, a.Kind, a.Pace, c.pace, a.Reason)
 		}
-		if strings.Contains(a.Reason, bothVelocities) != c.way {
+		way := slices.ContainsFunc(a.Ways[:], func(w WayOut) bool { return w.What == bothVelocities })
+		if way != c.way || strings.Contains(a.Reason, "a step that brings it nearer: feed and path velocity") != (c.pace != 0) {
 			t.Errorf("%s: %s", c.name, a.Reason)
+		}
+	}
+}
+
+// After a pace was set nothing more of it is advised until what it does can be seen.
+func TestAPaceThatWasSetMaySettle(t *testing.T) {
+	r, m := recommender(t), &cell{perKelvin: 2, at475: 560, perFeed: -100, torque: 200}
+	if a := advise(r, m.situation(475), 15); a.Pace != 1.1 {
+		t.Fatalf("before: %v by %g: %s", a.Kind, a.Pace, a.Reason)
+	}
+	for after := 1; after < 60; after++ {
+		a := advise(r, m.fed(475, 1.1, true), 1)
+		if now := a.Kind == Unreachable && a.Pace == 1.1; now != (after > int(swingsFor)) {
+			t.Fatalf("after %d s: %v by %g: %s", after, a.Kind, a.Pace, a.Reason)
+		}
+	}
+}
+
+// The reason tells the pace that is advised, also when it has become another one.
+func TestTheReasonOfAPaceFollowsIt(t *testing.T) {
+	r, m := recommender(t), &cell{perKelvin: 2, at475: 448, perFeed: -200, torque: 200}
+	advise(r, m.situation(475), 46)
+	m.perFeed = -30
+	a := advise(r, m.situation(475), 10)
+	if a.Kind != Pace || a.Pace != 1.1 || !strings.HasPrefix(a.Reason, "feed and path velocity +10 % (feed 400 → 440 mm/min)") {
+		t.Errorf("%v by %g: %s", a.Kind, a.Pace, a.Reason)
+	}
+}
+
+// Whether a pace has helped is judged by the limit that it was advised for, also at the lower one: there the tool is to cool.
+func TestAPaceThatHelpsAtTheLowerLimit(t *testing.T) {
+	r, m := recommender(t), &cell{perKelvin: 2, at475: 200, perFeed: -100, torque: 200}
+	pace := 1.0
+	for step := range 4 {
+		a := advise(r, m.fed(475, pace, true), 130)
+		if a.Pace != 0.9 {
+			t.Fatalf("step %d: %v by %g: %s", step, a.Kind, a.Pace, a.Reason)
+		}
+		pace *= a.Pace
+	}
+	if n := r.steer.paced.misses; n != 0 {
+		t.Errorf("%d paces are said not to have helped", n)
+	}
+}
+
+// A set-point that was advised is no longer once a loop leads it, and none is said to have been looked for.
+func TestALoopTakesTheSetPointOver(t *testing.T) {
+	r, m := recommender(t), &cell{perKelvin: 2, at475: 448, torque: 200}
+	r.o.Spare = 10
+	s := m.situation(475)
+	if a := advise(r, s, 66); a.Kind != Change {
+		t.Fatalf("before: %v: %s", a.Kind, a.Reason)
+	}
+	s.Led = 475
+	for range 100 {
+		if a := advise(r, s, 1); a.Kind != Hold || strings.Contains(a.Reason, "no set-point") {
+			t.Fatalf("beside a loop: %v: %s", a.Kind, a.Reason)
+		}
+	}
+}
+
+// Advice that stands allocates nothing, and asks for no scenario between two surveys.
+func TestAdviceThatStandsAllocatesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		m      cell
+		lowest float64
+		kind   Kind
+	}{
+		"pace":                         {cell{at475: 448, perFeed: -200}, 350, Pace},
+		"change":                       {cell{at475: 448}, 350, Change},
+		"unreachable":                  {cell{at475: 560, perFeed: -100}, 350, Unreachable},
+		"unreachable, no set-point is": {cell{at475: 560}, 450, Unreachable},
+	} {
+		r, m := recommender(t), &c.m
+		r.o.Spare, r.o.SetPointMin = 10, c.lowest
+		m.perKelvin, m.torque = 2, 200
+		s := m.situation(475)
+		var a Recommendation
+		for range 66 {
+			r.Advise(&a, s)
+		}
+		if a.Kind != c.kind {
+			t.Fatalf("%s: %v: %s", name, a.Kind, a.Reason)
+		}
+		s.Dt, m.asked = 1e-4, 0
+		if n := testing.AllocsPerRun(1000, func() { r.Advise(&a, s) }); n != 0 || m.asked != 0 {
+			t.Errorf("%s: %v allocations per tick, and %d scenarios in a tenth of a second", name, n, m.asked)
 		}
 	}
 }

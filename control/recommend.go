@@ -254,10 +254,10 @@ func (r *Recommender) foretell(dst *Recommendation, s *Situation) {
 	r.expect(&dst.Without, s, &r.is)
 	dst.With = dst.Without
 	followed := dst.setting()
-	if dst.Kind == Hold || followed == asItIs {
+	if dst.Kind == Hold || followed.same(asItIs) {
 		return
 	}
-	if r.surveyed == 0 || dst.Kind != r.last.Kind || followed != r.last.setting() {
+	if r.surveyed == 0 || dst.Kind != r.last.Kind || !followed.same(r.last.setting()) {
 		if !s.Ask(&r.would, followed) {
 			return
 		}

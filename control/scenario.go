@@ -16,6 +16,11 @@ type Setting struct {
 // asItIs changes nothing.
 var asItIs = Setting{SetPoint: math.NaN()}
 
+// same tells whether two settings are the same: a set-point that stays as it is is NaN in both.
+func (s Setting) same(t Setting) bool {
+	return s.Path == t.Path && s.Feed == t.Feed && (s.SetPoint == t.SetPoint || math.IsNaN(s.SetPoint) && math.IsNaN(t.SetPoint))
+}
+
 // Outcome is what is expected under a setting, by horizon.
 type Outcome struct {
 	Horizon     []float64 // s
@@ -84,7 +89,7 @@ func NewScenarios(m *model.Model, e *filter.Estimator, expected func() filter.Sc
 		path: m.InputIndex(model.PathVelocity), feed: m.InputIndex(model.FeedVelocity), up: m.InputIndex(model.ZVelocity)}
 	s.f.Horizon = minute
 	for i := range m.Inputs {
-		s.acts = append(s.acts, m.Takes(m.Inputs[i].Name))
+		s.acts = append(s.acts, m.AnswersTo(m.Inputs[i].Name))
 	}
 	s.inputs, s.setPoint = s.scaled, s.aim
 	return s

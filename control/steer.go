@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// concern is what another set-point would mend.
+// concern is what another pace or set-point would mend.
 type concern uint8
 
 const (
@@ -18,17 +18,17 @@ const (
 	itIsOver // what a set-point was changed for
 )
 
-// How long things must last for a change of the set-point, s.
+// How long things must last for a change of the pace or of the set-point, s.
 const (
 	troubledFor = 10.0 // before one is looked for,
-	swingsFor   = 20.0 // and where the spindle comes near to a limit: a swing of the machine's controller is over by then
+	swingsFor   = 20.0 // and where the spindle comes near to a limit, or a pace was set: a swing of the machine's controller is over by then
 	calmFor     = 15.0 // without the trouble, before what was advised is dropped
 	overFor     = 30.0 // that the set-point from before would do again
 	lookEvery   = 5.0  // between two searches
 	speedSlow   = 10.0 // time constant of what is meant by "of late"
 )
 
-// steering follows whether another set-point would be better than the present one.
+// steering follows whether another pace or set-point would be better than the present one.
 type steering struct {
 	concern  concern
 	stood    float64 // s
@@ -36,7 +36,7 @@ type steering struct {
 	target   float64 // °C advised; NaN: none
 	pace     float64 // factor of feed and path advised; 0: none
 	looked   float64 // s since it was looked for
-	searched bool    // it was, for this concern
+	searched bool    // a set-point was, for this concern
 	kept     bool    // and the set-point is better kept
 	quiet    float64 // s since a set-point was changed
 	last     float64 // °C, set-point of the tick before
@@ -104,6 +104,9 @@ func (r *Recommender) steers(s *Situation, dt float64) bool {
 	if !r.knows() || r.unreachable || r.heat.lowering || s.idles() || math.Abs(s.SetPoint-s.Temperature) > farOff && r.slope != 0 && math.Abs(r.slope) > warming {
 		k.drop()
 		return false
+	}
+	if known(s.Led) && !math.IsNaN(k.target) {
+		k.drop() // set-points are that loop's from now on
 	}
 	if r.surveyed == 0 {
 		r.consider(s)
@@ -174,7 +177,7 @@ func (r *Recommender) consider(s *Situation) {
 		r.goBack(s)
 	case k.stood < k.lasts() || k.quiet < r.o.Interval || k.looked < lookEvery || now == untroubled:
 	default:
-		k.looked, k.searched = 0, true
+		k.looked = 0
 		if k.roomless() {
 			if k.pace = r.freeing(s); k.pace != 0 {
 				k.target = math.NaN()
@@ -182,8 +185,9 @@ func (r *Recommender) consider(s *Situation) {
 			}
 		}
 		if known(s.Led) {
-			return // the goal is whose loop it is
+			return // no set-point is looked for: they are that loop's
 		}
+		k.searched = true
 		if math.IsNaN(k.target) || k.target > s.SetPoint && !r.mends(s, k.target) {
 			k.target = r.search(s, k.concern)
 		}
@@ -280,30 +284,21 @@ func (r *Recommender) goBack(s *Situation) {
 func (r *Recommender) adviseChange(dst *Recommendation, s *Situation, mean float64) {
 	k := &r.steer
 	*dst = Recommendation{Kind: Change, SetPoint: k.target, Predicted: mean}
-	compared := r.compare(dst, s)
+	r.foretell(dst, s)
+	dst.Predicted = dst.With.Last().Temperature
 	if r.changed(k.why(), k.target, s.SetPoint, 0) {
 		verb := "lower"
 		if k.target > s.SetPoint {
 			verb = "raise"
 		}
-		r.last.Reason = fmt.Sprintf("%s the set-point from %s °C to %s °C: %s; %s", verb, tenths(s.SetPoint), tenths(k.target), r.because(s), compared())
+		r.last.Reason = fmt.Sprintf("%s the set-point from %s °C to %s °C: %s; %s", verb, tenths(s.SetPoint), tenths(k.target), r.because(s), r.compared(dst))
 	}
 	dst.Reason = r.last.Reason
 }
 
-// compare puts what is expected with the advice into dst, and tells it beside what is expected without.
-func (r *Recommender) compare(dst *Recommendation, s *Situation) (text func() string) {
-	if !s.Ask(&r.would, dst.setting()) {
-		r.would.Temperature = append(r.would.Temperature[:0], r.is.Temperature...)
-		r.would.Speed = append(r.would.Speed[:0], r.is.Speed...)
-	}
-	var with, without Course
-	r.expect(&with, s, &r.would)
-	r.expect(&without, s, &r.is)
-	dst.Predicted = with.Last().Temperature
-	return func() string {
-		return fmt.Sprintf("in %g s%s with it %s, without it %s", minute[len(minute)-1], r.under(), with.Last().text(), without.Last().text())
-	}
+// compared tells what is expected with the advice, beside what is expected without it.
+func (r *Recommender) compared(a *Recommendation) string {
+	return fmt.Sprintf("in %g s%s with it %s, without it %s", minute[len(minute)-1], r.under(), a.With.Last().text(), a.Without.Last().text())
 }
 
 // text is "466 °C (461 to 471) at 421 rpm (395 to 447)".
@@ -311,7 +306,7 @@ func (x *Expectation) text() string {
 	return fmt.Sprintf("%.0f °C (%.0f to %.0f) at %.0f rpm (%.0f to %.0f)", x.Temperature, x.Lower, x.Upper, x.Speed, x.SpeedLower, x.SpeedUpper)
 }
 
-// because says why another set-point is advised.
+// because says why another pace or set-point is advised.
 func (r *Recommender) because(s *Situation) string {
 	n := len(minute) - 1
 	switch r.steer.concern {

@@ -181,7 +181,11 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	if r.last.Kind == Unreachable && math.Abs(reach-r.last.SetPoint) < stayWithin {
 		reach = r.last.SetPoint // advice that follows every wobble cannot be followed
 	}
-	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean, Pace: r.ways.pace, Ways: r.ways.all}
+	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean, Ways: r.ways.all}
+	if p := &r.steer.paced; r.ways.pace != 0 && !p.settles() {
+		dst.Pace = r.ways.pace
+		p.advises(dst.Pace, r.limit == "lower")
+	}
 	top, _ := r.peak(s, tooWide, 0, nil)
 	if math.IsNaN(r.ways.setPoint) && math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint || r.approach.on || !r.lasts(s, mean) {
 		dst.SetPoint = math.NaN() // none within the limits can be reached either, it would make matters worse, or it is not known yet whether it lasts
@@ -195,7 +199,7 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		soon = s.expected().Mean[r.costAt]
 		cause += " soon"
 	}
-	if r.changed(cause, s.SetPoint, s.SetPoint-s.Temperature, mean) {
+	if r.changed(cause, s.SetPoint, s.SetPoint-s.Temperature, mean) || dst.Pace != r.last.Pace {
 		limit, side := r.o.SpindleMax, "below"
 		if r.limit == "lower" {
 			limit, side = r.o.SpindleMin, "above"
@@ -216,6 +220,9 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		}
 		r.last.Reason = fmt.Sprintf("unreachable: the spindle %s at its %s limit of %g rpm and %s; it will be at %.0f °C in %g s%s",
 			verb, r.limit, limit, off, mean, far, r.under()) + waysText(&r.ways.all)
+		if dst.Pace != 0 {
+			r.last.Reason += "; a step that brings it nearer: " + paceText(dst.Pace, s.Feed.Now)
+		}
 	}
 	dst.Reason = r.last.Reason
 }

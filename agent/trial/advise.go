@@ -54,22 +54,21 @@ func (a *adviser) step(d *driver, r *twin.Row) {
 	a.recommender.Advise(&a.advice, s)
 }
 
-// reachAgain is how long such an operator leaves a set-point that can be reached before another one of these, s; paceAgain how long a pace.
+// What operators do who follow advice.
 const (
-	reachAgain = 60.0
-	paceAgain  = 30.0
+	reachAgain = 60.0 // s that they leave a set-point that can be reached before another one of these
+	paceAgain  = 30.0 // and a pace before another one
+	paceTakes  = 2.0  // s that the feed takes to come to what they set
+	ownFeed    = 0.02 // share by which the feed then differs from it where the program has said another one
 )
 
 // pacer is an operator who sets the pace of feed and path that is advised.
 type pacer struct {
-	factor   float64 // by which the pace is other than the program's, 0: it is the program's
+	factor   float64 // by which the program's pace was multiplied, 0: it was not
 	feed     float64 // mm/min, as it was set
 	override float64 // %, as it was set
-	since    float64 // s
+	since    float64 // s from then
 }
-
-// ownFeed is by what share a feed differs from the one that was set where the program has said another one.
-const ownFeed = 0.02
 
 // pace sets the pace that is advised. Once the program says another feed it is the program's again.
 func (d *driver) pace(m *twin.Machine, r *twin.Row) {
@@ -93,15 +92,11 @@ func (d *driver) pace(m *twin.Machine, r *twin.Row) {
 	}
 }
 
-// paceTakes is how long the feed takes to come to what is set, s.
-const paceTakes = 2.0
-
-// follow sets every advised set-point and pace, as an operator who follows advice at once; where the set-point cannot be reached one that can be
-// only where no pace brings it nearer, and once the build deposits.
+// follow sets every advised set-point, as an operator who follows advice at once; where the set-point cannot be reached one that can be only
+// where no pace brings it nearer, and once the build deposits.
 func (d *driver) follow(m *twin.Machine, r *twin.Row) {
-	d.pace(m, r)
 	a := &d.adviser.advice
-	if a.Kind == control.Unreachable && (a.Pace != 0 || r.True.Phase != twin.Deposit) {
+	if a.Kind == control.Unreachable && (a.Pace != 0 || d.pacer.since < paceAgain || r.True.Phase != twin.Deposit) {
 		return // a program that waits for the temperature of its start would wait for ever
 	}
 	if d.since += interval; a.Kind == control.Unreachable && d.since < reachAgain {

@@ -391,23 +391,20 @@ func (d *driver) row(m *twin.Machine, r *twin.Row) {
 			d.release()
 		}
 	}
-	switch {
-	case r.SetPoint == 0 && (math.IsNaN(d.commanded) || d.o.Way == SetPoint || d.o.Way == Cascade || d.o.Way == Advice):
+	if r.SetPoint == 0 && (math.IsNaN(d.commanded) || d.o.Way == SetPoint || d.o.Way == Cascade || d.o.Way == Advice) {
 		d.release()
 		return
-	case d.o.Way == Machine:
-		if d.o.Paced {
-			d.pace(m, r)
-		}
-		return
-	case d.o.Way == Advice:
-		d.follow(m, r)
-		return
 	}
-	if d.o.Paced {
+	if d.o.Paced || d.o.Way == Advice {
 		d.pace(m, r)
 	}
-	d.decide(m, r)
+	switch d.o.Way {
+	case Machine:
+	case Advice:
+		d.follow(m, r)
+	default:
+		d.decide(m, r)
+	}
 }
 
 func (d *driver) release() {

@@ -84,8 +84,8 @@ func (m *Model) observed(shown string) string {
 	return of
 }
 
-// Takes tells whether the equation or the power of the plan answers to an input.
-func (m *Model) Takes(input string) (found bool) {
+// AnswersTo tells whether the equation or the power of the plan answers to an input.
+func (m *Model) AnswersTo(input string) (found bool) {
 	i := m.InputIndex(input)
 	if i < 0 {
 		return false
