@@ -40,7 +40,7 @@ func (c *climb) leaves(up, dt float64) bool {
 // working is what the power is told by.
 type working struct {
 	offset float64 // W, of the power from its working point, averaged while it is fed; NaN where there is none
-	fed    float64 // share of what is fed as usual, as the power follows it
+	fed    float64 // as in [model.Plan.PowerAt], as the power follows the feed
 	climb  climb
 	lifted bool // it has left the build
 }
@@ -95,7 +95,7 @@ func (q *Planner) Observe(dt, reading float64, u []float64, contact bool) {
 		w.offset = math.NaN()
 		return
 	}
-	if !contact || w.fed < fedAgain {
+	if !contact || w.fed < fedAgain*q.feeds(u) {
 		return
 	}
 	offset := (u[q.power] - q.p.PowerAt(math.Abs(u[q.Speed]), w.fed)) / w.fed
@@ -119,8 +119,19 @@ func (q *Planner) climbs(u []float64) float64 {
 	return up
 }
 
-// fedAgain is the share of what is fed as usual from which the power says how far its working point is.
+// fedAgain is the share of what is fed from which on, after a rest of the feed, the power says how far its working point is.
 const fedAgain = 0.5
+
+// feeds is where the power is about to be by the feed in inputs u, as in [model.Plan.PowerAt]; 1 where nothing is fed, so that
+// what has been fed counts until fedAgain is left of it.
+func (q *Planner) feeds(u []float64) float64 {
+	if q.feed >= 0 {
+		if to := q.p.FedAt(u[q.feed]); to > 0 {
+			return min(1, to)
+		}
+	}
+	return 1
+}
 
 // Start begins at inputs u, at a reading (in the output's unit). Out of contact there is no working
 // point to return to, and the power stays.
@@ -139,12 +150,12 @@ func (q *Planner) told(speed float64) float64 {
 	return q.p.PowerAt(speed, w.fed) + w.fed*w.offset + (q.follows-1)*(q.p.PowerAt(speed, w.fed)-q.p.PowerAt(q.from, w.fed))
 }
 
-// follow moves a share of what is fed by dt seconds at inputs u.
+// follow moves what is fed, as in [model.Plan.PowerAt], by dt seconds at inputs u.
 func (q *Planner) follow(fed float64, u []float64, dt float64) float64 {
 	if q.feed < 0 {
 		return 1
 	}
-	return fed - math.Expm1(-dt/model.FeedTime)*(q.p.FedShare(u[q.feed])-fed)
+	return fed - math.Expm1(-dt/model.FeedTime)*(q.p.FedAt(u[q.feed])-fed)
 }
 
 // Step moves the planned inputs by dt seconds to a time at which the plan says planned (inputs, of

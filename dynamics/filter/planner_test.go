@@ -62,14 +62,15 @@ func TestPowerFollowsTheSpeedMore(t *testing.T) {
 	}
 }
 
-// What the power does beyond pressing goes with the feed as far as was learned, and the working point that was seen stays what it was.
+// The power beyond pressing goes with the feed as far as was learned, also at feeds far below the usual one; the working point that was seen stays
+// what it was.
 func TestPowerGoesWithTheFeed(t *testing.T) {
-	power := func(share, before, feed float64) float64 {
+	power := func(idle, share, before, feed float64) float64 {
 		q, u := planOf()
-		q.p.Idle, q.p.Fed, q.p.UsualFeed = 5, share, 400
+		q.p.Idle, q.p.Free, q.p.Fed, q.p.UsualFeed = idle, 5, share, 400
 		q.feed = len(u)
 		q.u, u = append(q.u, 0), append(u, before)
-		u[q.power] = 2000 + (5600)*q.p.FedShare(before) // 600 W more than usual, beyond pressing
+		u[q.power] = 2000 + 5600*q.p.FedAt(before) // 600 W more than usual, beyond pressing
 		for range 200 {
 			q.Observe(1, 460, u, true)
 		}
@@ -80,17 +81,22 @@ func TestPowerGoesWithTheFeed(t *testing.T) {
 		}
 		return q.u[q.power]
 	}
-	for _, c := range []struct{ share, before, feed, want float64 }{
-		{0, 400, 600, 7600},
-		{1, 400, 400, 7600},
-		{1, 400, 600, 2000 + 1.5*5600},
-		{0.5, 400, 600, 2000 + 1.25*5600},
-		{0.5, 600, 400, 7600},
-		{0.5, 600, 0, 2000},
-		{1, 400, 4000, 2000 + 3*5600}, // no more than three times the usual feed is believed
+	for _, c := range []struct{ idle, share, before, feed, want float64 }{
+		{5, 0, 400, 600, 7600}, // as a model says that was learned before the feed counted
+		{0, 0, 400, 0, 7600},
+		{5, 1, 400, 400, 7600},
+		{5, 1, 400, 600, 2000 + 1.5*5600},
+		{5, 0.5, 400, 600, 2000 + 1.25*5600},
+		{5, 0.5, 600, 400, 7600},
+		{5, 0.5, 600, 0, 2000},
+		{5, 1, 400, 4000, 2000 + 3*5600}, // no more than three times the usual feed is believed,
+		{5, 1, 400, 4, 2000 + 5600./3},   // and no less than a third
+		{5, 1, 160, 400, 7600},
+		{5, 1, 160, 200, 2000 + 0.5*5600},
+		{0, 1, 400, 600, 2000 + 1.5*5600}, // beyond a free spin, where pressing is not known
 	} {
-		if got := power(c.share, c.before, c.feed); math.Abs(got-c.want) > 5 {
-			t.Errorf("share %g, feed %g to %g mm/min: %.0f W, want %.0f", c.share, c.before, c.feed, got, c.want)
+		if got := power(c.idle, c.share, c.before, c.feed); math.Abs(got-c.want) > 5 {
+			t.Errorf("pressing %g W/rpm, share %g, feed %g to %g mm/min: %.0f W, want %.0f", c.idle, c.share, c.before, c.feed, got, c.want)
 		}
 	}
 }

@@ -86,6 +86,7 @@ func TestReadRefuses(t *testing.T) {
 		"circle":      {func(m *Model) { m.Definitions[0].Expression = "contact*P" }, `symbol "contact" is unknown`},
 		"start":       {func(m *Model) { m.States[0].Start = "P" }, `symbol "P" is unknown`},
 		"noise":       {func(m *Model) { m.States[0].Noise = -1 }, "noise -1"},
+		"feed share":  {func(m *Model) { m.Plan = &Plan{Ripple: 1, Slew: 1, Fed: 0.5} }, "usual feed"},
 		"intervals": {func(m *Model) {
 			one := SideScale{Lower: 1, Upper: 1}
 			m.Intervals = []Interval95{{"", 5, one, one, one}, {"", 1, one, one, one}}
@@ -105,7 +106,7 @@ func TestReadRefuses(t *testing.T) {
 		"":    "not a model document",
 		"{":   "not a model document",
 		`[1]`: "not a model document",
-		`{"format":"stirwatch model","version":6,"colour":"red"}`:    `unknown field "colour"`,
+		`{"format":"stirwatch model","version":6,"colour":"red"}`:    `unknown field "colour": did a newer program write it?`,
 		`{"format":"stirwatch model","version":6,"dead_time":1e999}`: "dead_time",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
@@ -117,6 +118,26 @@ func TestReadRefuses(t *testing.T) {
 	m.States[0].Noise, m.Parameters[1].Value = -1, -1
 	if err := m.Check(); err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("two problems: %v", err)
+	}
+}
+
+// An input counts where a term, a definition or the plan takes it, and not because it is listed.
+func TestAnswersTo(t *testing.T) {
+	m := sample()
+	if !m.AnswersTo(SpindlePower) || m.AnswersTo(FeedVelocity) {
+		t.Errorf("spindle power %v, a feed that is no input %v", m.AnswersTo(SpindlePower), m.AnswersTo(FeedVelocity))
+	}
+	m.Inputs = append(m.Inputs, Input{Name: FeedVelocity, Symbol: "f"})
+	if m.AnswersTo(FeedVelocity) {
+		t.Error("a feed that nothing takes")
+	}
+	m.Plan = &Plan{Fed: 0.5}
+	if !m.AnswersTo(FeedVelocity) {
+		t.Error("by the plan the power goes with the feed")
+	}
+	m.Plan, m.Definitions = nil, append(m.Definitions, Definition{Name: "fed", Expression: "f*contact"})
+	if !m.AnswersTo(FeedVelocity) {
+		t.Error("a definition takes it")
 	}
 }
 

@@ -30,8 +30,8 @@ type Plan struct {
 	// Idle is the power in contact while nothing is fed, W per rpm; 0: the runs do not show it. The power
 	// goes there, and back, with FeedTime.
 	Idle float64 `json:"power_idle_W_per_rpm,omitempty"`
-	// Fed is how the power beyond Idle (where that is not known, beyond Free) grows with the feed, 0 to 1: at twice
-	// UsualFeed (mm/min, the median) it is 1 + Fed times what it is there. 0: the runs do not show that it does.
+	// Fed is the share of the power beyond Idle (where that is not known, beyond Free) that is proportional to the feed, 0 to
+	// 1: at twice UsualFeed (mm/min, the median) it is 1 + Fed times what it is there. 0: the runs do not show that any is.
 	Fed       float64 `json:"power_feed_share,omitempty"`
 	UsualFeed float64 `json:"usual_feed_mm_per_min,omitempty"`
 	// Free is the power of a spindle that turns without contact, W per rpm. Contact ends when the
@@ -73,7 +73,10 @@ func (p *Plan) check(m *Model, of func(string) (unit.Dimension, bool)) []error {
 		errs = append(errs, fmt.Errorf("plan: the model has no %s or no %s to plan", SpindleSpeed, SpindlePower))
 	}
 	if !num.Finite(append(p.Power[:], p.RateGain, p.ErrorGain, p.Min, p.Max, p.Slew, p.Smooth, p.Ripple, p.Free, p.Idle, p.Fed, p.UsualFeed, p.Softening, p.Reload, p.Settled)...) || min(p.Smooth, p.Free, p.Idle, p.Fed, p.UsualFeed, p.Softening, p.Reload, p.Settled, float64(p.Stops)) < 0 || p.Fed > 1 || p.Ripple <= 0 || p.Min > p.Max || p.Slew <= 0 || p.ErrorGain < 0 || p.RateGain < 0 {
-		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and ripple positive, the share that goes with the feed 1 at most, %g to %g rpm a range", p.Min, p.Max))
+		errs = append(errs, fmt.Errorf("plan: gains must not be negative, slew and ripple positive, the share that goes with the feed not above 1, %g to %g rpm a range", p.Min, p.Max))
+	}
+	if p.Fed > 0 && p.UsualFeed == 0 {
+		errs = append(errs, fmt.Errorf("plan: a share of %g goes with the feed, and no usual feed says with what", p.Fed))
 	}
 	return errs
 }
@@ -100,7 +103,7 @@ func (p *Plan) MayStop(seconds float64) float64 {
 	return -math.Expm1(-seconds * (stopsAtFirst + float64(p.Stops)) / (settledAtFirst + p.Settled))
 }
 
-// PowerAt is the power (W) in contact at a speed (rpm) and a share of what is fed as usual.
+// PowerAt is the power (W) in contact at a speed (rpm), where the part of it beyond pressing is fed times what it is at the usual feed.
 func (p *Plan) PowerAt(speed, fed float64) float64 {
 	idle := p.Idle * speed
 	if p.Idle == 0 {
@@ -109,20 +112,23 @@ func (p *Plan) PowerAt(speed, fed float64) float64 {
 	return idle + fed*(p.WorkingPower(speed)-idle)
 }
 
-// FedShare is what [Plan.PowerAt] takes for the share that is fed, at a feed (mm/min): 1 at the usual one, 0 where nothing is fed and
-// the power is known there.
-func (p *Plan) FedShare(feed float64) float64 {
-	switch {
-	case feed >= FeedsFrom && p.UsualFeed > 0:
-		return 1 + p.Fed*(min(feed/p.UsualFeed, mostFed)-1)
-	case feed >= FeedsFrom || p.Idle == 0: // what pressing without feed takes is not known
+// FedAt is what [Plan.PowerAt] takes as fed while the feed (mm/min) stays: 1 at the usual one, 0 where nothing is fed and it is known what
+// pressing takes then.
+func (p *Plan) FedAt(feed float64) float64 {
+	switch fed := feed >= FeedsFrom; {
+	case !fed && p.Idle > 0:
+		return 0
+	case !fed || p.UsualFeed == 0:
 		return 1
 	}
-	return 0
+	return 1 + p.Fed*(min(max(feed/p.UsualFeed, leastFed), mostFed)-1)
 }
 
-// mostFed is how many times the usual feed counts at most.
-const mostFed = 3.0
+// Between so many times the usual feed the power is proportional to it; what is beyond is taken for these.
+const (
+	leastFed = 1.0 / 3
+	mostFed  = 3.0
+)
 
 // WorkingPower is the power (W) in contact at a speed (rpm) while material is fed as usual.
 func (p *Plan) WorkingPower(speed float64) float64 {
