@@ -54,6 +54,9 @@ func Read(r io.Reader) (*Model, error) {
 	d.DisallowUnknownFields()
 	m := new(Model)
 	if err := d.Decode(m); err != nil {
+		if strings.Contains(err.Error(), "unknown field") {
+			err = fmt.Errorf("%w: did a newer program write it? Use that one, or make it anew from its runs with `stirwatch learn`", err)
+		}
 		return nil, err
 	}
 	return m, m.Check()
