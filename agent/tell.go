@@ -35,6 +35,7 @@ type toldMember struct {
 type toldAdvice struct {
 	kind     control.Kind
 	setPoint float64
+	pace     float64
 	reason   string
 	at       int64
 }
@@ -115,10 +116,10 @@ func (t *teller) advise(r *control.Recommendation, now int64) {
 	if !math.IsNaN(r.SetPoint) { // the reason has numbers, which move
 		same = math.Abs(r.SetPoint-said.setPoint) < 0.5
 	}
-	if r.Reason == "" || same && r.Kind == said.kind || !t.due(said.at, now) {
+	if r.Reason == "" || same && r.Kind == said.kind && r.Pace == said.pace || !t.due(said.at, now) {
 		return
 	}
-	*said = toldAdvice{r.Kind, r.SetPoint, r.Reason, now}
+	*said = toldAdvice{r.Kind, r.SetPoint, r.Pace, r.Reason, now}
 	t.line(slog.LevelInfo, "advice", now, []any{"kind", r.Kind.String(), "text", r.Reason})
 }
 

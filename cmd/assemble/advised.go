@@ -77,7 +77,7 @@ func Advised(ctx context.Context, conf *config.Config, path string) (a *report.A
 		if k := len(a.Advice); k > 0 {
 			a.Advice[k-1].To = min(a.Advice[k-1].To, since(n.Time))
 		}
-		a.Advice = append(a.Advice, report.Advice{From: since(n.Time), To: min(since(n.Expires), since(last)), Kind: n.Kind, SetPoint: n.SetPoint, Reason: n.Reason, Ahead: 60,
+		a.Advice = append(a.Advice, report.Advice{From: since(n.Time), To: min(since(n.Expires), since(last)), Kind: n.Kind, SetPoint: n.SetPoint, Pace: n.Pace, Reason: n.Reason, Ahead: 60,
 			Without: n.Without, Lowest: n.WithoutLower, Highest: n.WithoutUpper, With: n.With, WithLowest: n.WithLower, WithHighest: n.WithUpper})
 		return nil
 	})

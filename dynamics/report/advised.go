@@ -24,6 +24,7 @@ type Advice struct {
 	From, To                      float64 // s
 	Kind                          string  // hold, change, pace, unreachable; "none" is no advice
 	SetPoint                      float64 // °C, NaN without any
+	Pace                          float64 // feed and path velocity, % of what they are; NaN where none is advised
 	Reason                        string
 	Ahead                         float64 // s ahead that the following are expected; 0: nothing is
 	Without, Lowest, Highest      float64 // °C as things are, with the ends of the 95 % interval
@@ -43,7 +44,7 @@ func (a *Advised) Write(w io.Writer) error {
 	var lines []line
 	for i := range a.Advice {
 		d := &a.Advice[i]
-		if i > 0 && d.Kind == a.Advice[i-1].Kind && (d.SetPoint == a.Advice[i-1].SetPoint || d.Kind == noAdvice && d.Reason == a.Advice[i-1].Reason) {
+		if i > 0 && d.repeats(&a.Advice[i-1]) {
 			lines[len(lines)-1].To = value(d.To)
 			continue
 		}
@@ -66,6 +67,18 @@ func (a *Advised) Write(w io.Writer) error {
 	}
 	return advisedPage.Execute(w, map[string]any{"Name": a.Name, "Style": template.CSS(baseStyle + styles(false) + "@media (prefers-color-scheme:dark){" + styles(true) + "}"),
 		"Figure": figure, "Lines": lines, "Ahead": strconv.FormatFloat(ahead, 'g', 4, 64)})
+}
+
+// repeats tells whether an advice is the one before once more.
+func (d *Advice) repeats(before *Advice) bool {
+	same := func(x, y float64) bool { return x == y || math.IsNaN(x) && math.IsNaN(y) }
+	switch {
+	case d.Kind != before.Kind:
+		return false
+	case d.Kind == noAdvice && d.Reason == before.Reason:
+		return true
+	}
+	return d.SetPoint == before.SetPoint && same(d.Pace, before.Pace)
 }
 
 const (

@@ -33,6 +33,11 @@ func TestAdvisedPage(t *testing.T) {
 	if strings.Contains(page.String(), "spindle speed") || strings.Count(page.String(), "<tr>") != 3 {
 		t.Error("a chart or a row too many")
 	}
+	a.Advice = []Advice{{From: 10, To: 20, Kind: "pace", SetPoint: 470, Pace: 105}, {From: 20, To: 30, Kind: "pace", SetPoint: 470, Pace: 105}, {From: 30, To: 60, Kind: "pace", SetPoint: 470, Pace: 110}}
+	page.Reset()
+	if err := a.Write(&page); err != nil || strings.Count(page.String(), `<td class="kind">pace</td>`) != 2 {
+		t.Errorf("two paces, one of them told twice: %v", err)
+	}
 	a.Speed, a.Lowest, a.Highest = make([]float64, 100), 300, 450
 	page.Reset()
 	if err := a.Write(&page); err != nil || !strings.Contains(page.String(), "spindle speed") {

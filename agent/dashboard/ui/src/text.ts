@@ -122,7 +122,9 @@ export const text = {
 
   // Advice
   advice: 'Advice',
-  adviceKind: { none: 'No advice', hold: 'Hold', change: 'Change the set-point', pace: 'Change the pace of feed and path', unreachable: 'Set-point out of reach' } as Record<string, string>,
+  adviceKind: { none: 'No advice', hold: 'Hold', change: 'Change the set-point', pace: 'Change the pace', unreachable: 'Set-point out of reach' } as Record<string, string>,
+  paceOf: (share: string) => `feed and path velocity to ${share}`,
+  or: ' or ',
   holdsFor: (s: number) => `valid for ${span(s)}`,
 
   priority: (p: number) => `Priority ${p}, ${['high', 'medium', 'low'][p - 1] ?? ''}`,

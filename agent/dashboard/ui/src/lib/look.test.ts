@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, ahead, trust, urgent, verdict, was } from './look'
+import { age, ahead, headline, trust, urgent, verdict, was } from './look'
 import type { Alarm, Reading, View } from './types'
 
 const reading = (r: Partial<Reading>): Reading => ({ name: 'tool_temperature', unit: '°C', value: 475, age_s: 0.1, trusted: true, ...r })
@@ -42,6 +42,19 @@ describe('a reading', () => {
     expect(age(reading({ age_s: 2 }), -1)).toBe(2)
     expect(age(reading({ age_s: null }), 3)).toBeNull()
   })
+})
+
+describe('advice in a few words', () => {
+  const advised = (set_point: number | null, pace: number | null) => ({ set_point, pace, predicted: null, expires_s: 10 })
+  it.each([
+    [view({}), 'No advice'],
+    [view({ advice_kind: 'hold', advised: advised(475, null) }), 'Hold'],
+    [view({ advice_kind: 'change', advised: advised(470, null) }), 'Change the set-point: 470\u00a0°C'],
+    [view({ advice_kind: 'pace', advised: advised(475, 105) }), 'Change the pace: feed and path velocity to 105\u00a0%'],
+    [view({ advice_kind: 'unreachable', advised: advised(null, null) }), 'Set-point out of reach'],
+    [view({ advice_kind: 'unreachable', advised: advised(null, 110) }), 'Set-point out of reach: feed and path velocity to 110\u00a0%'],
+    [view({ advice_kind: 'unreachable', advised: advised(455, 110) }), 'Set-point out of reach: 455\u00a0°C or feed and path velocity to 110\u00a0%'],
+  ] as const)('%#: %s', (v, what) => expect(headline(v)).toBe(what))
 })
 
 describe('how it is', () => {

@@ -1,4 +1,6 @@
 // What a view says, in the terms of the page: which channel is to be trusted, what is wrong, where limits are.
+import { text } from '../text'
+import { known, quantity } from './format'
 import type { Alarm, Reading, View } from './types'
 
 export type Trust = 'good' | 'doubtful' | 'stale'
@@ -17,6 +19,16 @@ export function was(r: Reading): boolean {
 /** Seconds since a reading was measured, now that elapsed seconds have passed since the view came. */
 export function age(r: Reading, elapsed: number): number | null {
   return r.age_s === null ? null : r.age_s + Math.max(0, elapsed)
+}
+
+/** The advice in a few words: what to do, and the set-point or the pace that is advised. */
+export function headline(v: View): string {
+  const kind = v.advice_kind ?? 'none'
+  const to = []
+  if ((kind === 'change' || kind === 'unreachable') && known(v.advised.set_point)) to.push(quantity(v.advised.set_point, '°C', 0))
+  if (known(v.advised.pace)) to.push(text.paceOf(quantity(v.advised.pace, '%', 0)))
+  const what = text.adviceKind[kind] ?? kind
+  return to.length ? `${what}: ${to.join(text.or)}` : what
 }
 
 export function byRole(v: View, role: string): Reading | undefined {

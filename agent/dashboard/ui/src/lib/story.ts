@@ -22,7 +22,8 @@ export function story(r: Reopened): Step[] {
   const steps: Step[] = r.alarms.map(alarmStep)
   let said = ''
   for (const a of [...r.advice].sort((x, y) => x.time - y.time)) {
-    const same = a.kind === 'change' ? `${a.kind} ${Math.round(a.set_point ?? NaN)}` : a.kind
+    const asked = a.kind === 'change' ? a.set_point : a.kind === 'pace' ? a.pace : undefined
+    const same = asked === undefined ? a.kind : `${a.kind} ${Math.round(asked)}`
     if (same === said) continue
     said = same
     steps.push({ time: a.time, kind: 'advice', what: a.kind, text: a.reason })

@@ -235,6 +235,8 @@ export interface AdviceRow {
   time: number
   kind: string
   set_point?: number
+  /** % of what feed and path velocity are; of the kind pace, and of unreachable where it helps. */
+  pace?: number
   predicted?: number
   expires: number
   reason: string
