@@ -28,7 +28,7 @@ of control with the same builds and disturbances, and prints how far the tool te
 goal in steady deposition (K), at the start and after changes:
 
   machine    the machine's own controller
-  advice     the same, with every advised set-point set by an operator
+  advice     the same, with every advised set-point and pace set by an operator
   set-point  prediction commands the set-point of the machine's own controller
   actuator   prediction commands the spindle
   pid        a PID commands the spindle
@@ -37,9 +37,9 @@ goal in steady deposition (K), at the start and after changes:
              for what is left to gain, not proved to be the best; it takes some seconds a build
 
 Beside the machine's own controller and where advice is followed it is counted, with a model, how
-often the set-point was called unreachable, when, and how often for nothing. Advice, set-point and
-actuator need a model (-m). With --program advice knows what each build's program will do with
-path, feed and height. A seed is a build: rows of equal seeds compare.`,
+often the set-point was called unreachable, when, and how often for nothing. Advice, set-point,
+actuator and --paced need a model (-m). With --program advice knows what each build's program will
+do with path, feed and height. A seed is a build: rows of equal seeds compare.`,
 		Example: `  stirwatch twin control --way machine,set-point,actuator --builds 20 --seed 1 -m model.json --vary 20% -o table.csv
   stirwatch twin control --way actuator --gain 1.3 --dead 1.3 -m model.json`,
 		Args: cobra.NoArgs,
@@ -85,7 +85,7 @@ path, feed and height. A seed is a build: rows of equal seeds compare.`,
 	f.Float64Var(&o.Every, "every", 0.1, "s between two commands")
 	f.Float64Var(&o.Horizon, "horizon", 0, "s that prediction looks ahead; 0: 20, of a set-point 30")
 	f.Float64Var(&o.Spare, "spare", 0, "K by which advice may leave a set-point that is kept, to keep the spindle off its limits")
-	f.BoolVar(&o.Paced, "paced", false, "let an operator set every advised pace of feed and path")
+	f.BoolVar(&o.Paced, "paced", false, "let an operator set every advised pace of feed and path, beside any way; advice does so by itself")
 	f.BoolVar(&o.Planned, "planned", false, "let the program change the override, not an operator")
 	f.BoolVar(&o.Program, "program", false, "tell advice the program of each build, to look ahead with")
 	f.Float64Var(&o.Gains.Gain, "pid-gain", 0, "gain of the pid, rpm/K, of the cascade K/K; 0: as the model proposes it, without one 1, of the cascade 1.5")
