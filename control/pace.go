@@ -67,9 +67,10 @@ func (r *Recommender) notePace(s *Situation, dt float64) {
 			p.misses = 0
 		}
 		p.known, p.short, p.speed, p.since = true, k.short, k.speed, 0
+		k.quiet = 0
 	}
 	k.drop()
-	k.quiet, r.approach.since = 0, 0
+	r.approach.since = 0
 	r.speeds.forget()
 }
 

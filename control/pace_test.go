@@ -217,3 +217,15 @@ func TestPaceStaysInTheTrainingRange(t *testing.T) {
 		t.Errorf("%v: %s", a.Kind, a.Reason)
 	}
 }
+
+// A program that changes its feed all the time, or a person who does, keeps no advice back.
+func TestAFeedOfSomebodyElseKeepsNoAdviceBack(t *testing.T) {
+	r, m := recommender(t), &cell{perKelvin: 2, at475: 380, torque: 200}
+	r.o.WindowMax = 470
+	advise(r, m.situation(475), 5)
+	for i, pace := range []float64{1.1, 1, 1.1} {
+		if a := advise(r, m.fed(475, pace, false), 40); a.Kind != Change || !strings.Contains(a.Reason, "window") {
+			t.Errorf("after change %d of the feed: %v: %s", 1+i, a.Kind, a.Reason)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func (r *Recommender) look(s *Situation) {
 		return
 	}
 	*w = waysOut{setPoint: math.NaN()}
-	if !r.knows() || r.reaches(s, asItIs) {
+	if !r.knows() || !s.Ask(&r.is, asItIs) || r.reaches(s, asItIs) { // as things are now, so that nothing but the setting tells two outcomes apart
 		return
 	}
 	n := 0
