@@ -171,8 +171,12 @@ func TestAPIDOnTheSpindleHasTheGainsOfItsModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	proposed, err := control.OnSpindle(m, 0.1)
+	if err != nil || !(proposed.Gains.Derivative > 0) {
+		t.Fatal(proposed, err)
+	}
 	for _, k := range []struct{ unit, pid, want string }{
-		{"rpm", "", "pid: gain 6.63, integral 2.88 s, derivative 0.719"},
+		{"rpm", "", (&control.PID{Gains: proposed.Gains}).String()},
 		{"rpm", ", pid: {gain: 3}", "pid: gain 3"},
 		{"rad/s", "", "by the spindle speed in rpm"},
 	} {
