@@ -41,6 +41,9 @@ func newAdvisor(o control.Options, reg *sensors.Registry, e *estimator) (*adviso
 	}
 	if e != nil {
 		a.model = modelName(e.model)
+		if p := e.filter.Planner(); p != nil && o.SpindleMin < o.SpindleMax {
+			p.Limit(o.SpindleMin, o.SpindleMax)
+		}
 		if a.scenarios = control.NewScenarios(e.model, e.filter, e.expected); a.scenarios != nil {
 			a.ask = a.scenarios.Ask
 		}

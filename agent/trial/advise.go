@@ -24,6 +24,9 @@ type adviser struct {
 // advised gives d an adviser.
 func (d *driver) advised() (err error) {
 	a := &adviser{setPoint: math.NaN(), caller: newCaller()}
+	if p := d.e.Planner(); p != nil {
+		p.Limit(d.o.Limits.Min, d.o.Limits.Max)
+	}
 	a.f.Horizon = []float64{1, 5, 10, 20, 30, 45, 60}
 	a.live = filter.NewForecaster(d.e, a.f.Horizon, true)
 	a.expected = filter.Scenario{Way: filter.Planned, SetPoint: func(float64) float64 { return a.setPoint }}

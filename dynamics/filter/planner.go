@@ -54,6 +54,7 @@ type Planner struct {
 	feed, path   int // the same
 	u            []float64
 	rule         phase.ContactRule
+	min, max     float64 // rpm, between which the machine's controller moves
 
 	seen    working // as it is observed
 	ahead   working // in a forecast
@@ -68,6 +69,7 @@ type Planner struct {
 // NewPlanner makes one for a model with a plan.
 func NewPlanner(m *model.Model) *Planner {
 	q := &Planner{p: m.Plan, power: m.InputIndex(model.SpindlePower), Speed: m.InputIndex(model.SpindleSpeed), up: m.InputIndex(model.ZVelocity), contact: m.InputIndex(model.Contact), feed: m.InputIndex(model.FeedVelocity), path: m.InputIndex(model.PathVelocity), u: make([]float64, len(m.Inputs))}
+	q.min, q.max = m.Plan.Min, m.Plan.Max
 	q.rule = phase.DefaultContactRule
 	if m.Spindle != nil {
 		q.rule = *m.Spindle
@@ -75,6 +77,10 @@ func NewPlanner(m *model.Model) *Planner {
 	q.Forget()
 	return q
 }
+
+// Limit tells between which speeds (rpm) the machine's controller moves: whoever has set that up knows it, and the runs that were
+// learned from may have had other limits, or have come to none.
+func (q *Planner) Limit(min, max float64) { q.min, q.max = min, max }
 
 // Forget forgets how far the power was from its working point.
 func (q *Planner) Forget() { q.seen = working{offset: math.NaN(), fed: 1} }
@@ -199,7 +205,7 @@ func (q *Planner) step(dt, reading float64, planned []float64, setPoint, command
 		sign = -1
 	}
 	move := -p.RateGain*(reading-q.last) - p.ErrorGain*(reading-setPoint)*dt
-	lo, hi := min(p.Min, math.Abs(n)), max(p.Max, math.Abs(n)) // out of its range it can only come back
+	lo, hi := min(q.min, math.Abs(n)), max(q.max, math.Abs(n)) // out of its range it can only come back
 	if byHand {
 		move, lo, hi = math.Abs(commanded)-math.Abs(n), 0, math.Inf(1)
 	}

@@ -39,6 +39,22 @@ func TestPlanFollowsTheController(t *testing.T) {
 	}
 }
 
+// The limits of the machine's controller are those that are told, and not those of the runs.
+func TestPlanKeepsToTheLimitsThatAreTold(t *testing.T) {
+	for _, want := range []float64{420, 480} {
+		q, u := planOf()
+		q.Limit(300, want)
+		q.Observe(1, 460, u, true)
+		q.Start(u, 460)
+		for range 30 {
+			q.Step(1, 460, u, 475)
+		}
+		if q.u[q.Speed] != want {
+			t.Errorf("speed %g rpm, want %g", q.u[q.Speed], want)
+		}
+	}
+}
+
 // Where a scenario says so the power follows a change of the speed more than the plan says, and is the same where the
 // speed is.
 func TestPowerFollowsTheSpeedMore(t *testing.T) {
