@@ -29,6 +29,12 @@ type Outcome struct {
 	Power       []float64 // W
 }
 
+// copy takes over what another one says.
+func (o *Outcome) copy(from *Outcome) {
+	o.Horizon = from.Horizon
+	o.Temperature, o.Speed, o.Power = append(o.Temperature[:0], from.Temperature...), append(o.Speed[:0], from.Speed...), append(o.Power[:0], from.Power...)
+}
+
 // at is the place of the horizon next to so many s.
 func (o *Outcome) at(seconds float64) (place int) {
 	for i, h := range o.Horizon {

@@ -111,6 +111,9 @@ func (r *Recommender) steers(s *Situation, dt float64) bool {
 	if r.surveyed == 0 {
 		r.consider(s)
 	}
+	if by := k.paced.back; by != 0 {
+		k.pace = by
+	}
 	return k.pace != 0 || !math.IsNaN(k.target)
 }
 
@@ -130,6 +133,7 @@ func (r *Recommender) noteChange(s *Situation) {
 	if k.last = s.SetPoint; math.IsNaN(was) || math.Abs(s.SetPoint-was) < 0.5 {
 		return
 	}
+	k.paced.unclear = false // what comes now is not the pace's alone
 	advised := k.target
 	if r.last.Kind == Unreachable || r.last.Kind == Change {
 		advised = r.last.SetPoint
@@ -179,7 +183,13 @@ func (r *Recommender) consider(s *Situation) {
 	default:
 		k.looked = 0
 		if k.roomless() {
-			if k.pace = r.freeing(s); k.pace != 0 {
+			if k.paced.settles() {
+				return
+			}
+			if pace := r.freeing(s); pace != 0 || k.pace != 0 && !r.works(s, k.pace) {
+				k.pace = pace
+			}
+			if k.pace != 0 {
 				k.target = math.NaN()
 				return
 			}
@@ -309,6 +319,9 @@ func (x *Expectation) text() string {
 // because says why another pace or set-point is advised.
 func (r *Recommender) because(s *Situation) string {
 	n := len(minute) - 1
+	if r.steer.paced.back != 0 {
+		return "it was changed as advised, and that has not helped"
+	}
 	switch r.steer.concern {
 	case noRoomUp:
 		return fmt.Sprintf("the spindle keeps less than %.0f rpm to its upper limit of %g rpm", r.room(), r.o.SpindleMax)

@@ -184,7 +184,7 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 	*dst = Recommendation{Kind: Unreachable, SetPoint: reach, Predicted: mean, Ways: r.ways.all}
 	if p := &r.steer.paced; r.ways.pace != 0 && !p.settles() {
 		dst.Pace = r.ways.pace
-		p.advises(dst.Pace, r.limit == "lower")
+		p.advises(dst.Pace, r.side())
 	}
 	top, _ := r.peak(s, tooWide, 0, nil)
 	if math.IsNaN(r.ways.setPoint) && math.Abs(r.clamp(mean)-mean) > farOff || r.tooHigh(top) && reach > s.SetPoint || r.approach.on || !r.lasts(s, mean) {
@@ -220,8 +220,10 @@ func (r *Recommender) adviseUnreachable(dst *Recommendation, s *Situation, mean,
 		}
 		r.last.Reason = fmt.Sprintf("unreachable: the spindle %s at its %s limit of %g rpm and %s; it will be at %.0f °C in %g s%s",
 			verb, r.limit, limit, off, mean, far, r.under()) + waysText(&r.ways.all)
-		if dst.Pace != 0 {
-			r.last.Reason += "; a step that brings it nearer: " + paceText(dst.Pace, s.Feed.Now)
+		if p := &r.steer.paced; dst.Pace != 0 && p.back != 0 {
+			r.last.Reason += "; the pace has not helped: back by " + paceText(dst.Pace, p.feed.at)
+		} else if dst.Pace != 0 {
+			r.last.Reason += "; a step that brings it nearer: " + paceText(dst.Pace, p.feed.at)
 		}
 	}
 	dst.Reason = r.last.Reason

@@ -23,6 +23,7 @@ type waysOut struct {
 	all      [4]WayOut
 	pace     float64 // factor of feed and path together by which it comes nearer; 0: none
 	setPoint float64 // °C that can be reached with room for the spindle, NaN: none is known
+	without  float64 // s that none was found any more
 	looked   float64 // s
 }
 
@@ -44,6 +45,16 @@ func (r *Recommender) look(s *Situation) {
 	if w.looked += max(0, s.Dt); !fresh && w.looked < lookEvery {
 		return
 	}
+	pace, without := w.pace, w.without+w.looked
+	r.seek(s)
+	if same := w.pace != 0 && w.pace > 1 == (pace > 1); !fresh && pace != 0 && !same && without <= calmFor {
+		w.pace, w.without = pace, without // advice that comes and goes cannot be followed
+	}
+}
+
+// seek looks for them.
+func (r *Recommender) seek(s *Situation) {
+	w := &r.ways
 	*w = waysOut{setPoint: math.NaN()}
 	if !r.knows() || !s.Ask(&r.is, asItIs) || r.reaches(s, asItIs) { // as things are now, so that nothing but the setting tells two outcomes apart
 		return
@@ -74,10 +85,12 @@ func (r *Recommender) look(s *Situation) {
 	pace := math.NaN()
 	least, most := r.paces(s)
 	for _, end := range [...]float64{least, most} {
-		if pace = r.least(s, 1, end, paced); !math.IsNaN(pace) {
-			add(WayOut{bothVelocities, 100, math.Round(100 * pace), "%", math.Abs(pace - 1)})
-			break
+		if f := r.least(s, 1, end, paced); !math.IsNaN(f) && !(math.Abs(f-1) >= math.Abs(pace-1)) {
+			pace = f
 		}
+	}
+	if !math.IsNaN(pace) {
+		add(WayOut{bothVelocities, 100, math.Round(100 * pace), "%", math.Abs(pace - 1)})
 	}
 	w.pace = r.nearing(s, pace)
 	sign := -1.0
