@@ -200,7 +200,7 @@ func (r *Recommender) freeing(s *Situation) float64 {
 	least, most := r.paces(s)
 	for by := paceStep; by <= paceReach+1e-9; by += paceStep {
 		for _, f := range [...]float64{1 + by, 1 - by} {
-			if f >= least && f <= most && s.Ask(&r.would, paced(f)) && r.trouble(s, &r.would, 1) == untroubled && !r.hotter(s) {
+			if f >= least && f <= most && s.Ask(&r.would, paced(f)) && r.trouble(s, &r.would) == untroubled && !r.hotter(s) {
 				if step := stepTo(f); r.works(s, step) {
 					return step
 				}

@@ -58,13 +58,12 @@ func (r *Recommender) room() float64 { return r.o.Margin * (r.o.SpindleMax - r.o
 
 func (r *Recommender) bounded() bool { return known(r.o.SpindleMin) && known(r.o.SpindleMax) }
 
-// trouble is what is wrong with an outcome, share being how much of the room must be left: of the spindle by where it has been of late
-// and by how the outcome differs from what is expected as things are, since plans are off by more than what they say a setting does.
-func (r *Recommender) trouble(s *Situation, o *Outcome, share float64) concern {
+// trouble is what is wrong with an outcome: of the spindle's room by where it has been of late and by how the outcome differs from what is expected as things are, since plans are off by more than what they say a setting does.
+func (r *Recommender) trouble(s *Situation, o *Outcome) concern {
 	n := len(minute) - 1
 	_, lower, upper := s.live(minute[n])
 	moves := o.Temperature[n] - r.is.Temperature[n]
-	later, room := r.usual()+o.later()-r.is.later(), share*r.room()
+	later, room := r.usual()+o.later()-r.is.later(), r.room()
 	switch {
 	case known(r.o.WindowMax) && lower+moves > r.o.WindowMax:
 		return tooHotFor
@@ -152,7 +151,7 @@ func (r *Recommender) noteChange(s *Situation) {
 // consider looks at what comes, once a survey.
 func (r *Recommender) consider(s *Situation) {
 	k := &r.steer
-	now := r.trouble(s, &r.is, 1)
+	now := r.trouble(s, &r.is)
 	if (now == noRoomUp || now == noRoomDown) && r.approach.since < aLap {
 		now = untroubled
 	}
@@ -217,7 +216,7 @@ func (k *steering) lasts() float64 {
 
 // mends tells whether a set-point does away with what troubles, and troubles with nothing else.
 func (r *Recommender) mends(s *Situation, setPoint float64) bool {
-	return s.Ask(&r.would, Setting{SetPoint: setPoint}) && r.trouble(s, &r.would, 1) == untroubled && !r.hotter(s)
+	return s.Ask(&r.would, Setting{SetPoint: setPoint}) && r.trouble(s, &r.would) == untroubled && !r.hotter(s)
 }
 
 // hotter tells whether what was asked last crosses the ceiling.
@@ -269,7 +268,7 @@ func (r *Recommender) search(s *Situation, c concern) float64 {
 	return math.NaN()
 }
 
-// goBack advises the set-point from before, where it would do again with twice the room for a while.
+// goBack advises the set-point from before, where it would do again, with room for the spindle, for a while.
 func (r *Recommender) goBack(s *Situation) {
 	k := &r.steer
 	if known(s.Led) || math.IsNaN(k.was) || k.quiet < r.o.Interval || r.clamp(k.was) != k.was {
@@ -279,7 +278,7 @@ func (r *Recommender) goBack(s *Situation) {
 		return
 	}
 	to := min(max(k.was, s.SetPoint-2*r.o.Change), s.SetPoint+2*r.o.Change)
-	if !s.Ask(&r.would, Setting{SetPoint: to}) || r.trouble(s, &r.would, 2) != untroubled || r.hotter(s) {
+	if !s.Ask(&r.would, Setting{SetPoint: to}) || r.trouble(s, &r.would) != untroubled || r.hotter(s) {
 		k.over = 0
 		if k.concern == itIsOver {
 			k.concern, k.target = untroubled, math.NaN()
