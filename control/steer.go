@@ -58,7 +58,8 @@ func (r *Recommender) room() float64 { return r.o.Margin * (r.o.SpindleMax - r.o
 
 func (r *Recommender) bounded() bool { return known(r.o.SpindleMin) && known(r.o.SpindleMax) }
 
-// trouble is what is wrong with an outcome: of the spindle's room by where it has been of late and by how the outcome differs from what is expected as things are, since plans are off by more than what they say a setting does.
+// trouble is what is wrong with an outcome: of the spindle's room by where it has been of late and by how the outcome differs from what
+// is expected as things are, since plans are off by more than what they say a setting does.
 func (r *Recommender) trouble(s *Situation, o *Outcome) concern {
 	n := len(minute) - 1
 	_, lower, upper := s.live(minute[n])
@@ -152,7 +153,7 @@ func (r *Recommender) noteChange(s *Situation) {
 func (r *Recommender) consider(s *Situation) {
 	k := &r.steer
 	now := r.trouble(s, &r.is)
-	if (now == noRoomUp || now == noRoomDown) && r.approach.since < aLap {
+	if now.roomless() && r.approach.since < aLap {
 		now = untroubled
 	}
 	off := s.Temperature - s.SetPoint
@@ -181,7 +182,7 @@ func (r *Recommender) consider(s *Situation) {
 	case k.stood < k.lasts() || k.quiet < r.o.Interval || k.looked < lookEvery || now == untroubled:
 	default:
 		k.looked = 0
-		if k.roomless() {
+		if k.concern.roomless() {
 			if k.paced.settles() {
 				return
 			}
@@ -204,11 +205,11 @@ func (r *Recommender) consider(s *Situation) {
 }
 
 // roomless tells whether it is the spindle that has no room.
-func (k *steering) roomless() bool { return k.concern == noRoomUp || k.concern == noRoomDown }
+func (c concern) roomless() bool { return c == noRoomUp || c == noRoomDown }
 
 // lasts is how long a concern must stand, s.
 func (k *steering) lasts() float64 {
-	if k.roomless() {
+	if k.concern.roomless() {
 		return swingsFor
 	}
 	return troubledFor
@@ -251,7 +252,7 @@ func (r *Recommender) search(s *Situation, c concern) float64 {
 	if c == noRoomDown || c == tooColdFor || c == tooStiff {
 		sign = 1
 	}
-	if k := &r.steer; k.roomless() {
+	if k := &r.steer; k.concern.roomless() {
 		if k.kept = r.costsMore(s, sign); k.kept {
 			return math.NaN()
 		}
@@ -349,7 +350,7 @@ func (k *steering) why() string {
 
 // helpless tells whether the spindle has no room, and no set-point is advised for it.
 func (k *steering) helpless() bool {
-	return k.roomless() && k.searched && math.IsNaN(k.target) && k.pace == 0
+	return k.concern.roomless() && k.searched && math.IsNaN(k.target) && k.pace == 0
 }
 
 // note says so behind "hold".

@@ -126,17 +126,12 @@ func learnPlan(m *model.Model, known *model.HypothesisPlan, all []*runs.Run) *mo
 	p.Smooth, p.Ripple, p.Softening = cmp.Or(known.Smooth, 25), cmp.Or(known.Ripple, 6), known.Softening
 
 	if len(idle) >= idleRows {
-		slices.Sort(idle)
-		p.Idle = max(0, idle[len(idle)/2])
+		p.Idle = max(0, num.Median(idle))
 	}
-	if len(feeds) > 0 {
-		slices.Sort(feeds)
-		p.UsualFeed = feeds[len(feeds)/2]
-	}
+	p.UsualFeed = num.Median(feeds)
 	p.Free = known.Free
 	if len(free) >= freeRows || p.Free == 0 && len(free) > 0 {
-		slices.Sort(free)
-		p.Free = free[len(free)/2]
+		p.Free = num.Median(free)
 	}
 	p.Stops, p.Settled, p.Reload = goingOn(s, known.Reload, all)
 	tunePlan(p, known, s, m, all, speedMean)

@@ -3,6 +3,7 @@ package learn
 import (
 	"slices"
 
+	"stirwatch/dynamics/num"
 	"stirwatch/dynamics/phase"
 	"stirwatch/dynamics/runs"
 )
@@ -27,17 +28,10 @@ func learnSpindle(all []runs.Run) (rule *phase.ContactRule, start float64) {
 			starts = append(starts, s.Start)
 		}
 	}
-	middle := func(v []float64) float64 {
-		if len(v) == 0 {
-			return 0
-		}
-		slices.Sort(v)
-		return v[len(v)/2]
-	}
 	if slices.Sort(starts); len(starts) > 0 {
 		start = rounded(starts[(len(starts)-1)/2])
 	}
-	s := phase.Spindle{Free: middle(free), Work: middle(work), Least: middle(least)}
+	s := phase.Spindle{Free: num.Median(free), Work: num.Median(work), Least: num.Median(least)}
 	if s.Like() {
 		return nil, start
 	}

@@ -223,8 +223,7 @@ func (w *weakRows) scale(stays []int, coefficients []float64) float64 {
 		}
 		left = append(left, math.Abs(y))
 	}
-	slices.Sort(left)
-	return max(1.4826*left[len(left)/2], 1e-12)
+	return max(1.4826*num.Median(left), 1e-12)
 }
 
 // moving tells which states a simulation moves away from their start.

@@ -65,6 +65,15 @@ func B2i(v bool) int {
 	return 0
 }
 
+// Median of values, which it sorts: of an even number the upper one; 0 of none.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
 // MedianStep is the median spacing of t (s), NaN for fewer than two samples.
 func MedianStep(t []float64) float64 {
 	if len(t) < 2 {
@@ -74,6 +83,5 @@ func MedianStep(t []float64) float64 {
 	for i := range d {
 		d[i] = t[i+1] - t[i]
 	}
-	slices.Sort(d)
-	return d[len(d)/2]
+	return Median(d)
 }

@@ -75,12 +75,11 @@ func Work(m *model.Model, run *runs.Run, from, to int) (*WorkingPoint, error) {
 	if w.Rows == 0 {
 		return nil, fmt.Errorf("run %s: no rows in which the filter can follow the process", run.Name)
 	}
-	median := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
 	for _, v := range us {
-		w.U = append(w.U, median(v))
+		w.U = append(w.U, num.Median(v))
 	}
 	for _, v := range xs {
-		w.X = append(w.X, median(v))
+		w.X = append(w.X, num.Median(v))
 	}
 	return w, nil
 }

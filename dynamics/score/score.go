@@ -92,9 +92,9 @@ func (t *tally) skill() (s model.Skill) {
 	if t.sets > 0 {
 		s.SetPoint, s.WithSetPoint = math.Sqrt(t.set/float64(t.sets)), math.Sqrt(t.withSet/float64(t.sets))
 	}
-	s.Width = median(t.widths)
+	s.Width = num.Median(t.widths)
 	if g := &t.goesOn; g.n > 0 {
-		s.GoesOn = &model.GoesOn{Count: g.n, Coverage: float64(g.covered) / float64(g.n), Width: median(g.widths)}
+		s.GoesOn = &model.GoesOn{Count: g.n, Coverage: float64(g.covered) / float64(g.n), Width: num.Median(g.widths)}
 	}
 	for x, by := range t.by {
 		if by.n > 0 {
@@ -102,15 +102,6 @@ func (t *tally) skill() (s model.Skill) {
 		}
 	}
 	return s
-}
-
-// median of values, which it sorts; 0 of none.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
 }
 
 // Score forecasts run and compares with what was measured, output by output: one line per horizon over all rows
